@@ -1,0 +1,40 @@
+"""Floor 0. Messages: every error a user can cause is one line that names the choices."""
+
+from collections.abc import Iterable
+
+
+class GdlibError(Exception):
+    """An error with a message meant for the person at the keyboard (one line, no traceback needed)."""
+
+
+class UnknownName(GdlibError):
+    """A name that is not among the known ones; the message lists them."""
+
+
+class BadCorpus(GdlibError):
+    """Texts or labels that cannot be studied as they are."""
+
+
+class BadDownload(GdlibError):
+    """A file that is missing, damaged or not the one that was pinned."""
+
+
+class StaleArtifact(GdlibError):
+    """An artifact that was made from something else than what it is asked for."""
+
+
+class BadSetting(GdlibError):
+    """A parameter of the wrong type or out of range."""
+
+
+def unknown(what: str, given: object, known: Iterable[str], hint: str = "") -> UnknownName:
+    """The error for a name that is not known: ``unknown corpus "bbcc"; known: bbc, movies (or a folder)``.
+
+    Args:
+        what: the kind of thing named, in the field's terms ("corpus", "student").
+        given: what the user wrote.
+        known: the names that would have been right.
+        hint: what else would be accepted, in parentheses at the end.
+    """
+    tail = f" ({hint})" if hint else ""
+    return UnknownName(f'unknown {what} "{given}"; known: {", ".join(known)}{tail}')
