@@ -73,14 +73,14 @@ def tfidf_curve(table: pd.DataFrame, *, seeds: int = 1) -> Figure:
 
 
 def learning_curve(history: pd.DataFrame, *, what: str = "") -> Figure:
-    """Loss in training. ``history``: ``step``, ``loss`` (training) and ``held_out`` (NaN where it was not measured).
+    """Loss in training. ``history``: ``step``, ``train_loss`` and ``held_out`` (NaN where it was not measured).
 
     The step with the lowest held-out loss, whose weights are the ones that count, is marked.
     """
-    need(history, ["step", "loss", "held_out"], "learning_curve")
+    need(history, ["step", "train_loss", "held_out"], "learning_curve")
     figure, (axes,) = panels(height=3.6)
-    trained, held = history.dropna(subset="loss"), history.dropna(subset="held_out")
-    axes.plot(trained["step"], trained["loss"], color="#999999", linewidth=1.2, label="training")
+    trained, held = history.dropna(subset="train_loss"), history.dropna(subset="held_out")
+    axes.plot(trained["step"], trained["train_loss"], color="#999999", linewidth=1.2, label="training")
     look = mark(0)
     axes.plot(held["step"], held["held_out"], color=look.color, marker=look.marker, label="held out")
     if len(held):
