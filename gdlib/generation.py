@@ -85,7 +85,7 @@ class Settings:
     student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
-    seeds: tuple[int, ...] = knob((0,), "compare", "seeds to sweep over")
+    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
     labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of labels a class to run and compare")
 
 
@@ -118,7 +118,7 @@ class GenerationStudy:
 
     def products(self, stage: str) -> Products:
         """The collector of what a stage shows."""
-        return Products(self.store, PLAN.products_recipe(stage, self.settings))
+        return Products(self.store, {"study": PLAN.name, "stage": stage, "settings": subset(self.settings, PLAN.upstream(stage))})
 
     # ---- corpus
 
