@@ -10,24 +10,15 @@ from numpy.typing import ArrayLike
 from gdlib.drawing import HATCHES, errors, legend_below, log_ticks, mark, need, panels, percent, title
 
 
-def class_counts(counts: pd.DataFrame) -> Figure:
-    """Texts by class and part of the split. ``counts``: a row a class, ``label`` and one column of counts a part."""
-    need(counts, ["label"], "class_counts")
-    parts = [name for name in counts.columns if name != "label"]
-    figure, (axes,) = panels(height=1.5 + 0.34 * len(counts))
-    left = np.zeros(len(counts))
-    for place, part in enumerate(parts):
-        look = mark(place)
-        axes.barh(
-            counts["label"].astype(str),
-            counts[part],
-            left=left,
-            label=part,
-            color=look.color,
-            hatch=look.hatch,
-            edgecolor="white",
-        )
-        left += counts[part].to_numpy()
+def class_counts(counts: pd.DataFrame, labels: Sequence[str]) -> Figure:
+    """Texts by class and part of the split. ``counts``: a row a ``split``, a column a class; NaN where classes are not known."""
+    need(counts, ["split", *labels], "class_counts")
+    figure, (axes,) = panels(height=1.5 + 0.34 * len(labels))
+    left = np.zeros(len(labels))
+    for place, row in enumerate(counts.dropna(subset=list(labels)).to_dict("records")):
+        look, texts = mark(place), np.array([row[name] for name in labels], dtype=float)
+        axes.barh(list(labels), texts, left=left, label=row["split"], color=look.color, hatch=look.hatch, edgecolor="white")
+        left += texts
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("texts")

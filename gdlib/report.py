@@ -11,7 +11,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,7 @@ def _context(
     shown_first = whole or by_run[-1:]
     return {
         "title": plan.title, "about": about, "command": command, "missing": missing, "total": len(tasks),
-        "headline": _numbers_by_task(shown_first, "run"), "compared": [_section(task, artifact, new) for task, artifact in whole],
+        "headline": _headline(shown_first), "compared": [_section(task, artifact, new) for task, artifact in whole],
         "runs": list(runs.values()), "others": _others(plan, by_run), "ours": getattr(plan, "ours", ()),
         "appendix": [
             _grid(pd.DataFrame(parameters(plan, tasks, profile)), "Parameters"),
@@ -202,9 +202,10 @@ def _section(task: Task, artifact: Artifact, new: Path) -> Section:
     for name, caption in index["tables"].items():
         _copy(artifact / f"{name}.parquet", new / "tables" / f"{stem}-{name}.parquet")
         tables.append(_grid(pd.read_parquet(artifact / f"{name}.parquet"), caption, f"{stem}-{name}"))
-    rows = [[("number", name), ("value", number(**one))] for name, one in index["numbers"].items()]
-    numbers = Grid(["number", "value"], rows, frozenset({"value"}))
-    title = f"{task.run}: {task.stage.name}" if task.stage.once_a == "corpus" else task.stage.name
+    once = task.stage.once_a == "corpus"
+    rows = [] if once else [[("number", name), ("value", number(**one))] for name, one in index["numbers"].items()]
+    numbers = Grid(["number", "value"], rows, frozenset({"value"}))  # a comparison's stand at the very top
+    title = f"{task.run}: {task.stage.name}" if once else task.stage.name
     return Section(stem, title, task.stage.help, numbers, index["notes"], figures, tables)
 
 
@@ -221,9 +222,17 @@ def _grid(table: pd.DataFrame, caption: str = "", anchor: str = "") -> Grid:
     return Grid(columns, rows, right, caption, anchor, more)
 
 
-def _numbers_by_task(made: Iterable[tuple[Task, Artifact]], first: str, caption: str = "") -> Grid:
+def _headline(made: list[tuple[Task, Artifact]]) -> Grid:
+    """The key numbers of some tasks, a column a task."""
+    said = {label(task): {name: number(**one) for name, one in read_index(a)["numbers"].items()} for task, a in made}
+    names = dict.fromkeys(name for numbers in said.values() for name in numbers)
+    rows = [[("number", name), *((run, numbers.get(name, "–")) for run, numbers in said.items())] for name in names]
+    return Grid(["number", *said], rows)
+
+
+def _numbers_by_task(made: list[tuple[Task, Artifact]], caption: str) -> Grid:
     """The key numbers of some tasks, a row a task."""
-    rows = [{first: label(task), **{name: number(**one) for name, one in read_index(a)["numbers"].items()}} for task, a in made]
+    rows = [{"run": label(task), **{name: number(**one) for name, one in read_index(a)["numbers"].items()}} for task, a in made]
     table = pd.DataFrame(rows).fillna("–")
     columns = list(table.columns)
     texts = [list(zip(columns, row, strict=True)) for row in table.itertuples(index=False, name=None)]
@@ -235,7 +244,7 @@ def _others(plan: Plan, by_run: list[tuple[Task, Artifact]]) -> list[Grid]:
     if len({task.run for task, _ in by_run}) == len({getattr(task.settings, "corpus", "") for task, _ in by_run}):
         return []
     stages = [[(task, a) for task, a in by_run if task.stage.name == stage.name] for stage in plan.stages]
-    grids = [_numbers_by_task(part, "run", f"Stage {part[0][0].stage.name}.") for part in stages if part]
+    grids = [_numbers_by_task(part, f"Stage {part[0][0].stage.name}.") for part in stages if part]
     return [grid for grid in grids if grid.rows]
 
 

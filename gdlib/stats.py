@@ -92,7 +92,7 @@ def paired_difference(
     over_texts[np.isclose(over_texts, 0, atol=1e-12)] = 0.0  # averages of thirds and fifths: what cancels is zero
     low, high = _bootstrap(over_texts, _mean, confidence, resamples, seed)
     moved = over_texts[over_texts != 0]  # flipping the sign of zero changes nothing: leave those texts out of the test
-    p = _sign_flip(moved, _mean, resamples, seed) if len(moved) else 1.0
+    p = _sign_flip(moved, _mean, resamples, seed) if len(moved) > 1 else 1.0  # one text: either sign is as far off
     seeds_low, seeds_high = _over_seeds(by_seed.mean(axis=1), confidence)
     return Difference(float(over_texts.mean()), low, high, seeds_low, seeds_high, *a.shape, p)
 
