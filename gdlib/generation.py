@@ -1,0 +1,354 @@
+"""Floor 4. Study 1, generation-distillation (arXiv 2002.00733): its parameters and its stages.
+
+A :class:`GenerationStudy` is one run of the study: one corpus, one seed. Each method gives the finished thing
+(splits, teacher, samples, results) and makes it if it is not in the store, with whatever it needs. So a notebook can
+be opened and executed on its own; the pipeline merely executes them in an order in which nothing waits.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_model, save_model
+from tqdm.auto import tqdm
+
+from gdlib import corpora, distillation, generator, metrics, samples, signals, splits, students, teacher, zoo
+from gdlib.comparison import Results
+from gdlib.config import digest, knob, settings_class, subset
+from gdlib.distillation import ARMS, MAIN_ARM, Source, StudentPlan
+from gdlib.losses import SOFT_LOSSES, DistillationLoss
+from gdlib.plans import Plan, Stage
+from gdlib.products import Products
+from gdlib.store import Artifact, Store, code_digest, texts_digest
+from gdlib.students import Student
+from gdlib.trials import Trials
+
+
+@settings_class
+class Settings:
+    """Every parameter of study 1; the defaults are the ``quick`` profile."""
+
+    # corpus
+    corpus: str = knob("wordnet", "corpus", "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
+    labels_per_class: int = knob(100, "corpus", "gold labels a class, the held-out part included")
+    validation_share: float = knob(0.2, "corpus", "share of the labelled texts held out for stopping and choosing")
+    transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
+    test_size: int = knob(2000, "corpus", "test texts at most")
+    seed: int = knob(0, "corpus", "seed of the split and of everything trained on it; the test part stays the same")
+    # teacher
+    teacher: str = knob("minilm-l6", "teacher", "minilm-l6, mpnet-base, a folder, or hub:NAME")
+    teacher_epochs: int = knob(8, "teacher", "passes over the labelled texts at most; the best held-out look is kept")
+    teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
+    teacher_batch: int = knob(16, "teacher", "texts a step")
+    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
+    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose [CLS] state is kept beside the logits")
+    # generator
+    generator: str = knob("smollm2-135m", "generator", "smollm2-135m, a folder, or hub:NAME")
+    generator_method: str = knob("last-6", "generator", "what is trained: full, lora, or last-K layers")
+    generator_conditioned: bool = knob(False, "generator", "put the label's name before the text (the paper does not)")
+    generator_epochs: int = knob(2, "generator", "passes over the labelled texts at most; stops on held-out loss")
+    generator_lr: float = knob(2e-4, "generator", "peak learning rate")
+    generator_batch: int = knob(16, "generator", "texts a step")
+    max_new_tokens: int = knob(64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off")
+    # samples
+    num_samples: int = knob(2000, "samples", "texts to generate")
+    sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
+    top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token")
+    top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
+    prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
+    sampling_batch: int = knob(128, "samples", "texts generated side by side")
+    near_duplicate: float = knob(0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one")
+    overlap_words: int = knob(8, "samples", "a run of so many words shared with a test text drops the sample")
+    min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
+    balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
+    # students
+    students: tuple[str, ...] = knob(("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", tuple(students.STUDENTS))
+    arms: tuple[str, ...] = knob(tuple(distillation.ARMS), "students", "what a student learns from", tuple(distillation.ARMS))
+    sample_divisors: tuple[int, ...] = knob((2, 4, 8), "students", "the sweep: arms with one in k of the generated texts")
+    student_parameters: int = knob(1_100_000, "students", "parameter budget (the paper: about 1.1M; also try 360000)")
+    embedding: str = knob("svd", "students", "start: svd of the fine-tuned teacher's embeddings, or random", ("svd", "random"))
+    embedding_dim: int = knob(64, "students", "dimensions of the embeddings")
+    soft_loss: str = knob("kl", "students", "kl (with temperature) or mse on logits", SOFT_LOSSES)
+    temperature: float = knob(1.0, "students", "T of the kl loss")
+    soft_weight: float = knob(1.0, "students", "weight of the teacher's logits")
+    hard_weight: float = knob(0.0, "students", "weight of the gold labels beside them")
+    student_steps: int = knob(400, "students", "optimisation steps at most, the same for every arm")
+    student_lr: float = knob(2e-3, "students", "peak learning rate")
+    student_batch: int = knob(64, "students", "texts a step")
+    student_dropout: float = knob(0.3, "students", "before the readout")
+    evaluate_every: int = knob(40, "students", "steps between two looks at the held-out loss")
+    patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
+    student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
+    # compare
+    corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
+    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
+    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of labels a class to run and compare")
+
+
+PLAN = Plan(
+    name="generation",
+    title="Generation-distillation",
+    settings=Settings,
+    stages=(
+        Stage("corpus", "1_generation_distillation/1_corpus.ipynb", (), "run", "what the data are, and how hard"),
+        Stage("teacher", "1_generation_distillation/2_teacher.ipynb", ("corpus",), "run", "fine-tune the encoder that labels"),
+        Stage("generator", "1_generation_distillation/3_generator.ipynb", ("corpus",), "run", "fine-tune the model that writes"),
+        Stage("samples", "1_generation_distillation/4_samples.ipynb", ("teacher", "generator"), "run", "write, filter and look at samples"),
+        Stage("students", "1_generation_distillation/5_students.ipynb", ("samples",), "run", "train every arm"),
+        Stage("compare", "1_generation_distillation/6_compare.ipynb", ("students",), "corpus", "students, teacher, baselines: with intervals"),
+    ),
+    help="A language model writes texts, a teacher labels them, a small CNN learns from both (arXiv 2002.00733).",
+)
+
+
+class GenerationStudy:
+    """One run of study 1.
+
+    Args:
+        settings: its parameters.
+        store: where its artifacts are.
+    """
+
+    def __init__(self, settings: Settings, store: Store):
+        self.settings, self.store = settings, store
+
+    def products(self, stage: str) -> Products:
+        """The collector of what a stage shows."""
+        return Products(self.store, {"study": PLAN.name, "stage": stage, "settings": subset(self.settings, PLAN.upstream(stage))})
+
+    # ---- corpus
+
+    @cached_property
+    def corpus(self) -> corpora.Corpus:
+        return corpora.load(self.settings.corpus)
+
+    @cached_property
+    def splits(self) -> splits.Splits:
+        """Labelled (train and held-out), transfer and test parts, disjoint."""
+        s = self.settings
+        return splits.split(
+            self.corpus,
+            labels_per_class=s.labels_per_class,
+            validation_share=s.validation_share,
+            transfer_size=s.transfer_size,
+            test_size=s.test_size,
+            seed=s.seed,
+        )
+
+    def _labelled_digest(self) -> str:
+        train, held_out = self.splits.train, self.splits.validation
+        return digest([texts_digest(train.texts + held_out.texts), train.labels + held_out.labels, list(self.splits.labels)])
+
+    # ---- teacher
+
+    @cached_property
+    def teacher_artifact(self) -> Artifact:
+        s, network = self.settings, zoo.locate(self.settings.teacher)
+        plan = teacher.TeacherPlan(s.teacher_epochs, s.teacher_lr, s.teacher_batch, s.max_length, s.seed)
+        recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.teacher")}
+        parts = self.splits
+        return self.store.make(
+            "teacher", recipe, lambda folder: teacher.fine_tune(network, parts.train, parts.validation, parts.labels, plan, folder)
+        )
+
+    @cached_property
+    def teacher(self) -> teacher.Teacher:
+        return teacher.Teacher.load(self.teacher_artifact.path)
+
+    def signals(self, texts: Sequence[str], title: str = "labelling") -> signals.Signals:
+        """The teacher's signals for some texts; computed once and kept."""
+        layers = self.settings.teacher_layers
+        recipe = {
+            "teacher": self.teacher_artifact.key,
+            "texts": texts_digest(texts),
+            "layers": layers,
+            "code": code_digest("gdlib.teacher", "gdlib.signals"),
+        }
+        artifact = self.store.make("signals", recipe, lambda folder: self.teacher.signals(texts, layers, title=title).save(folder))
+        return signals.load(artifact.path, self.splits.labels, texts)
+
+    # ---- generator
+
+    @cached_property
+    def generator_artifact(self) -> Artifact:
+        s, network = self.settings, zoo.locate(self.settings.generator)
+        plan = generator.GeneratorPlan(
+            s.generator_method, s.generator_conditioned, s.generator_epochs, s.generator_lr, s.generator_batch, s.max_new_tokens, s.seed
+        )
+        recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.generator")}
+        parts = self.splits
+        return self.store.make(
+            "generator", recipe, lambda folder: generator.fine_tune(network, parts.train, parts.validation, parts.labels, plan, folder)
+        )
+
+    @cached_property
+    def generator(self) -> generator.Generator:
+        return generator.Generator.load(self.generator_artifact.path)
+
+    # ---- samples
+
+    @cached_property
+    def raw_samples_artifact(self) -> Artifact:
+        s = self.settings
+        plan = samples.SamplingPlan(
+            s.num_samples, s.sampling_temperature, s.top_p, s.top_k, s.prefix_tokens, s.max_new_tokens, s.sampling_batch, s.seed
+        )
+        recipe = {"plan": vars(plan), "generator": self.generator_artifact.key, "code": code_digest("gdlib.samples")}
+        return self.store.make(
+            "raw-samples", recipe, lambda folder: samples.generate(self.generator, self.splits.train, plan, folder / "samples.jsonl")
+        )
+
+    @cached_property
+    def samples_artifact(self) -> Artifact:
+        s = self.settings
+        gates = {name: getattr(s, name) for name in ("near_duplicate", "overlap_words", "min_confidence", "balance")}
+        recipe = {
+            "raw": self.raw_samples_artifact.key,
+            "teacher": self.teacher_artifact.key,
+            "splits": self.splits.digest,
+            "gates": gates,
+            "code": code_digest("gdlib.samples", "gdlib.teacher"),
+        }
+        return self.store.make("samples", recipe, self._filter)
+
+    def _filter(self, folder: Path) -> None:
+        s, parts = self.settings, self.splits
+        table = samples.read(self.raw_samples_artifact / "samples.jsonl")
+        labelled = parts.train.texts + parts.validation.texts
+        table["fate"] = samples.funnel(
+            table, labelled, parts.test.texts, near_duplicate=s.near_duplicate, overlap_words=s.overlap_words
+        )
+        rows = np.flatnonzero(table["fate"] != "empty")
+        table = samples.judged(table, self.signals(table["text"].iloc[rows].tolist(), "labelling samples"), rows)
+        table["fate"] = samples.select(table, min_confidence=s.min_confidence, balance=s.balance)
+        table["memorised"] = samples.memorised(table["text"].tolist(), labelled, s.overlap_words)
+        table.to_parquet(folder / "samples.parquet", index=False)
+
+    def samples(self) -> pd.DataFrame:
+        """Every generated text with its fate in the funnel and the teacher's view of it."""
+        return pd.read_parquet(self.samples_artifact / "samples.parquet")
+
+    # ---- students
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """What students learn from: labelled, generated (the kept ones) and real unlabelled texts, with the teacher's logits."""
+        parts, table = self.splits, self.samples()
+        kept = table[table["fate"] == "kept"]
+        generated = torch.tensor(np.stack(kept["teacher_logits"])) if len(kept) else torch.empty(0, len(parts.labels))
+        transfer = parts.transfer.texts
+        return {
+            "labelled": self._source(parts.train.texts, self.signals(parts.train.texts).logits, parts.train.labels),
+            "generated": self._source(kept["text"].tolist(), generated),
+            "real": self._source(transfer, self.signals(transfer).logits),
+        }
+
+    def _source(self, texts: list[str], logits: torch.Tensor, labels: list[int] | None = None) -> Source:
+        pieces = students.encode(self.teacher.tokenizer, texts, self.settings.max_length)
+        return Source(pieces, logits, torch.tensor(labels if labels is not None else [-1] * len(texts)))
+
+    @cached_property
+    def held_out(self) -> Source:
+        """The held-out labelled texts: what stopping and choosing look at."""
+        part = self.splits.validation
+        return self._source(part.texts, self.signals(part.texts).logits, part.labels)
+
+    @cached_property
+    def vocabulary(self) -> students.Vocabulary:
+        """The pieces every student of the run knows, the same for all arms, so that arms differ in their data alone.
+
+        Pieces seen in labelled, generated or real unlabelled texts, never the test's; the embeddings take at most half
+        of the parameter budget.
+        """
+        tokenizer = self.teacher.tokenizer
+        pieces = distillation.join(list(self.sources.values())).pieces
+        at_most = self.settings.student_parameters // 2 // self.settings.embedding_dim
+        return students.Vocabulary.seen(pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, at_most)
+
+    @property
+    def student_plan(self) -> StudentPlan:
+        s = self.settings
+        names = {name: getattr(s, name) for name in StudentPlan.__dataclass_fields__ if name != "loss"}
+        return StudentPlan(**names, loss=DistillationLoss(s.soft_loss, s.temperature, s.hard_weight, s.soft_weight))
+
+    def distil(self, name: str, arm: distillation.Arm, student_seed: int, data: Source | None = None) -> tuple[Student, int]:
+        """One trained student and its best step. ``data`` stands in for the arm's transfer set (the explorer's selection)."""
+        plan, classes = self.student_plan, len(self.splits.labels)
+        seed = int(np.random.SeedSequence([self.settings.seed, student_seed]).generate_state(1)[0])
+        student = distillation.new_student(name, classes, self.vocabulary, self.teacher.embedding, plan, seed)
+        data = data or distillation.transfer_set(arm, self.sources)
+        loss = distillation.loss_of(arm, plan)
+        history = distillation.distil(student, data, self.held_out, self.vocabulary, loss, plan, seed)
+        return student, history.best_step
+
+    @cached_property
+    def results_artifact(self) -> Artifact:
+        recipe = {
+            "samples": self.samples_artifact.key,
+            "splits": self.splits.digest,
+            "settings": subset(self.settings, ("students",)),
+            "code": code_digest("gdlib.trials"),
+        }
+        return self.store.make("students", recipe, self._train_all)
+
+    def _train_all(self, folder: Path) -> None:
+        s, parts = self.settings, self.splits
+        columns = {"corpus": s.corpus, "labels_per_class": s.labels_per_class, "seed": s.seed}
+        trials = Trials(columns, parts.test, self.signals(parts.test.texts).probabilities.numpy(), folder)
+        trials.references(parts, self.teacher.network, self.teacher_artifact.json("history.json")["best_step"])
+        test = self.vocabulary.rows(students.encode(self.teacher.tokenizer, parts.test.texts, s.max_length))
+        jobs = [(n, a, i) for n in s.students for a in distillation.arms(s.arms, s.sample_divisors) for i in s.student_seeds]
+        for name, arm, seed in tqdm(jobs, desc="students", unit="student", mininterval=2.0):
+            size = len(distillation.transfer_set(arm, self.sources)) - len(parts.train)
+            trials.student(name, arm.name, seed, size, test, partial(self.distil, name, arm, seed))
+        trials.results().save(folder)
+
+    def results(self) -> Results:
+        """Every arm of every student and student seed, the baselines and the teacher, on the test part."""
+        return Results.load(self.results_artifact.path)
+
+    # ---- one student to look at
+
+    def student(self, name: str | None = None) -> Student:
+        """The student of the main arm and the first student seed (of the first architecture unless named)."""
+        s, name = self.settings, name or self.settings.students[0]
+        recipe = {"results": self.results_artifact.key, "student": name, "student_seed": s.student_seeds[0]}
+        artifact = self.store.make(
+            "student", recipe, lambda folder: save_model(self.distil(name, ARMS[MAIN_ARM], s.student_seeds[0])[0], folder / "student.safetensors")
+        )
+        plan, classes = self.student_plan, len(self.splits.labels)
+        student = students.build(name, len(self.vocabulary), classes, plan.student_parameters, plan.embedding_dim, plan.student_dropout)
+        load_model(student, artifact / "student.safetensors")
+        return student.eval()
+
+    def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
+        """What that student says of some texts. *Shape:* ``[texts, classes]``."""
+        rows = self.vocabulary.rows(students.encode(self.teacher.tokenizer, texts, self.settings.max_length))
+        return distillation.predict(self.student(name), rows).numpy()
+
+    def train_on(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Distil the first student on the labelled texts and a selection of samples, and compare it with the main arm's.
+
+        The selection is made by looking, so it is judged on the held-out labelled texts and never on the test part.
+
+        Args:
+            indices: rows of :meth:`samples`.
+
+        Returns:
+            ``texts`` used, ``held_out`` texts judged on, ``accuracy`` with the selection, ``baseline_accuracy`` without it.
+        """
+        table, name, seed = self.samples(), self.settings.students[0], self.settings.student_seeds[0]
+        chosen = table.iloc[list(indices)]
+        chosen = chosen[chosen["teacher_label"] >= 0]
+        selected = self._source(chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"])))
+        data = distillation.join([self.sources["labelled"], selected])
+        student, _ = self.distil(name, ARMS[MAIN_ARM], seed, data)
+        held_out, rows = self.held_out.labels.numpy(), self.vocabulary.rows(self.held_out.pieces)
+        accuracy, baseline = (
+            metrics.accuracy(held_out, distillation.predict(network, rows).argmax(-1).numpy()) for network in (student, self.student(name))
+        )
+        return {"texts": len(chosen), "held_out": len(held_out), "accuracy": accuracy, "baseline_accuracy": baseline}

@@ -1,0 +1,146 @@
+"""Floor 3. The teacher: a pretrained encoder fine-tuned on the few labelled texts, and the signals it gives."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+
+from gdlib import zoo
+from gdlib.corpora import Part
+from gdlib.signals import Signals
+from gdlib.store import texts_digest
+from gdlib.training import History, Regime, autocast, batches_by_length, fit, in_batches, pad
+
+
+@dataclass(frozen=True)
+class TeacherPlan:
+    """How a teacher is fine-tuned.
+
+    Args:
+        epochs: passes over the labelled texts at most.
+        lr: peak learning rate.
+        batch: texts a step.
+        max_length: word pieces a text, special ones included; cut beyond.
+        seed: of the head, the order of texts and dropout.
+        looks: looks at the held-out loss an epoch.
+    """
+
+    epochs: int
+    lr: float
+    batch: int
+    max_length: int
+    seed: int
+    looks: int = 2
+
+
+class Teacher:
+    """A fine-tuned encoder with a classification head.
+
+    Args:
+        network: a transformers sequence classifier; its ``config.id2label`` holds the class names in order.
+        tokenizer: the encoder's.
+        max_length: word pieces a text.
+    """
+
+    def __init__(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int):
+        self.network, self.tokenizer, self.max_length = network.eval(), tokenizer, max_length
+        self.labels = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Teacher":
+        """The teacher that :func:`fine_tune` left in a folder."""
+        network = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        plan = json.loads((folder / "plan.json").read_text("utf-8"))
+        return cls(network, AutoTokenizer.from_pretrained(folder, local_files_only=True), plan["max_length"])
+
+    @property
+    def embedding(self) -> torch.Tensor:
+        """The fine-tuned word-piece embeddings. *Shape:* ``[pieces, width]``."""
+        return self.network.get_input_embeddings().weight.detach()
+
+    @torch.inference_mode()
+    def signals(self, texts: Sequence[str], layers: Sequence[int] = (), batch: int = 64, title: str = "labelling") -> Signals:
+        """Logits, and the state at the first position of the asked hidden layers, for every text, in the order given.
+
+        Every text passes once; texts of like length share a batch. Weights stay in float32, products run in bf16 where
+        the hardware has it.
+        """
+        encoded = tokenize(self.tokenizer, texts, self.max_length)
+        device = next(self.network.parameters()).device
+        logits = torch.empty(len(texts), len(self.labels))
+        states = {layer: torch.empty(len(texts), self.network.config.hidden_size) for layer in layers}
+        with tqdm(total=len(texts), desc=title, unit="text", mininterval=2.0) as bar:
+            for rows in in_batches([len(row) for row in encoded], batch):
+                inputs = collate([encoded[i] for i in rows], self.tokenizer.pad_token_id)
+                with autocast(device, "auto"):
+                    out = self.network(**{k: v.to(device) for k, v in inputs.items()}, output_hidden_states=bool(layers))
+                logits[rows] = out.logits.float().cpu()
+                for layer, kept in states.items():
+                    kept[rows] = out.hidden_states[layer][:, 0].float().cpu()
+                bar.update(len(rows))
+        return Signals(self.labels, logits, texts_digest(texts), states)
+
+
+def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequence[str], plan: TeacherPlan, folder: Path) -> History:
+    """Fine-tune an encoder on labelled texts and leave it in ``folder``, with its history (``history.json``).
+
+    The weights kept are those with the lowest held-out cross-entropy; held-out texts come from the labelled budget.
+    """
+    torch.manual_seed(plan.seed)  # of the new head
+    tokenizer = zoo.tokenizer(network)
+    classifier = zoo.classifier(network, labels)
+    encoded = tokenize(tokenizer, train.texts, plan.max_length)
+    gold = torch.tensor(train.labels)
+    order = batches_by_length([len(row) for row in encoded], plan.batch, plan.seed)
+    per_epoch = -(-len(encoded) // plan.batch)
+
+    def batch(step: int) -> dict[str, torch.Tensor]:
+        rows = order(step)
+        return collate([encoded[i] for i in rows], tokenizer.pad_token_id) | {"labels": gold[rows]}
+
+    def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        gold = batch.pop("labels")
+        return F.cross_entropy(model(**batch).logits.float(), gold)
+
+    held_out_encoded = tokenize(tokenizer, held_out.texts, plan.max_length)
+    held_out_gold = torch.tensor(held_out.labels)
+
+    def held_out_loss(model: nn.Module) -> float:
+        device = next(model.parameters()).device
+        total = 0.0
+        for rows in in_batches([len(row) for row in held_out_encoded], 64):
+            inputs = collate([held_out_encoded[i] for i in rows], tokenizer.pad_token_id)
+            logits = model(**{k: v.to(device) for k, v in inputs.items()}).logits.float().cpu()
+            total += F.cross_entropy(logits, held_out_gold[rows], reduction="sum").item()
+        return total / len(held_out_gold)
+
+    regime = Regime(
+        steps=plan.epochs * per_epoch, lr=plan.lr, evaluate_every=max(1, per_epoch // plan.looks), patience=4 * plan.looks, seed=plan.seed
+    )
+    history = fit(classifier, batch, loss, held_out_loss, regime, resume=folder / "checkpoint", title="teacher")
+    classifier.cpu().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "plan.json").write_text(json.dumps(asdict(plan)))
+    (folder / "history.json").write_text(json.dumps(asdict(history)))
+    return history
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Texts to piece ids with the encoder's special tokens."""
+    return tokenizer(list(texts), truncation=True, max_length=max_length, return_token_type_ids=False)["input_ids"]
+
+
+def collate(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
+    """Pad ids, and mask by length, not by id: a network may use one id for padding and for the end of a text.
+
+    *Shape:* ``input_ids`` and ``attention_mask`` ``[rows, longest]``.
+    """
+    lengths = torch.tensor([len(row) for row in rows])
+    ids = pad(rows, pad_id)
+    return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long()}

@@ -1,0 +1,81 @@
+"""Floor 3. Trials: every student of every arm and seed is trained, tested, and kept at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from gdlib import baselines, distillation, metrics, students
+from gdlib.comparison import Results, row
+from gdlib.corpora import Part
+from gdlib.splits import Splits
+
+
+@dataclass
+class Trials:
+    """Collects what references and students say of the test texts.
+
+    Args:
+        columns: the columns that all rows share (corpus, labels_per_class, seed).
+        test: the test part.
+        teacher_probabilities: *Shape:* ``[texts, classes]``.
+        folder: where each finished student leaves its logits; a run that was killed trains none of them twice.
+    """
+
+    columns: dict[str, Any]
+    test: Part
+    teacher_probabilities: np.ndarray
+    folder: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    said: list[np.ndarray] = field(default_factory=list)
+
+    def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
+        """The baselines, trained on the whole labelled budget, and the teacher itself."""
+        labelled = Part(splits.train.texts + splits.validation.texts, splits.train.labels + splits.validation.labels)
+        same = {"student_seed": -1, "size": 0}
+        for name in baselines.BASELINES:
+            model = baselines.build(name, labelled)
+            probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
+            self._count(probabilities, student=name, arm="baseline", parameters=baselines.parameters(model), steps=0, **same)
+        size = students.parameters(teacher)
+        self._count(self.teacher_probabilities, student="teacher", arm="teacher", parameters=size, steps=teacher_steps, **same)
+
+    def student(
+        self,
+        name: str,
+        arm: str,
+        seed: int,
+        size: int,
+        test_rows: list[list[int]],
+        train: Callable[[], tuple[students.Student, int]],
+    ) -> None:
+        """One student: trained by ``train`` (to the student and its best step) unless its logits are there already."""
+        file = self.folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors"
+        if not file.exists():
+            student, steps = train()
+            header = {"steps": str(steps), "parameters": str(students.parameters(student))}
+            aside = file.with_suffix(".aside")
+            save_file({"logits": distillation.predict(student, test_rows)}, aside, header)
+            aside.rename(file)
+        with safe_open(file, "np") as saved:
+            logits, header = saved.get_tensor("logits"), saved.metadata()
+        numbers = {"parameters": int(header["parameters"]), "steps": int(header["steps"])}
+        self._count(metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers)
+
+    def results(self) -> Results:
+        """All of it, in the order in which it was counted."""
+        said = np.stack(self.said)
+        return Results(
+            pd.DataFrame(self.rows), said.argmax(-1).astype(np.int16), said.max(-1).astype(np.float32), np.array(self.test.labels)
+        )
+
+    def _count(self, probabilities: np.ndarray, **more: Any) -> None:
+        gold, teacher = np.array(self.test.labels), self.teacher_probabilities.argmax(-1)
+        self.rows.append(row(gold, probabilities, teacher, probabilities.shape[1], **self.columns, **more))
+        self.said.append(np.asarray(probabilities))

