@@ -68,6 +68,14 @@ class Plan:
                 wanted.update(stage.needs)
         return tuple(stage.name for stage in self.stages if stage.name in wanted)
 
+    def values(self, stage: str, settings: Any) -> dict[str, Any]:
+        """The knobs (JSON-able) that decide what a stage makes: its own and those of all that it needs."""
+        return subset(settings, self.upstream(stage))
+
+    def products_recipe(self, stage: str, settings: Any) -> dict[str, Any]:
+        """The recipe of the ``products`` artifact that a stage's notebook leaves."""
+        return {"study": self.name, "stage": stage, "settings": self.values(stage, settings)}
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -93,18 +101,18 @@ class Task:
 
     @property
     def values(self) -> dict[str, Any]:
-        """The knobs (JSON-able) that decide what the task makes: those of its stage and of all that it needs."""
-        return subset(self.settings, self.plan.upstream(self.stage.name))
+        """The knobs (JSON-able) that decide what the task makes."""
+        return self.plan.values(self.stage.name, self.settings)
 
     @property
     def products_recipe(self) -> dict[str, Any]:
-        """The recipe of the ``products`` artifact that the notebook leaves."""
-        return {"study": self.plan.name, "stage": self.stage.name, "settings": self.values}
+        """The recipe of what its notebook shows; see :meth:`Plan.products_recipe`."""
+        return self.plan.products_recipe(self.stage.name, self.settings)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What the notebook is given: the knobs of its own stage, and of those it needs the ones that differ from the default."""
-        meta, default = knobs(self.settings), subset(self.plan.settings(), self.plan.upstream(self.stage.name))
+        meta, default = knobs(self.settings), self.plan.values(self.stage.name, self.plan.settings())
         return {
             name: value
             for name, value in self.values.items()

@@ -1,0 +1,363 @@
+"""Floor 5. The command line. It only reads what was asked for; whatever takes a second to import is imported where it is used."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gdlib import __version__
+from gdlib.errors import GdlibError, unknown
+
+app = typer.Typer(
+    name="gdlib",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class EngineName(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+StudyOption = Annotated[str, typer.Option(help="Which study.", show_default=True)]
+ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")]
+SetOption = Annotated[list[str], typer.Option("--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated.")]
+CorpusOption = Annotated[list[str], typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep.")]
+SeedOption = Annotated[list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")]
+StoreOption = Annotated[Path, typer.Option(help="Folder of the artifacts; runs may share it.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
+    """Small language models as good as big ones when labels are scarce.
+
+    A study is a row of notebooks (stages); a run executes those that are not up to date and writes a report.
+
+    [bold]First steps[/bold]
+
+      gdlib run --profile smoke     does everything work? a minute or two
+      gdlib run                     the study on one corpus, minutes
+      gdlib status                  what is up to date, what is not
+      gdlib list                    what there is to choose from
+
+    [bold]Then[/bold]
+
+      gdlib run --corpus bbc --corpus movies --seed 0 --seed 1
+      gdlib run --set temperature=2 --set students=KimCNN
+      gdlib run --corpus path/to/folder      your own texts
+    """
+    if version:
+        typer.echo(f"gdlib {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    study: StudyOption = "generation",
+    profile: ProfileOption = "quick",
+    assignments: SetOption = [],  # noqa: B006 - typer copies it
+    corpus: CorpusOption = [],  # noqa: B006
+    seed: SeedOption = [],  # noqa: B006
+    store: StoreOption = Path("runs/store"),
+    engine: Annotated[EngineName, typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster.")] = EngineName.local,
+    ray_address: Annotated[str | None, typer.Option(help="A running cluster (auto, ray://head:10001). Without: this machine.")] = None,
+    only: Annotated[list[str], typer.Option(help="Only this stage and what it needs; no report. May be repeated.")] = [],  # noqa: B006
+    force: Annotated[bool, typer.Option(help="Execute (the --only stages) again though up to date; what the store holds is used.")] = False,
+) -> None:
+    """Execute what is not up to date, then write the report.
+
+    Killed, interrupted or failed, the same command goes on where it was. The environment variable GDLIB_THREADS sets
+    the threads a stage computes with (default: the physical cores).
+
+    [bold]Examples[/bold]
+
+      gdlib run                       the default profile
+      gdlib run --profile full        three corpora, five seeds: hours
+      gdlib run --only teacher --set teacher=mpnet-base
+      gdlib run --corpus ~/reviews --set labels_per_class=50
+      gdlib run --profile full --engine ray --ray-address auto
+
+    A cluster's machines must share the project's folder and the store (NFS or the like).
+    """
+    from gdlib.engines import LocalEngine, RayEngine, StageFailed
+
+    options = {"--corpus": corpus, "--seed": seed, "--set": assignments, "--only": only}
+    command = _command("run", study, profile, options, store, engine, ray_address)
+    with _one_line_errors():
+        chosen = _run(study, profile, assignments, corpus, seed, store, command)
+        try:
+            chosen.execute(RayEngine(ray_address) if engine is EngineName.ray else LocalEngine(), only, force)
+        except StageFailed as error:
+            typer.echo(f"{error}\nto go on from here: {command}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            typer.echo(f"\nstopped; to go on from here: {command}", err=True)
+            raise typer.Exit(130) from None
+
+
+@app.command()
+def status(
+    study: StudyOption = "generation",
+    profile: ProfileOption = "quick",
+    assignments: SetOption = [],  # noqa: B006
+    corpus: CorpusOption = [],  # noqa: B006
+    seed: SeedOption = [],  # noqa: B006
+    store: StoreOption = Path("runs/store"),
+) -> None:
+    """Say which stages of a run are up to date and which gdlib run would execute.
+
+    [bold]Examples[/bold]
+
+      gdlib status
+      gdlib status --profile full
+      gdlib status --set num_samples=4000     what would run again?
+    """
+    with _one_line_errors():
+        from gdlib.engines import duration, finished, numbers_of
+        from gdlib.pipeline import expectations, numbers_line
+
+        chosen = _run(study, profile, assignments, corpus, seed, store, "gdlib run")
+        artifacts, jobs = chosen.open_store(), list(chosen.jobs().values())
+        expected = expectations(jobs, artifacts, study)
+        for job in jobs:
+            receipt = finished(job, artifacts)
+            if receipt:
+                state, rest = f"up to date ({duration(receipt.seconds)})", numbers_line(numbers_of(job, artifacts))
+            else:
+                state, rest = "to do" + (f" (about {duration(expected[job.key])})" if job.key in expected else ""), ""
+            typer.echo(f"{job.stage:<10} {job.run:<18} {state:<20} {rest}".rstrip())
+
+
+@app.command()
+def report(
+    study: StudyOption = "generation",
+    profile: ProfileOption = "quick",
+    assignments: SetOption = [],  # noqa: B006
+    corpus: CorpusOption = [],  # noqa: B006
+    seed: SeedOption = [],  # noqa: B006
+    store: StoreOption = Path("runs/store"),
+) -> None:
+    """Write the report of a finished run again (gdlib run writes it too).
+
+    [bold]Example[/bold]
+
+      gdlib report --profile full
+    """
+    options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
+    with _one_line_errors():
+        _run(study, profile, assignments, corpus, seed, store, _command("run", study, profile, options, store)).report()
+
+
+@app.command()
+def fetch(names: Annotated[list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the default profile.")] = []) -> None:  # noqa: B006
+    """Fetch corpora and networks into the cache ahead of a run (which fetches them too).
+
+    The cache is the folder named by GDLIB_CACHE, else ~/.cache/gdlib; everything is checked against a pinned sha256.
+
+    [bold]Examples[/bold]
+
+      gdlib fetch
+      gdlib fetch bbc movies mpnet-base
+      gdlib fetch hub:gpt2
+    """
+    with _one_line_errors():
+        from gdlib import corpora, zoo
+        from gdlib.pipeline import plan_of
+
+        default = plan_of("generation").settings()
+        for name in names or (default.corpus, default.teacher, default.generator):
+            if name in corpora.CORPORA:
+                typer.echo(f"{name}: {len(corpora.load(name).train.texts):,} texts")
+            elif name in zoo.NETWORKS or name.startswith("hub:"):
+                typer.echo(f"{name}: {zoo.locate(name).location}")
+            else:
+                raise unknown("corpus or network", name, (*corpora.CORPORA, *zoo.NETWORKS), "or hub:NAME, a network of the hub")
+
+
+SHELVES = {
+    "profiles": "where settings start from (--profile)",
+    "corpora": "texts with labels (--corpus)",
+    "networks": "pretrained networks (--set teacher=..., --set generator=...)",
+    "students": "small networks that learn from the teacher (--set students=A,B)",
+    "arms": "what a student learns from (--set arms=...)",
+    "stages": "the notebooks of the study, in order (--only)",
+    "knobs": "every parameter with its default (--set NAME=VALUE)",
+}
+
+
+@app.command("list")
+def list_(
+    what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}. None: all of them.")] = [],  # noqa: B006
+    study: StudyOption = "generation",
+) -> None:
+    """Name what there is to choose from, one line each.
+
+    [bold]Examples[/bold]
+
+      gdlib list
+      gdlib list profiles knobs
+    """
+    with _one_line_errors():
+        for shelf in what:
+            if shelf not in SHELVES:
+                raise unknown("list", shelf, SHELVES)
+        for shelf in what or SHELVES:
+            rows = _shelf(shelf, study)
+            width = max(len(name) for name in rows)
+            typer.secho(f"{shelf}: {SHELVES[shelf]}", bold=True)
+            for name, line in rows.items():
+                typer.echo(f"  {name:<{width}}  {line}")
+            typer.echo()
+
+
+def _shelf(shelf: str, study: str) -> Mapping[str, str]:
+    from gdlib import config
+    from gdlib.pipeline import plan_of
+
+    if shelf == "profiles":
+        return {name: values["help"] for name, values in config.profiles(study).items()}
+    if shelf == "corpora":
+        from gdlib.corpora import CORPORA
+
+        return {
+            name: f"{card.help} [{card.classes} classes, {card.texts:,} texts; {card.source}; licence: {card.licence}]"
+            for name, card in CORPORA.items()
+        }
+    if shelf == "networks":
+        from gdlib.zoo import available
+
+        return {
+            row.name: f"{row.help} [{row.parameters / 1e6:.1f}M parameters, {row.download:.0f} MB, "
+            f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: {row.licence}]"
+            for row in available().itertuples(index=False)
+        }
+    if shelf == "students":
+        from gdlib.students import STUDENTS
+
+        return {name: (kind.__doc__ or "").split("\n")[0] for name, kind in STUDENTS.items()}
+    if shelf == "arms":
+        from gdlib.distillation import ARMS
+
+        return {name: arm.help for name, arm in ARMS.items()}
+    plan = plan_of(study)
+    if shelf == "stages":
+        return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
+    default = plan.settings()
+    return {
+        f"{name} = {_written(getattr(default, name))}": f"{meta['help']} [{meta['stage']}]"
+        for name, meta in config.knobs(plan.settings).items()
+    }
+
+
+@app.command()
+def clean(
+    store: StoreOption = Path("runs/store"),
+    unused_days: Annotated[
+        float | None, typer.Option(help="Also delete networks, samples and signals that were made over so many days ago.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete what nothing needs any more from the store: damaged and interrupted artifacts, stages of code that has changed.
+
+    It says what, and asks. What is deleted by mistake costs only the time to make it again.
+
+    [bold]Examples[/bold]
+
+      gdlib clean --dry-run
+      gdlib clean --unused-days 30
+    """
+    with _one_line_errors():
+        from gdlib.pipeline import STUDIES, delete, leftovers, plan_of, project_root
+        from gdlib.store import Store
+
+        if not store.is_dir():
+            raise GdlibError(f"no store at {store}; expected the folder of artifacts of a run (--store)")
+        plans = [plan_of(study) for study in STUDIES]
+        found = leftovers(plans, Store(store), project_root(plans[0]), unused_days)
+        for leftover in found:
+            typer.echo(f"{leftover.size / 1e6:9.1f} MB  {leftover.path.relative_to(store)}  ({leftover.why})")
+        total = f"{len(found)} artifacts, {sum(leftover.size for leftover in found) / 1e6:.1f} MB"
+        if not found:
+            typer.echo("nothing to delete")
+        elif dry_run:
+            typer.echo(f"would delete {total}")
+        elif yes or typer.confirm(f"delete {total}?"):
+            delete(found)
+            typer.echo(f"deleted {total}")
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except GdlibError as error:
+        typer.echo(f"gdlib: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _run(study: str, profile: str, assignments: Sequence[str], corpus: Sequence[str], seed: Sequence[int], store: Path, command: str) -> Any:
+    from gdlib import config, pipeline
+
+    plan = pipeline.plan_of(study)
+    root = pipeline.project_root(plan)
+    overrides = config.parse(plan.settings, assignments)
+    if corpus:
+        overrides |= {"corpus": corpus[0], "corpora": corpus[1:] and corpus}
+    if seed:
+        overrides |= {"seed": seed[0], "seeds": seed}
+    overrides = {name: _from_root(root, value) for name, value in overrides.items()}
+    settings = pipeline.settings_of(plan, profile, overrides)
+    return pipeline.Run(plan, settings, profile, root, _from_root(root, store), command, say=typer.echo)
+
+
+def _from_root(root: Path, value: Any) -> Any:
+    """A path, seen from here, as seen from the project's folder: notebooks run there. Other values as they are."""
+    if isinstance(value, (list, tuple)):
+        return tuple(_from_root(root, one) for one in value)
+    if isinstance(value, Path):
+        inside = value.absolute().is_relative_to(root)
+        return os.path.relpath(value, root) if inside else str(value.absolute())
+    if isinstance(value, str) and value and (folder := Path(value).expanduser()).is_dir() and (os.sep in value or Path.cwd() != root):
+        return os.path.relpath(folder, root) if not folder.is_absolute() else str(folder)
+    return value
+
+
+def _command(
+    name: str,
+    study: str,
+    profile: str,
+    options: Mapping[str, Sequence[Any]],
+    store: Path,
+    engine: EngineName = EngineName.local,
+    ray_address: str | None = None,
+) -> str:
+    """The command line that does the same again. ``--force`` is left out: going on must not start anew."""
+    words = ["gdlib", name]
+    words += ["--study", study] if study != "generation" else []
+    words += ["--profile", profile] if profile != "quick" else []
+    for option, values in options.items():
+        for value in values:
+            words += [option, str(value)]
+    words += ["--store", str(store)] if store != Path("runs/store") else []
+    words += ["--engine", engine] if engine is not EngineName.local else []
+    words += ["--ray-address", ray_address] if ray_address else []
+    return shlex.join(words)
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def main() -> None:
+    """The entry point."""
+    app()
