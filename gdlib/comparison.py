@@ -11,8 +11,6 @@ from safetensors.numpy import load_file, save_file
 
 from gdlib import metrics, stats
 
-POINTS = 100
-
 
 @dataclass(frozen=True)
 class Results:
@@ -152,3 +150,26 @@ def pooled(results: Results, one: str, other: str) -> stats.Difference:
     students = [s for s in dict.fromkeys(results.table["student"]) if s not in REFERENCES]
     sides = [results.paired((s, one), (s, other)) for s in students]
     return stats.paired_difference(np.mean([a for a, _ in sides], axis=0), np.mean([b for _, b in sides], axis=0))
+
+
+def means(results: Results, arms: Sequence[str] | None = None) -> pd.DataFrame:
+    """Mean accuracy over seeds with its interval over texts: student, arm, size, accuracy, low, high."""
+    rows = []
+    for student, arm in results.arms():
+        if arms is None or arm in arms or student in REFERENCES:
+            of = results.table[(results.table["student"] == student) & (results.table["arm"] == arm)]
+            interval = stats.mean_interval(results.units(student, arm))
+            row = {"student": student, "arm": arm, "size": of["size"].mean()}
+            rows.append(row | {"accuracy": interval.mean, "low": interval.low, "high": interval.high})
+    return pd.DataFrame(rows)
+
+
+def hard_against_soft(results: Results, hard: str, soft: str) -> pd.DataFrame:
+    """One row a student: the accuracy of both arms, and the interval of their paired difference (soft minus hard)."""
+    rows = []
+    for student in dict.fromkeys(results.table["student"]):
+        if {(student, hard), (student, soft)} <= set(results.arms()):
+            d = results.difference((student, soft), (student, hard))
+            accuracy = {kind: results.units(student, arm).mean() for kind, arm in (("hard", hard), ("soft", soft))}
+            rows.append({"student": student, **accuracy, "low": d.low, "high": d.high, "in words": d.describe()})
+    return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Floor 4. Study 1, generation-distillation (arXiv 2002.00733): its parameters and its stages.
+"""Floor 4. Study 1, generation-distillation (arXiv 2002.00733): one run of it.
 
 A :class:`GenerationStudy` is one run of the study: one corpus, one seed. Each method gives the finished thing
 (splits, teacher, samples, results) and makes it if it is not in the store, with whatever it needs. So a notebook can
@@ -18,91 +18,14 @@ from tqdm.auto import tqdm
 
 from gdlib import corpora, distillation, generator, metrics, samples, signals, splits, students, teacher, zoo
 from gdlib.comparison import Results
-from gdlib.config import digest, knob, settings_class, subset
+from gdlib.config import digest, subset
 from gdlib.distillation import ARMS, MAIN_ARM, Source, StudentPlan
-from gdlib.losses import SOFT_LOSSES, DistillationLoss
-from gdlib.plans import Plan, Stage
+from gdlib.generation_settings import PLAN, Settings
+from gdlib.losses import DistillationLoss
 from gdlib.products import Products
 from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.students import Student
 from gdlib.trials import Trials
-
-
-@settings_class
-class Settings:
-    """Every parameter of study 1; the defaults are the ``quick`` profile."""
-
-    # corpus
-    corpus: str = knob("wordnet", "corpus", "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
-    labels_per_class: int = knob(100, "corpus", "gold labels a class, the held-out part included")
-    validation_share: float = knob(0.2, "corpus", "share of the labelled texts held out for stopping and choosing")
-    transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
-    test_size: int = knob(2000, "corpus", "test texts at most")
-    seed: int = knob(0, "corpus", "seed of the split and of everything trained on it; the test part stays the same")
-    # teacher
-    teacher: str = knob("minilm-l6", "teacher", "minilm-l6, mpnet-base, a folder, or hub:NAME")
-    teacher_epochs: int = knob(8, "teacher", "passes over the labelled texts at most; the best held-out look is kept")
-    teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
-    teacher_batch: int = knob(16, "teacher", "texts a step")
-    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
-    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose [CLS] state is kept beside the logits")
-    # generator
-    generator: str = knob("smollm2-135m", "generator", "smollm2-135m, a folder, or hub:NAME")
-    generator_method: str = knob("last-6", "generator", "what is trained: full, lora, or last-K layers")
-    generator_conditioned: bool = knob(False, "generator", "put the label's name before the text (the paper does not)")
-    generator_epochs: int = knob(2, "generator", "passes over the labelled texts at most; stops on held-out loss")
-    generator_lr: float = knob(2e-4, "generator", "peak learning rate")
-    generator_batch: int = knob(16, "generator", "texts a step")
-    max_new_tokens: int = knob(64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off")
-    # samples
-    num_samples: int = knob(2000, "samples", "texts to generate")
-    sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
-    top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token")
-    top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
-    prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
-    sampling_batch: int = knob(128, "samples", "texts generated side by side")
-    near_duplicate: float = knob(0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one")
-    overlap_words: int = knob(8, "samples", "a run of so many words shared with a test text drops the sample")
-    min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
-    balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
-    # students
-    students: tuple[str, ...] = knob(("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", tuple(students.STUDENTS))
-    arms: tuple[str, ...] = knob(tuple(distillation.ARMS), "students", "what a student learns from", tuple(distillation.ARMS))
-    sample_divisors: tuple[int, ...] = knob((2, 4, 8), "students", "the sweep: arms with one in k of the generated texts")
-    student_parameters: int = knob(1_100_000, "students", "parameter budget (the paper: about 1.1M; also try 360000)")
-    embedding: str = knob("svd", "students", "start: svd of the fine-tuned teacher's embeddings, or random", ("svd", "random"))
-    embedding_dim: int = knob(64, "students", "dimensions of the embeddings")
-    soft_loss: str = knob("kl", "students", "kl (with temperature) or mse on logits", SOFT_LOSSES)
-    temperature: float = knob(1.0, "students", "T of the kl loss")
-    soft_weight: float = knob(1.0, "students", "weight of the teacher's logits")
-    hard_weight: float = knob(0.0, "students", "weight of the gold labels beside them")
-    student_steps: int = knob(400, "students", "optimisation steps at most, the same for every arm")
-    student_lr: float = knob(2e-3, "students", "peak learning rate")
-    student_batch: int = knob(64, "students", "texts a step")
-    student_dropout: float = knob(0.3, "students", "before the readout")
-    evaluate_every: int = knob(40, "students", "steps between two looks at the held-out loss")
-    patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
-    student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
-    # compare
-    corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
-    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of labels a class to run and compare")
-
-
-PLAN = Plan(
-    name="generation",
-    title="Generation-distillation",
-    settings=Settings,
-    stages=(
-        Stage("corpus", "1_generation_distillation/1_corpus.ipynb", (), "run", "what the data are, and how hard"),
-        Stage("teacher", "1_generation_distillation/2_teacher.ipynb", ("corpus",), "run", "fine-tune the encoder that labels"),
-        Stage("generator", "1_generation_distillation/3_generator.ipynb", ("corpus",), "run", "fine-tune the model that writes"),
-        Stage("samples", "1_generation_distillation/4_samples.ipynb", ("teacher", "generator"), "run", "write, filter and look at samples"),
-        Stage("students", "1_generation_distillation/5_students.ipynb", ("samples",), "run", "train every arm"),
-        Stage("compare", "1_generation_distillation/6_compare.ipynb", ("students",), "corpus", "students, teacher, baselines: with intervals"),
-    ),
-    help="A language model writes texts, a teacher labels them, a small CNN learns from both (arXiv 2002.00733).",
-)
 
 
 class GenerationStudy:

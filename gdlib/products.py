@@ -2,16 +2,16 @@
 
 ::
 
-    with Products(store, recipe) as out:
-        out.figure("learning-curve", fig, "Held-out loss by epoch.")
-        out.table("confusion", frame, "Rows: gold; columns: the teacher.")
-        out.number("teacher accuracy", 0.79, "share")
-        out.timing("labelling", 213.0, "texts/s")        # kept apart: never part of what must be identical
+    out = Products(store, recipe)
+    out.figure("learning-curve", fig, "Held-out loss by epoch.")
+    out.table("confusion", frame, "Rows: gold; columns: the teacher.")
+    out.number("teacher accuracy", 0.79, "share")
+    out.timing("labelling", 213.0, "texts/s")        # kept apart: never part of what must be identical
+    out.close()                                      # writes all of it, or nothing if the notebook failed before
 """
 
 import json
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pandas as pd
@@ -23,7 +23,7 @@ from gdlib.store import Artifact, Store, write_atomically
 
 
 class Products:
-    """Collects the products of one stage and writes them as one artifact of kind ``products``, on leaving without error.
+    """Collects the products of one stage; :meth:`close` writes them as one artifact of kind ``products``.
 
     Args:
         store: where they go.
@@ -33,24 +33,28 @@ class Products:
     def __init__(self, store: Store, recipe: dict[str, Any]):
         self.store, self.recipe = store, recipe
         self.index: dict[str, Any] = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
-        self.timings: dict[str, Any] = {}
+        self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
 
-    def __enter__(self) -> "Products":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self.artifact = self.store.make("products", self.recipe, self._write, again=True)
-        for figure in self._figures.values():
-            plt.close(figure)
+    def close(self) -> Artifact:
+        """Write everything; what the same recipe left before is replaced."""
+        return self.store.make("products", self.recipe, self._write, again=True)
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
         """Show a figure with its caption and keep it (SVG and PNG)."""
-        self._figures[name] = figure
         self.index["figures"][name] = caption
+        self._show(name, figure, caption)
+
+    def timed_figure(self, name: str, figure: Figure, caption: str) -> None:
+        """A figure that shows timings: kept with them."""
+        self.timings["figures"][name] = caption
+        self._show(name, figure, caption)
+
+    def _show(self, name: str, figure: Figure, caption: str) -> None:
+        self._figures[name] = figure
         display(figure, Markdown(f"*{caption}*"))
+        plt.close(figure)  # or the notebook's backend shows it a second time
 
     def table(self, name: str, table: pd.DataFrame, caption: str, shown: int = 60) -> None:
         """Show a table with its caption (its first ``shown`` rows) and keep it whole (Parquet and JSON). The index is dropped."""
@@ -64,7 +68,7 @@ class Products:
 
     def timing(self, name: str, value: float, unit: str = "s") -> None:
         """Keep a timing, apart from everything that must be byte-identical when the stage is run again."""
-        self.timings[name] = {"value": value, "unit": unit}
+        self.timings["numbers"][name] = {"value": value, "unit": unit}
 
     def note(self, text: str) -> None:
         """A sentence for the report (Markdown), shown in the notebook too."""
