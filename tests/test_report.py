@@ -158,6 +158,17 @@ def test_parameters_say_who_set_them(tasks):
     assert set(rows) == set(config.knobs(Settings))
 
 
+def test_the_report_shows_parameters_unrounded(tmp_path, tasks, store):
+    text = write(tasks, store, tmp_path / "out").with_name("report.md").read_text("utf-8")
+    assert "| temperature | 2.0 | profile | train | of the distillation |" in text
+    assert r"| seed | \[0, 1\] | profile |" in text
+
+
+def test_parameters_and_timings_are_never_cut():
+    assert len(report._grid(pd.DataFrame({"parameter": range(70)}), "Parameters").rows) == 70
+    assert len(report._grid(pd.DataFrame({"text": range(70)}), "Gallery", "gallery").rows) == report.SHOWN
+
+
 def test_licences_of_what_was_used_and_of_nothing_else(tmp_path):
     some = expand(PLAN, config.build(Settings, {"corpora": ["wordnet", str(tmp_path), "hub:own/data"]}))
     found = {row["name"]: row for row in provenance.licences(some)}
