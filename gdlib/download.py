@@ -112,10 +112,14 @@ def _pip_download(package: Package, folder: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
     with open(folder / "pip.log", "w+", encoding="utf-8") as log:
         pip = subprocess.Popen([sys.executable, *command, *options], env=environment, stdout=log, stderr=subprocess.STDOUT)
-        with _bar(package) as bar:
-            while pip.poll() is None:
-                bar.update(max(0, min(package.size, _bytes_under(folder)) - bar.n))
-                time.sleep(0.2)
+        try:
+            with _bar(package) as bar:
+                while pip.poll() is None:
+                    bar.update(max(0, min(package.size, _bytes_under(folder)) - bar.n))
+                    time.sleep(0.2)
+        finally:  # an interrupt leaves no pip behind
+            pip.kill()
+            pip.wait()
         if pip.returncode:
             log.seek(0)
             asked = f"python -m pip download --no-deps --only-binary :all: {package.requirement}"
