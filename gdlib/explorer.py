@@ -72,9 +72,16 @@ class Explorer:
         self.results: list[dict[str, Any]] = []
         self._undo: list[Marks] = []
         self._setting = False  # while widgets are set from here and not by the person
-        self.ui = Widgets(self.view, page_size, self.warning, trains=train is not None)
-        self._wire()
-        self._filter()
+        self._ui: Widgets | None = None
+
+    @property
+    def ui(self) -> Widgets:
+        """The widgets, made when first asked for: in a notebook without a frontend they would only leave dead state."""
+        if self._ui is None:
+            self._ui = Widgets(self.view, self.page_size, self.warning, trains=self.train is not None)
+            self._wire(self._ui)
+            self._filter()
+        return self._ui
 
     def show(self, live: bool = True) -> None:
         """Display the static page and, before a live frontend, the widget that hides it.
@@ -92,8 +99,7 @@ class Explorer:
     def _ipython_display_(self) -> None:
         self.show()
 
-    def _wire(self) -> None:
-        ui = self.ui
+    def _wire(self, ui: Widgets) -> None:
         for control in ui.filters:
             control.observe(self._filter, "value")
         ui.page.observe(lambda change: self._turn_to(change["new"] - 1), "value")

@@ -20,7 +20,9 @@ STYLE = """
 .gdx .text { unicode-bidi: isolate; overflow-wrap: anywhere; white-space: pre-wrap; }
 .gdx .soft { color: var(--soft); }
 .gdx .num { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.gdx h3 { font-size: 15px; margin: 18px 0 6px; } .gdx h4 { font-size: 13px; margin: 14px 0 4px; } .gdx p { margin: 4px 0; }
+.gdx h3 { font-size: 15px; font-weight: 600; line-height: 1.3; margin: 18px 0 6px; }
+.gdx h4 { font-size: 13px; font-weight: 600; margin: 14px 0 4px; } .gdx h4 .soft, .gdx h3 .soft { font-weight: 400; }
+.gdx p { margin: 4px 0; }
 .gdx .tag { display: inline-block; border: 1px solid var(--line); border-radius: 9px; padding: 0 8px; white-space: nowrap; }
 .gdx .tag.keep { border-color: var(--good); } .gdx .tag.drop { border-color: var(--bad); }
 .gdx .track { display: block; height: 9px; border-radius: 2px; background: var(--fill); overflow: hidden; }
@@ -134,7 +136,7 @@ def row_html(view: SampleView, row: int, marks: Marks) -> str:
     """One line of the list: number and mark, the text's beginning, the teacher's class with its confidence."""
     mark = marks.verdicts.get(row, "")
     sign = f'<span class="tag {mark}">{mark}</span>' if mark else ""
-    sign += ' <span title="has a note">✎</span>' if row in marks.notes else ""
+    note = ' <span title="has a note">✎</span>' if row in marks.notes else ""
     label = view.teacher_label[row]
     seen = (
         f'<span class="name" title="{escape(view.labels[label])}">{escape(view.labels[label])}</span>{_bar(view.confidence[row])}'
@@ -144,7 +146,7 @@ def row_html(view: SampleView, row: int, marks: Marks) -> str:
     )
     text = f'<span class="text" dir="auto">{escape(view.texts[row][:400])}</span>'
     return framed(
-        f'<div class="row"><span><span class="soft num">#{row}</span><br>{sign}</span>{text}<span>{seen}</span></div>'
+        f'<div class="row"><span><span class="soft num">#{row}{note}</span><br>{sign}</span>{text}<span>{seen}</span></div>'
     )
 
 
@@ -217,6 +219,12 @@ def summary_html(view: SampleView, rows: np.ndarray | None = None) -> str:
     return framed(f'<div class="facets">{"".join(parts)}</div>')
 
 
+def _opinion(kind: str, labels: Sequence[str], shares: np.ndarray) -> str:
+    best = int(shares.argmax())
+    said = f'<span class="soft">{kind}</span> {escape(labels[best])} <span class="num soft">{percent(shares[best])}</span>'
+    return f"{said}{_bar(shares[best], kind)}"
+
+
 def static_html(view: SampleView, nearest: Nearest, classes: Sequence[int], marks: Marks, count: int = 4) -> str:
     """The explorer for paper, phone and papermill: the funnel in numbers, then best, typical and worst kept texts."""
     verdicts = list(marks.verdicts.values())
@@ -225,9 +233,8 @@ def static_html(view: SampleView, nearest: Nearest, classes: Sequence[int], mark
     for title, rows in view.examples(count).items():
         parts.append(f'<h3>{title.capitalize()} <span class="soft">by the teacher\'s confidence, among the kept</span></h3>')
         for row in rows:
-            label = escape(view.labels[view.teacher_label[row]])
-            side = f'{label} <span class="num soft">{percent(view.confidence[row])}</span>{_bar(view.confidence[row])}'
-            side += f'<span class="soft">{verdict(view, row)}</span>'
+            side = _opinion("teacher", view.labels, view.teacher[row])
+            side += "" if view.student is None else _opinion("student", view.labels, view.student[row])
             text = f'<span class="text" dir="auto">{escape(view.texts[row])}</span>'
             parts.append(f'<details><summary><span class="line">{text}<span>{side}</span></span></summary>')
             parts.append(

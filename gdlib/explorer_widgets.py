@@ -21,7 +21,8 @@ STYLE = """<style>
 .gdx-app, .gdx-app .widget-box { overflow: hidden; } .gdx-app .widget-html-content { line-height: 1.45; }
 .gdx-app .gdx-filters { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 2px 24px; }
 .gdx-app .gdx-filters > * { width: auto; margin: 2px 0; }
-.gdx-app .gdx-main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 24px; }
+.gdx-app .gdx-main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 24px; margin-top: 6px; }
+.gdx-app > .gdx-wrap { border-top: 1px solid var(--jp-border-color2, #ccc); }
 .gdx-app .gdx-row { position: relative; border-top: 1px solid var(--jp-border-color2, #ccc); }
 .gdx-app .gdx-row .widget-html { width: 100%; margin: 0; }
 .gdx-app .gdx-row button { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; z-index: 1; opacity: 0; }
