@@ -263,11 +263,12 @@ class Explorer:
     def train_selection(self) -> None:
         """Train a student on the chosen rows: its progress bars below, then the result beside the unselected one.
 
-        A message meant for people is shown as it is; any other error with its traceback, below the button.
+        A message meant for people is shown as it is; any other error with its traceback, below the button. JupyterLab
+        runs this outside the kernel's main thread (where its kernels know subshells): ``train`` can set no signal handler.
         """
         ui, rows = self.ui, self.view.selection(self.marks, self.ui.rule.value, self.rows)
         chosen = next(name for name, rule in RULES.items() if rule == ui.rule.value)
-        working = f'<p>Training on {len(rows):,} texts; interrupt the kernel to stop it.</p><div class="gdx-busy"></div>'
+        working = f'<p>Training on {len(rows):,} texts ...</p><div class="gdx-busy"></div>'
         ui.outcome.value, ui.train.disabled = looks.framed(working), True
         ui.log.clear_output()
         said = "see the error below"

@@ -453,6 +453,16 @@ def test_a_training_that_fails_is_said_and_can_be_repeated(shown, error, said):
     assert "+5.0 points" in plain(shown.ui.outcome) and "No student" not in plain(shown.ui.outcome)
 
 
+def test_an_unforeseen_error_shows_its_traceback_below_the_button(shown, monkeypatch):
+    shell, seen = SimpleNamespace(kernel=None), []
+    shell.showtraceback = lambda error, tb_offset: seen.append(error[0])
+    monkeypatch.setattr("ipywidgets.widgets.widget_output.get_ipython", lambda: shell)
+    shown.train = lambda rows: rows["no list has this"]
+    shown.ui.train.click()
+    assert seen == [TypeError] and "No student was trained: see the error below" in plain(shown.ui.outcome)
+    assert not shown.ui.train.disabled
+
+
 def test_without_texts_or_training():
     empty = Explorer(table([]), LABELS, made.Part([], []))
     assert "No text passes" in plain(empty.ui.count) and "No text is open" in plain(empty.ui.detail)

@@ -28,6 +28,7 @@ CODE = """
 import made
 from gdlib.explorer import Explorer
 table, labelled, student_logits = made.samples()
+table.loc[[0, 6], "confidence"] = 1.0  # a script tag and dollar signs come out best: they are on the static page too
 Explorer(table, made.LABELS, labelled, student_logits=student_logits, marks_path="marks.json", train=made.train)
 """
 APP = "document.querySelector('.gdx-app')"
@@ -160,7 +161,6 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     until(lambda: (folder / "marks.json").exists(), "the marks")
     marks = json.loads((folder / "marks.json").read_text())["marks"]
     check([m["mark"] for m in marks] == ["drop", "keep"] and marks[0]["note"] == "cut in <b>half</b>", "the marks are saved")
-    page.js(f"{button('Train a student')}.scrollIntoView({{block: 'center'}})")
     page.click(button("Train a student"))
     page.wait("document.querySelector('.gdx-busy') !== null")
     time.sleep(1)
@@ -194,6 +194,9 @@ def main() -> None:
             time.sleep(2)
             seen = page.js("getComputedStyle(document.querySelector('.gdx-static')).display")
             check(seen == "block" and page.js(f"{APP} === null"), "without a kernel the static page is seen")
+            text = page.js("document.querySelector('.gdx-static').innerText")
+            quiet = page.js("document.querySelector('mjx-container') === null && window.hacked === undefined")
+            check(quiet and "<script>" in text and "$$\\frac{1}{2}$$" in text, "hostile texts do nothing in it either")
             page.shot(shots / "5-reopened-dark.png")
             open_notebook(page, url)
             check(page.js(f"{APP}.innerText.includes('keep 1 · drop 1 · notes 1')"), "the saved marks are there again")
