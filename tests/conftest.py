@@ -109,6 +109,7 @@ def write_notebook(path: Path, knobs: str, value: str) -> None:
 
 def make_project(root: Path) -> Path:
     """A project's folder with the tiny study in it."""
+    root.mkdir(parents=True, exist_ok=True)
     (root / "tinystudy.py").write_text(STUDY.replace("\\\\n", "\\n"))
     for name, (knobs, value) in NOTEBOOKS.items():
         write_notebook(root / "notebooks" / "tiny" / f"{name}.ipynb", knobs, value)
