@@ -68,7 +68,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, T
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
-    """Put the moments and counters back. The learning rate is set by the schedule at the next step."""
+    """Put the moments and counters back. The learning rate is not among them: it follows from the step."""
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in saved.tensors["optimizer"].items():
         index, _, slot = name.partition("/")
