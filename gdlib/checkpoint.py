@@ -45,11 +45,12 @@ def save(folder: Path, step: int, groups: dict[str, dict[str, Tensor]], extra: d
 
 def load(folder: Path) -> Checkpoint | None:
     """The checkpoint, and torch's random number generators set to where they were; None if there is no sound one."""
-    if not (folder / STATE).exists():
-        return None
-    state = json.loads((folder / STATE).read_text("utf-8"))
-    weights = folder / state["weights"]
-    if not weights.exists() or file_digest(weights) != state["sha256"]:
+    try:
+        state = json.loads((folder / STATE).read_text("utf-8"))
+        weights = folder / state["weights"]
+        if file_digest(weights) != state["sha256"]:
+            return None
+    except (OSError, ValueError, KeyError):  # missing, or cut short by a full disk or a lost power supply
         return None
     tensors: dict[str, dict[str, Tensor]] = {group: {} for group in state["groups"]}
     for name, tensor in load_file(weights).items():
