@@ -59,7 +59,8 @@ def corpus(path: Path, classes: int = 3, texts: int = 60, test: int = 40, seed: 
 def encoder(path: Path, hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
     """A random BERT with a WordPiece vocabulary of all printable characters and the words above: nothing is ``[UNK]``.
 
-    As wide as the default ``embedding_dim`` of students, so that they can start from its SVD.
+    It knows one thing, as if it had been pretrained: words of a class have like embeddings. It is as wide as the default
+    ``embedding_dim`` of students, so that they can start from its SVD.
     """
     characters = [c for c in string.printable if not c.isspace() and not c.isupper()]
     words = [*" ".join([COMMON, *CLASSES.values()]).split(), *CLASSES]
@@ -78,9 +79,13 @@ def encoder(path: Path, hidden: int = 64, layers: int = 2, seed: int = 0) -> Pat
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(vocabulary), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=2,
-        intermediate_size=2 * hidden, max_position_embeddings=128, initializer_range=0.2,
+        intermediate_size=2 * hidden, max_position_embeddings=128, initializer_range=0.1,
     )  # fmt: skip
-    BertModel(config).save_pretrained(path)
+    network = BertModel(config)
+    with torch.no_grad():
+        for words in CLASSES.values():
+            network.embeddings.word_embeddings.weight[[vocabulary[word] for word in words.split()]] += 0.3 * torch.randn(hidden)
+    network.save_pretrained(path)
     return path
 
 
