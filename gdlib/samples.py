@@ -118,7 +118,7 @@ def funnel(raw: pd.DataFrame, labelled: Sequence[str], test: Sequence[str], *, n
     fates = []
     for row, ended in tqdm(zip(words, raw["ended"]), total=len(words), desc="funnel", unit="text", mininterval=2.0):
         key = tuple(row)
-        if not row:
+        if not any(map(str.isalnum, "".join(row))):
             fate = "empty"
         elif not ended:
             fate = "cut off"
