@@ -93,7 +93,7 @@ def whole_batches(file: Path, plan: SamplingPlan) -> int:
 
 def read(file: Path) -> pd.DataFrame:
     """The raw samples: text (outer blanks removed), ended, tokens, label_asked."""
-    frame = pd.read_json(file, lines=True, encoding="utf-8", dtype={"text": str}, convert_dates=False)
+    frame = pd.read_json(file, lines=True, encoding="utf-8", dtype=False)
     frame["text"] = frame["text"].str.strip()
     return frame.drop(columns="batch")
 
