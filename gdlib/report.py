@@ -170,17 +170,23 @@ def _context(
     missing = [task.name for task in tasks if task.name not in {one.name for one, _ in made}]
     help_line = config.profiles(plan.name).get(profile, {}).get("help", "")
     about = f"{plan.help} Profile {profile}" + (f" ({help_line})" if help_line else "") + "."
+    knobs = [{**row, "value": _literal(row["value"])} for row in parameters(plan, tasks, profile)]
     shown_first = whole or by_run[-1:]
     return {
         "title": plan.title, "about": about, "command": command, "missing": missing, "total": len(tasks),
         "headline": _headline(shown_first), "compared": [_section(task, artifact, new) for task, artifact in whole],
         "runs": list(runs.values()), "others": _others(plan, by_run), "ours": getattr(plan, "ours", ()),
         "appendix": [
-            _grid(pd.DataFrame(parameters(plan, tasks, profile)), "Parameters"),
+            _grid(pd.DataFrame(knobs), "Parameters"),
             _grid(pd.DataFrame(licences(tasks)), "Networks and corpora: sources and licences"),
             _grid(pd.DataFrame(list(versions().items()), columns=["software", "version"]), "Versions"),
         ],
     }  # fmt: skip
+
+
+def _literal(value: Any) -> str:
+    """A parameter as it would be typed: exact, not rounded."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def label(task: Task) -> str:
@@ -210,14 +216,12 @@ def _section(task: Task, artifact: Artifact, new: Path) -> Section:
 
 
 def _grid(table: pd.DataFrame, caption: str = "", anchor: str = "") -> Grid:
-    """The first rows of a table as texts; says where the rest is."""
+    """A table as texts. One that is kept in ``tables/`` (it has an anchor) shows its first rows and says where the rest is."""
     columns = [str(name) for name in table.columns]
-    rows = [list(zip(columns, map(plain, row), strict=True)) for row in table.head(SHOWN).itertuples(index=False, name=None)]
-    more = (
-        f"The first {SHOWN} of {len(table):,} rows; all are in tables/{anchor}.parquet."
-        if len(table) > SHOWN and anchor
-        else ""
-    )
+    cut = len(table) > SHOWN and bool(anchor)
+    shown = (table.head(SHOWN) if cut else table).itertuples(index=False, name=None)
+    rows = [list(zip(columns, map(plain, row), strict=True)) for row in shown]
+    more = f"The first {SHOWN} of {len(table):,} rows; all are in tables/{anchor}.parquet." if cut else ""
     right = frozenset(str(name) for name in table.columns if numeric(table[name]))
     return Grid(columns, rows, right, caption, anchor, more)
 

@@ -82,11 +82,10 @@ def split(
     own_test = corpus.parts.get("test")
     if own_test:
         test = _take(own_test, _stratified(own_test.labels, test_size, TEST_SEED))
-        pool_left = _distinct(pool, taken=set(map(normalise, own_test.texts)))
     else:
-        chosen = _stratified(pool.labels, min(test_size, int(len(pool) * TEST_SHARE)), TEST_SEED)
-        test = _take(pool, chosen)
-        pool_left = _take(pool, sorted(set(range(len(pool))) - set(chosen)))
+        test = _take(pool, _stratified(pool.labels, min(test_size, int(len(pool) * TEST_SHARE)), TEST_SEED))
+    unseen = set(map(normalise, (own_test or test).texts))
+    pool_left = _distinct(pool, unseen)
     order = _by_class(pool_left.labels, len(corpus.labels), seed)
     for label, members in zip(corpus.labels, order, strict=True):
         if len(members) < labels_per_class:
@@ -99,7 +98,7 @@ def split(
     validation = _take(pool_left, [members[i] for i in range(labels_per_class) if held_out[i] for members in order])
 
     source = corpus.parts.get("unlabeled", pool_left)
-    taken = {normalise(text) for part in (train, validation, test) for text in part.texts}
+    taken = unseen.union(map(normalise, train.texts), map(normalise, validation.texts))
     rest = _distinct(source, taken)
     shuffled = np.random.default_rng([seed, len(corpus.labels)]).permutation(len(rest))
     transfer = _take(rest, shuffled[:transfer_size].tolist())

