@@ -188,28 +188,32 @@ def hard_soft(table: pd.DataFrame, *, seeds: int) -> Figure:
     return figure
 
 
-def cost_quality(table: pd.DataFrame, *, seeds: int) -> Figure:
-    """Accuracy by time a text; the area of a bubble is the number of parameters.
+COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text"}
+
+
+def cost_quality(table: pd.DataFrame, *, seeds: int, cost: str = "latency") -> Figure:
+    """Accuracy by cost of a text; the area of a bubble is the number of parameters.
 
     Args:
-        table: ``name``, ``latency`` (milliseconds a text), ``accuracy``, ``parameters``; maybe ``low``, ``high``.
+        table: ``name``, the column of the cost, ``accuracy``, ``parameters``; maybe ``low``, ``high``.
         seeds: how many seeds the accuracies are means over.
+        cost: ``latency`` (milliseconds a text; of one machine) or ``megaflops`` (the same on every machine).
     """
-    need(table, ["name", "latency", "accuracy", "parameters"], "cost_quality")
+    need(table, ["name", cost, "accuracy", "parameters"], "cost_quality")
     figure, (axes,) = panels(height=4.6)
     scale = 1800 / table["parameters"].max()
     for place, row in enumerate(table.sort_values("parameters", ascending=False).to_dict("records")):
         area = max(row["parameters"] * scale, 6)
-        axes.scatter(row["latency"], row["accuracy"], area, color=mark(place).color, alpha=0.55, edgecolor="black", linewidth=1)
+        axes.scatter(row[cost], row["accuracy"], area, color=mark(place).color, alpha=0.55, edgecolor="black", linewidth=1)
         if "low" in row:
-            axes.plot([row["latency"]] * 2, [row["low"], row["high"]], color="black", linewidth=1)
+            axes.plot([row[cost]] * 2, [row["low"], row["high"]], color="black", linewidth=1)
     axes.set_xscale("log")
     axes.margins(0.2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.set_xlim(right=axes.get_xlim()[1] * 6)  # room for the names
-    _names(axes, table)
+    _names(axes, table, cost)
     percent(axes.yaxis)
-    axes.set_xlabel("milliseconds a text (log scale)")
+    axes.set_xlabel(f"{COSTS[cost]} (log scale)")
     axes.set_ylabel(_axis_label("accuracy in %", axes.get_ylim()))
     largest = 10 ** math.floor(math.log10(table["parameters"].max()))
     for size in (largest, largest / 10, largest / 100):
@@ -219,7 +223,7 @@ def cost_quality(table: pd.DataFrame, *, seeds: int) -> Figure:
     return figure
 
 
-def _names(axes: Axes, table: pd.DataFrame) -> None:
+def _names(axes: Axes, table: pd.DataFrame, cost: str) -> None:
     """Write the names in a column at the right, in the order of the points; a thin line leads to each point."""
     low, high = axes.get_ylim()
     least = 0.075 * (high - low)
@@ -227,7 +231,7 @@ def _names(axes: Axes, table: pd.DataFrame) -> None:
     for row in table.sort_values("accuracy").to_dict("records"):
         at = max(row["accuracy"], at + least)
         axes.annotate(
-            row["name"], (row["latency"], row["accuracy"]), (table["latency"].max() * 3, at), va="center", fontsize=11,
+            row["name"], (row[cost], row["accuracy"]), (table[cost].max() * 3, at), va="center", fontsize=11,
             arrowprops={"arrowstyle": "-", "color": "#777777", "linewidth": 0.8},
         )  # fmt: skip
 

@@ -15,13 +15,6 @@ from gdlib.signals import Signals
 PARTS = ("train", "validation", "transfer", "test")
 
 
-def class_counts(study: GenerationStudy) -> pd.DataFrame:
-    """Texts by class (a row) and part (a column); parts without known labels are left out."""
-    parts, labels = study.splits, study.splits.labels
-    known = {name: getattr(parts, name).labels for name in PARTS}
-    return pd.DataFrame({"label": labels} | {n: np.bincount(of, minlength=len(labels)) for n, of in known.items() if len(of)})
-
-
 def examples(study: GenerationStudy) -> pd.DataFrame:
     """The first labelled text of each class."""
     train, labels = study.splits.train, study.splits.labels

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,9 +13,14 @@ from gdlib.drawing import use_style
 
 
 def start() -> None:
-    """Set the figures' style and the number of threads (``GDLIB_THREADS``, else all cores) on which results depend."""
+    """Go to the project's folder, so that paths mean the same in JupyterLab and in a run; set style and threads.
+
+    Results depend, in their last bits, on the number of threads: ``GDLIB_THREADS``, else all cores.
+    """
     import torch
 
+    here = Path.cwd()
+    os.chdir(next((folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()), here))
     use_style()
     torch.set_num_threads(int(os.environ.get("GDLIB_THREADS", 0)) or os.cpu_count() or 1)
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries; nothing a reader of a notebook can mend

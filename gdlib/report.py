@@ -198,13 +198,8 @@ def label(task: Task) -> str:
 
 
 def _section(task: Task, artifact: Artifact, new: Path) -> Section:
-    index, stem = read_index(artifact), f"{task.run}-{task.stage.name}"
-    figures, tables = [], []
-    for name, caption in index["figures"].items():
-        for form in ("svg", "png"):
-            _copy(artifact / f"{name}.{form}", new / "figures" / f"{stem}-{name}.{form}")
-        encoded = base64.b64encode((artifact / f"{name}.svg").read_bytes()).decode("ascii")
-        figures.append(Picture(f"{stem}-{name}", caption, f"data:image/svg+xml;base64,{encoded}"))
+    index, stem, tables = read_index(artifact), f"{task.run}-{task.stage.name}", []
+    figures = _pictures(index["figures"], artifact, stem, new)
     for name, caption in index["tables"].items():
         _copy(artifact / f"{name}.parquet", new / "tables" / f"{stem}-{name}.parquet")
         tables.append(_grid(pd.read_parquet(artifact / f"{name}.parquet"), caption, f"{stem}-{name}"))
@@ -213,6 +208,17 @@ def _section(task: Task, artifact: Artifact, new: Path) -> Section:
     numbers = Grid(["number", "value"], rows, frozenset({"value"}))  # a comparison's stand at the very top
     title = f"{task.run}: {task.stage.name}" if once else task.stage.name
     return Section(stem, title, task.stage.help, numbers, index["notes"], figures, tables)
+
+
+def _pictures(captions: dict[str, str], artifact: Artifact, stem: str, new: Path) -> list[Picture]:
+    """Some figures of an artifact, copied into the new folder as SVG and PNG, and inlined for the HTML."""
+    pictures = []
+    for name, caption in captions.items():
+        for form in ("svg", "png"):
+            _copy(artifact / f"{name}.{form}", new / "figures" / f"{stem}-{name}.{form}")
+        encoded = base64.b64encode((artifact / f"{name}.svg").read_bytes()).decode("ascii")
+        pictures.append(Picture(f"{stem}-{name}", caption, f"data:image/svg+xml;base64,{encoded}"))
+    return pictures
 
 
 def _grid(table: pd.DataFrame, caption: str = "", anchor: str = "") -> Grid:
@@ -255,10 +261,13 @@ def _others(plan: Plan, by_run: list[tuple[Task, Artifact]]) -> list[Grid]:
 def _timings(plan: Plan, made: list[tuple[Task, Artifact]], new: Path) -> None:
     taken = {task.name: artifact.json("timings.json") for task, artifact in made}
     host = machine()
-    _json(new / "timings.json", {"machine": host, "timings": taken})
-    rows = [(label(task), task.stage.name, name, number(**one)) for task, _ in made for name, one in taken[task.name].items()]
+    _json(new / "timings.json", {"machine": host, "timings": {name: of["numbers"] for name, of in taken.items()}})
+    rows = [(label(task), task.stage.name, name, number(**one)) for task, _ in made for name, one in taken[task.name]["numbers"].items()]
+    figures = [
+        one for task, artifact in made for one in _pictures(taken[task.name]["figures"], artifact, f"timed-{task.run}", new)
+    ]
     grid = _grid(pd.DataFrame(rows, columns=["run", "stage", "what", "time"]))
-    context = {"title": f"{plan.title}: timings", "machine": host, "timings": grid}
+    context = {"title": f"{plan.title}: timings", "machine": host, "timings": grid, "figures": figures}
     for form in ("html", "md"):
         _render(new, f"timings.{form}.j2", f"timings.{form}", context)
 
