@@ -64,13 +64,13 @@ def root(version: Annotated[bool, typer.Option("--version", help="Say which vers
 def run(
     study: StudyOption = "generation",
     profile: ProfileOption = "quick",
-    assignments: SetOption = [],  # noqa: B006 - typer copies it
-    corpus: CorpusOption = [],  # noqa: B006
-    seed: SeedOption = [],  # noqa: B006
+    assignments: SetOption = [],
+    corpus: CorpusOption = [],
+    seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
     engine: Annotated[EngineName, typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster.")] = EngineName.local,
     ray_address: Annotated[str | None, typer.Option(help="A running cluster (auto, ray://head:10001). Without: this machine.")] = None,
-    only: Annotated[list[str], typer.Option(help="Only this stage and what it needs; no report. May be repeated.")] = [],  # noqa: B006
+    only: Annotated[list[str], typer.Option(help="Only this stage and what it needs; no report. May be repeated.")] = [],
     force: Annotated[bool, typer.Option(help="Execute (the --only stages) again though up to date; what the store holds is used.")] = False,
 ) -> None:
     """Execute what is not up to date, then write the report.
@@ -108,9 +108,9 @@ def run(
 def status(
     study: StudyOption = "generation",
     profile: ProfileOption = "quick",
-    assignments: SetOption = [],  # noqa: B006
-    corpus: CorpusOption = [],  # noqa: B006
-    seed: SeedOption = [],  # noqa: B006
+    assignments: SetOption = [],
+    corpus: CorpusOption = [],
+    seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
 ) -> None:
     """Say which stages of a run are up to date and which gdlib run would execute.
@@ -127,7 +127,7 @@ def status(
 
         chosen = _run(study, profile, assignments, corpus, seed, store, "gdlib run")
         artifacts, jobs = chosen.open_store(), list(chosen.jobs().values())
-        expected = expectations(jobs, artifacts, study)
+        expected = expectations(jobs, artifacts, chosen.plan.name)
         for job in jobs:
             receipt = finished(job, artifacts)
             if receipt:
@@ -141,9 +141,9 @@ def status(
 def report(
     study: StudyOption = "generation",
     profile: ProfileOption = "quick",
-    assignments: SetOption = [],  # noqa: B006
-    corpus: CorpusOption = [],  # noqa: B006
-    seed: SeedOption = [],  # noqa: B006
+    assignments: SetOption = [],
+    corpus: CorpusOption = [],
+    seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
 ) -> None:
     """Write the report of a finished run again (gdlib run writes it too).
@@ -158,7 +158,7 @@ def report(
 
 
 @app.command()
-def fetch(names: Annotated[list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the default profile.")] = []) -> None:  # noqa: B006
+def fetch(names: Annotated[list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the default profile.")] = []) -> None:
     """Fetch corpora and networks into the cache ahead of a run (which fetches them too).
 
     The cache is the folder named by GDLIB_CACHE, else ~/.cache/gdlib; everything is checked against a pinned sha256.
@@ -176,7 +176,7 @@ def fetch(names: Annotated[list[str], typer.Argument(help="Corpora and networks:
         default = plan_of("generation").settings()
         for name in names or (default.corpus, default.teacher, default.generator):
             if name in corpora.CORPORA:
-                typer.echo(f"{name}: {len(corpora.load(name).train.texts):,} texts")
+                typer.echo(f"{name}: {sum(map(len, corpora.load(name).parts.values())):,} texts")
             elif name in zoo.NETWORKS or name.startswith("hub:"):
                 typer.echo(f"{name}: {zoo.locate(name).location}")
             else:
@@ -196,7 +196,7 @@ SHELVES = {
 
 @app.command("list")
 def list_(
-    what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}. None: all of them.")] = [],  # noqa: B006
+    what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}. None: all of them.")] = [],
     study: StudyOption = "generation",
 ) -> None:
     """Name what there is to choose from, one line each.
@@ -314,7 +314,7 @@ def _run(study: str, profile: str, assignments: Sequence[str], corpus: Sequence[
     if corpus:
         overrides |= {"corpus": corpus[0], "corpora": corpus[1:] and corpus}
     if seed:
-        overrides |= {"seed": seed[0], "seeds": seed}
+        overrides |= {"seed": seed[0], "seeds": seed[1:] and seed}
     overrides = {name: _from_root(root, value) for name, value in overrides.items()}
     settings = pipeline.settings_of(plan, profile, overrides)
     return pipeline.Run(plan, settings, profile, root, _from_root(root, store), command, say=typer.echo)

@@ -27,6 +27,11 @@ from gdlib.errors import BadSetting, GdlibError
 from gdlib.store import MANIFEST, Artifact, Store, file_digest, write_atomically
 
 NOTEBOOK, RECEIPT = "notebook.ipynb", "receipt.json"
+KERNEL_OPTIONS = (
+    "--log-level=CRITICAL",  # what the kernel itself has to say; what the notebook prints is not concerned
+    # Progress bars as text, that the live line and the executed notebook can show, not as widgets that only a browser can.
+    "--IPKernelApp.exec_lines=import tqdm.auto, tqdm.std; tqdm.auto.tqdm, tqdm.auto.trange = tqdm.std.tqdm, tqdm.std.trange; del tqdm",
+)
 
 
 @dataclass(frozen=True)
@@ -234,6 +239,12 @@ def numbers_of(job: Job, store: Store) -> dict[str, Any]:
     return json.loads((store.folder("products", job.products) / "products.json").read_text("utf-8"))["numbers"]
 
 
+def _written(job: Job) -> int | None:
+    """When the job's products were written, if they are there; what an earlier run left is not this one's."""
+    manifest = job.open_store().folder("products", job.products) / MANIFEST
+    return manifest.stat().st_mtime_ns if manifest.exists() else None
+
+
 def _partial(job: Job) -> Path:
     return job.output.with_suffix(".failed.ipynb")
 
@@ -242,6 +253,7 @@ def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     output = (folder / NOTEBOOK).absolute()
+    store, before = job.open_store(), _written(job)
     try:
         _papermill(job, output, stream)
     except PapermillExecutionError as error:
@@ -250,8 +262,8 @@ def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
         if isinstance(kind, type) and issubclass(kind, GdlibError):
             raise kind(error.evalue) from None
         raise StageFailed(_cell_message(job, error)) from None
-    products = job.open_store().find("products", job.products)
-    if products is None:
+    products = store.find("products", job.products)
+    if products is None or _written(job) == before:
         shutil.copyfile(output, _made(_partial(job)))
         raise StageFailed(
             f"{job.stage} failed ({job.run}): {job.notebook} ran to its end but left no products for these settings\n"
@@ -269,7 +281,7 @@ def _papermill(job: Job, output: Path, stream: TextIO | None) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    stream = stream or open(os.devnull, "w")  # noqa: SIM115 - papermill wants somewhere to write
+    stream = stream or open(os.devnull, "w")
     try:
         papermill.execute_notebook(
             (job.root / job.notebook).absolute(),
@@ -300,7 +312,7 @@ def _own_kernel() -> type:
     class OwnKernel(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *KERNEL_OPTIONS]
             return KernelSpec(argv=command, display_name="Python 3", language="python", env=kernel_environment())
 
     return OwnKernel

@@ -42,7 +42,7 @@ def settings_of(plan: Plan, profile: str, overrides: Mapping[str, Any]) -> Any:
     if "corpus" in overrides and "corpora" not in overrides:
         values["corpora"] = ()
     if "seed" in overrides and "seeds" not in overrides:
-        values["seeds"] = (overrides["seed"],)
+        values["seeds"] = ()
     return config.build(plan.settings, values)
 
 
@@ -149,17 +149,18 @@ class Run:
 
     def report(self) -> Path:
         """Write the report from what the store holds; every stage must be up to date."""
-        from gdlib import report
-
-        store = self.open_store()
-        jobs = self.jobs()
+        store, jobs = self.open_store(), self.jobs()
         missing = [job.name for job in jobs.values() if not finished(job, store)]
         if missing:
             shown = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
             raise GdlibError(f"{len(missing)} of {len(jobs)} stages are not up to date: {shown}; first: {self.command}")
-        page = report.write(self.plan, list(jobs), store, self.folder / "report", profile=self.profile, command=self.command)
+        page = _report().write(self.plan, list(jobs), store, self.folder / "report", profile=self.profile, command=self.command)
         self.say(f"report: {shorter(page)}")
         return page
+
+
+def _report() -> Any:
+    return importlib.import_module("gdlib.report")  # draws: takes a second that `gdlib status` need not wait
 
 
 def stage_line(count: str, job: Job, outcome: Outcome) -> str:

@@ -143,7 +143,8 @@ def expand(plan: Plan, settings: Any) -> list[Task]:
                     made[stage.name] = Task(plan, stage, f"{slug(corpus)}-l{count}-s{seed}", one, needs)
                     found[stage.name].append(made[stage.name])
                     tasks.append(made[stage.name])
-        whole = replace(settings, corpus=corpus, corpora=(), seed=seeds[0], seeds=seeds, labels_sweep=labels[1:])
+        several = seeds if len(seeds) > 1 else ()  # as the notebook has it when opened by hand
+        whole = replace(settings, corpus=corpus, corpora=(), seed=seeds[0], seeds=several, labels_sweep=labels[1:])
         for stage in (stage for stage in plan.stages if stage.once_a == "corpus"):
             needs = tuple(task for name in stage.needs for task in found[name])
             found[stage.name].append(Task(plan, stage, slug(corpus), whole, needs))

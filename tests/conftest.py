@@ -1,0 +1,206 @@
+"""A tiny study for the tests of pipeline, engines and command line: three stages, real notebooks, seconds."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nbformat
+import pytest
+
+from gdlib import config, pipeline
+
+os.environ.setdefault("GDLIB_THREADS", "1")
+
+STUDY = '''
+"""A tiny study: first gives a number, second multiplies it, last adds up all runs of a corpus."""
+
+import os
+import time
+from pathlib import Path
+
+from gdlib.config import knob, replace, settings_class
+from gdlib.plans import Plan, Stage
+from gdlib.products import Products, read_index
+
+
+@settings_class
+class Settings:
+    corpus: str = knob("roses", "first", "roses, tulips, or a folder")
+    labels_per_class: int = knob(10, "first", "labels a class")
+    seed: int = knob(0, "first", "seed")
+    number: int = knob(1, "first", "what is multiplied")
+    factor: float = knob(2.0, "second", "what it is multiplied by")
+    corpora: tuple[str, ...] = knob((), "last", "corpora")
+    seeds: tuple[int, ...] = knob((), "last", "seeds; empty: just seed")
+    labels_sweep: tuple[int, ...] = knob((), "last", "other numbers of labels")
+
+
+PLAN = Plan(
+    name="tiny",
+    title="Tiny",
+    settings=Settings,
+    stages=(
+        Stage("first", "tiny/1_first.ipynb", (), "run", "a number", cpus=1),
+        Stage("second", "tiny/2_second.ipynb", ("first",), "run", "a product", cpus=1),
+        Stage("last", "tiny/3_last.ipynb", ("second",), "corpus", "their sum", cpus=1),
+    ),
+    help="A study of nothing.",
+)
+
+
+def leave(store, stage, settings, value):
+    """Count the execution, wait while a file hold-STAGE exists, leave the value as the stage's product."""
+    with open("executed.log", "a") as log:
+        log.write(f"{stage} {settings.corpus} {settings.seed} {os.getpid()} {os.environ['OMP_NUM_THREADS']}\\\\n")
+    print(f"{stage} is at work", flush=True)
+    while Path(f"hold-{stage}").exists():
+        time.sleep(0.05)
+    out = Products(store, PLAN.products_recipe(stage, settings))
+    out.number("value", float(value), "points")
+    out.close()
+
+
+def value(store, stage, settings):
+    return read_index(store.find("products", PLAN.products_recipe(stage, settings)))["numbers"]["value"]["value"]
+
+
+def runs(settings):
+    return [replace(settings, seed=seed) for seed in settings.seeds or (settings.seed,)]
+'''
+
+START = """
+import tinystudy
+from gdlib.config import from_notebook
+from gdlib.store import Store
+
+settings = from_notebook(tinystudy.Settings, globals())
+store = Store(store)
+"""
+
+NOTEBOOKS = {
+    "1_first": ('corpus = "roses"\nlabels_per_class = 10\nseed = 0\nnumber = 1', "settings.number + settings.seed"),
+    "2_second": ("factor = 2.0", 'tinystudy.value(store, "first", settings) * settings.factor'),
+    "3_last": (
+        "corpora = ()\nseeds = ()\nlabels_sweep = ()",
+        'sum(tinystudy.value(store, "second", one) for one in tinystudy.runs(settings))',
+    ),
+}
+
+
+def write_notebook(path: Path, knobs: str, value: str) -> None:
+    """A notebook of the tiny study: prose, parameters, start, and the cell that leaves the value."""
+    stage = path.stem.partition("_")[2]
+    parameters = nbformat.v4.new_code_cell(f'{knobs}\nstore = "runs/store"', metadata={"tags": ["parameters"]})
+    cells = [
+        nbformat.v4.new_markdown_cell("Prose."),
+        parameters,
+        nbformat.v4.new_code_cell(START.strip()),
+        nbformat.v4.new_code_cell(f'tinystudy.leave(store, "{stage}", settings, {value})'),
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def make_project(root: Path) -> Path:
+    """A project's folder with the tiny study in it."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "tinystudy.py").write_text(STUDY.replace("\\\\n", "\\n"))
+    for name, (knobs, value) in NOTEBOOKS.items():
+        write_notebook(root / "notebooks" / "tiny" / f"{name}.ipynb", knobs, value)
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A fresh project with the tiny study, nothing executed yet."""
+    return make_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The module of the tiny study (its ``PLAN``, its ``Settings``)."""
+    root = make_project(tmp_path_factory.mktemp("tiny"))
+    spec = importlib.util.spec_from_file_location("tinystudy", root / "tinystudy.py")
+    sys.modules["tinystudy"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["tinystudy"]
+
+
+def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Put the tiny study in the place of the real one: for the command line, here and in a process of its own."""
+    report = ModuleType("gdlib.report")
+    report.write = _write_report
+    set_attribute(pipeline, "plan_of", lambda name: study.PLAN)
+    set_attribute(pipeline, "_report", lambda: report)
+    profiles = {"tiny": {"quick": {"help": "the default"}, "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]}}}
+    set_attribute(config, "_profiles", lambda: profiles)
+
+
+def _write_report(plan, tasks, store, folder, *, profile, command) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    page = folder / "report.html"
+    page.write_text(f"{plan.title}: {len(tasks)} tasks of {profile} by {command}")
+    return page
+
+
+DRIVE = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+import conftest, tinystudy
+from gdlib import cli
+conftest.patch(tinystudy)
+cli.main()
+"""
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """``gdlib`` on the tiny study in a process of its own."""
+    tests = Path(__file__).parent
+    path = os.pathsep.join([str(tests.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVE.format(root=str(root), tests=str(tests)), *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def executed(root: Path) -> list[str]:
+    """The stages that were executed in a project, with their seed: ``["first 0", "second 0"]``."""
+    return [" ".join((line.split()[0], line.split()[2])) for line in _log(root)]
+
+
+def kernel_of(root: Path, stage: str) -> int:
+    """The process of the kernel that executes a stage, once it is at work."""
+    until(lambda: any(line.startswith(stage) for line in _log(root)))
+    return int(next(line for line in reversed(_log(root)) if line.startswith(stage)).split()[3])
+
+
+def _log(root: Path) -> list[str]:
+    log = root / "executed.log"
+    return [line for line in log.read_text().split("\n")[:-1]] if log.exists() else []
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is true; fail if it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def ended(process: int) -> bool:
+    """Whether a process is gone (a zombie that nobody has collected yet counts)."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True

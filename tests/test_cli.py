@@ -1,0 +1,233 @@
+"""The command line: what it teaches, what it says of mistakes, what it passes on."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import executed, make_project, patch
+from typer.testing import CliRunner, Result
+
+from gdlib import __version__, pipeline
+from gdlib.cli import app
+from gdlib.engines import LocalEngine, RayEngine, StageFailed
+from gdlib.store import Store
+
+COMMANDS = ("run", "status", "report", "fetch", "list", "clean")
+
+
+def gdlib(*arguments: str, answer: str = "") -> Result:
+    return CliRunner().invoke(app, arguments, input=answer)
+
+
+def text_of(result: Result) -> str:
+    """What was said, without the boxes and line breaks of help pages."""
+    return re.sub(r"[│╭╮╰╯─\s]+", " ", re.sub(r"\x1b\[[0-9;]*m", "", result.output))
+
+
+@pytest.fixture(scope="module")
+def _once(tmp_path_factory: pytest.TempPathFactory, tiny: ModuleType) -> Path:
+    root = make_project(tmp_path_factory.mktemp("cli"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        patch(tiny, monkeypatch.setattr)
+        monkeypatch.chdir(root)
+        result = gdlib("run", "--set", "number=7")
+        assert result.exit_code == 0, result.output
+    return root
+
+
+@pytest.fixture
+def here(_once: Path, tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a project with the tiny study, executed with ``number=7``."""
+    root = shutil.copytree(_once, tmp_path / "project")
+    patch(tiny, monkeypatch.setattr)
+    monkeypatch.chdir(root)
+    return root
+
+
+# ---- help
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example(command: str) -> None:
+    result = gdlib(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example{'s' if command != 'report' else ''} gdlib {command}" in text_of(result)
+
+
+def test_the_first_help_page_says_where_to_start() -> None:
+    said = text_of(gdlib("--help"))
+    assert "gdlib run --profile smoke does everything work?" in said
+    assert all(f" {command} " in said for command in COMMANDS)
+    assert gdlib("--version").output == f"gdlib {__version__}\n"
+
+
+def test_help_needs_nothing_heavy() -> None:
+    code = "import sys, gdlib.cli; print([m for m in ('torch', 'transformers', 'pandas', 'datasets', 'ray', 'papermill') if m in sys.modules])"
+    start = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+    assert result.stdout == "[]\n"
+    assert time.monotonic() - start < 10  # far from the seconds that torch would take on a busy machine
+
+
+# ---- run, status, report
+
+
+def test_run_again_is_up_to_date(here: Path) -> None:
+    result = gdlib("run", "--set", "number=7")
+    assert result.exit_code == 0
+    assert result.output.count("up to date") == 3
+    assert "3 stages, 0 of them executed now" in result.output
+    assert result.output.endswith("report: runs/tiny/quick/report/report.html\n")
+    assert len(executed(here)) == 3
+
+
+def test_status_says_what_a_change_would_make_run(here: Path) -> None:
+    lines = gdlib("status", "-s", "number=7", "-s", "factor=9").output.splitlines()
+    assert re.fullmatch(r"first      roses-l10-s0       up to date \(\d+ s\)     value 7 points", lines[0])
+    assert re.fullmatch(r"second     roses-l10-s0       to do \(about \d+ s\)", lines[1])
+    assert re.fullmatch(r"last       roses              to do \(about \d+ s\)", lines[2])
+
+
+def test_status_of_a_sweep(here: Path) -> None:
+    lines = gdlib("status", "--profile", "full").output.splitlines()
+    assert len(lines) == 2 * (2 * 2 + 1)
+    assert all("to do" in line for line in lines)
+    lines = gdlib("status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7").output.splitlines()
+    assert [line.split()[0] for line in lines if "up to date" in line] == ["first", "second", "last"]
+    lines = gdlib("status", "--corpus", "a", "--corpus", "b", "--seed", "1", "--seed", "2").output.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith(("first", "last"))] == ["a-l10-s1", "a-l10-s2", "a", "b-l10-s1", "b-l10-s2", "b"]
+
+
+def test_report_is_written_again_with_the_command_of_the_run(here: Path) -> None:
+    shutil.rmtree(here / "runs/tiny/quick/report")
+    assert gdlib("report", "--set", "number=7").exit_code == 0
+    assert (here / "runs/tiny/quick/report/report.html").read_text() == "Tiny: 3 tasks of quick by gdlib run --set number=7"
+    missing = gdlib("report")
+    assert missing.exit_code == 2
+    assert "gdlib: 3 of 3 stages are not up to date" in missing.output
+
+
+def test_from_a_folder_below_paths_mean_the_same(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "data" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(here / "data")
+    lines = gdlib("status", "--corpus", "mine", "--store", "../runs/store").output.splitlines()
+    assert lines[0].split()[1] == "data-mine-l10-s0"
+    lines = gdlib("status", "--set", "number=7", "--store", "../runs/store").output.splitlines()
+    assert all("up to date" in line for line in lines)
+
+
+def test_a_failed_stage_ends_with_the_command_to_go_on(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise StageFailed("second failed (roses-l10-s0) in its notebook")
+
+    monkeypatch.setattr(LocalEngine, "run", fail)
+    result = gdlib("run", "--set", "factor=3", "--store", "other store", "--force")
+    assert result.exit_code == 1
+    assert result.stderr == "second failed (roses-l10-s0) in its notebook\nto go on from here: gdlib run --set factor=3 --store 'other store'\n"
+
+
+def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(RayEngine, "run", lambda self, jobs, done, expected: seen.append((self.address, len(jobs))))
+    assert gdlib("run", "--engine", "ray", "--ray-address", "auto", "--only", "first", "--set", "number=3").exit_code == 0
+    assert seen == [("auto", 1)]
+
+
+# ---- mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--set", "numbr=3"], 'unknown setting "numbr"; known: corpus, labels_per_class, seed, number'),
+        (["run", "--set", "number"], '"number" is no assignment; expected NAME=VALUE'),
+        (["run", "--set", "number=many"], "setting number = 'many': Input should be a valid integer"),
+        (["run", "--profile", "fast"], 'unknown profile "fast"; known: quick, full'),
+        (["run", "--only", "third"], 'unknown stage "third"; known: first, second, last'),
+        (["list", "corpuses"], 'unknown list "corpuses"; known: profiles, corpora, networks'),
+        (["clean", "--store", "nowhere"], "no store at nowhere; expected the folder of artifacts"),
+    ],
+)
+def test_a_mistake_is_one_line(here: Path, arguments: list[str], message: str) -> None:
+    result = gdlib(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"gdlib: {message}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_study() -> None:
+    result = gdlib("run", "--study", "generaton")
+    assert (result.exit_code, result.stderr) == (2, 'gdlib: unknown study "generaton"; known: generation\n')
+
+
+def test_outside_of_a_project(tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(tiny, monkeypatch.setattr)
+    monkeypatch.chdir(tmp_path)
+    assert f"gdlib: no notebooks/tiny/1_first.ipynb in {tmp_path} or above" in gdlib("status").stderr
+
+
+# ---- list and fetch, of the real study
+
+
+def test_list_names_everything_there_is_to_choose() -> None:
+    said = gdlib("list").output
+    for heading in ("profiles", "corpora", "networks", "students", "arms", "stages", "knobs"):
+        assert f"\n{heading}: " in f"\n{said}"
+    for line in (
+        r"  quick +the default: ",
+        r"  wordnet +dictionary definitions .*licence: WordNet 3.0",
+        r"  minilm-l6 +MiniLM-L6.*22.7M parameters, 84 MB.*licence: Apache-2.0",
+        r"  KimCNN +Convolutions",
+        r"  generation-distillation +the paper's arm",
+        r"  compare +.*6_compare.ipynb",
+        r"  labels_per_class = 100 +gold labels a class.*\[corpus\]",
+    ):
+        assert re.search(line, said), line
+
+
+def test_fetch_takes_corpora_and_networks_by_name() -> None:
+    assert gdlib("fetch", "wordnet").output == "wordnet: 69,885 texts\n"
+    assert gdlib("fetch", "wordnett").stderr.startswith('gdlib: unknown corpus or network "wordnett"; known: bbc, movies, wordnet, ')
+
+
+# ---- clean
+
+
+def test_clean_takes_what_nothing_needs_and_asks(here: Path) -> None:
+    store = Store(here / "runs/store")
+    network = store.make("teacher", {"a": 1}, lambda folder: (folder / "weights").write_bytes(bytes(1_000_000)))
+    (store.root / "damaged" / "teacher-1").mkdir(parents=True)
+    (store.root / "work" / "teacher" / "2").mkdir(parents=True)
+    (store.root / "work" / "teacher" / "3").mkdir(parents=True)
+    with store.lock(store.root / "teacher" / "3"):  # somebody is at it
+        assert gdlib("clean", "--dry-run").output == (
+            "      0.0 MB  damaged/teacher-1  (damaged)\n"
+            "      0.0 MB  work/teacher/2  (interrupted)\n"
+            "would delete 2 artifacts, 0.0 MB\n"
+        )
+        refused = gdlib("clean", answer="n\n")
+        assert "delete 2 artifacts, 0.0 MB? [y/N]" in refused.output
+        assert (store.root / "damaged" / "teacher-1").exists()
+        assert gdlib("clean", "--yes").output.endswith("deleted 2 artifacts, 0.0 MB\n")
+        assert sorted(path.name for path in (store.root / "work" / "teacher").iterdir()) == ["3"]
+    assert not list((store.root / "damaged").iterdir())
+    assert network.path.exists()
+    assert "1.0 MB  teacher/" in gdlib("clean", "--unused-days", "0", "--yes").output
+    assert not network.path.exists()
+    assert gdlib("run", "--set", "number=7").output.count("up to date") == 3
+
+
+def test_clean_takes_stages_of_changed_code_with_their_products(here: Path) -> None:
+    notebook = here / "notebooks/tiny/2_second.ipynb"
+    notebook.write_text(notebook.read_text().replace("settings.factor)", "settings.factor + 0)"))
+    found = gdlib("clean", "--yes").output
+    assert found.count("  stages/") == found.count("  products/") == 2
+    store = pipeline.Store(here / "runs/store")
+    assert len(list((store.root / "stages").iterdir())) == len(list((store.root / "products").iterdir())) == 1
+    lines = gdlib("status", "--set", "number=7").output.splitlines()
+    assert ["up to date" in line for line in lines] == [True, False, False]

@@ -1,0 +1,127 @@
+"""Parameters: what is refused and how it is said, overrides from the command line, the profiles of every study."""
+
+import dataclasses
+import tomllib
+from importlib import resources
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gdlib import config
+from gdlib.config import build, digest, from_notebook, jsonable, knob, knobs, parse, replace, settings_class, subset
+from gdlib.errors import BadSetting, GdlibError, UnknownName
+from gdlib.pipeline import STUDIES, plan_of
+from gdlib.plans import expand
+
+
+@settings_class
+class Settings:
+    rate: float = knob(0.1, "cook", "a rate")
+    count: int = knob(3, "cook", "a count")
+    loss: str = knob("kl", "serve", "a loss", ("kl", "mse"))
+    guests: tuple[str, ...] = knob(("ann",), "serve", "who comes")
+    seeds: tuple[int, ...] = knob((), "serve", "seeds")
+    warm: bool = knob(False, "serve", "whether it is warm")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rat": 0.2}, 'unknown setting "rat"; known: rate, count, loss, guests, seeds, warm'),
+        ({"loss": "ce"}, 'unknown loss "ce"; known: kl, mse'),
+        ({"count": 2.5}, r"setting count = 2.5: Input should be a valid integer, got a number with a fractional part"),
+        ({"rate": "fast"}, r"setting rate = 'fast': Input should be a valid number"),
+        ({"seeds": ["one"]}, r"setting seeds.0 = 'one': Input should be a valid integer"),
+    ],
+)
+def test_a_bad_value_is_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(GdlibError, match=message) as error:
+        build(Settings, values)
+    assert "\n" not in str(error.value)
+
+
+def test_settings_are_frozen_and_replace_checks_again() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().count = 4
+    assert replace(Settings(count=5), rate=1.0) == Settings(count=5, rate=1.0)
+    with pytest.raises(UnknownName, match='unknown loss "ce"'):
+        replace(Settings(), loss="ce")
+
+
+def test_a_notebook_s_variables_count_if_they_are_named_like_a_knob() -> None:
+    assert from_notebook(Settings, {"count": 4, "seeds": [1, 2], "Path": object(), "store": "runs/store"}) == Settings(count=4, seeds=(1, 2))
+
+
+def test_a_stage_has_its_own_knobs() -> None:
+    assert subset(Settings(), ["cook"]) == {"rate": 0.1, "count": 3}
+    assert subset(Settings(guests=("a", "b")), ["serve"])["guests"] == ["a", "b"]
+    assert knobs(Settings)["loss"] == {"stage": "serve", "help": "a loss", "choices": ("kl", "mse")}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("count=4", 4),
+        ("rate=2e-5", 2e-5),
+        ("warm=true", True),
+        ("loss=mse", "mse"),
+        ('loss="mse"', "mse"),
+        ("loss=a=b", "a=b"),
+        ("loss=../data/mine", "../data/mine"),
+        ("guests=ann,bob", ["ann", "bob"]),
+        ('guests=["ann, the cook"]', ["ann, the cook"]),
+        ("guests=ann", ["ann"]),
+        ("seeds=1,2", [1, 2]),
+        ("seeds=5", [5]),
+        ("seeds=", []),
+    ],
+)
+def test_overrides_from_the_command_line(text: str, value: object) -> None:
+    assert parse(Settings, [text]) == {text.partition("=")[0]: value}
+
+
+def test_overrides_that_are_none() -> None:
+    with pytest.raises(BadSetting, match='"count" is no assignment; expected NAME=VALUE, e.g. seed=3'):
+        parse(Settings, ["count"])
+    with pytest.raises(UnknownName, match='unknown setting "cont"; known: rate, count, '):
+        parse(Settings, ["cont=3"])
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_a_digest_knows_values_not_their_order(value: Any) -> None:
+    assert digest(value) == digest(jsonable(value))
+    assert digest({"a": value, "b": 1}) == digest({"b": 1, "a": value}) != digest({"a": value, "b": 2})
+
+
+# ---- profiles
+
+
+def test_every_study_has_the_four_profiles_each_with_a_help_line() -> None:
+    tables = tomllib.loads(resources.files("gdlib").joinpath("profiles.toml").read_text("utf-8"))
+    assert set(tables) == set(STUDIES)
+    for study in STUDIES:
+        assert list(config.profiles(study)) == ["smoke", "quick", "full", "paper"]
+        assert all(values["help"] for values in config.profiles(study).values())
+        assert config.profile(study, "quick") == {}, "the defaults are the quick profile"
+
+
+@pytest.mark.parametrize(("study", "name"), [(study, name) for study in STUDIES for name in config.profiles(study)])
+def test_every_profile_is_a_valid_sweep(study: str, name: str) -> None:
+    plan = plan_of(study)
+    settings = build(plan.settings, config.profile(study, name))
+    assert expand(plan, settings)
+
+
+def test_full_is_three_corpora_five_seeds_and_fewer_labels() -> None:
+    plan = plan_of("generation")
+    runs = {task.run for task in expand(plan, build(plan.settings, config.profile("generation", "full"))) if task.stage.once_a == "run"}
+    assert runs == {f"{c}-l{n}-s{s}" for c in ("bbc", "movies", "wordnet") for n in (10, 50, 100) for s in range(5)}
+
+
+def test_unknown_profiles_and_studies() -> None:
+    with pytest.raises(UnknownName, match='unknown profile "fast"; known: smoke, quick, full, paper'):
+        config.profile("generation", "fast")
+    with pytest.raises(UnknownName, match='unknown study "tagging"; known: generation'):
+        config.profiles("tagging")

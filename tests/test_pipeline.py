@@ -1,0 +1,355 @@
+"""The pipeline on a tiny study with real notebooks: what is up to date, what runs again, failing, killed, side by side."""
+
+import json
+import os
+import re
+import shutil
+import signal
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+from conftest import ended, executed, kernel_of, make_project, patch, start, until
+
+from gdlib import store as store_module
+from gdlib.config import replace
+from gdlib.engines import LiveLine, LocalEngine, Outcome, StageFailed, duration, finished, threads
+from gdlib.errors import BadSetting, GdlibError, UnknownName
+from gdlib.pipeline import Run, expectations, numbers_line, settings_of
+from gdlib.plans import expand, slug
+
+FIRST, SECOND, LAST = (f"notebooks/tiny/{name}.ipynb" for name in ("1_first", "2_second", "3_last"))
+
+
+def make_run(root: Path, study: ModuleType, lines: list[str] | None = None, **knobs) -> Run:
+    said = lines if lines is not None else []
+    return Run(study.PLAN, study.Settings(**knobs), "quick", root, command="gdlib run --set a=b", say=said.append)
+
+
+def stale(run: Run) -> list[str]:
+    """The stages that the run would execute."""
+    store = run.open_store()
+    return [job.stage for job in run.jobs().values() if not finished(job, store)]
+
+
+@pytest.fixture(scope="module")
+def _executed_once(tmp_path_factory: pytest.TempPathFactory, tiny: ModuleType) -> tuple[Path, list[str]]:
+    root, lines = make_project(tmp_path_factory.mktemp("executed")), []
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        patch(tiny, monkeypatch.setattr)
+        make_run(root, tiny, lines, number=7).execute()
+    return root, lines
+
+
+@pytest.fixture
+def finished_project(tmp_path: Path, _executed_once: tuple[Path, list[str]], tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose three stages were executed with ``number=7``; the test's own copy."""
+    patch(tiny, monkeypatch.setattr)
+    return shutil.copytree(_executed_once[0], tmp_path / "project")
+
+
+def edit(root: Path, notebook: str, cell: int, source: str) -> None:
+    content = nbformat.read(root / notebook, 4)
+    content.cells[cell].source = source
+    nbformat.write(content, root / notebook)
+
+
+# ---- what a run says and leaves
+
+
+def test_a_line_a_stage_then_the_report(_executed_once: tuple[Path, list[str]]) -> None:
+    root, lines = _executed_once
+    assert executed(root) == ["first 0", "second 0", "last 0"]
+    assert re.fullmatch(r"\[1/3\] first      roses-l10-s0       \d+ s +value 7 points", lines[0])
+    assert re.fullmatch(r"\[2/3\] second     roses-l10-s0       \d+ s +value 14 points", lines[1])
+    assert re.fullmatch(r"\[3/3\] last       roses              \d+ s +value 14 points", lines[2])
+    assert re.fullmatch(r"3 stages, 3 of them executed now, in \d+ s", lines[3])
+    assert lines[4].endswith("runs/tiny/quick/report/report.html")
+    assert (root / "runs/tiny/quick/report/report.html").read_text() == "Tiny: 3 tasks of quick by gdlib run --set a=b"
+    copy = nbformat.read(root / "runs/tiny/quick/roses-l10-s0/first.ipynb", 4)
+    assert "first is at work" in str(copy.cells[-1].outputs)
+    assert [cell.source for cell in copy.cells if "injected-parameters" in cell.metadata.get("tags", [])][0].count("number = 7") == 1
+    assert (root / "executed.log").read_text().split("\n")[0].split()[-1] == str(threads())
+
+
+def test_up_to_date_executes_nothing_and_restores_the_executed_copies(finished_project: Path, tiny: ModuleType) -> None:
+    copy = finished_project / "runs/tiny/quick/roses-l10-s0/second.ipynb"
+    content = copy.read_bytes()
+    copy.unlink()
+    lines: list[str] = []
+    make_run(finished_project, tiny, lines, number=7).execute()
+    assert lines[1] == "[2/3] second     roses-l10-s0       up to date  value 14 points"
+    assert len(executed(finished_project)) == 3
+    assert copy.read_bytes() == content
+
+
+# ---- what makes a stage out of date
+
+
+def test_nothing_moved(finished_project: Path, tiny: ModuleType) -> None:
+    assert stale(make_run(finished_project, tiny, number=7)) == []
+
+
+def test_a_parameter_moved_reaches_its_stage_and_what_comes_after(finished_project: Path, tiny: ModuleType) -> None:
+    assert stale(make_run(finished_project, tiny, number=7, factor=3.0)) == ["second", "last"]
+    assert stale(make_run(finished_project, tiny, number=8)) == ["first", "second", "last"]
+
+
+def test_code_of_a_notebook_moved(finished_project: Path, tiny: ModuleType) -> None:
+    edit(finished_project, SECOND, 3, 'tinystudy.leave(store, "second", settings, 5)')
+    assert stale(make_run(finished_project, tiny, number=7)) == ["second", "last"]
+
+
+def test_prose_comments_and_outputs_of_a_notebook_do_not_count(finished_project: Path, tiny: ModuleType) -> None:
+    edit(finished_project, FIRST, 0, "Better prose.")
+    content = nbformat.read(finished_project / FIRST, 4)
+    content.cells[3].source = "# better said\n" + content.cells[3].source
+    content.cells[3].outputs = [nbformat.v4.new_output("stream", text="7")]
+    content.cells[3].execution_count = 4
+    nbformat.write(content, finished_project / FIRST)
+    assert stale(make_run(finished_project, tiny, number=7)) == []
+
+
+def test_code_of_the_library_moved(finished_project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = store_module._read_code
+    changed = lambda module: ("other code", read(module)[1]) if module == "gdlib.errors" else read(module)  # noqa: E731
+    monkeypatch.setattr(store_module, "_read_code", changed)  # imported by gdlib.config, which the notebooks import
+    assert stale(make_run(finished_project, tiny, number=7)) == ["first", "second", "last"]
+
+
+def test_a_folder_counts_by_its_content(finished_project: Path, tiny: ModuleType) -> None:
+    folder = finished_project / "texts"
+    folder.mkdir()
+    (folder / "train.csv").write_text("text,label\n")
+    key = lambda: list(make_run(finished_project, tiny, corpus="texts").jobs().values())[0].key  # noqa: E731
+    before = key()
+    os.utime(folder / "train.csv", (1, 1))
+    assert key() == before
+    (folder / "train.csv").write_text("text,label\na,b\n")
+    assert key() != before
+
+
+def test_damaged_products_are_made_again(finished_project: Path, tiny: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(finished_project, tiny, number=7)
+    job = [job for job in run.jobs().values() if job.stage == "second"][0]
+    (run.open_store().folder("products", job.products) / "products.json").write_text("{}")
+    assert stale(run) == ["second"]
+    assert "products.json is damaged" in capsys.readouterr().err
+    run.execute()
+    assert executed(finished_project)[3:] == ["second 0"]
+    assert stale(run) == []
+
+
+def test_products_of_another_receipt_do_not_count(finished_project: Path, tiny: ModuleType) -> None:
+    """Code changed, executed, changed back: the first receipt is there, but the products are the second's."""
+    run = make_run(finished_project, tiny, number=7)
+    job = [job for job in run.jobs().values() if job.stage == "last"][0]
+    run.open_store().make("products", job.products, lambda folder: (folder / "products.json").write_text("{}"), again=True)
+    assert stale(run) == ["last"]
+
+
+# ---- only and force
+
+
+def test_only_takes_what_the_stage_needs_and_force_executes_just_it(finished_project: Path, tiny: ModuleType) -> None:
+    run = make_run(finished_project, tiny, number=7)
+    assert [job.stage for job in run.jobs(only=["second"]).values()] == ["first", "second"]
+    assert [job.again for job in run.jobs(only=["second"], force=True).values()] == [False, True]
+    assert run.execute(only=["second"], force=True) is None
+    assert executed(finished_project)[3:] == ["second 0"]
+    with pytest.raises(UnknownName, match=r'unknown stage "third"; known: first, second, last'):
+        run.jobs(only=["third"])
+
+
+def test_the_report_needs_every_stage(project: Path, tiny: ModuleType) -> None:
+    with pytest.raises(GdlibError, match=r"3 of 3 stages are not up to date: roses-l10-s0/first, .*; first: gdlib run --set a=b"):
+        make_run(project, tiny).report()
+
+
+# ---- failing
+
+
+def test_a_failing_cell_is_shown_with_its_error(finished_project: Path, tiny: ModuleType) -> None:
+    edit(finished_project, SECOND, 2, "half = 1\nhalf / 0")
+    partial = finished_project / "runs/tiny/quick/roses-l10-s0/second.failed.ipynb"
+    run = make_run(finished_project, tiny, number=7)
+    with pytest.raises(StageFailed) as failure:
+        run.execute()
+    message = str(failure.value)
+    assert message.startswith("second failed (roses-l10-s0) in notebooks/tiny/2_second.ipynb, cell [3]:\n    half = 1\n    half / 0\n")
+    assert "    ZeroDivisionError: division by zero" in message
+    assert message.endswith(f"executed so far: {partial}")
+    assert "ZeroDivisionError" in partial.read_text()
+    assert stale(run) == ["second", "last"]
+
+
+def test_an_error_of_the_user_is_one_line(project: Path, tiny: ModuleType) -> None:
+    edit(project, FIRST, 2, "from gdlib.errors import unknown\nraise unknown('corpus', 'rose', ['roses', 'tulips'])")
+    with pytest.raises(UnknownName, match=r'^unknown corpus "rose"; known: roses, tulips$'):
+        make_run(project, tiny).execute()
+
+
+def test_a_kernel_that_is_killed_is_said(project: Path, tiny: ModuleType) -> None:
+    edit(project, FIRST, 2, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(StageFailed, match=r"first failed \(roses-l10-s0\): the kernel of notebooks/tiny/1_first.ipynb was ended from outside"):
+        make_run(project, tiny).execute()
+
+
+def test_a_notebook_that_leaves_no_products_is_said_even_if_an_earlier_run_left_some(finished_project: Path, tiny: ModuleType) -> None:
+    edit(finished_project, SECOND, 3, "print('nothing')")
+    with pytest.raises(StageFailed, match=r"2_second.ipynb ran to its end but left no products for these settings"):
+        make_run(finished_project, tiny, number=7).execute()
+
+
+def test_a_missing_notebook(project: Path, tiny: ModuleType) -> None:
+    (project / LAST).unlink()
+    with pytest.raises(GdlibError, match=r"3_last.ipynb is no readable notebook"):
+        make_run(project, tiny).jobs()
+
+
+# ---- killed, stopped, side by side
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_goes_on(project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "hold-second").touch()
+    process = start(project, "run")
+    kernel = kernel_of(project, "second")
+    process.kill()
+    process.communicate()
+    until(lambda: ended(kernel))
+    (project / "hold-second").unlink()
+    patch(tiny, monkeypatch.setattr)
+    lines: list[str] = []
+    make_run(project, tiny, lines).execute()
+    assert "up to date" in lines[0]
+    assert executed(project) == ["first 0", "second 0", "second 0", "last 0"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_kernel_and_says_how_to_go_on(project: Path) -> None:
+    (project / "hold-first").touch()
+    process = start(project, "run", "--set", "factor=3", "--force")
+    kernel = kernel_of(project, "first")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.endswith("stopped; to go on from here: gdlib run --set factor=3\n")
+    assert "Traceback" not in errors
+    assert ended(kernel)
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_share_the_work(project: Path) -> None:
+    (project / "hold-first").touch()
+    one = start(project, "run")
+    kernel_of(project, "first")
+    two = start(project, "run")
+    assert "waiting for another run that is making roses-l10-s0/first-" in two.stderr.readline()
+    (project / "hold-first").unlink()
+    outputs = [process.communicate(timeout=120) for process in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], outputs
+    assert sorted(executed(project)) == ["first 0", "last 0", "second 0"]
+
+
+# ---- plans
+
+
+def test_a_sweep_is_corpora_by_labels_by_seeds(tiny: ModuleType) -> None:
+    settings = tiny.Settings(corpora=("roses", "hub:tulips/red"), seeds=(0, 3), labels_sweep=(5, 10))
+    tasks = expand(tiny.PLAN, settings)
+    assert [task.name for task in tasks if task.stage.name != "second"] == [
+        "roses-l10-s0/first",
+        "roses-l10-s3/first",
+        "roses-l5-s0/first",
+        "roses-l5-s3/first",
+        "roses/last",
+        "tulips-red-l10-s0/first",
+        "tulips-red-l10-s3/first",
+        "tulips-red-l5-s0/first",
+        "tulips-red-l5-s3/first",
+        "tulips-red/last",
+    ]
+    last = [task for task in tasks if task.stage.name == "last"][0]
+    assert [task.name for task in last.needs] == [f"roses-l{count}-s{seed}/second" for count in (10, 5) for seed in (0, 3)]
+    assert last.settings == replace(settings, corpus="roses", corpora=(), labels_sweep=(5,))
+    assert last.parameters == {"corpora": [], "seeds": [0, 3], "labels_sweep": [5]}
+    assert tasks[2].parameters == {"corpus": "roses", "labels_per_class": 10, "seed": 3, "number": 1}
+    assert tasks[3].parameters == {"seed": 3, "factor": 2.0}
+    alone = expand(tiny.PLAN, tiny.Settings(seeds=(0,)))[-1]
+    assert alone.settings == tiny.Settings()  # one seed: what the notebook has when it is opened by hand
+    with pytest.raises(BadSetting, match="two of them would share one folder of results"):
+        expand(tiny.PLAN, tiny.Settings(corpora=("a/b", "a-b")))
+
+
+def test_a_knob_of_the_last_stage_leaves_the_others_alone(finished_project: Path, tiny: ModuleType) -> None:
+    run = make_run(finished_project, tiny, number=7, seeds=(0, 1))
+    store = run.open_store()
+    assert [bool(finished(job, store)) for job in run.jobs().values()] == [True, True, False, False, False]
+
+
+def test_corpus_and_seed_end_the_sweep_of_a_profile(tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(tiny, monkeypatch.setattr)
+    assert settings_of(tiny.PLAN, "full", {}).corpora == ("roses", "tulips")
+    one = settings_of(tiny.PLAN, "full", {"corpus": "daisies", "seed": 3})
+    assert (one.corpus, one.corpora, one.seed, one.seeds) == ("daisies", (), 3, ())
+    assert {task.run for task in expand(tiny.PLAN, one)} == {"daisies-l10-s3", "daisies"}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"), [("bbc", "bbc"), ("../data/ag_news/", "data-ag_news"), ("hub:fancyzhx/ag_news", "fancyzhx-ag_news"), ("/", "corpus")]
+)
+def test_a_corpus_as_the_name_of_a_folder(corpus: str, name: str) -> None:
+    assert slug(corpus) == name
+
+
+# ---- what is said while a stage runs
+
+
+def test_time_is_expected_from_the_most_similar_receipt(finished_project: Path, tiny: ModuleType) -> None:
+    run = make_run(finished_project, tiny, number=8)
+    store = run.open_store()
+    expected = expectations(run.jobs().values(), store, "tiny")
+    for job in run.jobs().values():
+        path = next(p for p in (store.root / "stages").glob("*/artifact.json") if json.loads(p.read_text())["recipe"]["stage"] == job.stage)
+        assert expected[job.key] == json.loads(path.read_text())["seconds"]
+    assert expectations(run.jobs().values(), store, "another study") == {}
+
+
+def test_time_left_counts_down(finished_project: Path, tiny: ModuleType) -> None:
+    class Instant(LocalEngine):
+        def run(self, jobs, done, expected):
+            assert [job.stage for job in jobs] == ["second", "last"]
+            assert all(job.key in expected for job in jobs)
+            for job in jobs:
+                done(job, Outcome(True, 1.0, {}))
+
+    lines: list[str] = []
+    make_run(finished_project, tiny, lines, number=7, factor=5.0).execute(Instant(), only=["last"])
+    assert re.search(r"second .*\[about \d+ s left\]$", lines[1])
+    assert "left" not in lines[2]
+
+
+def test_numbers_and_durations_as_a_reader_wants_them() -> None:
+    numbers = {"accuracy": (0.79123, "share"), "perplexity": (23.4567, ""), "texts": (12345, ""), "best": ("KimCNN", ""), "size": (4.4, "MB")}
+    shown = numbers_line({name: {"value": value, "unit": unit} for name, (value, unit) in numbers.items()})
+    assert shown == "accuracy 79.1% · perplexity 23.46 · texts 12,345 · best KimCNN · size 4.4 MB"
+    assert [duration(seconds) for seconds in (0.4, 99, 100, 5399, 5400)] == ["0 s", "99 s", "2 min", "90 min", "1.5 h"]
+
+
+def test_the_live_line_shows_the_newest_of_a_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    line = LiveLine("teacher (bbc-l10-s0)", 120)
+    line.write("epoch 1:  10%|#  | 1/10\r\x1b[32mepoch 1:  20%|## | 2/10\x1b[0m\r\n")
+    line.write("\n")
+    assert line.text() == "teacher (bbc-l10-s0)  0 s of about 2 min  epoch 1:  20%|## | 2/10"
+
+
+def test_threads_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GDLIB_THREADS", "many")
+    with pytest.raises(BadSetting, match='GDLIB_THREADS is "many"; expected a number of threads, 1 or more'):
+        threads()
+    monkeypatch.setenv("GDLIB_THREADS", "3")
+    assert threads() == 3
+    monkeypatch.delenv("GDLIB_THREADS")
+    assert 1 <= threads() <= (os.cpu_count() or 1)

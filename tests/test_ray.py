@@ -1,0 +1,84 @@
+"""The Ray engine on a cluster of two nodes in this machine, one of which is killed in the middle of a stage."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conftest import executed, make_project, patch, until
+
+from gdlib.engines import Engine, LocalEngine, RayEngine, StageFailed
+from gdlib.errors import GdlibError
+from gdlib.pipeline import Run
+
+ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'gdlib[ray]'")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without processors (so that no stage lands on it) and two nodes of one processor each."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def execute(root: Path, study: ModuleType, engine: Engine, **knobs: Any) -> tuple[list[str], dict[str, bytes]]:
+    """The lines of a run, and the products of every stage as bytes."""
+    lines: list[str] = []
+    run = Run(study.PLAN, study.Settings(seeds=(0, 1), number=7, **knobs), "quick", root, say=lines.append)
+    run.execute(engine, only=["last"])
+    store = run.open_store()
+    return lines, {job.name: (store.folder("products", job.products) / "products.json").read_bytes() for job in run.jobs().values()}
+
+
+@pytest.mark.slow
+def test_a_node_dies_and_the_results_are_those_of_one_machine(
+    cluster: Any, tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch(tiny, monkeypatch.setattr)
+    here, there = (make_project(tmp_path / name) for name in ("here", "there"))
+    _, expected = execute(here, tiny, LocalEngine())
+
+    (there / "hold-first").touch()
+
+    def kill_a_node() -> None:
+        until(lambda: {"first 0", "first 1"} <= set(executed(there)))  # one on each node
+        cluster.remove_node(cluster.nodes[0], allow_graceful=False)
+        (there / "hold-first").unlink()
+
+    killer = threading.Thread(target=kill_a_node)
+    killer.start()
+    lines, found = execute(there, tiny, RayEngine())
+    killer.join()
+    assert found == expected
+    assert len(expected) == 5
+    assert len([line for line in lines if line.startswith("[")]) == 5
+    stages = [line.split()[0] for line in executed(there)]
+    assert sorted(stages) == ["first"] * 3 + ["last"] + ["second"] * 2, "the stage of the killed node, and only that, is executed again"
+    assert "[5/5] last       roses" in lines[4]
+
+
+@pytest.mark.slow
+def test_a_failing_stage_fails_once_and_the_others_go_on(
+    cluster: Any, project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patch(tiny, monkeypatch.setattr)
+    notebook = project / "notebooks/tiny/2_second.ipynb"
+    notebook.write_text(notebook.read_text().replace("tinystudy.leave(", "1 / settings.seed; tinystudy.leave("))
+    with pytest.raises(StageFailed, match=r"second failed \(roses-l10-s0\) in notebooks/tiny/2_second.ipynb, cell \[4\]"):
+        execute(project, tiny, RayEngine())
+    assert sorted(executed(project)) == ["first 0", "first 1", "second 1"]
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(GdlibError, match=r"the engine ray needs Ray, which is not installed: pip install 'gdlib\[ray\]'"):
+        RayEngine().run([], lambda job, outcome: None, {})

@@ -1,0 +1,269 @@
+"""The store: whole artifacts or none, whatever is killed, damaged, changed or done twice at once."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gdlib import store as store_module
+from gdlib.errors import StaleArtifact
+from gdlib.store import MANIFEST, Artifact, Store, bare_code, code_digest, imported_modules, texts_digest, write_atomically
+
+RECIPE = {"epochs": 3, "layers": [1, 2]}
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def store(tmp_path: Path, said: list[str]) -> Store:
+    return Store(tmp_path / "store", say=said.append)
+
+
+def write(text: str):
+    """A build that leaves one file."""
+    return lambda folder: (folder / "weights.txt").write_text(text)
+
+
+def python(code: str, folder: Path) -> subprocess.Popen[str]:
+    """Some code in a process of its own; ``root`` is the store's folder."""
+    start = f"from gdlib import store as module; from gdlib.store import Store, write_atomically\nimport os, signal, time\nroot = {str(folder)!r}\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", start + textwrap.dedent(code)],
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# ---- made once, found again
+
+
+def test_made_once_and_found_again(store: Store) -> None:
+    first = store.make("teacher", RECIPE, write("a"))
+    assert (first / "weights.txt").read_text() == "a"
+    again = store.make("teacher", {"layers": (1, 2), "epochs": 3}, write("never called"))
+    assert again == first
+    assert (again.kind, again.recipe, again.path.parent.name) == ("teacher", RECIPE, "teacher")
+
+
+def test_another_recipe_is_another_artifact(store: Store) -> None:
+    store.make("teacher", RECIPE, write("a"))
+    assert store.find("teacher", {**RECIPE, "epochs": 4}) is None
+    assert (store.make("teacher", {**RECIPE, "epochs": 4}, write("b")) / "weights.txt").read_text() == "b"
+
+
+def test_again_replaces(store: Store) -> None:
+    store.make("products", RECIPE, write("a"))
+    assert (store.make("products", RECIPE, write("b"), again=True) / "weights.txt").read_text() == "b"
+    assert len(list((store.root / "products").iterdir())) == 1
+
+
+def test_checkpoints_are_not_kept(store: Store) -> None:
+    def build(folder: Path) -> None:
+        (folder / "checkpoint").mkdir()
+        (folder / "checkpoint" / "state").write_text("s")
+        (folder / "checkpoint-old.pt").write_text("s")
+        (folder / "weights.txt").write_text("w")
+
+    artifact = store.make("teacher", RECIPE, build)
+    assert sorted(path.name for path in artifact.path.iterdir()) == [MANIFEST, "weights.txt"]
+
+
+# ---- killed
+
+
+def test_a_failed_build_leaves_no_artifact_and_its_work_is_there_the_next_time(store: Store) -> None:
+    def interrupted(folder: Path) -> None:
+        (folder / "step-1").write_text("done")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.make("teacher", RECIPE, interrupted)
+    assert store.find("teacher", RECIPE) is None
+
+    def resumed(folder: Path) -> None:
+        assert (folder / "step-1").read_text() == "done"
+        (folder / "step-2").write_text("done")
+
+    artifact = store.make("teacher", RECIPE, resumed)
+    assert sorted(path.name for path in artifact.path.glob("step-*")) == ["step-1", "step-2"]
+    assert not list((store.root / "work" / "teacher").iterdir())
+
+
+def test_killed_between_write_and_rename(store: Store, said: list[str]) -> None:
+    """The build is finished and sealed, the process dies right before the rename: no artifact, no lock, the work goes on."""
+    process = python(
+        """
+        module.os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        Store(root).make("teacher", {"epochs": 3, "layers": [1, 2]}, lambda folder: (folder / "weights.txt").write_text("a"))
+        """,
+        store.root,
+    )
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert (store.root / "work" / "teacher").exists()
+    assert store.find("teacher", RECIPE) is None
+    seen = []
+    artifact = store.make("teacher", RECIPE, lambda folder: seen.append((folder / "weights.txt").read_text()))
+    assert seen == ["a"]
+    assert (artifact / "weights.txt").read_text() == "a"
+    assert said == []
+
+
+def test_killed_while_a_file_is_written(tmp_path: Path) -> None:
+    """``write_atomically``: whoever reads sees the old content or the new one."""
+    (tmp_path / "index.json").write_text("old")
+    process = python(
+        """
+        from pathlib import Path
+        module.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+        write_atomically(Path(root) / "index.json", "new and longer")
+        """,
+        tmp_path,
+    )
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    assert (tmp_path / "index.json").read_text() == "old"
+    write_atomically(tmp_path / "index.json", b"new")
+    assert (tmp_path / "index.json").read_text() == "new"
+
+
+# ---- damaged, stale
+
+
+def spoil(artifact: Artifact) -> None:
+    (artifact / "weights.txt").write_text("x")
+
+
+def lose(artifact: Artifact) -> None:
+    (artifact / "weights.txt").unlink()
+
+
+def garble(artifact: Artifact) -> None:
+    (artifact / MANIFEST).write_text('{"kind": ')
+
+
+def forget(artifact: Artifact) -> None:
+    (artifact / MANIFEST).unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (spoil, r"artifact .*: weights.txt is damaged \(its sha256 is not the recorded one\); set aside, to be made again"),
+        (lose, r"artifact .*: unreadable \(.*No such file.*\); set aside"),
+        (garble, r"artifact .*: unreadable \(.*\); set aside"),
+        (forget, r"artifact .*: unreadable \(.*artifact.json.*\); set aside"),
+    ],
+)
+def test_a_damaged_artifact_is_said_set_aside_and_made_again(store: Store, said: list[str], damage, message: str) -> None:
+    damage(store.make("teacher", RECIPE, write("a")))
+    assert (store.make("teacher", RECIPE, write("b")) / "weights.txt").read_text() == "b"
+    assert len(said) == 1
+    assert pytest.raises(StaleArtifact, _raise, said[0]).match(message)
+    assert len(list((store.root / "damaged").iterdir())) == 1
+
+
+def _raise(message: str) -> None:
+    raise StaleArtifact(message)
+
+
+def test_an_artifact_under_the_key_of_another_recipe_is_refused(store: Store) -> None:
+    made = store.make("teacher", RECIPE, write("a"))
+    other = {**RECIPE, "epochs": 4}
+    shutil.copytree(made.path, store.folder("teacher", other))
+    with pytest.raises(StaleArtifact, match="made from another recipe than the one asked for"):
+        store.open(store.folder("teacher", other), other)
+    assert store.find("teacher", other) is None
+
+
+# ---- two at once
+
+WRITER = """
+def build(folder):
+    with open(os.path.join(root, "built.log"), "a") as log:
+        log.write("built\\n")
+    (folder / "weights.txt").write_text(str(os.getpid()))
+    open(os.path.join(root, "building"), "w").close()
+    while os.path.exists(os.path.join(root, "hold")):
+        time.sleep(0.02)
+artifact = Store(root).make("teacher", {"epochs": 3, "layers": [1, 2]}, build)
+print((artifact / "weights.txt").read_text())
+"""
+
+
+def test_two_writers_at_once_make_it_once(store: Store) -> None:
+    store.root.mkdir()
+    (store.root / "hold").touch()
+    first = python(WRITER, store.root)
+    deadline = time.monotonic() + 60
+    while not (store.root / "building").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    second = python(WRITER, store.root)
+    assert second.stderr.readline().startswith("waiting for another run that is making teacher/")
+    (store.root / "hold").unlink()
+    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert outputs == [f"{first.pid}\n"] * 2
+    assert (store.root / "built.log").read_text() == "built\n"
+
+
+def test_a_killed_writer_s_lock_is_free(store: Store) -> None:
+    store.root.mkdir()
+    (store.root / "hold").touch()
+    process = python(WRITER, store.root)
+    deadline = time.monotonic() + 60
+    while not (store.root / "building").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert (store.make("teacher", RECIPE, write("mine")) / "weights.txt").read_text() == "mine"
+
+
+# ---- digests
+
+
+@given(st.lists(st.text()), st.lists(st.text()))
+def test_texts_have_one_digest(one: list[str], other: list[str]) -> None:
+    assert (texts_digest(one) == texts_digest(other)) == (one == other)
+
+
+def test_texts_do_not_run_into_each_other() -> None:
+    assert len({texts_digest(texts) for texts in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["\ud800"])}) == 5
+
+
+def test_code_is_what_is_executed() -> None:
+    import ast
+
+    said = '"""What it is."""\n\ndef f(x):\n    """Doubles."""\n    return 2 * x  # twice\n'
+    bare = "def f(x):\n    return 2*x"
+    assert bare_code(ast.parse(said)) == bare_code(ast.parse(bare))
+    assert bare_code(ast.parse(bare)) != bare_code(ast.parse(bare.replace("2", "3")))
+
+
+def test_imports_of_a_module_are_found_wherever_they_stand() -> None:
+    import ast
+
+    code = "import gdlib.zoo\nfrom gdlib import stats, __version__\ndef f():\n    from gdlib.losses import x\nimport numpy, gdlibrary"
+    assert imported_modules(ast.parse(code)) == ["gdlib.losses", "gdlib.stats", "gdlib.zoo"]
+
+
+def test_the_digest_of_code_reaches_all_that_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = {"gdlib.a": ("1", ("gdlib.b",)), "gdlib.b": ("1", ("gdlib.c",)), "gdlib.c": ("1", ()), "gdlib.d": ("1", ("gdlib.a",))}
+    monkeypatch.setattr(store_module, "_read_code", lambda name: modules[name])
+    before = code_digest("gdlib.a")
+    modules["gdlib.d"] = ("2", ("gdlib.a",))
+    assert code_digest("gdlib.a") == before, "what imports it does not count"
+    modules["gdlib.c"] = ("2", ())
+    assert code_digest("gdlib.a") != before
