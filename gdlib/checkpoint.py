@@ -45,11 +45,12 @@ def save(folder: Path, step: int, groups: dict[str, dict[str, Tensor]], extra: d
 
 def load(folder: Path) -> Checkpoint | None:
     """The checkpoint, and torch's random number generators set to where they were; None if there is no sound one."""
-    if not (folder / STATE).exists():
-        return None
-    state = json.loads((folder / STATE).read_text("utf-8"))
-    weights = folder / state["weights"]
-    if not weights.exists() or file_digest(weights) != state["sha256"]:
+    try:
+        state = json.loads((folder / STATE).read_text("utf-8"))
+        weights = folder / state["weights"]
+        if file_digest(weights) != state["sha256"]:
+            return None
+    except (OSError, ValueError, KeyError):  # missing, or cut short by a full disk or a lost power supply
         return None
     tensors: dict[str, dict[str, Tensor]] = {group: {} for group in state["groups"]}
     for name, tensor in load_file(weights).items():
@@ -68,7 +69,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, T
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
-    """Put the moments and counters back. The learning rate is set by the schedule at the next step."""
+    """Put the moments and counters back. The learning rate is not among them: it follows from the step."""
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in saved.tensors["optimizer"].items():
         index, _, slot = name.partition("/")

@@ -256,7 +256,8 @@ def prompts_for(
 
     label = batch % len(generator.labels) if generator.labels else -1
     start = generator.prompt(label if label >= 0 else None)
-    texts = [text for text, gold in zip(part.texts, part.labels) if label in (-1, gold)]
+    blank = " " if generator.labels else ""  # after "label:", as in encode
+    texts = [blank + text for text, gold in zip(part.texts, part.labels) if label in (-1, gold)]
     encoded = generator.tokenizer(texts, add_special_tokens=False)["input_ids"] if prefix_tokens else []
     long_enough = [ids[:prefix_tokens] for ids in encoded if len(ids) > prefix_tokens]
     if prefix_tokens and not long_enough:

@@ -93,7 +93,7 @@ def whole_batches(file: Path, plan: SamplingPlan) -> int:
 
 def read(file: Path) -> pd.DataFrame:
     """The raw samples: text (outer blanks removed), ended, tokens, label_asked."""
-    frame = pd.read_json(file, lines=True, encoding="utf-8", dtype={"text": str}, convert_dates=False)
+    frame = pd.read_json(file, lines=True, encoding="utf-8", dtype=False)
     frame["text"] = frame["text"].str.strip()
     return frame.drop(columns="batch")
 
@@ -118,7 +118,7 @@ def funnel(raw: pd.DataFrame, labelled: Sequence[str], test: Sequence[str], *, n
     fates = []
     for row, ended in tqdm(zip(words, raw["ended"]), total=len(words), desc="funnel", unit="text", mininterval=2.0):
         key = tuple(row)
-        if not row:
+        if not any(map(str.isalnum, "".join(row))):
             fate = "empty"
         elif not ended:
             fate = "cut off"

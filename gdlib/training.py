@@ -96,14 +96,12 @@ def fit(
     seed_everything(regime.seed)
     accelerator = Accelerator()
     optimizer = adamw(network, regime)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: triangle(step, regime))
     model, optimizer = accelerator.prepare(network, optimizer)
     history, best, start = History(), {}, 0
     if resume and (saved := checkpoint.load(resume)):
         network.load_state_dict(saved.tensors["network"], strict=False)
         checkpoint.restore_optimizer(optimizer, saved)
-        scheduler.last_epoch, start = saved.step, saved.step
-        history, best = History(**saved.extra), saved.tensors["best"]
+        start, history, best = saved.step, History(**saved.extra), saved.tensors["best"]
     running: list[Tensor] = []
     bar = tqdm(total=regime.steps, initial=start, desc=title, disable=quiet, mininterval=2.0)
     model.train()
@@ -114,8 +112,9 @@ def fit(
             value = loss(model, batch)
         accelerator.backward(value)
         accelerator.clip_grad_norm_(trainable(network), regime.clip)
+        for group in optimizer.param_groups:
+            group["lr"] = regime.lr * triangle(step, regime)
         optimizer.step()
-        scheduler.step()
         optimizer.zero_grad()
         running.append(value.detach())
         bar.update()

@@ -1,0 +1,224 @@
+"""Try the explorer in JupyterLab, in a headless Chromium: filters, paging, marks, training, hostile texts, both themes.
+
+    python tests/browser/explorer_in_lab.py [--shots FOLDER]
+
+Needs Chromium (Debian: ``apt-get install chromium``); without it, says so and does nothing. Ends with a line a check.
+"""
+
+import argparse
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from chromium import Chromium, installed, until
+from nbformat.v4 import new_code_cell, new_notebook
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
+CODE = """
+import made
+from gdlib.explorer import Explorer
+table, labelled, student_logits = made.samples()
+table.loc[[0, 6], "confidence"] = 1.0  # a script tag and dollar signs come out best: they are on the static page too
+Explorer(table, made.LABELS, labelled, student_logits=student_logits, marks_path="marks.json", train=made.train)
+"""
+APP = "document.querySelector('.gdx-app')"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def check(true: object, what: str) -> None:
+    say(f"{'ok    ' if true else 'FAILED'} {what}")
+    if not true:
+        raise SystemExit(1)
+
+
+def button(text: str) -> str:
+    return f"[...{APP}.querySelectorAll('button')].find(b => b.textContent.trim().startsWith({json.dumps(text)}))"
+
+
+def control(label: str, kind: str) -> str:
+    """The control with this label, as a person finds it."""
+    labels = f"[...{APP}.querySelectorAll('label')].find(l => l.textContent === {json.dumps(label)})"
+    return f"{labels}.parentElement.querySelector({json.dumps(kind)})"
+
+
+def choose(page: Chromium, label: str, starts: str) -> None:
+    page.js(
+        f"(s => {{ s.selectedIndex = [...s.options].findIndex(o => o.text.replaceAll('\\xa0', ' ').startsWith({json.dumps(starts)}));"
+        f" s.dispatchEvent(new Event('change', {{bubbles: true}})) }})({control(label, 'select')})"
+    )
+
+
+def count(page: Chromium) -> int:
+    return int(page.js(f"{APP}.innerText.match(/([\\d,]+) of [\\d,]+ texts/)[1]").replace(",", ""))
+
+
+@contextmanager
+def lab(folder: Path, theme: str):
+    """A JupyterLab of its own on localhost: yields the address of its notebook."""
+    settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True, exist_ok=True)
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(8)
+    places = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    places |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
+    env = os.environ | places | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
+    server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=(folder / "lab.log").open("w"))
+    try:
+
+        def answers() -> bool:
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}", timeout=5).status == 200
+            except (urllib.error.URLError, ConnectionError):
+                return False
+
+        until(answers, f"JupyterLab (see {folder / 'lab.log'})", 90)
+        yield f"http://127.0.0.1:{port}/lab/tree/try.ipynb?reset&token={token}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def open_notebook(page: Chromium, url: str, run: bool = True) -> None:
+    page.open(url)
+    page.wait("window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell') !== null", 90)
+    page.js("void jupyterapp.commands.execute('application:toggle-left-area')")
+    if run:
+        page.js("void (globalThis.panel = [...jupyterapp.shell.widgets('main')].find(w => w.sessionContext))")
+        page.wait("panel.sessionContext.session?.kernel?.status === 'idle'")
+        page.js("void jupyterapp.shell.activateById(panel.id)")
+        page.js("void jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.wait(f"{APP} !== null && {APP}.innerText.includes('of 600 texts')", 40)
+        time.sleep(1)
+
+
+def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
+    check(page.js("window.hacked === undefined"), "hostile texts run nothing")
+    check(
+        page.js(f"{APP}.querySelector('.gdx-row .text').innerText.includes('<script>')"), "hostile texts are shown as they are"
+    )
+    check(page.js("getComputedStyle(document.querySelector('.gdx-static')).display") == "none", "the static page is hidden")
+    check(page.js("document.querySelector('mjx-container') === null"), "dollar signs are not set as formulas")
+    page.shot(shots / "1-opened.png")
+
+    page.click(control("Search", "input"))
+    page.type("minister")
+    page.wait(f"!{APP}.innerText.includes('600 of 600 texts')")
+    found = count(page)
+    check(0 < found < 600, f"typing in the search filters at once ({found} left)")
+    choose(page, "Student is", "wrong")
+    page.wait(f"!{APP}.innerText.match(/^{found} of 600/m)")
+    check(count(page) < found, f"student wrong narrows it ({count(page)} left)")
+    choose(page, "Sort by", "teacher's confidence")
+    page.click(control("Confidence", ".noUi-handle"))
+    for _ in range(60):
+        page.press("ArrowRight", 39)
+    page.wait(f"{APP}.querySelector('.widget-readout').innerText !== '0.00 – 1.00'")
+    time.sleep(0.6)
+    page.click(f"{APP}.querySelectorAll('.gdx-row button')[2]")
+    page.wait(f"{APP}.querySelectorAll('.gdx-row')[2].classList.contains('gdx-current')", 10)
+    check(page.js(f"{APP}.querySelectorAll('.gdx-current').length") == 1, "a click on a line opens it, the other is closed")
+    page.shot(shots / "2-filtered.png")
+    page.click(button("Clear filters"))
+    page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
+
+    page.js(f"{APP}.querySelector('.gdx-row button').focus()")
+    page.press("Tab", 9)
+    page.press("Enter", 13)
+    page.wait(f"{APP}.querySelectorAll('.gdx-row')[1].classList.contains('gdx-current')")
+    check(True, "Tab and Enter open the next line")
+    page.click(button("Drop"))
+    page.wait(f"{APP}.innerText.includes('drop 1 ')")
+    page.click(control("Note", "input"))
+    page.type("cut in <b>half</b>")
+    page.press("Enter", 13)
+    page.wait(f"{APP}.innerText.includes('notes 1')")
+    page.click(button("Next page"))
+    page.wait(f"{APP}.innerText.includes('page 2 of')")
+    page.click(f"{APP}.querySelectorAll('.gdx-row button')[2]")
+    time.sleep(0.5)
+    page.click(button("Keep"))
+    page.wait(f"{APP}.innerText.includes('keep 1 ')")
+    page.click(button("Save marks"))
+    until(lambda: (folder / "marks.json").exists(), "the marks")
+    marks = json.loads((folder / "marks.json").read_text())["marks"]
+    check([m["mark"] for m in marks] == ["drop", "keep"] and marks[0]["note"] == "cut in <b>half</b>", "the marks are saved")
+    page.click(button("Train a student"))
+    page.wait("document.querySelector('.gdx-busy') !== null")
+    time.sleep(1)
+    page.shot(shots / "3-training.png")
+    page.wait(f"{APP}.innerText.includes('+0.5 points')", 30)
+    check(True, "a click trains a student and shows it against the unselected one")
+    page.shot(shots / "4-trained.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shots", type=Path, help="folder for screenshots (default: a temporary one)")
+    given = parser.parse_args()
+    if not installed():
+        say("skipped: no Chromium on this machine (Debian: apt-get install chromium)")
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        shots = given.shots or folder
+        shots.mkdir(parents=True, exist_ok=True)
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        nbformat.write(new_notebook(cells=[new_code_cell(CODE.strip())], metadata=kernel), folder / "try.ipynb")
+        with lab(folder, "JupyterLab Light") as url, Chromium() as page:
+            open_notebook(page, url)
+            try_everything(page, folder, shots)
+            page.js("void jupyterapp.commands.execute('docmanager:save')")
+            until(lambda: "gdx-static" in (folder / "try.ipynb").read_text(), "the saved notebook")
+        with lab(folder, "JupyterLab Dark") as url, Chromium() as page:
+            open_notebook(page, url, run=False)
+            page.wait("document.querySelector('.gdx-static') !== null")
+            time.sleep(2)
+            seen = page.js("getComputedStyle(document.querySelector('.gdx-static')).display")
+            check(seen == "block" and page.js(f"{APP} === null"), "without a kernel the static page is seen")
+            text = page.js("document.querySelector('.gdx-static').innerText")
+            quiet = page.js("document.querySelector('mjx-container') === null && window.hacked === undefined")
+            check(quiet and "<script>" in text and "$$\\frac{1}{2}$$" in text, "hostile texts do nothing in it either")
+            page.shot(shots / "5-reopened-dark.png")
+            open_notebook(page, url)
+            check(page.js(f"{APP}.innerText.includes('keep 1 · drop 1 · notes 1')"), "the saved marks are there again")
+            page.shot(shots / "6-dark.png")
+        export = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "--no-input", "try.ipynb"]
+        env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
+        subprocess.run(export, cwd=folder, env=env, check=True, capture_output=True)
+        with Chromium(390, 844) as page:
+            page.open((folder / "try.html").as_uri())
+            page.wait("document.querySelector('.gdx-static details') !== null")
+            check(page.js("document.documentElement.scrollWidth") <= 390, "the exported page fits a phone")
+            check(page.js("window.hacked === undefined && document.querySelector('.gdx-app') === null"), "it holds no widget")
+            page.shot(shots / "7-phone.png")
+            page.js("document.querySelectorAll('details').forEach((d, k) => d.open = k == 4)")
+            page.js("document.querySelectorAll('details')[4].scrollIntoView()")
+            time.sleep(0.5)
+            page.shot(shots / "8-phone-detail.png")
+            page.size(1200, 900)
+            page.js("document.querySelectorAll('details')[4].scrollIntoView({block: 'center'})")
+            time.sleep(0.5)
+            page.shot(shots / "9-export.png")
+
+
+if __name__ == "__main__":
+    main()

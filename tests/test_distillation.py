@@ -1,0 +1,153 @@
+"""Arms by hand: which texts, which targets, in which order; and a student that learns what its teacher says."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gdlib import distillation, students
+from gdlib.distillation import ARMS, Arm, Source, StudentPlan, arms, distil, join, loss_of, new_student, predict, transfer_set
+from gdlib.errors import BadSetting, UnknownName
+from gdlib.losses import DistillationLoss
+from gdlib.students import Vocabulary
+
+
+def source(first, number, labelled=False):
+    """Texts of one piece each, ``first``, ``first + 1``, ...; the teacher's class is the piece modulo 3, gold is always 0."""
+    pieces = [[first + i] for i in range(number)]
+    logits = F.one_hot(torch.tensor([row[0] % 3 for row in pieces], dtype=torch.long), 3).float() * 2
+    return Source(pieces, logits, torch.full((number,), 0 if labelled else -1))
+
+
+SOURCES = {"labelled": source(10, 3, labelled=True), "generated": source(100, 5), "real": source(200, 9)}
+L, G, R = [10, 11, 12], [100, 101, 102, 103, 104], [200, 201, 202, 203, 204]  # real text is cut to the number of generated
+
+
+def plan(**changes):
+    values = {
+        "student_parameters": 20_000, "embedding": "svd", "embedding_dim": 8, "student_dropout": 0.1, "student_steps": 60, "student_lr": 5e-3,
+        "student_batch": 16, "evaluate_every": 20, "patience": 0, "loss": DistillationLoss(temperature=2.0, hard_weight=0.5),
+    }  # fmt: skip
+    return StudentPlan(**(values | changes))
+
+
+@pytest.mark.parametrize("name, texts", [
+    ("labelled only", L), ("distilled on labelled", L), ("generation-distillation", L + G), ("hard labels", L + G),
+    ("real unlabelled", L + R), ("generated + real", L + G + R),
+])  # fmt: skip
+def test_transfer_set_of_every_arm(name, texts):
+    found = transfer_set(ARMS[name], SOURCES)
+    assert [row[0] for row in found.pieces] == texts
+    assert found.teacher_logits.argmax(-1).tolist() == [piece % 3 for piece in texts]
+    expected = [0 if piece in L else piece % 3 if name == "hard labels" else -1 for piece in texts]  # gold stays gold
+    assert found.labels.tolist() == expected
+
+
+def test_arms_of_the_parametrized_test_are_all_arms():
+    assert list(ARMS) == ["labelled only", "distilled on labelled", "generation-distillation", "hard labels", "real unlabelled", "generated + real"]
+
+
+def test_real_and_generated_have_the_same_size():
+    assert len(transfer_set(ARMS["real unlabelled"], SOURCES)) == len(transfer_set(ARMS["generation-distillation"], SOURCES))
+    few = SOURCES | {"real": source(200, 2)}
+    assert [row[0] for row in transfer_set(ARMS["real unlabelled"], few).pieces] == L + R[:2]
+
+
+@pytest.mark.parametrize("divisor, kept", [(1, 5), (2, 3), (4, 2), (8, 1)])
+def test_the_sweep_takes_one_in_k_rounded_up(divisor, kept):
+    [*_, arm] = arms(("labelled only",), (divisor,))
+    assert arm.name == f"generated /{divisor}" and arm.target == "soft"
+    assert [row[0] for row in transfer_set(arm, SOURCES).pieces] == L + G[:kept]
+
+
+def test_arms_in_their_order():
+    assert [arm.name for arm in arms(("hard labels", "labelled only"), (2, 4))] == ["hard labels", "labelled only", "generated /2", "generated /4"]
+    assert arms(("hard labels",), ()) == [ARMS["hard labels"]]
+    known = ", ".join(ARMS)
+    with pytest.raises(UnknownName) as error:
+        arms(("labelled only", "soft labels"), ())
+    assert str(error.value) == f'unknown arm "soft labels"; known: {known}'
+
+
+def test_no_sample_was_kept():
+    nothing = SOURCES | {"generated": Source([], torch.empty(0, 3), torch.empty(0, dtype=torch.long))}
+    for name in ("generation-distillation", "hard labels", "real unlabelled"):
+        assert [row[0] for row in transfer_set(ARMS[name], nothing).pieces] == L
+
+
+def test_source_rows_and_join():
+    both = join([SOURCES["labelled"], SOURCES["real"]])
+    assert len(both) == 12 and both.labels.tolist() == [0] * 3 + [-1] * 9
+    part = both.rows([11, 0])
+    assert part.pieces == [[208], [10]] and torch.equal(part.teacher_logits, both.teacher_logits[[11, 0]]) and part.labels.tolist() == [-1, 0]
+
+
+def test_loss_of_an_arm():
+    p = plan()
+    hard = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
+    assert [loss_of(ARMS[name], p) == p.loss for name in ARMS] == [False, True, True, False, True, True]
+    assert loss_of(ARMS["labelled only"], p) == loss_of(ARMS["hard labels"], p) == hard
+    assert loss_of(Arm("generated /2", ("generated",), "soft", 2), p) is p.loss
+
+
+# students
+
+
+VOCABULARY = Vocabulary((0, 1, *range(2, 60)))
+EMBEDDING = torch.randn(60, 16, generator=torch.Generator().manual_seed(0))
+
+
+def test_new_student_starts_from_the_svd_or_at_random():
+    student = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=1)
+    assert torch.equal(student.embedding.weight, students.svd_embedding(EMBEDDING, VOCABULARY, 8))
+    random = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="random"), seed=1)
+    assert not torch.equal(random.embedding.weight, student.embedding.weight)
+    assert torch.equal(random.convolutions[0].weight, student.convolutions[0].weight)  # the arms differ in one thing
+    other = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=2)
+    assert not torch.equal(other.convolutions[0].weight, student.convolutions[0].weight)
+    with pytest.raises(BadSetting, match='^embedding = "glove"; expected svd or random$'):
+        new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="glove"), seed=1)
+
+
+def told(number, seed):
+    """Texts whose class is that of their first piece modulo 3; the teacher says so, softly."""
+    random = np.random.default_rng(seed)
+    pieces = [random.integers(2, 60, random.integers(1, 9)).tolist() for _ in range(number)]
+    pieces = [[row[0]] * 3 + row for row in pieces]
+    gold = torch.tensor([row[0] % 3 for row in pieces])
+    return Source(pieces, 3.0 * F.one_hot(gold, 3).float(), gold)
+
+
+def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
+    data, held_out, test = told(400, 0), told(60, 1), told(200, 2)
+    data = Source(data.pieces, data.teacher_logits, torch.full((400,), -1))  # not one gold label
+    p = plan(student_steps=150, loss=DistillationLoss())
+
+    def trained(seed):
+        student = new_student("KimCNN", 3, VOCABULARY, EMBEDDING, p, seed)
+        return student, distil(student, data, held_out, VOCABULARY, p.loss, p, seed)
+
+    student, history = trained(0)
+    rows = VOCABULARY.rows(test.pieces)
+    assert (predict(student, rows).argmax(-1) == test.labels).float().mean() > 0.8
+    loss = F.cross_entropy(predict(student, VOCABULARY.rows(held_out.pieces)), held_out.labels).item()
+    assert loss == pytest.approx(history.best, abs=1e-5)  # stopping looks at gold, and the best is put back
+    again, same = trained(0)
+    assert same == history and torch.equal(predict(again, rows), predict(student, rows))
+    assert not torch.equal(predict(trained(1)[0], rows), predict(student, rows))
+
+
+def test_predict_keeps_the_order_whatever_the_batch():
+    student = new_student("ResCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=1).eval()
+    rows = VOCABULARY.rows(told(30, 3).pieces)
+    with torch.no_grad():
+        alone = torch.cat([student(torch.tensor([row])) for row in rows])
+    for batch in (1, 7, 256):
+        assert torch.allclose(predict(student, rows, batch), alone, atol=1e-5)
+
+
+def test_the_names_of_a_plan_are_those_of_the_settings():
+    from gdlib.generation_settings import Settings
+
+    assert {name for name in StudentPlan.__dataclass_fields__ if name != "loss"} <= set(Settings.__dataclass_fields__)
+    assert distillation.MAIN_ARM in ARMS

@@ -1,0 +1,127 @@
+"""Losses against numbers worked out by hand, numpy in float64, and finite differences."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from gdlib.errors import BadSetting, UnknownName
+from gdlib.losses import DistillationLoss, hard_cross_entropy, logit_mse, soft_kl
+
+logits = arrays(np.float64, (3, 4), elements=st.floats(-8, 8))
+
+
+def softmax(x, temperature=1.0):
+    powers = np.exp(x / temperature)
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def gradient(loss, z):
+    z = z.clone().requires_grad_()
+    loss(z).backward()
+    return z.grad
+
+
+def test_hard_cross_entropy_by_hand():
+    # softmax of (0, ln 3) is (1/4, 3/4)
+    z = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])
+    assert hard_cross_entropy(z, torch.tensor([0, 1])).item() == pytest.approx((math.log(4) + math.log(4 / 3)) / 2)
+
+
+def test_kl_by_hand():
+    # teacher (1/2, 1/2), student (1/4, 3/4): KL = 1/2 ln 2 + 1/2 ln(2/3)
+    z, t = torch.tensor([[0.0, math.log(3)]]), torch.zeros(1, 2)
+    expected = 0.5 * math.log(2) + 0.5 * math.log(2 / 3)
+    assert soft_kl(z, t).item() == pytest.approx(expected)
+    # the same two distributions at T = 2 from logits twice as large, times T^2
+    assert soft_kl(2 * z, 2 * t, temperature=2.0).item() == pytest.approx(4 * expected)
+
+
+def test_kl_is_teacher_first():
+    z, t = torch.tensor([[0.0, 5.0]]), torch.tensor([[0.0, 0.0]])
+    assert soft_kl(z, t).item() != pytest.approx(soft_kl(t, z).item(), rel=0.05)
+    student, teacher = softmax(z.numpy()), softmax(t.numpy())
+    assert soft_kl(z, t).item() == pytest.approx((teacher * np.log(teacher / student)).sum(), rel=1e-5)
+
+
+def test_kl_is_the_mean_over_the_batch():
+    z, t = torch.randn(5, 3), torch.randn(5, 3)
+    one_by_one = [soft_kl(z[i : i + 1], t[i : i + 1], 3.0).item() for i in range(5)]
+    assert soft_kl(z, t, 3.0).item() == pytest.approx(np.mean(one_by_one), rel=1e-5)
+
+
+def test_mse_is_the_mean_over_batch_and_classes():
+    z, t = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 4.0]])
+    assert logit_mse(z, t).item() == pytest.approx((0 + 4 + 9 + 0) / 4)
+
+
+@given(z=logits, t=logits, temperature=st.floats(0.5, 20))
+def test_kl_is_not_negative_and_zero_for_equal_distributions(z, t, temperature):
+    student, teacher = torch.tensor(z), torch.tensor(t)
+    assert soft_kl(student, teacher, temperature).item() >= -1e-9
+    assert abs(soft_kl(teacher + 3.0, teacher, temperature).item()) < 1e-9  # a shift of all logits changes nothing
+    if np.abs(softmax(z, temperature) - softmax(t, temperature)).max() > 1e-3:
+        assert soft_kl(student, teacher, temperature).item() > 1e-8
+
+
+@settings(deadline=None, max_examples=30)
+@given(z=logits, t=logits, temperature=st.floats(0.5, 10), hard_weight=st.floats(0, 2), soft=st.sampled_from(["kl", "mse"]))
+def test_gradient_by_finite_differences(z, t, temperature, hard_weight, soft):
+    student, teacher, labels = torch.tensor(z), torch.tensor(t), torch.tensor([1, -1, 3])
+    loss = DistillationLoss(soft, temperature, hard_weight, soft_weight=0.7)
+    found = gradient(lambda x: loss(x, teacher, labels), student)
+    for place in [(0, 0), (1, 2), (2, 3)]:
+        step = torch.zeros_like(student)
+        step[place] = 1e-5
+        numeric = (loss(student + step, teacher, labels) - loss(student - step, teacher, labels)) / 2e-5
+        assert found[place].item() == pytest.approx(numeric.item(), abs=1e-5)
+
+
+def test_gradient_of_the_kl_form_in_closed_form():
+    """d/dz of T^2 KL is T (softmax(z/T) - softmax(t/T)) / batch."""
+    z, t, temperature = torch.randn(4, 5, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64), 2.5
+    expected = temperature * (softmax(z.numpy(), temperature) - softmax(t.numpy(), temperature)) / 4
+    assert np.allclose(gradient(lambda x: soft_kl(x, t, temperature), z).numpy(), expected)
+
+
+def test_at_high_temperature_the_gradient_is_that_of_centred_logits():
+    """Hinton et al. 2015, equation 4: for large T it tends to (z - t) / classes for zero-mean logits, whatever T is."""
+    z, t = torch.randn(6, 5, dtype=torch.float64), torch.randn(6, 5, dtype=torch.float64)
+    z, t = z - z.mean(-1, keepdim=True), t - t.mean(-1, keepdim=True)
+    limit = (z - t) / 5 / 6  # classes, batch
+    for temperature in (1e3, 1e4):
+        assert torch.allclose(gradient(lambda x, T=temperature: soft_kl(x, t, T), z), limit, rtol=2e-2, atol=1e-4)
+    sizes = [gradient(lambda x, T=T: soft_kl(x, t, T), z).norm().item() for T in (1.0, 4.0, 100.0)]
+    assert max(sizes) < 3 * min(sizes)  # without the factor T^2 it would fall by 10,000
+
+
+def test_mixture_is_the_weighted_sum():
+    z, t, labels = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([0, 2, 1, 1])
+    for soft, value in (("kl", soft_kl(z, t, 2.0)), ("mse", logit_mse(z, t))):
+        loss = DistillationLoss(soft, 2.0, hard_weight=0.3, soft_weight=1.7)
+        assert loss(z, t, labels).item() == pytest.approx((0.3 * hard_cross_entropy(z, labels) + 1.7 * value).item(), rel=1e-6)
+
+
+def test_texts_without_label_count_in_the_soft_loss_only():
+    z, t, labels = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([0, -1, 2, -1])
+    expected = soft_kl(z, t) + hard_cross_entropy(z[[0, 2]], torch.tensor([0, 2]))
+    assert DistillationLoss(hard_weight=1.0)(z, t, labels).item() == pytest.approx(expected.item(), rel=1e-6)
+    none = torch.full((4,), -1)
+    assert DistillationLoss(hard_weight=1.0)(z, t, none).item() == pytest.approx(soft_kl(z, t).item(), rel=1e-6)
+    alone = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
+    assert alone(z, None, labels).item() == pytest.approx(hard_cross_entropy(z[[0, 2]], torch.tensor([0, 2])).item(), rel=1e-6)
+
+
+def test_errors():
+    with pytest.raises(UnknownName, match='^unknown soft loss "ce"; known: kl, mse$'):
+        DistillationLoss("ce")
+    with pytest.raises(BadSetting, match="^hard_weight = 0.0, soft_weight = 0.0: expected >= 0, not both 0$"):
+        DistillationLoss(soft_weight=0.0)
+    with pytest.raises(BadSetting, match="^hard_weight = -1, soft_weight = 1.0: expected >= 0, not both 0$"):
+        DistillationLoss(hard_weight=-1)
+    with pytest.raises(BadSetting, match="^temperature = 0: expected > 0$"):
+        DistillationLoss(temperature=0)

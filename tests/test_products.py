@@ -1,0 +1,88 @@
+"""Products: all of a stage or nothing, timings apart, the same bytes for the same products."""
+
+import json
+
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from gdlib.drawing import use_style
+from gdlib.products import Products, read_index
+from gdlib.store import Store
+
+RECIPE = {"study": "generation", "stage": "corpus", "settings": {"seed": 0}}
+
+
+@pytest.fixture
+def store(tmp_path):
+    with plt.rc_context():
+        use_style()  # as every notebook does; it also fixes the ids within an SVG
+        yield Store(tmp_path / "store")
+
+
+def figure():
+    fig, ax = plt.subplots()
+    ax.plot([0, 1, 2], [1, 3, 2])
+    return fig
+
+
+def filled(store, seconds=1.0):
+    out = Products(store, RECIPE)
+    out.figure("curve", figure(), "A curve.")
+    out.timed_figure("speed", figure(), "A speed.")
+    out.table("texts", pd.DataFrame({"text": ["<b>é</b>", None], "n": [1, 2]}, index=[5, 6]), "Texts.")
+    out.number("accuracy", 0.79, "share")
+    out.timing("labelling", seconds, "s")
+    out.note("Nothing is **resolved**.")
+    return out
+
+
+def files(artifact, but=()):
+    return {path.name: path.read_bytes() for path in artifact.path.iterdir() if path.name not in but}
+
+
+def test_everything_is_kept_with_timings_apart(store):
+    artifact = filled(store, 2.5).close()
+    index, timings = read_index(artifact), artifact.json("timings.json")
+    assert index == {
+        "figures": {"curve": "A curve."}, "tables": {"texts": "Texts."},
+        "numbers": {"accuracy": {"value": 0.79, "unit": "share"}}, "notes": ["Nothing is **resolved**."],
+    }  # fmt: skip
+    assert timings == {"numbers": {"labelling": {"value": 2.5, "unit": "s"}}, "figures": {"speed": "A speed."}}
+    table = pd.read_parquet(artifact / "texts.parquet")
+    assert table.index.tolist() == [0, 1] and table["n"].tolist() == [1, 2]
+    assert json.loads((artifact / "texts.json").read_text("utf-8")) == [{"text": "<b>é</b>", "n": 1}, {"text": None, "n": 2}]
+    assert (artifact / "curve.svg").read_bytes().startswith(b"<?xml") and (artifact / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_made_again_it_is_the_same_but_for_its_timings(store):
+    apart = ("timings.json", "artifact.json")
+    first = filled(store, 1.0).close()
+    before, recorded = files(first, apart), first.json("artifact.json")["files"]
+    second = filled(store, 9.0).close()
+    assert second.path == first.path and files(second, apart) == before
+    changed = {name for name, sha in second.json("artifact.json")["files"].items() if recorded[name] != sha}
+    assert changed == {"timings.json"}
+
+
+def test_closing_replaces_what_the_recipe_left_before(store):
+    filled(store).close()
+    out = Products(store, RECIPE)
+    out.number("accuracy", 0.8)
+    artifact = out.close()
+    assert read_index(artifact)["figures"] == {} and not (artifact / "curve.svg").exists()
+    assert read_index(artifact)["numbers"] == {"accuracy": {"value": 0.8, "unit": ""}}
+
+
+def test_a_notebook_that_fails_before_closing_leaves_nothing(store):
+    filled(store)
+    assert store.find("products", RECIPE) is None and not store.root.exists()
+
+
+def test_what_is_shown_is_escaped(store, monkeypatch):
+    shown = []
+    monkeypatch.setattr("gdlib.products.display", lambda *things: shown.extend(things))
+    filled(store)
+    [styled] = [thing for thing in shown if hasattr(thing, "to_html")]
+    assert "&lt;b&gt;" in styled.to_html() and "<b>" not in styled.to_html()
+    assert not plt.get_fignums()  # closed, or a notebook shows them twice

@@ -1,0 +1,61 @@
+"""A teacher's signals: kept, read back, and refused where they speak of something else."""
+
+import math
+
+import pytest
+import torch
+
+from gdlib import signals
+from gdlib.errors import StaleArtifact
+from gdlib.signals import Signals
+from gdlib.store import texts_digest
+
+TEXTS, LABELS = ["a cat", "a song", "rain"], ("animals", "music")
+
+
+def made():
+    logits = torch.tensor([[0.0, math.log(3)], [2.0, 2.0], [5.0, -5.0]])
+    return Signals(LABELS, logits, texts_digest(TEXTS), {0: torch.randn(3, 4), 2: torch.randn(3, 4)})
+
+
+def test_round_trip(tmp_path):
+    kept = made()
+    kept.save(tmp_path)
+    found = signals.load(tmp_path, LABELS, TEXTS)
+    assert found.labels == LABELS and found.digest == kept.digest
+    assert torch.equal(found.logits, kept.logits)
+    assert set(found.states) == {0, 2} and all(torch.equal(found.states[layer], kept.states[layer]) for layer in (0, 2))
+
+
+def test_probabilities_and_predictions_by_hand():
+    assert torch.allclose(made().probabilities[:2], torch.tensor([[0.25, 0.75], [0.5, 0.5]]))
+    assert made().predicted.tolist()[0] == 1 and made().predicted.tolist()[2] == 0
+
+
+def test_take_keeps_rows_together():
+    whole = made()
+    part = whole.take([2, 0])
+    assert torch.equal(part.logits, whole.logits[[2, 0]]) and torch.equal(part.states[2], whole.states[2][[2, 0]])
+    assert part.digest != whole.digest
+
+
+def test_refused(tmp_path):
+    made().save(tmp_path)
+    where = f"signals in {tmp_path} "
+    with pytest.raises(StaleArtifact) as error:
+        signals.load(tmp_path, ("animals", "weather"), TEXTS)
+    assert str(error.value) == where + "are for the classes animals, music; expected, in this order: animals, weather"
+    with pytest.raises(StaleArtifact) as error:
+        signals.load(tmp_path, ("music", "animals"), TEXTS)
+    assert str(error.value) == where + "are for the classes animals, music; expected, in this order: music, animals"
+    with pytest.raises(StaleArtifact, match="expected, in this order: animals, music, weather$"):
+        signals.load(tmp_path, (*LABELS, "weather"), TEXTS)
+    for other in (TEXTS[::-1], TEXTS[:2], ["a cat", "a song", "rain "]):
+        with pytest.raises(StaleArtifact) as error:
+            signals.load(tmp_path, LABELS, other)
+        assert str(error.value) == where + f"are of other texts than the {len(other)} given"
+
+
+def test_logits_of_another_number_of_classes():
+    with pytest.raises(StaleArtifact, match=r"^signals have shape \[3, 4\], expected \[texts, 2\]$"):
+        Signals(LABELS, torch.zeros(3, 4), "")
