@@ -7,6 +7,7 @@ its products are the very ones that the receipt names.
 """
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -172,21 +173,22 @@ def _papermill(job: Job, output: Path, stream: TextIO | None) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    stream = stream or open(os.devnull, "w")
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of knobs that the parameters cell does not name
     try:
-        papermill.execute_notebook(
-            (job.root / job.notebook).absolute(),
-            output,
-            parameters={**job.parameters, "store": job.store},
-            kernel_name="python3",
-            language="python",
-            kernel_manager_class=_own_kernel(),
-            coalesce_streams=True,
-            cwd=job.root,
-            progress_bar=False,
-            stdout_file=stream,
-            stderr_file=stream,
-        )
+        with open(os.devnull, "w") as nowhere:
+            papermill.execute_notebook(
+                (job.root / job.notebook).absolute(),
+                output,
+                parameters={**job.parameters, "store": job.store},
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=_own_kernel(),
+                coalesce_streams=True,
+                cwd=job.root,
+                progress_bar=False,
+                stdout_file=stream or nowhere,
+                stderr_file=stream or nowhere,
+            )
     except DeadKernelError:
         shutil.copyfile(output, _made(_partial(job)))
         raise StageFailed(

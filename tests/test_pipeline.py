@@ -157,12 +157,15 @@ def test_products_of_another_receipt_do_not_count(finished_project: Path, tiny: 
 # ---- only and force
 
 
-def test_only_takes_what_the_stage_needs_and_force_executes_just_it(finished_project: Path, tiny: ModuleType) -> None:
+def test_only_takes_what_the_stage_needs_and_force_executes_just_it(
+    finished_project: Path, tiny: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
     run = make_run(finished_project, tiny, number=7)
     assert [job.stage for job in run.jobs(only=["second"]).values()] == ["first", "second"]
     assert [job.again for job in run.jobs(only=["second"], force=True).values()] == [False, True]
     assert run.execute(only=["second"], force=True) is None
     assert executed(finished_project)[3:] == ["second 0"]
+    assert "unknown parameter" not in caplog.text, "a knob of an earlier stage is no surprise"
     with pytest.raises(UnknownName, match=r'unknown stage "third"; known: first, second, last'):
         run.jobs(only=["third"])
 
