@@ -1,4 +1,4 @@
-"""Floor 5. The command line. It only reads what was asked for; whatever takes a second to import is imported where it is used."""
+"""Floor 5. The command line. Whatever takes a second to import is imported where it is used: ``--help`` is there at once."""
 
 import os
 import shlex
@@ -30,7 +30,9 @@ class EngineName(StrEnum):
 
 StudyOption = Annotated[str, typer.Option(help="Which study.", show_default=True)]
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")]
-SetOption = Annotated[list[str], typer.Option("--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated.")
+]
 CorpusOption = Annotated[list[str], typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep.")]
 SeedOption = Annotated[list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")]
 StoreOption = Annotated[Path, typer.Option(help="Folder of the artifacts; runs may share it.")]
@@ -68,10 +70,16 @@ def run(
     corpus: CorpusOption = [],
     seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
-    engine: Annotated[EngineName, typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster.")] = EngineName.local,
-    ray_address: Annotated[str | None, typer.Option(help="A running cluster (auto, ray://head:10001). Without: this machine.")] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster.")
+    ] = EngineName.local,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A running cluster (auto, ray://head:10001). Without: this machine.")
+    ] = None,
     only: Annotated[list[str], typer.Option(help="Only this stage and what it needs; no report. May be repeated.")] = [],
-    force: Annotated[bool, typer.Option(help="Execute (the --only stages) again though up to date; what the store holds is used.")] = False,
+    force: Annotated[
+        bool, typer.Option(help="Execute (the --only stages) again though up to date; what the store holds is used.")
+    ] = False,
 ) -> None:
     """Execute what is not up to date, then write the report.
 
@@ -88,7 +96,8 @@ def run(
 
     A cluster's machines must share the project's folder and the store (NFS or the like).
     """
-    from gdlib.engines import LocalEngine, RayEngine, StageFailed
+    from gdlib.engines import LocalEngine, RayEngine
+    from gdlib.jobs import StageFailed
 
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments, "--only": only}
     command = _command("run", study, profile, options, store, engine, ray_address)
@@ -122,7 +131,8 @@ def status(
       gdlib status --set num_samples=4000     what would run again?
     """
     with _one_line_errors():
-        from gdlib.engines import duration, finished, numbers_of
+        from gdlib.jobs import finished, numbers_of
+        from gdlib.liveline import duration
         from gdlib.pipeline import expectations, numbers_line
 
         chosen = _run(study, profile, assignments, corpus, seed, store, "gdlib run")
@@ -158,7 +168,11 @@ def report(
 
 
 @app.command()
-def fetch(names: Annotated[list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the default profile.")] = []) -> None:
+def fetch(
+    names: Annotated[
+        list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the default profile.")
+    ] = [],
+) -> None:
     """Fetch corpora and networks into the cache ahead of a run (which fetches them too).
 
     The cache is the folder named by GDLIB_CACHE, else ~/.cache/gdlib; everything is checked against a pinned sha256.
@@ -277,7 +291,8 @@ def clean(
       gdlib clean --unused-days 30
     """
     with _one_line_errors():
-        from gdlib.pipeline import STUDIES, delete, leftovers, plan_of, project_root
+        from gdlib.leftovers import delete, leftovers
+        from gdlib.pipeline import STUDIES, plan_of, project_root
         from gdlib.store import Store
 
         if not store.is_dir():
@@ -305,7 +320,9 @@ def _one_line_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def _run(study: str, profile: str, assignments: Sequence[str], corpus: Sequence[str], seed: Sequence[int], store: Path, command: str) -> Any:
+def _run(
+    study: str, profile: str, assignments: Sequence[str], corpus: Sequence[str], seed: Sequence[int], store: Path, command: str
+) -> Any:
     from gdlib import config, pipeline
 
     plan = pipeline.plan_of(study)
@@ -327,7 +344,12 @@ def _from_root(root: Path, value: Any) -> Any:
     if isinstance(value, Path):
         inside = value.absolute().is_relative_to(root)
         return os.path.relpath(value, root) if inside else str(value.absolute())
-    if isinstance(value, str) and value and (folder := Path(value).expanduser()).is_dir() and (os.sep in value or Path.cwd() != root):
+    if (
+        isinstance(value, str)
+        and value
+        and (folder := Path(value).expanduser()).is_dir()
+        and (os.sep in value or Path.cwd() != root)
+    ):
         return os.path.relpath(folder, root) if not folder.is_absolute() else str(folder)
     return value
 

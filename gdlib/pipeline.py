@@ -9,20 +9,18 @@ on: with the stage it was in, and inside of that with what the store already hol
 import ast
 import importlib
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from gdlib import config
 from gdlib.config import digest
-from gdlib.engines import Engine, Job, LocalEngine, Outcome, duration, finished, numbers_of, publish
+from gdlib.engines import Engine, LocalEngine
 from gdlib.errors import GdlibError, unknown
+from gdlib.jobs import Job, Outcome, finished, numbers_of, publish
+from gdlib.liveline import duration, shorter
 from gdlib.plans import Plan, Task, expand
 from gdlib.store import MANIFEST, Store, bare_code, code_digest, file_digest, imported_modules
 
@@ -87,7 +85,7 @@ class Run:
         """The job of every task; with ``only``, of those stages and all that they need. ``force``: execute (those) again."""
         chosen = self.plan.upstream(*[self.plan.stage(name).name for name in only]) if only else None
         jobs: dict[Task, Job] = {}
-        reader = _Inputs(self.root)
+        reader = Inputs(self.root)
         for task in expand(self.plan, self.settings):
             notebook = Path("notebooks") / task.stage.notebook
             needs = tuple(jobs[need].key for need in task.needs if need in jobs)
@@ -134,7 +132,9 @@ class Run:
         def done(job: Job, outcome: Outcome) -> None:
             del waiting[job.key]
             left = [expected.get(key) for key in waiting if key in todo]
-            rest = f"   [about {duration(sum(filter(None, left)))} left]" if left and outcome.executed and None not in left else ""
+            rest = (
+                f"   [about {duration(sum(filter(None, left)))} left]" if left and outcome.executed and None not in left else ""
+            )
             self.say(stage_line(f"[{total - len(waiting):{len(str(total))}}/{total}]", job, outcome) + rest)
 
         receipts = {job.key: finished(job, store) for job in jobs.values() if not job.again}
@@ -184,19 +184,21 @@ def numbers_line(numbers: Mapping[str, Any]) -> str:
 def expectations(jobs: Iterable[Job], store: Store, study: str) -> dict[str, float]:
     """Seconds that each job may take, by its key: what the receipt of the same stage with the most equal settings took."""
     earlier: dict[str, list[tuple[dict[str, Any], float]]] = {}
-    for _, manifest in _manifests(store, "stages"):
+    for _, manifest in manifests(store, "stages"):
         if manifest["recipe"]["study"] == study:
             earlier.setdefault(manifest["recipe"]["stage"], []).append((manifest["recipe"]["settings"], manifest["seconds"]))
     expected = {}
     for job in jobs:
         ours = job.recipe["settings"].items()
-        alike = [(sum(theirs.get(name) == value for name, value in ours), seconds) for theirs, seconds in earlier.get(job.stage, [])]
+        alike = [
+            (sum(theirs.get(name) == value for name, value in ours), seconds) for theirs, seconds in earlier.get(job.stage, [])
+        ]
         if alike:
             expected[job.key] = max(alike)[1]
     return expected
 
 
-class _Inputs:
+class Inputs:
     """Digests of what lies outside of the store; every file is read once."""
 
     def __init__(self, root: Path):
@@ -213,7 +215,9 @@ class _Inputs:
 
     def folders(self, values: Mapping[str, Any]) -> dict[str, str]:
         """A digest of the content of every folder that a knob names (a corpus, a network), by the knob's name."""
-        named = {name: value for name, value in values.items() if isinstance(value, str) and value and (self.root / value).is_dir()}
+        named = {
+            name: value for name, value in values.items() if isinstance(value, str) and value and (self.root / value).is_dir()
+        }
         for value in named.values():
             if value not in self._folders:
                 self._folders[value] = folder_digest(self.root / value)
@@ -250,79 +254,10 @@ def folder_digest(folder: Path) -> str:
     return digest({path.relative_to(folder).as_posix(): file_digest(path) for path in files})
 
 
-def _manifests(store: Store, kind: str) -> Iterable[tuple[Path, dict[str, Any]]]:
+def manifests(store: Store, kind: str) -> Iterable[tuple[Path, dict[str, Any]]]:
+    """Folder and manifest of every artifact of a kind; their files are not checked."""
     for path in sorted((store.root / kind).glob(f"*/{MANIFEST}")):
         try:
             yield path.parent, json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):  # damaged: said and set aside by whoever opens it
             continue
-
-
-@dataclass(frozen=True)
-class Leftover:
-    """A folder of the store that nothing needs any more."""
-
-    path: Path
-    why: str
-    size: int
-
-
-def leftovers(plans: Iterable[Plan], store: Store, root: Path, unused_days: float | None = None) -> list[Leftover]:
-    """What can be deleted: damaged artifacts, interrupted builds, receipts of code that has changed since, their products.
-
-    Args:
-        unused_days: also what a run computed (networks, signals, samples, ...) and that was made longer ago than this.
-    """
-    current = _current_receipts(plans, store, root)
-    found = [(path, "damaged") for path in sorted((store.root / "damaged").glob("*"))]
-    found += [(path, "interrupted") for path in sorted((store.root / "work").glob("*/*")) if not _locked(store, path)]
-    found += [(path, "of other code") for path, _ in _manifests(store, "stages") if path not in current]
-    wanted = {json.loads((path / "receipt.json").read_text("utf-8"))["products"] for path in current}
-    found += [(path, "of other code") for path, _ in _manifests(store, "products") if file_digest(path / MANIFEST) not in wanted]
-    if unused_days is not None:
-        before = time.time() - unused_days * 86400
-        for kind in sorted(set(os.listdir(store.root)) - {"damaged", "work", "locks", "stages", "products"}):
-            old = [path for path, _ in _manifests(store, kind) if path.stat().st_mtime < before]
-            found += [(path, f"made over {unused_days:g} days ago") for path in old]
-    return [Leftover(path, why, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())) for path, why in found]
-
-
-def _current_receipts(plans: Iterable[Plan], store: Store, root: Path) -> set[Path]:
-    """The receipts that the code of today would write, whatever the settings: with today's digests, needs included."""
-    reader = _Inputs(root)
-    today = {
-        (plan.name, stage.name): reader.notebook(Path("notebooks") / stage.notebook) for plan in plans for stage in plan.stages
-    }
-    recipes = {path: manifest["recipe"] for path, manifest in _manifests(store, "stages")}
-    good = {
-        path.name: recipe
-        for path, recipe in recipes.items()
-        if {key: recipe[key] for key in ("notebook", "library")} == today.get((recipe["study"], recipe["stage"]))
-        and recipe["folders"] == reader.folders(recipe["settings"])
-    }
-    while broken := [key for key, recipe in good.items() if not set(recipe["needs"]) <= set(good)]:
-        for key in broken:
-            del good[key]
-    return {path for path in recipes if path.name in good}
-
-
-def _locked(store: Store, work: Path) -> bool:
-    lock = FileLock(store.root / "locks" / f"{work.parent.name}-{work.name}.lock")
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
-def delete(found: Iterable[Leftover]) -> None:
-    """Delete leftovers; each is renamed first, so that no reader sees half of one."""
-    for leftover in found:
-        doomed = leftover.path.with_name(f".{leftover.path.name}.deleted")
-        os.rename(leftover.path, doomed)
-        shutil.rmtree(doomed)
-
-
-def shorter(path: Path) -> str:
-    """A path relative to here if it lies below."""
-    return os.path.relpath(path) if path.absolute().is_relative_to(Path.cwd()) else str(path)

@@ -111,7 +111,7 @@ class Task:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the notebook is given: the knobs of its own stage, and of those it needs the ones that differ from the default."""
+        """What the notebook is given: the knobs of its own stage; of those it needs, the ones that are not the default."""
         meta, default = knobs(self.settings), self.plan.values(self.stage.name, self.plan.settings())
         return {
             name: value

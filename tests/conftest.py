@@ -139,7 +139,9 @@ def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = se
     report.write = _write_report
     set_attribute(pipeline, "plan_of", lambda name: study.PLAN)
     set_attribute(pipeline, "_report", lambda: report)
-    profiles = {"tiny": {"quick": {"help": "the default"}, "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]}}}
+    profiles = {
+        "tiny": {"quick": {"help": "the default"}, "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]}}
+    }
     set_attribute(config, "_profiles", lambda: profiles)
 
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 
 from gdlib import __version__, pipeline
 from gdlib.cli import app
-from gdlib.engines import LocalEngine, RayEngine, StageFailed
+from gdlib.engines import LocalEngine, RayEngine
+from gdlib.jobs import StageFailed
 from gdlib.store import Store
 
 COMMANDS = ("run", "status", "report", "fetch", "list", "clean")
@@ -67,9 +68,12 @@ def test_the_first_help_page_says_where_to_start() -> None:
 
 
 def test_help_needs_nothing_heavy() -> None:
-    code = "import sys, gdlib.cli; print([m for m in ('torch', 'transformers', 'pandas', 'datasets', 'ray', 'papermill') if m in sys.modules])"
+    heavy = ("torch", "transformers", "pandas", "datasets", "ray", "papermill")
+    code = f"import sys, gdlib.cli; print([module for module in {heavy} if module in sys.modules])"
     start = time.monotonic()
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
+    )
     assert result.stdout == "[]\n"
     assert time.monotonic() - start < 10  # far from the seconds that torch would take on a busy machine
 
@@ -100,7 +104,14 @@ def test_status_of_a_sweep(here: Path) -> None:
     lines = gdlib("status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7").output.splitlines()
     assert [line.split()[0] for line in lines if "up to date" in line] == ["first", "second", "last"]
     lines = gdlib("status", "--corpus", "a", "--corpus", "b", "--seed", "1", "--seed", "2").output.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith(("first", "last"))] == ["a-l10-s1", "a-l10-s2", "a", "b-l10-s1", "b-l10-s2", "b"]
+    assert [line.split()[1] for line in lines if line.startswith(("first", "last"))] == [
+        "a-l10-s1",
+        "a-l10-s2",
+        "a",
+        "b-l10-s1",
+        "b-l10-s2",
+        "b",
+    ]
 
 
 def test_report_is_written_again_with_the_command_of_the_run(here: Path) -> None:
@@ -128,7 +139,10 @@ def test_a_failed_stage_ends_with_the_command_to_go_on(here: Path, monkeypatch: 
     monkeypatch.setattr(LocalEngine, "run", fail)
     result = gdlib("run", "--set", "factor=3", "--store", "other store", "--force")
     assert result.exit_code == 1
-    assert result.stderr == "second failed (roses-l10-s0) in its notebook\nto go on from here: gdlib run --set factor=3 --store 'other store'\n"
+    assert (
+        result.stderr
+        == "second failed (roses-l10-s0) in its notebook\nto go on from here: gdlib run --set factor=3 --store 'other store'\n"
+    )
 
 
 def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +206,9 @@ def test_list_names_everything_there_is_to_choose() -> None:
 
 def test_fetch_takes_corpora_and_networks_by_name() -> None:
     assert gdlib("fetch", "wordnet").output == "wordnet: 69,885 texts\n"
-    assert gdlib("fetch", "wordnett").stderr.startswith('gdlib: unknown corpus or network "wordnett"; known: bbc, movies, wordnet, ')
+    assert gdlib("fetch", "wordnett").stderr.startswith(
+        'gdlib: unknown corpus or network "wordnett"; known: bbc, movies, wordnet, '
+    )
 
 
 # ---- clean

@@ -51,7 +51,9 @@ def test_settings_are_frozen_and_replace_checks_again() -> None:
 
 
 def test_a_notebook_s_variables_count_if_they_are_named_like_a_knob() -> None:
-    assert from_notebook(Settings, {"count": 4, "seeds": [1, 2], "Path": object(), "store": "runs/store"}) == Settings(count=4, seeds=(1, 2))
+    assert from_notebook(Settings, {"count": 4, "seeds": [1, 2], "Path": object(), "store": "runs/store"}) == Settings(
+        count=4, seeds=(1, 2)
+    )
 
 
 def test_a_stage_has_its_own_knobs() -> None:
@@ -83,13 +85,17 @@ def test_overrides_from_the_command_line(text: str, value: object) -> None:
 
 
 def test_overrides_that_are_none() -> None:
-    with pytest.raises(BadSetting, match='"count" is no assignment; expected NAME=VALUE, e.g. seed=3'):
+    with pytest.raises(BadSetting, match=r'"count" is no assignment; expected NAME=VALUE, e\.g\. seed=3'):
         parse(Settings, ["count"])
-    with pytest.raises(UnknownName, match='unknown setting "cont"; known: rate, count, '):
+    with pytest.raises(UnknownName, match=r'unknown setting "cont"; known: rate, count, '):
         parse(Settings, ["cont=3"])
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
 def test_a_digest_knows_values_not_their_order(value: Any) -> None:
     assert digest(value) == digest(jsonable(value))
     assert digest({"a": value, "b": 1}) == digest({"b": 1, "a": value}) != digest({"a": value, "b": 2})
@@ -116,7 +122,11 @@ def test_every_profile_is_a_valid_sweep(study: str, name: str) -> None:
 
 def test_full_is_three_corpora_five_seeds_and_fewer_labels() -> None:
     plan = plan_of("generation")
-    runs = {task.run for task in expand(plan, build(plan.settings, config.profile("generation", "full"))) if task.stage.once_a == "run"}
+    runs = {
+        task.run
+        for task in expand(plan, build(plan.settings, config.profile("generation", "full")))
+        if task.stage.once_a == "run"
+    }
     assert runs == {f"{c}-l{n}-s{s}" for c in ("bbc", "movies", "wordnet") for n in (10, 50, 100) for s in range(5)}
 
 

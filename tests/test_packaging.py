@@ -24,7 +24,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PINS = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")
 )
-NOTEBOOKS = sorted(path.relative_to(ROOT) for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+NOTEBOOKS = sorted(
+    path.relative_to(ROOT) for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
 STAGES = {f"notebooks/{stage.notebook}": (plan_of(study), stage) for study in STUDIES for stage in plan_of(study).stages}
 MODULES = {path.stem: path for path in (ROOT / "gdlib").glob("*.py") if path.stem != "__init__"}
 
@@ -64,7 +66,9 @@ def test_the_pins_cover_the_whole_tree() -> None:
         if (name, extras) in seen:
             continue
         seen.add((name, extras))
-        assert name in pinned or name.startswith(("nvidia-", "triton", "cuda-")), f"{name} is not pinned (torch pins its own CUDA wheels)"
+        assert name in pinned or name.startswith(("nvidia-", "triton", "cuda-")), (
+            f"{name} is not pinned (torch pins its own CUDA wheels)"
+        )
         try:
             asked = metadata.requires(name) or []
         except metadata.PackageNotFoundError:  # for another platform, or torch's CUDA wheels
@@ -77,7 +81,9 @@ def test_the_pins_cover_the_whole_tree() -> None:
 
 def test_the_style_file_profiles_and_data_are_shipped() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
-    shipped = {path for pattern in settings["package-data"]["gdlib"] for path in (ROOT / "gdlib").glob(pattern) if path.is_file()}
+    shipped = {
+        path for pattern in settings["package-data"]["gdlib"] for path in (ROOT / "gdlib").glob(pattern) if path.is_file()
+    }
     tracked = subprocess.run(["git", "ls-files", "gdlib"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert {ROOT / path for path in tracked if not path.endswith(".py")} <= shipped
 
@@ -197,7 +203,10 @@ def test_the_tree_names_no_machine() -> None:
     home, registry = re.compile(r"/home/\w|/root/|/Users/\w"), re.compile(r"https?://|--(extra-)?index-url|--find-links")
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for path in tracked:
-        if Path(path).suffix in {".py", ".toml", ".txt", ".yml", ".md", ".ipynb", ".json", ""} and path != "tests/test_packaging.py":
+        if (
+            Path(path).suffix in {".py", ".toml", ".txt", ".yml", ".md", ".ipynb", ".json", ""}
+            and path != "tests/test_packaging.py"
+        ):
             assert not home.search((ROOT / path).read_text("utf-8")), path
     for path in ("pyproject.toml", "constraints.txt", "environment.yml", "Makefile"):
         assert not registry.search((ROOT / path).read_text("utf-8")), path

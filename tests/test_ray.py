@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from conftest import executed, make_project, patch, until
 
-from gdlib.engines import Engine, LocalEngine, RayEngine, StageFailed
+from gdlib.engines import Engine, LocalEngine, RayEngine
 from gdlib.errors import GdlibError
+from gdlib.jobs import StageFailed
 from gdlib.pipeline import Run
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'gdlib[ray]'")
@@ -36,7 +37,9 @@ def execute(root: Path, study: ModuleType, engine: Engine, **knobs: Any) -> tupl
     run = Run(study.PLAN, study.Settings(seeds=(0, 1), number=7, **knobs), "quick", root, say=lines.append)
     run.execute(engine, only=["last"])
     store = run.open_store()
-    return lines, {job.name: (store.folder("products", job.products) / "products.json").read_bytes() for job in run.jobs().values()}
+    return lines, {
+        job.name: (store.folder("products", job.products) / "products.json").read_bytes() for job in run.jobs().values()
+    }
 
 
 @pytest.mark.slow
@@ -62,7 +65,9 @@ def test_a_node_dies_and_the_results_are_those_of_one_machine(
     assert len(expected) == 5
     assert len([line for line in lines if line.startswith("[")]) == 5
     stages = [line.split()[0] for line in executed(there)]
-    assert sorted(stages) == ["first"] * 3 + ["last"] + ["second"] * 2, "the stage of the killed node, and only that, is executed again"
+    assert sorted(stages) == ["first"] * 3 + ["last"] + ["second"] * 2, (
+        "the stage of the killed node, and only that, is executed again"
+    )
     assert "[5/5] last       roses" in lines[4]
 
 
