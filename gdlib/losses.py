@@ -15,7 +15,6 @@ soft loss (arXiv 2002.00733) is known to us: the choice between ``kl`` and ``mse
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

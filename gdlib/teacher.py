@@ -57,12 +57,14 @@ class Teacher:
         """The teacher that :func:`fine_tune` left in a folder."""
         network = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         plan = json.loads((folder / "plan.json").read_text("utf-8"))
+        if torch.cuda.is_available():
+            network = network.cuda()
         return cls(network, AutoTokenizer.from_pretrained(folder, local_files_only=True), plan["max_length"])
 
     @property
     def embedding(self) -> torch.Tensor:
         """The fine-tuned word-piece embeddings. *Shape:* ``[pieces, width]``."""
-        return self.network.get_input_embeddings().weight.detach()
+        return self.network.get_input_embeddings().weight.detach().cpu()
 
     @torch.inference_mode()
     def signals(self, texts: Sequence[str], layers: Sequence[int] = (), batch: int = 64, title: str = "labelling") -> Signals:

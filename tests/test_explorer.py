@@ -33,7 +33,7 @@ from gdlib.explorer_view import Filters, Marks, Nearest, SampleView, load_marks
 
 BROWSER = Path(__file__).parent / "browser"
 sys.path.insert(0, str(BROWSER))
-import made
+import made  # noqa: E402
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "explore_samples.ipynb"
 LABELS = ("cat", "dog", "owl")
