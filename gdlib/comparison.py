@@ -76,9 +76,9 @@ class Results:
         units = max(len(a), len(b))
         return (np.repeat(a, units, axis=0) if len(a) == 1 else a), (np.repeat(b, units, axis=0) if len(b) == 1 else b)
 
-    def difference(self, one: tuple[str, str], other: tuple[str, str]) -> stats.Difference:
+    def difference(self, one: tuple[str, str], other: tuple[str, str], resamples: int = 9999) -> stats.Difference:
         """Accuracy of ``one`` minus that of ``other`` (each a student and an arm), paired."""
-        return stats.paired_difference(*self.paired(one, other))
+        return stats.paired_difference(*self.paired(one, other), resamples=resamples)
 
     def arms(self) -> list[tuple[str, str]]:
         """Every (student, arm), in the order of the table."""
@@ -96,6 +96,7 @@ def row(gold: np.ndarray, probabilities: np.ndarray, teacher: np.ndarray, classe
     }
 
 
+OVERVIEW_RESAMPLES = 1999  # a table of a hundred intervals; the study's questions get all 9,999
 REFERENCES = {"majority": "baseline", "tfidf-lr": "baseline", "teacher": "teacher"}
 
 
@@ -117,9 +118,9 @@ def arms_table(results: Results) -> pd.DataFrame:
         entry |= {"agreement": of["agreement"].mean(), "ece": of["ece"].mean(), "parameters": int(of["parameters"].mean())}
         for column, against in (("minus labels", (student, "labelled only")), ("minus tfidf-lr", ("tfidf-lr", "baseline"))):
             known = against in results.arms() and against != (student, arm)
-            entry[column] = results.difference((student, arm), against).describe() if known else ""
+            entry[column] = results.difference((student, arm), against, OVERVIEW_RESAMPLES).describe() if known else ""
         same = student == "teacher"
-        entry["minus teacher"] = "" if same else results.difference((student, arm), ("teacher", "teacher")).describe()
+        entry["minus teacher"] = "" if same else results.difference((student, arm), ("teacher", "teacher"), OVERVIEW_RESAMPLES).describe()
         rows.append(entry)
     return pd.DataFrame(rows)
 

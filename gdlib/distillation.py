@@ -166,7 +166,6 @@ def distil(
         lr=plan.student_lr,
         evaluate_every=plan.evaluate_every,
         patience=plan.patience,
-        precision="fp32",  # convolutions this small gain nothing from bf16
         seed=seed,
     )
     return fit(

@@ -6,7 +6,7 @@ be opened and executed on its own; the pipeline merely executes them in an order
 """
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from gdlib.losses import DistillationLoss
 from gdlib.products import Products
 from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.students import Student
-from gdlib.trials import Trials
+from gdlib.training import in_processes
+from gdlib.trials import Trials, run_trial
 
 
 class GenerationStudy:
@@ -214,7 +215,7 @@ class GenerationStudy:
             "samples": self.samples_artifact.key,
             "splits": self.splits.digest,
             "settings": subset(self.settings, ("students",)),
-            "code": code_digest("gdlib.trials"),
+            "code": code_digest("gdlib.trials", "gdlib.baselines"),
         }
         return self.store.make("students", recipe, self._train_all)
 
@@ -223,12 +224,19 @@ class GenerationStudy:
         columns = {"corpus": s.corpus, "labels_per_class": s.labels_per_class, "seed": s.seed}
         trials = Trials(columns, parts.test, self.signals(parts.test.texts).probabilities.numpy(), folder)
         trials.references(parts, self.teacher.network, self.teacher_artifact.json("history.json")["best_step"])
-        test = self.vocabulary.rows(students.encode(self.teacher.tokenizer, parts.test.texts, s.max_length))
         jobs = [(n, a, i) for n in s.students for a in distillation.arms(s.arms, s.sample_divisors) for i in s.student_seeds]
-        for name, arm, seed in tqdm(jobs, desc="students", unit="student", mininterval=2.0):
+        with tqdm(total=len(jobs), desc="students", unit="student", mininterval=2.0) as bar:
+            for _ in in_processes(_train_one, [(s, self.store.root, folder, *job) for job in jobs]):
+                bar.update()
+        for name, arm, seed in jobs:
             size = len(distillation.transfer_set(arm, self.sources)) - len(parts.train)
-            trials.student(name, arm.name, seed, size, test, partial(self.distil, name, arm, seed))
+            trials.student(name, arm.name, seed, size, self.test_rows, partial(self.distil, name, arm, seed))
         trials.results().save(folder)
+
+    @cached_property
+    def test_rows(self) -> list[list[int]]:
+        """The test texts as students read them."""
+        return self.vocabulary.rows(students.encode(self.teacher.tokenizer, self.splits.test.texts, self.settings.max_length))
 
     def results(self) -> Results:
         """Every arm of every student and student seed, the baselines and the teacher, on the test part."""
@@ -238,14 +246,9 @@ class GenerationStudy:
 
     def student(self, name: str | None = None) -> Student:
         """The student of the main arm and the first student seed (of the first architecture unless named)."""
-        s, name = self.settings, name or self.settings.students[0]
-        recipe = {"results": self.results_artifact.key, "student": name, "student_seed": s.student_seeds[0]}
-        artifact = self.store.make(
-            "student", recipe, lambda folder: save_model(self.distil(name, ARMS[MAIN_ARM], s.student_seeds[0])[0], folder / "student.safetensors")
-        )
-        plan, classes = self.student_plan, len(self.splits.labels)
+        name, plan, classes = name or self.settings.students[0], self.student_plan, len(self.splits.labels)
         student = students.build(name, len(self.vocabulary), classes, plan.student_parameters, plan.embedding_dim, plan.student_dropout)
-        load_model(student, artifact / "student.safetensors")
+        load_model(student, self.results_artifact / f"{name}.safetensors")
         return student.eval()
 
     def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
@@ -275,3 +278,21 @@ class GenerationStudy:
             metrics.accuracy(held_out, distillation.predict(network, rows).argmax(-1).numpy()) for network in (student, self.student(name))
         )
         return {"texts": len(chosen), "held_out": len(held_out), "accuracy": accuracy, "baseline_accuracy": baseline}
+
+
+@lru_cache(maxsize=1)
+def _study(settings: Settings, root: Path) -> GenerationStudy:
+    return GenerationStudy(settings, Store(root))
+
+
+def _train_one(settings: Settings, root: Path, folder: Path, name: str, arm: distillation.Arm, seed: int) -> None:
+    """One trial in a process of its own; the weights of the student to look at (main arm, first seed) are kept too."""
+    study = _study(settings, root)
+
+    def train() -> tuple[Student, int]:
+        student, steps = study.distil(name, arm, seed)
+        if arm.name == MAIN_ARM and seed == settings.student_seeds[0]:
+            save_model(student, folder / f"{name}.safetensors")
+        return student, steps
+
+    run_trial(folder, name, arm.name, seed, study.test_rows, train)

@@ -40,7 +40,7 @@ class GeneratorPlan:
     batch: int
     max_tokens: int
     seed: int
-    looks: int = 4
+    looks: int = 2
 
 
 class Generator:

@@ -43,6 +43,8 @@ class Stage:
 class Plan:
     """A study: its stages in order, and the class of its settings.
 
+    ``ours`` says, a sentence each, what in it is ours and not the paper's.
+
     Besides the knobs of one run the settings hold three that a sweep goes over: ``corpora`` (empty: just ``corpus``),
     ``labels_sweep`` (beside ``labels_per_class``) and ``seeds`` (empty: just ``seed``).
     """
@@ -52,6 +54,7 @@ class Plan:
     settings: type
     stages: tuple[Stage, ...]
     help: str
+    ours: tuple[str, ...] = ()
 
     def stage(self, name: str) -> Stage:
         """The stage of that name; an unknown one is an ``UnknownName`` with the choices."""

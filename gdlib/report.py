@@ -175,7 +175,7 @@ def _context(
     return {
         "title": plan.title, "about": about, "command": command, "missing": missing, "total": len(tasks),
         "headline": _headline(shown_first), "compared": [_section(task, artifact, new) for task, artifact in whole],
-        "runs": list(runs.values()), "others": _others(plan, by_run), "ours": getattr(plan, "ours", ()),
+        "runs": list(runs.values()), "others": _others(plan, by_run), "ours": plan.ours,
         "appendix": [
             _grid(pd.DataFrame(knobs), "Parameters"),
             _grid(pd.DataFrame(licences(tasks)), "Networks and corpora: sources and licences"),

@@ -1,5 +1,6 @@
 """Floor 3. Trials: every student of every arm and seed is trained, tested, and kept at once."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,24 @@ from gdlib import baselines, distillation, metrics, students
 from gdlib.comparison import Results, row
 from gdlib.corpora import Part
 from gdlib.splits import Splits
+
+
+def run_trial(
+    folder: Path, name: str, arm: str, seed: int, test_rows: list[list[int]], train: Callable[[], tuple[students.Student, int]]
+) -> Path:
+    """Train one student and keep its logits on the test texts, unless they are there already; the file they are in.
+
+    The file is written aside and renamed: a run that was killed trains no finished student twice, and several processes
+    may work in one folder.
+    """
+    file = folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors"
+    if not file.exists():
+        student, steps = train()
+        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
+        aside = file.with_suffix(f".{os.getpid()}")
+        save_file({"logits": distillation.predict(student, test_rows)}, aside, header)
+        aside.rename(file)
+    return file
 
 
 @dataclass
@@ -55,14 +74,8 @@ class Trials:
         test_rows: list[list[int]],
         train: Callable[[], tuple[students.Student, int]],
     ) -> None:
-        """One student: trained by ``train`` (to the student and its best step) unless its logits are there already."""
-        file = self.folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors"
-        if not file.exists():
-            student, steps = train()
-            header = {"steps": str(steps), "parameters": str(students.parameters(student))}
-            aside = file.with_suffix(".aside")
-            save_file({"logits": distillation.predict(student, test_rows)}, aside, header)
-            aside.rename(file)
+        """One student (see :func:`run_trial`); ``train`` gives the student and its best step."""
+        file = run_trial(self.folder, name, arm, seed, test_rows, train)
         with safe_open(file, "np") as saved:
             logits, header = saved.get_tensor("logits"), saved.metadata()
         numbers = {"parameters": int(header["parameters"]), "steps": int(header["steps"])}

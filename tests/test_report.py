@@ -1,6 +1,7 @@
 """The report: byte-identical, self-contained, escaped, honest about what is missing, written whole or not at all."""
 
 import json
+from contextlib import closing
 import re
 
 import numpy as np
@@ -56,7 +57,7 @@ def tasks():
 def fill(store: Store, tasks: list, seconds: float = 1.0) -> Store:
     """Products as three notebooks would leave them."""
     for task in tasks:
-        with Products(store, task.products_recipe) as out:
+        with closing(Products(store, task.products_recipe)) as out:
             out.number(f"{task.stage.name} accuracy", 0.7 + task.settings.seed / 100, "share")
             out.timing("training", seconds)
             if task.stage.name == "data":
