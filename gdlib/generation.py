@@ -22,10 +22,10 @@ from gdlib.config import digest, subset
 from gdlib.distillation import ARMS, MAIN_ARM, Source, StudentPlan
 from gdlib.generation_settings import PLAN, Settings
 from gdlib.losses import DistillationLoss
+from gdlib.processes import in_processes
 from gdlib.products import Products
 from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.students import Student
-from gdlib.training import in_processes
 from gdlib.trials import Trials, run_trial
 
 

@@ -16,6 +16,7 @@ from gdlib.corpora import Part
 from gdlib.errors import BadSetting
 from gdlib.teacher import collate
 from gdlib.training import History, Regime, autocast, batches_by_length, fit, has_bf16, in_batches
+from gdlib.unpack import quiet
 
 IGNORED = -100
 
@@ -59,7 +60,8 @@ class Generator:
     def load(cls, folder: Path) -> "Generator":
         """The generator that :func:`fine_tune` left in a folder, in bf16 where the hardware multiplies bf16."""
         dtype = torch.bfloat16 if has_bf16() else torch.float32
-        network = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
+        with quiet():
+            network = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
         plan = json.loads((folder / "plan.json").read_text("utf-8"))
         if torch.cuda.is_available():
             network = network.cuda()
@@ -236,7 +238,8 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
         title="generator",
     )
     model = model.merge_and_unload() if plan.method == "lora" else model
-    model.cpu().save_pretrained(folder)
+    with quiet():
+        model.cpu().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "plan.json").write_text(json.dumps(asdict(plan) | {"labels": names}))
     perplexities = {"perplexity_before": math.exp(before), "perplexity_after": math.exp(history.best)}

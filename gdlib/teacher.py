@@ -16,6 +16,7 @@ from gdlib.corpora import Part
 from gdlib.signals import Signals
 from gdlib.store import texts_digest
 from gdlib.training import History, Regime, autocast, batches_by_length, fit, in_batches, pad
+from gdlib.unpack import quiet
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Teacher:
     @classmethod
     def load(cls, folder: Path) -> "Teacher":
         """The teacher that :func:`fine_tune` left in a folder."""
-        network = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        with quiet():
+            network = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         plan = json.loads((folder / "plan.json").read_text("utf-8"))
         if torch.cuda.is_available():
             network = network.cuda()
@@ -126,7 +128,8 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
         steps=plan.epochs * per_epoch, lr=plan.lr, evaluate_every=max(1, per_epoch // plan.looks), patience=4 * plan.looks, seed=plan.seed
     )
     history = fit(classifier, batch, loss, held_out_loss, regime, resume=folder / "checkpoint", title="teacher")
-    classifier.cpu().save_pretrained(folder)
+    with quiet():
+        classifier.cpu().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "plan.json").write_text(json.dumps(asdict(plan)))
     (folder / "history.json").write_text(json.dumps(asdict(history)))

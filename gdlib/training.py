@@ -8,14 +8,12 @@ bit on a CPU, as one that was not.
 
 import contextlib
 import math
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from accelerate import Accelerator
@@ -199,31 +197,6 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "fp32" or (precision == "auto" and not has_bf16()):
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> Iterator[Any]:
-    """Call ``function(*one)`` for every element, several at a time; results come as they are ready.
-
-    Small networks gain little from a second thread and nearly double with a second process. Each process computes with
-    one thread, so that what comes out does not depend on how many there are: ``GDLIB_THREADS`` of them, else a core
-    each; with a GPU the calls stay in this process, one after the other.
-    """
-    workers = int(os.environ.get("GDLIB_THREADS", 0)) or os.cpu_count() or 1
-    if torch.cuda.is_available() or workers == 1:
-        yield from (_on_one_thread(function, *one) for one in arguments)
-        return
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        run = joblib.Parallel(n_jobs=min(workers, len(arguments)) or 1, return_as="generator_unordered", batch_size=1)
-        yield from run(joblib.delayed(_on_one_thread)(function, *one) for one in arguments)
-
-
-def _on_one_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return function(*arguments)
-    finally:
-        torch.set_num_threads(before)
 
 
 def batches_by_length(lengths: Sequence[int], batch_size: int, seed: int) -> Callable[[int], list[int]]:
