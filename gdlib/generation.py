@@ -17,13 +17,13 @@ from safetensors.torch import load_model, save_model
 from tqdm.auto import tqdm
 
 from gdlib import corpora, distillation, generator, metrics, samples, signals, splits, students, teacher, zoo
-from gdlib.comparison import Results
 from gdlib.config import digest, subset
 from gdlib.distillation import ARMS, MAIN_ARM, Source, StudentPlan
 from gdlib.generation_settings import PLAN, Settings
 from gdlib.losses import DistillationLoss
 from gdlib.processes import in_processes
 from gdlib.products import Products
+from gdlib.results import Results
 from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.students import Student
 from gdlib.trials import Trials, run_trial

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from gdlib import costs as cost
-from gdlib.comparison import REFERENCES, Results, means, pooled
+from gdlib.comparison import REFERENCES, means, pooled
 from gdlib.config import replace
 from gdlib.generation import GenerationStudy
 from gdlib.generation_settings import Settings
+from gdlib.results import Results
 from gdlib.store import Store
 
 QUESTIONS = (

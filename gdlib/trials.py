@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from gdlib import baselines, distillation, metrics, students
-from gdlib.comparison import Results, row
 from gdlib.corpora import Part
+from gdlib.results import Results, row
 from gdlib.splits import Splits
 
 

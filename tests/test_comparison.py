@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gdlib import comparison, stats
-from gdlib.comparison import Results
+from gdlib.results import Results, row
 
 GOLD = np.array([0, 1] * 20)
 
@@ -76,12 +76,12 @@ def test_several_seeds_are_paired_seed_by_seed():
 
 
 def test_difference_by_hand():
-    found = one_seed().difference(("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
+    found = comparison.difference(one_seed(), ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
     assert found.mean == pytest.approx(((28 - 20) + (32 - 24)) / 2 / 40)
     assert (found.seeds, found.texts) == (2, 40) and found.low <= found.mean <= found.high
     a, b = np.array(right(28, 32), float), np.array(right(20, 24), float)
     assert found == stats.paired_difference(a, b)
-    same = one_seed().difference(("KimCNN", "hard labels"), ("KimCNN", "hard labels"))
+    same = comparison.difference(one_seed(), ("KimCNN", "hard labels"), ("KimCNN", "hard labels"))
     assert (same.mean, same.low, same.high) == (0, 0, 0) and not same.resolved
 
 
@@ -110,7 +110,7 @@ def test_stack_of_seeds_equals_all_at_once():
 def test_row_by_hand():
     gold, teacher = np.array([0, 1, 2, 2]), np.array([0, 1, 1, 2])
     probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.6, 0.2, 0.2], [0.1, 0.1, 0.8]])
-    found = comparison.row(gold, probabilities, teacher, 3, student="KimCNN", seed=1)
+    found = row(gold, probabilities, teacher, 3, student="KimCNN", seed=1)
     assert found["student"] == "KimCNN" and found["seed"] == 1
     assert found["accuracy"] == 0.75 and found["agreement"] == 0.75
     assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)
@@ -128,7 +128,7 @@ def test_arms_table_by_hand():
     for column, against in {
         "minus labels": ("KimCNN", "labelled only"), "minus tfidf-lr": ("tfidf-lr", "baseline"), "minus teacher": ("teacher", "teacher"),
     }.items():  # fmt: skip
-        assert hard[column] == results.difference(("KimCNN", "hard labels"), against).describe()
+        assert hard[column] == comparison.difference(results, ("KimCNN", "hard labels"), against).describe()
     assert hard["minus labels"].startswith("+20.0 [") and hard["minus tfidf-lr"].endswith("(not resolved)")
     assert table.loc[("KimCNN", "labelled only"), "minus labels"] == ""
     assert table.loc[("tfidf-lr", "baseline"), "minus tfidf-lr"] == "" and table.loc[("teacher", "teacher"), "minus teacher"] == ""
@@ -143,7 +143,7 @@ def test_retention_over_seeds_is_of_the_means():
 def test_differences_and_pooled():
     results = two_seeds()
     [found] = comparison.differences(results, [("hard labels", "labelled only")]).to_dict("records")
-    expected = results.difference(("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
+    expected = comparison.difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
     assert (found["student"], found["arm"], found["against"]) == ("KimCNN", "hard labels", "labelled only")
     assert found["difference"] == expected.mean == pytest.approx((0 + 6) / 2 / 40) and found["in words"] == expected.describe()
     assert not found["resolved"]  # one seed gains six texts, the other none
@@ -169,3 +169,12 @@ def test_means_and_hard_against_soft():
     assert (row["student"], row["hard"], row["soft"]) == ("KimCNN", pytest.approx(0.55), pytest.approx(0.75))
     assert row["low"] <= 0.2 <= row["high"]
     assert comparison.hard_against_soft(results, "hard labels", "generation-distillation").empty
+
+
+def test_macro_f1_differences_are_paired_by_seed_and_student_seed():
+    results = one_seed()
+    found = comparison.f1_difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
+    a, b = (results.predicted[results.rows("KimCNN", arm).index] for arm in ("hard labels", "labelled only"))
+    assert found == stats.paired_f1_difference(results.gold, a, b, 2, resamples=1999)
+    with pytest.raises(KeyError, match="no results of KimCNN, soft"):
+        results.rows("KimCNN", "soft")

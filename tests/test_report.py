@@ -1,8 +1,8 @@
 """The report: byte-identical, self-contained, escaped, honest about what is missing, written whole or not at all."""
 
 import json
-from contextlib import closing
 import re
+from contextlib import closing
 
 import numpy as np
 import pandas as pd

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 import tiny
+
 from gdlib import generation, pipeline
-from gdlib.comparison import Results
 from gdlib.plans import expand
+from gdlib.results import Results
 from gdlib.store import Store
 
 ROOT = Path(__file__).parents[1]
