@@ -132,7 +132,7 @@ def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
     assert (predict(student, rows).argmax(-1) == test.labels).float().mean() > 0.8
     loss = F.cross_entropy(predict(student, VOCABULARY.rows(held_out.pieces)), held_out.labels).item()
     # Stopping looks at gold, and the best is put back; the loop looks in bf16 where the hardware has it, this in float32.
-        assert loss == pytest.approx(history.best, abs=1e-3)
+    assert loss == pytest.approx(history.best, abs=1e-3)
     again, same = trained(0)
     assert same == history and torch.equal(predict(again, rows), predict(student, rows))
     assert not torch.equal(predict(trained(1)[0], rows), predict(student, rows))
