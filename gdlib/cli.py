@@ -155,16 +155,24 @@ def report(
     corpus: CorpusOption = [],
     seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
+    publish: Annotated[
+        Path | None, typer.Option(help="Copy the report to this folder too, such as reports/NAME, to be committed.")
+    ] = None,
 ) -> None:
     """Write the report of a finished run again (gdlib run writes it too).
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
       gdlib report --profile full
+      gdlib report --publish reports/quick
     """
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
     with _one_line_errors():
-        _run(study, profile, assignments, corpus, seed, store, _command("run", study, profile, options, store)).report()
+        page = _run(study, profile, assignments, corpus, seed, store, _command("run", study, profile, options, store)).report()
+        if publish:
+            from gdlib import report as reports
+
+            typer.echo(f"published: {reports.publish(page.parent, publish)}")
 
 
 @app.command()

@@ -57,7 +57,7 @@ def here(_once: Path, tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.Monk
 def test_every_help_has_an_example(command: str) -> None:
     result = gdlib(command, "--help")
     assert result.exit_code == 0
-    assert f"Example{'s' if command != 'report' else ''} gdlib {command}" in text_of(result)
+    assert f"Examples gdlib {command}" in text_of(result)
 
 
 def test_the_first_help_page_says_where_to_start() -> None:
@@ -112,6 +112,17 @@ def test_status_of_a_sweep(here: Path) -> None:
         "b-l10-s2",
         "b",
     ]
+
+
+def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gdlib import report
+
+    seen = []
+    monkeypatch.setattr(report, "publish", lambda page, to: seen.append((page.name, to)) or to, raising=False)
+    assert gdlib("run", "--set", "number=7").exit_code == 0
+    result = gdlib("report", "--set", "number=7", "--publish", "reports/mine")
+    assert result.exit_code == 0 and "published: reports/mine" in result.output
+    assert seen == [("report", Path("reports/mine"))]
 
 
 def test_report_is_written_again_with_the_command_of_the_run(here: Path) -> None:
