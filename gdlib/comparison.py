@@ -68,7 +68,7 @@ def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> pd.DataFr
     rows = []
     for student in students:
         for arm, against in pairs:
-            d = difference(results, (student, arm), (student, against))
+            d = difference(results, (student, arm), (student, against), OVERVIEW_RESAMPLES)
             row = {"student": student, "arm": arm, "against": against, "difference": d.mean, "low": d.low, "high": d.high}
             row |= {"seeds_low": d.seeds_low, "seeds_high": d.seeds_high, "p": d.p, "resolved": d.resolved, "in words": d.describe()}
             row["macro-F1"] = f1_difference(results, (student, arm), (student, against)).describe()

@@ -34,7 +34,7 @@ class Settings:
     generator_batch: int = knob(16, "generator", "texts a step")
     max_new_tokens: int = knob(64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off")
     # samples
-    num_samples: int = knob(2000, "samples", "texts to generate")
+    num_samples: int = knob(1600, "samples", "texts to generate")
     sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
     top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token")
     top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
@@ -55,11 +55,11 @@ class Settings:
     temperature: float = knob(2.0, "students", "T of the kl loss")
     soft_weight: float = knob(1.0, "students", "weight of the teacher's logits")
     hard_weight: float = knob(0.0, "students", "weight of the gold labels beside them")
-    student_steps: int = knob(200, "students", "optimisation steps at most, the same for every arm")
+    student_steps: int = knob(160, "students", "optimisation steps at most, the same for every arm")
     student_lr: float = knob(4e-3, "students", "peak learning rate")
     student_batch: int = knob(64, "students", "texts a step")
     student_dropout: float = knob(0.3, "students", "before the readout")
-    evaluate_every: int = knob(25, "students", "steps between two looks at the held-out loss")
+    evaluate_every: int = knob(20, "students", "steps between two looks at the held-out loss")
     patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
     student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
     # compare

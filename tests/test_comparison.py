@@ -128,7 +128,7 @@ def test_arms_table_by_hand():
     for column, against in {
         "minus labels": ("KimCNN", "labelled only"), "minus tfidf-lr": ("tfidf-lr", "baseline"), "minus teacher": ("teacher", "teacher"),
     }.items():  # fmt: skip
-        assert hard[column] == comparison.difference(results, ("KimCNN", "hard labels"), against).describe()
+        assert hard[column] == comparison.difference(results, ("KimCNN", "hard labels"), against, comparison.OVERVIEW_RESAMPLES).describe()
     assert hard["minus labels"].startswith("+20.0 [") and hard["minus tfidf-lr"].endswith("(not resolved)")
     assert table.loc[("KimCNN", "labelled only"), "minus labels"] == ""
     assert table.loc[("tfidf-lr", "baseline"), "minus tfidf-lr"] == "" and table.loc[("teacher", "teacher"), "minus teacher"] == ""
@@ -143,7 +143,7 @@ def test_retention_over_seeds_is_of_the_means():
 def test_differences_and_pooled():
     results = two_seeds()
     [found] = comparison.differences(results, [("hard labels", "labelled only")]).to_dict("records")
-    expected = comparison.difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
+    expected = comparison.difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"), comparison.OVERVIEW_RESAMPLES)
     assert (found["student"], found["arm"], found["against"]) == ("KimCNN", "hard labels", "labelled only")
     assert found["difference"] == expected.mean == pytest.approx((0 + 6) / 2 / 40) and found["in words"] == expected.describe()
     assert not found["resolved"]  # one seed gains six texts, the other none

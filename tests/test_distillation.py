@@ -1,12 +1,27 @@
 """Arms by hand: which texts, which targets, in which order; and a student that learns what its teacher says."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from gdlib import distillation, students
-from gdlib.distillation import ARMS, Arm, Source, StudentPlan, arms, distil, join, loss_of, new_student, predict, transfer_set
+from gdlib.distillation import (
+    ARMS,
+    Arm,
+    Source,
+    StudentPlan,
+    arms,
+    distil,
+    held_out_score,
+    join,
+    loss_of,
+    new_student,
+    predict,
+    transfer_set,
+)
 from gdlib.errors import BadSetting, UnknownName
 from gdlib.losses import DistillationLoss
 from gdlib.students import Vocabulary
@@ -130,9 +145,9 @@ def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
     student, history = trained(0)
     rows = VOCABULARY.rows(test.pieces)
     assert (predict(student, rows).argmax(-1) == test.labels).float().mean() > 0.8
-    loss = F.cross_entropy(predict(student, VOCABULARY.rows(held_out.pieces)), held_out.labels).item()
+    score = held_out_score(predict(student, VOCABULARY.rows(held_out.pieces)), held_out.labels)
     # Stopping looks at gold, and the best is put back; the loop looks in bf16 where the hardware has it, this in float32.
-    assert loss == pytest.approx(history.best, abs=1e-3)
+    assert score == pytest.approx(history.best, abs=1e-3)
     again, same = trained(0)
     assert same == history and torch.equal(predict(again, rows), predict(student, rows))
     assert not torch.equal(predict(trained(1)[0], rows), predict(student, rows))
@@ -152,3 +167,12 @@ def test_the_names_of_a_plan_are_those_of_the_settings():
 
     assert {name for name in StudentPlan.__dataclass_fields__ if name != "loss"} <= set(Settings.__dataclass_fields__)
     assert distillation.MAIN_ARM in ARMS
+
+
+def test_students_are_chosen_by_errors_then_by_cross_entropy():
+    labels = torch.tensor([0, 1])
+    sure, unsure, wrong = torch.tensor([[9.0, 0], [0, 9.0]]), torch.tensor([[1.0, 0], [0, 1.0]]), torch.tensor([[1.0, 0], [1.0, 0]])
+    by_hand = math.log(1 + math.exp(-1)) / 1000
+    assert held_out_score(unsure, labels) == pytest.approx(by_hand)
+    assert held_out_score(wrong, labels) == pytest.approx(0.5 + (by_hand + (math.log(1 + math.exp(1)) / 1000)) / 2)
+    assert held_out_score(sure, labels) < held_out_score(unsure, labels) < held_out_score(wrong, labels)
