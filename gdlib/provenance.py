@@ -84,5 +84,4 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.processor())
-    threads = os.environ.get("OMP_NUM_THREADS", "not set")
-    return f"{model or platform.machine()}, {os.cpu_count()} cores, OMP_NUM_THREADS {threads}, {platform.system()}"
+    return f"{model or platform.machine()}, {os.cpu_count()} cores, {platform.system()}; latencies on one thread"
