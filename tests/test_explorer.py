@@ -535,7 +535,7 @@ def test_the_notebook_runs_on_a_study(tmp_path, monkeypatch):
             assert settings.corpus == "wordnet" and store.root == tmp_path / "store"
 
         samples = staticmethod(lambda: samples)
-        splits = staticmethod(lambda: SimpleNamespace(labels=made.LABELS, train=labelled))
+        splits = SimpleNamespace(labels=made.LABELS, train=labelled)
         student_logits = staticmethod(lambda texts: student[: len(texts)])
         train_on = staticmethod(made.train)
 
@@ -543,6 +543,7 @@ def test_the_notebook_runs_on_a_study(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gdlib.generation", fake)
     monkeypatch.setattr(gdlib, "generation", fake, raising=False)
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    monkeypatch.chdir(tmp_path)  # the notebook goes to the project's folder, if it is in one
     pages, names = [], {}
     monkeypatch.setattr(explorer, "display", pages.append)
     for cell in nbformat.read(NOTEBOOK, 4).cells:
