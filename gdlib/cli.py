@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -275,7 +276,7 @@ def _shelf(shelf: str, study: str) -> Mapping[str, str]:
         return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
     default = plan.settings()
     return {
-        f"{name} = {_written(getattr(default, name))}": f"{meta['help']} [{meta['stage']}]"
+        f"{name} = {textwrap.shorten(_written(getattr(default, name)), 32, placeholder=' ...')}": f"{meta['help']} [{meta['stage']}]"
         for name, meta in config.knobs(plan.settings).items()
     }
 
