@@ -154,7 +154,8 @@ def _source_download(package: Package, folder: Path) -> None:
         ) as client,
         _bar(package) as bar,
     ):
-        indexes = [] if "no-index" in settings else settings.get("index-url", ["https://pypi.org/simple"])
+        usual = [source["url"] for source in PackageFinder(session=client).sources]  # what a finder without settings asks
+        indexes = [] if "no-index" in settings else settings.get("index-url", usual)
         finder = PackageFinder(
             session=client,
             index_urls=[*indexes, *settings.get("extra-index-url", [])],
