@@ -42,7 +42,7 @@ class GenerationStudy:
 
     def products(self, stage: str) -> Products:
         """The collector of what a stage shows."""
-        return Products(self.store, {"study": PLAN.name, "stage": stage, "settings": subset(self.settings, PLAN.upstream(stage))})
+        return Products(self.store, PLAN.products_recipe(stage, self.settings))
 
     # ---- corpus
 
@@ -64,8 +64,8 @@ class GenerationStudy:
         )
 
     def _labelled_digest(self) -> str:
-        train, held_out = self.splits.train, self.splits.validation
-        return digest([texts_digest(train.texts + held_out.texts), train.labels + held_out.labels, list(self.splits.labels)])
+        labelled = self.splits.labelled
+        return digest([texts_digest(labelled.texts), labelled.labels, list(self.splits.labels)])
 
     # ---- teacher
 
@@ -142,7 +142,7 @@ class GenerationStudy:
     def _filter(self, folder: Path) -> None:
         s, parts = self.settings, self.splits
         table = samples.read(self.raw_samples_artifact / "samples.jsonl")
-        labelled = parts.train.texts + parts.validation.texts
+        labelled = parts.labelled.texts
         table["fate"] = samples.funnel(
             table, labelled, parts.test.texts, near_duplicate=s.near_duplicate, overlap_words=s.overlap_words
         )

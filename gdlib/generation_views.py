@@ -7,12 +7,9 @@ import pandas as pd
 import torch
 
 from gdlib import baselines, metrics, samples, splits, stats
-from gdlib.corpora import Part
 from gdlib.errors import BadCorpus
 from gdlib.generation import GenerationStudy
 from gdlib.signals import Signals
-
-PARTS = ("train", "validation", "transfer", "test")
 
 
 def examples(study: GenerationStudy) -> pd.DataFrame:
@@ -44,8 +41,7 @@ def tfidf_curve(study: GenerationStudy, counts: Sequence[int]) -> pd.DataFrame:
             )
         except BadCorpus:
             continue
-        labelled = Part(parts.train.texts + parts.validation.texts, parts.train.labels + parts.validation.labels)
-        said = baselines.predict(baselines.build("tfidf-lr", labelled), parts.test.texts, len(parts.labels)).argmax(-1)
+        said = baselines.predict(baselines.build("tfidf-lr", parts.labelled), parts.test.texts, len(parts.labels)).argmax(-1)
         interval = stats.mean_interval(said == np.array(parts.test.labels))
         rows.append({"labels_per_class": count, "accuracy": interval.mean, "low": interval.low, "high": interval.high})
     return pd.DataFrame(rows)
@@ -61,8 +57,7 @@ def history(study: GenerationStudy, of: str) -> pd.DataFrame:
 def signal_counts(study: GenerationStudy) -> pd.DataFrame:
     """The teacher's signals by part: texts, accuracy where gold labels are known, mean confidence and entropy."""
     rows = []
-    for name in PARTS:
-        part = getattr(study.splits, name)
+    for name, part in study.splits.parts.items():
         signals = study.signals(part.texts)
         row = {"part": name, "texts": len(part), "confidence": float(signals.probabilities.amax(-1).mean())}
         row["entropy"] = float(entropy(signals).mean())
@@ -107,8 +102,7 @@ def kept(study: GenerationStudy) -> pd.DataFrame:
 
 def recited(study: GenerationStudy) -> pd.DataFrame:
     """Texts that share a run of ``overlap_words`` words with a labelled text: all samples, and real texts as the yardstick."""
-    labelled = study.splits.train.texts + study.splits.validation.texts
-    real = samples.memorised(study.splits.transfer.texts, labelled, study.settings.overlap_words)
+    real = samples.memorised(study.splits.transfer.texts, study.splits.labelled.texts, study.settings.overlap_words)
     rows = {"generated (all)": study.samples()["memorised"].to_numpy(), "real unlabelled": real}
     return pd.DataFrame([{"texts": name, "number": len(of), "recite": int(of.sum()), "share": of.mean()} for name, of in rows.items()])
 

@@ -45,6 +45,11 @@ class Splits:
         return {"train": self.train, "validation": self.validation, "transfer": self.transfer, "test": self.test}
 
     @property
+    def labelled(self) -> Part:
+        """The whole labelled budget: train, then the held-out part."""
+        return Part(self.train.texts + self.validation.texts, self.train.labels + self.validation.labels)
+
+    @property
     def digest(self) -> str:
         """Over class names, texts and labels of every part."""
         return digest([self.labels, [[name, texts_digest(part.texts), part.labels] for name, part in self.parts.items()]])

@@ -56,10 +56,9 @@ class Trials:
 
     def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
         """The baselines, trained on the whole labelled budget, and the teacher itself."""
-        labelled = Part(splits.train.texts + splits.validation.texts, splits.train.labels + splits.validation.labels)
         same = {"student_seed": -1, "size": 0}
         for name in baselines.BASELINES:
-            model = baselines.build(name, labelled)
+            model = baselines.build(name, splits.labelled)
             probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
             self._count(probabilities, student=name, arm="baseline", parameters=baselines.parameters(model), steps=0, **same)
         size = students.parameters(teacher)
