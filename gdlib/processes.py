@@ -9,15 +9,17 @@ from typing import Any
 
 import torch
 
+from gdlib.config import thread_count
+
 
 def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> Iterator[Any]:
     """Call ``function(*one)`` for every element, several at a time; results come as they are ready.
 
     Small networks gain little from a second thread and nearly double with a second process. Each process computes with
-    one thread, so that what comes out does not depend on how many there are: ``GDLIB_THREADS`` of them, else a core
-    each; with a GPU the calls stay in this process, one after the other.
+    one thread, so that what comes out does not depend on how many there are (:func:`gdlib.config.thread_count`); with a GPU
+    the calls stay in this process, one after the other.
     """
-    workers = int(os.environ.get("GDLIB_THREADS", 0)) or os.cpu_count() or 1
+    workers = thread_count()
     if torch.cuda.is_available() or workers == 1:
         yield from (_on_one_thread(function, *one) for one in arguments)
         return
