@@ -145,12 +145,20 @@ def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list
     return [start] + (tokenizer(f"{label}:", add_special_tokens=False)["input_ids"] if label is not None else [])
 
 
+def blank(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What stands before a text so that its first word is cut as it is inside a sentence: a blank, unless the tokenizer puts it.
+
+    Without it a byte-level vocabulary has to begin with pieces that it knows from the middle of words, and so do samples.
+    """
+    return "" if tokenizer.tokenize("word")[0].startswith("\u2581") else " "
+
+
 def encode(tokenizer: PreTrainedTokenizerBase, part: Part, names: Sequence[str], max_tokens: int) -> list[tuple[list[int], int]]:
-    """Each text as ``prompt + text + EOS`` and the length of its prompt. A text that is cut gets no EOS: it did not end."""
+    """Each text as ``prompt + blank + text + EOS`` and the length of its prompt. A text that is cut gets no EOS: it did not end."""
     rows = []
     for text, label in zip(part.texts, part.labels):
         start = prompt(tokenizer, names[label] if names else None)
-        ids = tokenizer((" " if names else "") + text, add_special_tokens=False)["input_ids"]
+        ids = tokenizer(blank(tokenizer) + text, add_special_tokens=False)["input_ids"]
         rows.append((start + (ids + [tokenizer.eos_token_id] if len(ids) < max_tokens else ids[:max_tokens]), len(start)))
     return rows
 
@@ -259,8 +267,8 @@ def prompts_for(
 
     label = batch % len(generator.labels) if generator.labels else -1
     start = generator.prompt(label if label >= 0 else None)
-    blank = " " if generator.labels else ""  # after "label:", as in encode
-    texts = [blank + text for text, gold in zip(part.texts, part.labels) if label in (-1, gold)]
+    lead = blank(generator.tokenizer)
+    texts = [lead + text for text, gold in zip(part.texts, part.labels) if label in (-1, gold)]
     encoded = generator.tokenizer(texts, add_special_tokens=False)["input_ids"] if prefix_tokens else []
     long_enough = [ids[:prefix_tokens] for ids in encoded if len(ids) > prefix_tokens]
     if prefix_tokens and not long_enough:
