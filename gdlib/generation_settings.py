@@ -48,6 +48,10 @@ PLAN = Plan(
         Stage("students", "1_generation_distillation/5_students.ipynb", ("samples",), "run", "train every arm"),
         Stage("compare", "1_generation_distillation/6_compare.ipynb", ("students",), "corpus", "students, teacher, baselines: with intervals"),
     ),
+    choices={
+        "students": {name: (kind.__doc__ or "").split("\n")[0] for name, kind in STUDENTS.items()},
+        "arms": {name: arm.help for name, arm in ARMS.items()},
+    },
     help="A language model writes texts, a teacher labels them, a small CNN learns from both (arXiv 2002.00733).",
     ours=(
         "The networks of the default profile (MiniLM-L6, SmolLM2-135M) and its corpora; the paper has BERT-large, GPT-2 and AG News, DBpedia, Yahoo.",
