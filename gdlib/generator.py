@@ -15,7 +15,7 @@ from gdlib import zoo
 from gdlib.corpora import Part
 from gdlib.errors import BadSetting
 from gdlib.teacher import collate
-from gdlib.training import History, Regime, autocast, batches_by_length, fit, has_bf16, in_batches
+from gdlib.training import History, Regime, autocast, batches_by_length, fit, has_bf16, in_batches, writes_files
 from gdlib.unpack import quiet
 
 IGNORED = -100
@@ -228,11 +228,10 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
     order = batches_by_length([len(ids) for ids, _ in rows], plan.batch, plan.seed)
     per_epoch = -(-len(rows) // plan.batch)
     before_file = folder / "checkpoint-before.json"  # survives a kill; not computed twice
-    if not before_file.exists():
+    if writes_files() and not before_file.exists():
         device = next(model.parameters()).device
         with torch.inference_mode(), autocast(device, "auto"):
             before_file.write_text(json.dumps(held_out_nll(model.eval(), held_out_rows, pad_id)))
-    before = json.loads(before_file.read_text())
     regime = Regime(
         steps=plan.epochs * per_epoch, lr=plan.lr, evaluate_every=max(1, per_epoch // plan.looks), patience=3, seed=plan.seed
     )
@@ -245,11 +244,14 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
         resume=folder / "checkpoint",
         title="generator",
     )
+    if not writes_files():
+        return history
     model = model.merge_and_unload() if plan.method == "lora" else model
     with quiet():
         model.cpu().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "plan.json").write_text(json.dumps(asdict(plan) | {"labels": names}))
+    before = json.loads(before_file.read_text())
     perplexities = {"perplexity_before": math.exp(before), "perplexity_after": math.exp(history.best)}
     (folder / "history.json").write_text(json.dumps(asdict(history) | perplexities))
     return history

@@ -18,6 +18,7 @@ from gdlib import corpora, generator, samples, signals, splits, students, teache
 from gdlib.config import digest
 from gdlib.distillation import Source
 from gdlib.plans import Plan
+from gdlib.processes import together
 from gdlib.products import Products
 from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.study_settings import TeachingSettings, WritingSettings
@@ -72,7 +73,7 @@ class TeachingStudy:
         recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.teacher")}
         parts = self.splits
         return self.store.make(
-            "teacher", recipe, lambda folder: teacher.fine_tune(network, parts.train, parts.validation, parts.labels, plan, folder)
+            "teacher", recipe, lambda folder: together(teacher.fine_tune, network, parts.train, parts.validation, parts.labels, plan, folder)
         )
 
     @cached_property
@@ -133,7 +134,7 @@ class WritingStudy(TeachingStudy):
         recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.generator")}
         parts = self.splits
         return self.store.make(
-            "generator", recipe, lambda folder: generator.fine_tune(network, parts.train, parts.validation, parts.labels, plan, folder)
+            "generator", recipe, lambda folder: together(generator.fine_tune, network, parts.train, parts.validation, parts.labels, plan, folder)
         )
 
     @cached_property
