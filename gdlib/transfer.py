@@ -24,7 +24,7 @@ from gdlib.recurrent import BiLSTM, Projected
 from gdlib.results import Results
 from gdlib.store import Artifact, Store, code_digest
 from gdlib.study import WritingStudy
-from gdlib.training import Batch, Regime, pad, seed_everything
+from gdlib.training import Batch, Regime, in_batches, pad, seed_everything
 from gdlib.transfer_settings import PLAN, Arm, Settings, arms, trials
 from gdlib.trials import Trials, run_trial
 
@@ -98,6 +98,8 @@ class TransferStudy(WritingStudy):
         rows = {name: self.vocabulary.rows(source.pieces) for name, source in data.items()}
         pseudo = replace(data["transfer"], labels=data["transfer"].teacher_logits.argmax(-1))
         held_out = self.with_states("held_out", arm.teacher_layer)
+        held_out_rows = self.vocabulary.rows(held_out.pieces)
+        whole = [_batch((held_out, held_out_rows, index)) for index in in_batches([len(row) for row in held_out_rows], 64)]
 
         def batches(stage: schedules.Stage, seed: int) -> Callable[[int], Batch]:
             told = data | ({"transfer": pseudo} if stage.pseudo_labels else {})
@@ -108,7 +110,6 @@ class TransferStudy(WritingStudy):
         learner = Projected(student, data["labelled"].teacher_states.shape[1])
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
         regime = Regime(s.student_steps, s.student_lr, evaluate_every=s.evaluate_every, seed=seed, decay="cosine")
-        whole = [_batch((held_out, self.vocabulary.rows(held_out.pieces), range(len(held_out))))]
         trace = schedules.run(learner, schedules.strategy(arm.strategy), loss, batches, whole, regime)
         return student.eval(), trace
 

@@ -87,7 +87,7 @@ def over_labels(settings: Settings, store: Store) -> pd.DataFrame:
     """Accuracy by labels a class: labels_per_class, arm (labels, D1, the main strategy, references), accuracy, low, high."""
     tables = []
     for labels in sorted({settings.labels_per_class, *settings.labels_sweep}):
-        overview = means(over_seeds(settings, store, labels), ["D0", "D1", settings.strategy])
+        overview = shown(means(over_seeds(settings, store, labels)), ["D0", "D1", settings.strategy])
         name = overview["student"].where(overview["student"].isin(REFERENCES), overview["arm"])
         tables.append(overview.assign(arm=name, labels_per_class=labels))
     table = pd.concat(tables, ignore_index=True)

@@ -33,13 +33,13 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
     found = {arm.name: asdict(arm) for arm in arms(s)}
     assert len(found) == len(arms(s)), "a name stands once"
     assert list(found)[:8] == list(STRATEGIES)
-    main = found["D4.2"]
+    main = found["D3.1"]
     changed = {
         name: {knob: value for knob, value in arm.items() if knob not in ("name", "family") and value != main[knob]}
         for name, arm in found.items()
     }
     assert changed["D0"] == {"strategy": "D0"} and changed["hard"] == {"strategy": "hard"}
-    assert {name.removeprefix("D4.2, "): c for name, c in changed.items() if ", " in name} == {
+    assert {name.removeprefix("D3.1, "): c for name, c in changed.items() if ", " in name} == {
         "as many real": {"text": "as many real"}, "generated": {"text": "generated"}, "real + generated": {"text": "both"},
         "1/4 of the texts": {"divisor": 4}, "1/16 of the texts": {"divisor": 16}, "layer 2": {"teacher_layer": 2},
         "layer 4": {"teacher_layer": 4}, "random embedding": {"embedding": "random"}, "last state": {"pooling": "last"},
@@ -49,8 +49,8 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
 
 def test_the_grid_has_its_own_seeds():
     s = Settings(student_seeds=(3, 4), grid_seeds=(9,), embedding_dims=(16,), hidden_dims=())
-    of = {(arm.name, seed) for arm, seed in trials(s) if arm.name in ("D0", "D4.2, E=16, H=100")}
-    assert of == {("D0", 3), ("D0", 4), ("D4.2, E=16, H=100", 9)}
+    of = {(arm.name, seed) for arm, seed in trials(s) if arm.name in ("D0", "D3.1, E=16, H=100")}
+    assert of == {("D0", 3), ("D0", 4), ("D3.1, E=16, H=100", 9)}
 
 
 def test_questions_are_about_arms_that_were_run():
@@ -83,7 +83,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "generator": str(tiny.causal(folder / "causal", words=tuple(dict.fromkeys(words)))),
         "generator_method": "last-1", "generator_epochs": 1, "num_samples": 40, "max_new_tokens": 24,
         "teacher_epochs": 6, "teacher_lr": 2e-3, "teacher_layers": (1, 2), "teacher_layer": 2, "layers_sweep": (1,),
-        "labels_per_class": 15, "transfer_texts": ("real", "generated", "both"), "labels_sweep": (10,),
+        "labels_per_class": 15, "transfer_texts": ("real", "generated", "both"), "embedding_sweep": (),
     }  # fmt: skip
     return pipeline.settings_of(PLAN, "smoke", given)
 
@@ -113,13 +113,13 @@ def study(executed: tuple[pipeline.Run, list[str]]) -> TransferStudy:
 @pytest.mark.slow
 def test_every_notebook_leaves_its_products(executed):
     run, lines = executed
-    assert sum("] students " in line for line in lines) == 2 and sum("] compare " in line for line in lines) == 1, lines
+    assert sum("] students " in line for line in lines) == 1 and sum("] compare " in line for line in lines) == 1, lines
     results = json.loads((run.folder / "report" / "results.json").read_text("utf-8"))
     assert not results["missing"]
     numbers = next(value for name, value in results["numbers"].items() if name.endswith("/compare"))
-    assert {"teacher accuracy", "labels alone", "D4.2", "retention", "times fewer parameters"} <= set(numbers)
+    assert {"teacher accuracy", "labels alone", "D3.1", "retention", "times fewer parameters"} <= set(numbers)
     figures = {path.stem for path in (run.folder / "report").rglob("*.svg")}
-    for name in ("strategies", "unfreezing-D3", "unfreezing-D4", "targets", "texts", "sizes", "labels", "details", "cost-quality"):
+    for name in ("strategies", "unfreezing-D3", "unfreezing-D4", "targets", "texts", "sizes", "details", "cost-quality"):
         assert any(name in figure for figure in figures), (name, figures)
 
 
@@ -130,15 +130,15 @@ def test_results_are_what_was_asked_for_and_consistent(study):
     asked = [(arm.name, seed) for arm, seed in trials(s)]
     assert list(zip(said["arm"], said["student_seed"])) == asked
     np.testing.assert_allclose(results.correct.mean(axis=1), results.table["accuracy"])
-    at = said.index[(said["arm"] == "D4.2") & (said["student_seed"] == s.student_seeds[0])][0]
+    at = said.index[(said["arm"] == "D3.1") & (said["student_seed"] == s.student_seeds[0])][0]
     texts = study.splits.test.texts
     np.testing.assert_array_equal(study.student_logits(texts).argmax(-1), results.predicted[at])  # the student to look at is in the table
     generated, real = len(study.generated), len(study.splits.transfer)
     sizes = said.groupby("arm")["size"].first()
-    assert generated > 0 and sizes["D0"] == 0 and sizes["D1"] == real and sizes["D4.2, generated"] == sizes["D4.2, as many real"] == generated
-    assert sizes["D4.2, real + generated"] == real + generated and sizes["D4.2, 1/4 of the texts"] == -(-real // 4)
+    assert generated > 0 and sizes["D0"] == 0 and sizes["D1"] == real and sizes["D3.1, generated"] == sizes["D3.1, as many real"] == generated
+    assert sizes["D3.1, real + generated"] == real + generated and sizes["D3.1, 1/4 of the texts"] == -(-real // 4)
     vocabulary, h, e = len(study.vocabulary), s.hidden_dim, s.embedding_dim  # the projection is not counted
-    assert set(said["parameters"][said["arm"] == "D4.2"]) == {vocabulary * e + 2 * 4 * h * (e + h + 2) + (2 * h + 1) * 3}
+    assert set(said["parameters"][said["arm"] == "D3.1"]) == {vocabulary * e + 2 * 4 * h * (e + h + 2) + (2 * h + 1) * 3}
 
 
 @pytest.mark.slow
@@ -162,6 +162,14 @@ def test_transfer_texts_have_no_gold_labels_and_states_of_their_own_teacher(stud
     alone = study.teacher.signals([text], (arm.teacher_layer,), pooling=study.settings.teacher_pooling)
     assert torch.allclose(data.teacher_states[3], alone.states[arm.teacher_layer][0], atol=0.05)  # bf16 where there is some
     assert torch.allclose(data.teacher_logits[3], alone.logits[0], atol=0.05)
+
+
+@pytest.mark.slow
+def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_references(study, monkeypatch):
+    monkeypatch.setattr(transfer_compare, "over_seeds", lambda settings, store, labels: study.results())
+    table = transfer_compare.over_labels(replace(study.settings, labels_sweep=(10,)), study.store)
+    arms_of = table.groupby("labels_per_class")["arm"].agg(list)
+    assert arms_of.to_dict() == dict.fromkeys((10, 15), ["D0", "D1", "D3.1", "tfidf-lr", "teacher"])
 
 
 @pytest.mark.slow
