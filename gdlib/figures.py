@@ -139,9 +139,8 @@ def labels_curve(table: pd.DataFrame, *, seeds: int) -> Figure:
         part = table[table["arm"] == arm].sort_values("labels_per_class")
         look = arm_mark(arm)
         x = part["labels_per_class"] * (1 + spread[place])  # side by side, so that intervals don't hide each other
-        axes.errorbar(
-            x, part["accuracy"], errors(part), marker=look.marker, linestyle=look.line, color=look.color, capsize=3, label=arm
-        )
+        line, marker = (_LINES[arm], "") if arm in _LINES else (look.line, look.marker)  # references as in every figure
+        axes.errorbar(x, part["accuracy"], errors(part), marker=marker, linestyle=line, color=look.color, capsize=3, label=arm)
     log_ticks(axes, table["labels_per_class"])
     percent(axes.yaxis)
     axes.set_xlabel("gold labels a class (log scale)")
