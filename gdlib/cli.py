@@ -157,6 +157,7 @@ def report(
     corpus: CorpusOption = [],
     seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
+    only: Annotated[list[str], typer.Option(help="Only this stage. May be repeated.")] = [],
     publish: Annotated[
         Path | None, typer.Option(help="Copy the report to this folder too, such as reports/NAME, to be committed.")
     ] = None,
@@ -167,10 +168,11 @@ def report(
 
       gdlib report --profile full
       gdlib report --publish reports/quick
+      gdlib report --corpus bbc --corpus movies --only compare
     """
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
     with _one_line_errors():
-        page = _run(study, profile, assignments, corpus, seed, store, _command("run", study, profile, options, store)).report()
+        page = _run(study, profile, assignments, corpus, seed, store, _command("run", study, profile, options, store)).report(only)
         if publish:
             from gdlib import report as reports
 

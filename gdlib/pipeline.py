@@ -150,14 +150,16 @@ class Run:
         self.say(f"{total} stages, {len(todo)} of them executed now, in {duration(time.monotonic() - start)}")
         return None if only else self.report()
 
-    def report(self) -> Path:
-        """Write the report from what the store holds; every stage must be up to date."""
+    def report(self, only: Sequence[str] = ()) -> Path:
+        """Write the report from what the store holds; every stage must be up to date. ``only``: of these stages."""
         store, jobs = self.open_store(), self.jobs()
         missing = [job.name for job in jobs.values() if not finished(job, store)]
         if missing:
             shown = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
             raise GdlibError(f"{len(missing)} of {len(jobs)} stages are not up to date: {shown}; first: {self.command}")
-        page = _report().write(self.plan, list(jobs), store, self.folder / "report", profile=self.profile, command=self.command)
+        wanted = {self.plan.stage(name).name for name in only}
+        tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
+        page = _report().write(self.plan, tasks, store, self.folder / "report", profile=self.profile, command=self.command)
         self.say(f"report: {shorter(page)}")
         return page
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from PIL import Image
 
 from gdlib import config
 from gdlib.errors import GdlibError
@@ -115,6 +116,8 @@ def write(
 def publish(report_folder: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Path:
     """Copy what of a report is worth keeping to ``destination`` (such as ``reports/quick``), replacing what was there.
 
+    What is published is kept for ever, so its PNG files are cut down to the 64 colours that a chart needs.
+
     Raises:
         GdlibError: ``report_folder`` holds no report, or ``destination`` holds something that is none.
     """
@@ -127,6 +130,8 @@ def publish(report_folder: str | os.PathLike[str], destination: str | os.PathLik
                 shutil.copytree(source / name, new / name)
             elif (source / name).exists():
                 shutil.copyfile(source / name, new / name)
+        for picture in new.glob("figures/*.png"):
+            Image.open(picture).convert("RGB").quantize(64).save(picture, optimize=True)
     return destination
 
 

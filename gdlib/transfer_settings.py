@@ -132,7 +132,7 @@ PLAN = Plan(
     ours=(
         "The networks of the default profile (MiniLM-L6 as the teacher; E and H of the BiLSTM) and its corpora; the paper has BERT and AG News, IMDb, Elec, DBpedia.",
         "Every strategy takes the same number of steps, shared evenly between its stages and layers; the paper trains each until it gets no better,"
-        " which gives D4.2 several times the steps of D1. The strategy that further arms vary was chosen by held-out score at that number of steps.",
+        " which gives D4.2 several times the steps of D1.",
         "A stage may end with the weights it began with: one that helps nobody on the held-out texts does no harm.",
         "A quarter of each batch is labelled where a stage takes labelled and unlabelled texts together; the teacher's logits count on both.",
         "The held-out part comes out of the labelled budget; the released code of the papers stops on the test set.",

@@ -7,6 +7,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from gdlib import config, provenance, report, wording
 from gdlib.config import knob, settings_class
@@ -222,6 +223,12 @@ def test_publish_copies_the_report_and_refuses_what_is_none(tmp_path, tasks, sto
     (folder / "scratch.txt").write_text("mine")
     published = report.publish(folder, tmp_path / "reports" / "quick")
     assert set(contents(folder)) - set(contents(published)) == {"scratch.txt"}
+    pictures = [p.relative_to(folder) for p in (folder / "figures").glob("*.png")]
+    assert pictures
+    for picture in pictures:
+        large, small = Image.open(folder / picture), Image.open(published / picture)
+        assert small.size == large.size and len(small.getcolors()) <= 64
+        assert (published / picture).stat().st_size < (folder / picture).stat().st_size
     with pytest.raises(GdlibError, match="no report in .*; write one first: gdlib report"):
         report.publish(tmp_path / "store", tmp_path / "reports" / "other")
 
