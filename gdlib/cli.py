@@ -29,7 +29,7 @@ class EngineName(StrEnum):
     ray = "ray"
 
 
-StudyOption = Annotated[str, typer.Option(help="Which study.", show_default=True)]
+StudyOption = Annotated[str, typer.Option(help="Which study: gdlib list studies.", show_default=True)]
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated.")
@@ -90,6 +90,7 @@ def run(
     [bold]Examples[/bold]
 
       gdlib run                       the default profile
+      gdlib run --study transfer      another study: gdlib list studies
       gdlib run --profile full        three corpora, five seeds: hours
       gdlib run --only teacher --set teacher=mpnet-base
       gdlib run --corpus ~/reviews --set labels_per_class=50
@@ -179,8 +180,9 @@ def report(
 @app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the default profile.")
+        list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the study's default profile.")
     ] = [],
+    study: StudyOption = "generation",
 ) -> None:
     """Fetch corpora and networks into the cache ahead of a run (which fetches them too).
 
@@ -196,8 +198,8 @@ def fetch(
         from gdlib import corpora, zoo
         from gdlib.pipeline import plan_of
 
-        default = plan_of("generation").settings()
-        for name in names or (default.corpus, default.teacher, default.generator):
+        default = plan_of(study).settings()
+        for name in names or [getattr(default, knob) for knob in ("corpus", "teacher", "generator") if hasattr(default, knob)]:
             if name in corpora.CORPORA:
                 typer.echo(f"{name}: {sum(map(len, corpora.load(name).parts.values())):,} texts")
             elif name in zoo.NETWORKS or name.startswith("hub:"):
@@ -207,11 +209,10 @@ def fetch(
 
 
 SHELVES = {
+    "studies": "what can be run (--study)",
     "profiles": "where settings start from (--profile)",
     "corpora": "texts with labels (--corpus)",
     "networks": "pretrained networks (--set teacher=..., --set generator=...)",
-    "students": "small networks that learn from the teacher (--set students=A,B)",
-    "arms": "what a student learns from (--set arms=...)",
     "stages": "the notebooks of the study, in order (--only)",
     "knobs": "every parameter with its default (--set NAME=VALUE)",
 }
@@ -219,7 +220,7 @@ SHELVES = {
 
 @app.command("list")
 def list_(
-    what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}. None: all of them.")] = [],
+    what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}, or a knob that holds names (students, arms). None: all.")] = [],
     study: StudyOption = "generation",
 ) -> None:
     """Name what there is to choose from, one line each.
@@ -228,15 +229,21 @@ def list_(
 
       gdlib list
       gdlib list profiles knobs
+      gdlib list --study transfer strategies
     """
     with _one_line_errors():
+        from gdlib import config
+        from gdlib.pipeline import plan_of
+
+        knobs = config.knobs(plan_of(study).settings)
+        shelves = SHELVES | {knob: f"{knobs[knob]['help']} (--set {knob}=A,B)" for knob in plan_of(study).choices}
         for shelf in what:
-            if shelf not in SHELVES:
-                raise unknown("list", shelf, SHELVES)
-        for shelf in what or SHELVES:
+            if shelf not in shelves:
+                raise unknown("list", shelf, shelves)
+        for shelf in what or shelves:
             rows = _shelf(shelf, study)
             width = max(len(name) for name in rows)
-            typer.secho(f"{shelf}: {SHELVES[shelf]}", bold=True)
+            typer.secho(f"{shelf}: {shelves[shelf]}", bold=True)
             for name, line in rows.items():
                 typer.echo(f"  {name:<{width}}  {line}")
             typer.echo()
@@ -244,8 +251,10 @@ def list_(
 
 def _shelf(shelf: str, study: str) -> Mapping[str, str]:
     from gdlib import config
-    from gdlib.pipeline import plan_of
+    from gdlib.pipeline import STUDIES, plan_of
 
+    if shelf == "studies":
+        return STUDIES
     if shelf == "profiles":
         return {name: values["help"] for name, values in config.profiles(study).items()}
     if shelf == "corpora":
@@ -263,15 +272,9 @@ def _shelf(shelf: str, study: str) -> Mapping[str, str]:
             f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: {row.licence}]"
             for row in available().itertuples(index=False)
         }
-    if shelf == "students":
-        from gdlib.students import STUDENTS
-
-        return {name: (kind.__doc__ or "").split("\n")[0] for name, kind in STUDENTS.items()}
-    if shelf == "arms":
-        from gdlib.distillation import ARMS
-
-        return {name: arm.help for name, arm in ARMS.items()}
     plan = plan_of(study)
+    if shelf in plan.choices:
+        return plan.choices[shelf]
     if shelf == "stages":
         return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
     default = plan.settings()

@@ -7,6 +7,7 @@ everywhere: notebook parameter cell, dataclass field, command-line option, resul
 import dataclasses
 import hashlib
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -90,6 +91,19 @@ def digest(value: Any, length: int = 16) -> str:
     """The first ``length`` hex digits of the sha256 of a JSON-able value in canonical form."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def thread_count() -> int:
+    """Threads that a stage computes with: ``GDLIB_THREADS``, else the physical cores. Another number, other last bits."""
+    given = os.environ.get("GDLIB_THREADS")
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise BadSetting(f'GDLIB_THREADS is "{given}"; expected a number of threads, 1 or more')
+        return int(given)
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(psutil.cpu_count(logical=False) or allowed, allowed)
 
 
 @cache

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gdlib.config import thread_count
 from gdlib.errors import GdlibError
-from gdlib.jobs import Job, Outcome, StageFailed, perform, python_path, threads
+from gdlib.jobs import Job, Outcome, StageFailed, perform, python_path
 from gdlib.liveline import LiveLine
 
 
@@ -65,7 +66,7 @@ class RayEngine(Engine):
     def _run(self, ray: Any, jobs: Sequence[Job], done: Callable[[Job, Outcome], None]) -> None:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         most_cpus, most_gpus = (max(node.get(what, 0) for node in alive) for what in ("CPU", "GPU"))
-        environment = {"PYTHONPATH": python_path(), "GDLIB_THREADS": str(threads())}
+        environment = {"PYTHONPATH": python_path(), "GDLIB_THREADS": str(thread_count())}
         remote = ray.remote(_perform_remotely)
         running: dict[Any, Job] = {}
         by_key: dict[str, Any] = {}

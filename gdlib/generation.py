@@ -1,8 +1,6 @@
 """Floor 4. Study 1, generation-distillation (arXiv 2002.00733): one run of it.
 
-A :class:`GenerationStudy` is one run of the study: one corpus, one seed. Each method gives the finished thing
-(splits, teacher, samples, results) and makes it if it is not in the store, with whatever it needs. So a notebook can
-be opened and executed on its own; the pipeline merely executes them in an order in which nothing waits.
+What it shares with other studies (splits, teacher, samples) is in :mod:`gdlib.study`; here are its students.
 """
 
 from collections.abc import Sequence
@@ -11,175 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from safetensors.torch import load_model, save_model
 from tqdm.auto import tqdm
 
-from gdlib import corpora, distillation, generator, metrics, samples, signals, splits, students, teacher, zoo
-from gdlib.config import digest, subset
+from gdlib import distillation, metrics, students
+from gdlib.config import subset
 from gdlib.distillation import ARMS, MAIN_ARM, Source, StudentPlan
 from gdlib.generation_settings import PLAN, Settings
 from gdlib.losses import DistillationLoss
 from gdlib.processes import in_processes
-from gdlib.products import Products
 from gdlib.results import Results
-from gdlib.store import Artifact, Store, code_digest, texts_digest
+from gdlib.store import Artifact, Store, code_digest
 from gdlib.students import Student
+from gdlib.study import WritingStudy
 from gdlib.trials import Trials, run_trial
 
 
-class GenerationStudy:
-    """One run of study 1.
+class GenerationStudy(WritingStudy):
+    """One run of study 1: what every arm of every student makes of the samples."""
 
-    Args:
-        settings: its parameters.
-        store: where its artifacts are.
-    """
-
-    def __init__(self, settings: Settings, store: Store):
-        self.settings, self.store = settings, store
-
-    def products(self, stage: str) -> Products:
-        """The collector of what a stage shows."""
-        return Products(self.store, PLAN.products_recipe(stage, self.settings))
-
-    # ---- corpus
-
-    @cached_property
-    def corpus(self) -> corpora.Corpus:
-        return corpora.load(self.settings.corpus)
-
-    @cached_property
-    def splits(self) -> splits.Splits:
-        """Labelled (train and held-out), transfer and test parts, disjoint."""
-        s = self.settings
-        return splits.split(
-            self.corpus,
-            labels_per_class=s.labels_per_class,
-            validation_share=s.validation_share,
-            transfer_size=s.transfer_size,
-            test_size=s.test_size,
-            seed=s.seed,
-        )
-
-    def _labelled_digest(self) -> str:
-        labelled = self.splits.labelled
-        return digest([texts_digest(labelled.texts), labelled.labels, list(self.splits.labels)])
-
-    # ---- teacher
-
-    @cached_property
-    def teacher_artifact(self) -> Artifact:
-        s, network = self.settings, zoo.locate(self.settings.teacher)
-        plan = teacher.TeacherPlan(s.teacher_epochs, s.teacher_lr, s.teacher_batch, s.max_length, s.seed)
-        recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.teacher")}
-        parts = self.splits
-        return self.store.make(
-            "teacher", recipe, lambda folder: teacher.fine_tune(network, parts.train, parts.validation, parts.labels, plan, folder)
-        )
-
-    @cached_property
-    def teacher(self) -> teacher.Teacher:
-        return teacher.Teacher.load(self.teacher_artifact.path)
-
-    def signals(self, texts: Sequence[str], title: str = "labelling") -> signals.Signals:
-        """The teacher's signals for some texts; computed once and kept."""
-        layers = self.settings.teacher_layers
-        recipe = {
-            "teacher": self.teacher_artifact.key,
-            "texts": texts_digest(texts),
-            "layers": layers,
-            "code": code_digest("gdlib.teacher", "gdlib.signals"),
-        }
-        artifact = self.store.make("signals", recipe, lambda folder: self.teacher.signals(texts, layers, title=title).save(folder))
-        return signals.load(artifact.path, self.splits.labels, texts)
-
-    # ---- generator
-
-    @cached_property
-    def generator_artifact(self) -> Artifact:
-        s, network = self.settings, zoo.locate(self.settings.generator)
-        plan = generator.GeneratorPlan(
-            s.generator_method, s.generator_conditioned, s.generator_epochs, s.generator_lr, s.generator_batch, s.max_new_tokens, s.seed
-        )
-        recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.generator")}
-        parts = self.splits
-        return self.store.make(
-            "generator", recipe, lambda folder: generator.fine_tune(network, parts.train, parts.validation, parts.labels, plan, folder)
-        )
-
-    @cached_property
-    def generator(self) -> generator.Generator:
-        return generator.Generator.load(self.generator_artifact.path)
-
-    # ---- samples
-
-    @cached_property
-    def raw_samples_artifact(self) -> Artifact:
-        s = self.settings
-        plan = samples.SamplingPlan(
-            s.num_samples, s.sampling_temperature, s.top_p, s.top_k, s.prefix_tokens, s.max_new_tokens, s.sampling_batch, s.seed
-        )
-        recipe = {"plan": vars(plan), "generator": self.generator_artifact.key, "code": code_digest("gdlib.samples")}
-        return self.store.make(
-            "raw-samples", recipe, lambda folder: samples.generate(self.generator, self.splits.train, plan, folder / "samples.jsonl")
-        )
-
-    @cached_property
-    def samples_artifact(self) -> Artifact:
-        s = self.settings
-        gates = {name: getattr(s, name) for name in ("near_duplicate", "overlap_words", "min_confidence", "balance")}
-        recipe = {
-            "raw": self.raw_samples_artifact.key,
-            "teacher": self.teacher_artifact.key,
-            "splits": self.splits.digest,
-            "gates": gates,
-            "code": code_digest("gdlib.samples", "gdlib.teacher"),
-        }
-        return self.store.make("samples", recipe, self._filter)
-
-    def _filter(self, folder: Path) -> None:
-        s, parts = self.settings, self.splits
-        table = samples.read(self.raw_samples_artifact / "samples.jsonl")
-        labelled = parts.labelled.texts
-        table["fate"] = samples.funnel(
-            table, labelled, parts.test.texts, near_duplicate=s.near_duplicate, overlap_words=s.overlap_words
-        )
-        rows = np.flatnonzero(table["fate"] != "empty")
-        table = samples.judged(table, self.signals(table["text"].iloc[rows].tolist(), "labelling samples"), rows)
-        table["fate"] = samples.select(table, min_confidence=s.min_confidence, balance=s.balance)
-        table["memorised"] = samples.memorised(table["text"].tolist(), labelled, s.overlap_words)
-        table.to_parquet(folder / "samples.parquet", index=False)
-
-    def samples(self) -> pd.DataFrame:
-        """Every generated text with its fate in the funnel and the teacher's view of it."""
-        return pd.read_parquet(self.samples_artifact / "samples.parquet")
+    settings: Settings
+    plan = PLAN
 
     # ---- students
 
     @cached_property
     def sources(self) -> dict[str, Source]:
-        """What students learn from: labelled, generated (the kept ones) and real unlabelled texts, with the teacher's logits."""
-        parts, table = self.splits, self.samples()
-        kept = table[table["fate"] == "kept"]
-        generated = torch.tensor(np.stack(kept["teacher_logits"])) if len(kept) else torch.empty(0, len(parts.labels))
-        transfer = parts.transfer.texts
-        return {
-            "labelled": self._source(parts.train.texts, self.signals(parts.train.texts).logits, parts.train.labels),
-            "generated": self._source(kept["text"].tolist(), generated),
-            "real": self._source(transfer, self.signals(transfer).logits),
-        }
-
-    def _source(self, texts: list[str], logits: torch.Tensor, labels: list[int] | None = None) -> Source:
-        pieces = students.encode(self.teacher.tokenizer, texts, self.settings.max_length)
-        return Source(pieces, logits, torch.tensor(labels if labels is not None else [-1] * len(texts)))
-
-    @cached_property
-    def held_out(self) -> Source:
-        """The held-out labelled texts: what stopping and choosing look at."""
-        part = self.splits.validation
-        return self._source(part.texts, self.signals(part.texts).logits, part.labels)
+        """What students learn from, with the teacher's logits."""
+        return {"labelled": self.labelled, "generated": self.generated, "real": self.real}
 
     @cached_property
     def vocabulary(self) -> students.Vocabulary:
@@ -270,7 +128,7 @@ class GenerationStudy:
         table, name, seed = self.samples(), self.settings.students[0], self.settings.student_seeds[0]
         chosen = table.iloc[list(indices)]
         chosen = chosen[chosen["teacher_label"] >= 0]
-        selected = self._source(chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"])))
+        selected = self.source(chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"])))
         data = distillation.join([self.sources["labelled"], selected])
         student, _ = self.distil(name, ARMS[MAIN_ARM], seed, data)
         held_out, rows = self.held_out.labels.numpy(), self.vocabulary.rows(self.held_out.pieces)

@@ -5,45 +5,13 @@ from gdlib.distillation import ARMS
 from gdlib.losses import SOFT_LOSSES
 from gdlib.plans import Plan, Stage
 from gdlib.students import STUDENTS
+from gdlib.study_settings import WritingSettings
 
 
 @settings_class
-class Settings:
+class Settings(WritingSettings):
     """Every parameter of study 1; the defaults are the ``quick`` profile."""
 
-    # corpus
-    corpus: str = knob("wordnet", "corpus", "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
-    labels_per_class: int = knob(100, "corpus", "gold labels a class, the held-out part included")
-    validation_share: float = knob(0.2, "corpus", "share of the labelled texts held out for stopping and choosing")
-    transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
-    test_size: int = knob(3000, "corpus", "test texts at most")
-    seed: int = knob(0, "corpus", "seed of the split and of everything trained on it; the test part stays the same")
-    # teacher
-    teacher: str = knob("minilm-l6", "teacher", "minilm-l6, mpnet-base, a folder, or hub:NAME")
-    teacher_epochs: int = knob(6, "teacher", "passes over the labelled texts at most; the best held-out look is kept")
-    teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
-    teacher_batch: int = knob(16, "teacher", "texts a step")
-    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
-    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose [CLS] state is kept beside the logits")
-    # generator
-    generator: str = knob("smollm2-135m", "generator", "smollm2-135m, a folder, or hub:NAME")
-    generator_method: str = knob("last-6", "generator", "what is trained: full, lora, or last-K layers")
-    generator_conditioned: bool = knob(False, "generator", "put the label's name before the text (the paper does not)")
-    generator_epochs: int = knob(2, "generator", "passes over the labelled texts at most; stops on held-out loss")
-    generator_lr: float = knob(2e-4, "generator", "peak learning rate")
-    generator_batch: int = knob(16, "generator", "texts a step")
-    max_new_tokens: int = knob(64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off")
-    # samples
-    num_samples: int = knob(1600, "samples", "texts to generate")
-    sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
-    top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token")
-    top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
-    prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
-    sampling_batch: int = knob(128, "samples", "texts generated side by side")
-    near_duplicate: float = knob(0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one")
-    overlap_words: int = knob(8, "samples", "a run of so many words shared with a test text drops the sample")
-    min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
-    balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
     # students
     students: tuple[str, ...] = knob(("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", tuple(STUDENTS))
     arms: tuple[str, ...] = knob(tuple(ARMS), "students", "what a student learns from", tuple(ARMS))
@@ -80,6 +48,10 @@ PLAN = Plan(
         Stage("students", "1_generation_distillation/5_students.ipynb", ("samples",), "run", "train every arm"),
         Stage("compare", "1_generation_distillation/6_compare.ipynb", ("students",), "corpus", "students, teacher, baselines: with intervals"),
     ),
+    choices={
+        "students": {name: (kind.__doc__ or "").split("\n")[0] for name, kind in STUDENTS.items()},
+        "arms": {name: arm.help for name, arm in ARMS.items()},
+    },
     help="A language model writes texts, a teacher labels them, a small CNN learns from both (arXiv 2002.00733).",
     ours=(
         "The networks of the default profile (MiniLM-L6, SmolLM2-135M) and its corpora; the paper has BERT-large, GPT-2 and AG News, DBpedia, Yahoo.",

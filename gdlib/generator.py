@@ -15,7 +15,7 @@ from gdlib import zoo
 from gdlib.corpora import Part
 from gdlib.errors import BadSetting
 from gdlib.teacher import collate
-from gdlib.training import History, Regime, autocast, batches_by_length, fit, has_bf16, in_batches
+from gdlib.training import History, Regime, autocast, batches_by_length, fit, has_bf16, in_batches, writes_files
 from gdlib.unpack import quiet
 
 IGNORED = -100
@@ -145,12 +145,20 @@ def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list
     return [start] + (tokenizer(f"{label}:", add_special_tokens=False)["input_ids"] if label is not None else [])
 
 
+def blank(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What stands before a text so that its first word is cut as it is inside a sentence: a blank, unless the tokenizer puts it.
+
+    Without it a byte-level vocabulary has to begin with pieces that it knows from the middle of words, and so do samples.
+    """
+    return "" if tokenizer.tokenize("word")[0].startswith("\u2581") else " "
+
+
 def encode(tokenizer: PreTrainedTokenizerBase, part: Part, names: Sequence[str], max_tokens: int) -> list[tuple[list[int], int]]:
-    """Each text as ``prompt + text + EOS`` and the length of its prompt. A text that is cut gets no EOS: it did not end."""
+    """Each text as ``prompt + blank + text + EOS`` and the length of its prompt. A text that is cut gets no EOS: it did not end."""
     rows = []
     for text, label in zip(part.texts, part.labels):
         start = prompt(tokenizer, names[label] if names else None)
-        ids = tokenizer((" " if names else "") + text, add_special_tokens=False)["input_ids"]
+        ids = tokenizer(blank(tokenizer) + text, add_special_tokens=False)["input_ids"]
         rows.append((start + (ids + [tokenizer.eos_token_id] if len(ids) < max_tokens else ids[:max_tokens]), len(start)))
     return rows
 
@@ -220,11 +228,10 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
     order = batches_by_length([len(ids) for ids, _ in rows], plan.batch, plan.seed)
     per_epoch = -(-len(rows) // plan.batch)
     before_file = folder / "checkpoint-before.json"  # survives a kill; not computed twice
-    if not before_file.exists():
+    if writes_files() and not before_file.exists():
         device = next(model.parameters()).device
         with torch.inference_mode(), autocast(device, "auto"):
             before_file.write_text(json.dumps(held_out_nll(model.eval(), held_out_rows, pad_id)))
-    before = json.loads(before_file.read_text())
     regime = Regime(
         steps=plan.epochs * per_epoch, lr=plan.lr, evaluate_every=max(1, per_epoch // plan.looks), patience=3, seed=plan.seed
     )
@@ -237,11 +244,14 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
         resume=folder / "checkpoint",
         title="generator",
     )
+    if not writes_files():
+        return history
     model = model.merge_and_unload() if plan.method == "lora" else model
     with quiet():
         model.cpu().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "plan.json").write_text(json.dumps(asdict(plan) | {"labels": names}))
+    before = json.loads(before_file.read_text())
     perplexities = {"perplexity_before": math.exp(before), "perplexity_after": math.exp(history.best)}
     (folder / "history.json").write_text(json.dumps(asdict(history) | perplexities))
     return history
@@ -259,8 +269,8 @@ def prompts_for(
 
     label = batch % len(generator.labels) if generator.labels else -1
     start = generator.prompt(label if label >= 0 else None)
-    blank = " " if generator.labels else ""  # after "label:", as in encode
-    texts = [blank + text for text, gold in zip(part.texts, part.labels) if label in (-1, gold)]
+    lead = blank(generator.tokenizer)
+    texts = [lead + text for text, gold in zip(part.texts, part.labels) if label in (-1, gold)]
     encoded = generator.tokenizer(texts, add_special_tokens=False)["input_ids"] if prefix_tokens else []
     long_enough = [ids[:prefix_tokens] for ids in encoded if len(ids) > prefix_tokens]
     if prefix_tokens and not long_enough:

@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 import gdlib
 from gdlib import errors
-from gdlib.config import digest
-from gdlib.errors import BadSetting, GdlibError
+from gdlib.config import digest, thread_count
+from gdlib.errors import GdlibError
 from gdlib.liveline import plain, shorter
 from gdlib.store import MANIFEST, Artifact, Store, file_digest, write_atomically
 
@@ -163,7 +163,7 @@ def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
         )
     receipt = {
         "products": file_digest(products / MANIFEST),
-        "threads": threads(),
+        "threads": thread_count(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_atomically(folder / RECEIPT, json.dumps(receipt, indent=1))
@@ -213,7 +213,7 @@ def _own_kernel() -> type:
 
 def kernel_environment() -> dict[str, str]:
     """What a kernel is given besides this process's environment: what makes a run the same run again."""
-    count = str(threads())
+    count = str(thread_count())
     return {
         "GDLIB_THREADS": count,
         "OMP_NUM_THREADS": count,
@@ -221,19 +221,6 @@ def kernel_environment() -> dict[str, str]:
         "PYTHONPATH": python_path(),
         "TOKENIZERS_PARALLELISM": "false",
     }
-
-
-def threads() -> int:
-    """Threads that a stage computes with: ``GDLIB_THREADS``, else the physical cores. Another number, other last bits."""
-    given = os.environ.get("GDLIB_THREADS")
-    if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise BadSetting(f'GDLIB_THREADS is "{given}"; expected a number of threads, 1 or more')
-        return int(given)
-    import psutil
-
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(psutil.cpu_count(logical=False) or allowed, allowed)
 
 
 def python_path() -> str:

@@ -8,21 +8,21 @@ from typing import Any
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from gdlib.config import knobs
+from gdlib.config import knobs, thread_count
 from gdlib.drawing import use_style
 
 
 def start() -> None:
     """Go to the project's folder, so that paths mean the same in JupyterLab and in a run; set style and threads.
 
-    Results depend, in their last bits, on the number of threads: ``GDLIB_THREADS``, else all cores.
+    Results depend, in their last bits, on the number of threads (:func:`gdlib.config.thread_count`).
     """
     import torch
 
     here = Path.cwd()
     os.chdir(next((folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()), here))
     use_style()
-    torch.set_num_threads(int(os.environ.get("GDLIB_THREADS", 0)) or os.cpu_count() or 1)
+    torch.set_num_threads(thread_count())
     warnings.filterwarnings("ignore", category=FutureWarning)  # of libraries; nothing a reader of a notebook can mend
 
 

@@ -31,7 +31,7 @@ def plan_of(study: str) -> Plan:
     """The plan of a study by its name."""
     if study not in STUDIES:
         raise unknown("study", study, STUDIES)
-    return importlib.import_module(f"gdlib.{study}").PLAN
+    return importlib.import_module(f"gdlib.{study}_settings").PLAN
 
 
 def settings_of(plan: Plan, profile: str, overrides: Mapping[str, Any]) -> Any:

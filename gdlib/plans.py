@@ -8,8 +8,8 @@ done once a corpus (the comparison) needs the tasks of all runs of that corpus::
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gdlib.config import knobs, replace, subset
@@ -43,7 +43,8 @@ class Stage:
 class Plan:
     """A study: its stages in order, and the class of its settings.
 
-    ``ours`` says, a sentence each, what in it is ours and not the paper's.
+    ``ours`` says, a sentence each, what in it is ours and not the paper's; ``choices`` names, by knob, what there is to
+    choose from, a line each.
 
     Besides the knobs of one run the settings hold three that a sweep goes over: ``corpora`` (empty: just ``corpus``),
     ``labels_sweep`` (beside ``labels_per_class``) and ``seeds`` (empty: just ``seed``).
@@ -55,6 +56,7 @@ class Plan:
     stages: tuple[Stage, ...]
     help: str
     ours: tuple[str, ...] = ()
+    choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def stage(self, name: str) -> Stage:
         """The stage of that name; an unknown one is an ``UnknownName`` with the choices."""

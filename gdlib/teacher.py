@@ -15,7 +15,7 @@ from gdlib import zoo
 from gdlib.corpora import Part
 from gdlib.signals import Signals
 from gdlib.store import texts_digest
-from gdlib.training import History, Regime, autocast, batches_by_length, fit, in_batches, pad
+from gdlib.training import History, Regime, autocast, batches_by_length, fit, in_batches, pad, writes_files
 from gdlib.unpack import quiet
 
 
@@ -128,6 +128,8 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
         steps=plan.epochs * per_epoch, lr=plan.lr, evaluate_every=max(1, per_epoch // plan.looks), patience=4 * plan.looks, seed=plan.seed
     )
     history = fit(classifier, batch, loss, held_out_loss, regime, resume=folder / "checkpoint", title="teacher")
+    if not writes_files():
+        return history
     with quiet():
         classifier.cpu().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import PartialState
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -103,7 +105,7 @@ def fit(
         checkpoint.restore_optimizer(optimizer, saved)
         start, history, best = saved.step, History(**saved.extra), saved.tensors["best"]
     running: list[Tensor] = []
-    bar = tqdm(total=regime.steps, initial=start, desc=title, disable=quiet, mininterval=2.0)
+    bar = tqdm(total=regime.steps, initial=start, desc=title, disable=quiet or not accelerator.is_main_process, mininterval=2.0)
     model.train()
     for step in range(start, regime.steps):
         with accelerator.split_between_processes(batches(step), apply_padding=True) as share:
@@ -122,7 +124,7 @@ def fit(
         if (step + 1) % regime.evaluate_every == 0 or last:
             model.eval()
             with torch.inference_mode(), autocast(accelerator.device, regime.precision):
-                score = held_out(network)
+                score = broadcast_object_list([held_out(network)])[0]  # one score for all processes: they stop together
             model.train()
             history.step.append(step + 1)
             history.train_loss.append(float(torch.stack(running).mean()))
@@ -142,6 +144,11 @@ def fit(
     network.load_state_dict(best, strict=False)
     network.eval()
     return history
+
+
+def writes_files() -> bool:
+    """Whether this process is the one that leaves files behind (of several that train one network, the first)."""
+    return PartialState().is_main_process
 
 
 def triangle(step: int, regime: Regime) -> float:

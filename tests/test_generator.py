@@ -9,8 +9,11 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Metaspace
 from torch.nn import functional as F
-from transformers import LlamaForCausalLM
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gdlib import generator as g
 from gdlib import zoo
@@ -156,16 +159,25 @@ def test_the_same_seed_gives_the_same_texts(generator):
 
 def test_encode_by_hand(generator):
     tokenizer = generator.tokenizer
-    ids = tokenizer("the cat", add_special_tokens=False)["input_ids"]
+    ids = tokenizer(" the cat", add_special_tokens=False)["input_ids"]
+    assert ids != tokenizer("the cat", add_special_tokens=False)["input_ids"]
     [(row, start)] = encode(tokenizer, Part(["the cat"], [1]), (), max_tokens=20)
     assert row == [0, *ids, 1] and start == 1
     [(row, start)] = encode(tokenizer, Part(["the cat"], [1]), LABELS, max_tokens=20)
     label = tokenizer("music:", add_special_tokens=False)["input_ids"]
-    assert row == [0, *label, *tokenizer(" the cat", add_special_tokens=False)["input_ids"], 1] and start == 1 + len(label)
+    assert row == [0, *label, *ids, 1] and start == 1 + len(label)
     [(row, _)] = encode(tokenizer, Part(["the cat"], [1]), (), max_tokens=len(ids))
     assert row == [0, *ids]  # cut: it did not end, so the end is not learnt
     [(row, _)] = encode(tokenizer, Part(["the cat"], [1]), (), max_tokens=len(ids) + 1)
     assert row == [0, *ids, 1]
+
+
+def test_a_tokenizer_that_puts_the_blank_itself_gets_none(generator):
+    words = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "\u2581the": 2, "\u2581cat": 3, "\u2581word": 4, "\u2581": 5}, unk_token="<s>"))
+    words.pre_tokenizer = Metaspace()
+    metaspace = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>")
+    assert (g.blank(metaspace), g.blank(generator.tokenizer)) == ("", " ")
+    assert encode(metaspace, Part(["the cat"], [0]), (), max_tokens=20) == [([0, 2, 3, 1], 1)]
 
 
 def test_the_end_is_a_target_although_padding_has_its_id():

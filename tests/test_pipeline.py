@@ -13,10 +13,10 @@ import pytest
 from conftest import ended, executed, kernel_of, make_project, patch, start, until
 
 from gdlib import store as store_module
-from gdlib.config import replace
+from gdlib.config import thread_count,  replace
 from gdlib.engines import LocalEngine
 from gdlib.errors import BadSetting, GdlibError, UnknownName
-from gdlib.jobs import Outcome, StageFailed, finished, threads
+from gdlib.jobs import Outcome, StageFailed, finished
 from gdlib.liveline import LiveLine, duration
 from gdlib.pipeline import Run, expectations, numbers_line, settings_of
 from gdlib.plans import expand, slug
@@ -75,7 +75,7 @@ def test_a_line_a_stage_then_the_report(_executed_once: tuple[Path, list[str]]) 
     assert "first is at work" in str(copy.cells[-1].outputs)
     injected = next(cell.source for cell in copy.cells if "injected-parameters" in cell.metadata.get("tags", []))
     assert "number = 7" in injected.splitlines()
-    assert (root / "executed.log").read_text().split("\n")[0].split()[-1] == str(threads())
+    assert (root / "executed.log").read_text().split("\n")[0].split()[-1] == str(thread_count())
 
 
 def test_up_to_date_executes_nothing_and_restores_the_executed_copies(finished_project: Path, tiny: ModuleType) -> None:
@@ -375,8 +375,8 @@ def test_the_live_line_shows_the_newest_of_a_progress_bar(capsys: pytest.Capture
 def test_threads_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDLIB_THREADS", "many")
     with pytest.raises(BadSetting, match='GDLIB_THREADS is "many"; expected a number of threads, 1 or more'):
-        threads()
+        thread_count()
     monkeypatch.setenv("GDLIB_THREADS", "3")
-    assert threads() == 3
+    assert thread_count() == 3
     monkeypatch.delenv("GDLIB_THREADS")
-    assert 1 <= threads() <= (os.cpu_count() or 1)
+    assert 1 <= thread_count() <= (os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""Trainings side by side: the same results as one after the other, one thread each, nothing left behind by a kill."""
+"""Trainings side by side: the same results as one after the other, one thread each, nothing left behind by a kill; and one training in several processes."""
 
 import math
 import os
@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 
-from gdlib.processes import in_processes
+from gdlib.processes import in_processes, together
+from gdlib.training import Regime, fit, writes_files
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -45,3 +49,37 @@ def test_workers_end_when_their_parent_is_killed():
     assert workers
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
+
+
+def train_a_line(folder: Path) -> None:
+    """Twelve steps of a linear network, dropout and all randomness apart, on batches of 6; leaves its weights and who it was."""
+    batches = [torch.randn(6, 3, generator=torch.Generator().manual_seed(step)) for step in range(12)]
+    torch.manual_seed(0)
+    network = nn.Linear(3, 1)
+    regime = Regime(steps=12, lr=0.05, evaluate_every=4, precision="fp32")
+    history = fit(
+        network,
+        lambda step: {"x": batches[step]},
+        lambda model, batch: (model(batch["x"]) - batch["x"].sum(-1, keepdim=True)).square().mean(),
+        lambda model: float((model.weight - 1).abs().sum()),
+        regime,
+        quiet=True,
+    )
+    if writes_files():
+        save_file({"weight": network.weight.detach(), "held_out": torch.tensor(history.held_out)}, folder / "weights.safetensors")
+    (folder / f"rank-{os.environ.get('RANK', 'none')}").touch()
+
+
+def test_one_training_in_two_processes_gives_the_weights_of_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+    found = []
+    for count in ("1", "2"):
+        monkeypatch.setenv("GDLIB_PROCESSES", count)
+        (tmp_path / count).mkdir()
+        together(train_a_line, tmp_path / count)
+        found.append(load_file(tmp_path / count / "weights.safetensors"))
+    assert {p.name for p in (tmp_path / "1").glob("rank-*")} == {"rank-none"}
+    assert {p.name for p in (tmp_path / "2").glob("rank-*")} == {"rank-0", "rank-1"}
+    assert found[0]["held_out"][-1] < found[0]["held_out"][0]
+    for name, tensor in found[0].items():  # the mean of two halves' gradients is the whole's
+        assert torch.allclose(tensor, found[1][name], atol=1e-5), name

@@ -1,0 +1,48 @@
+"""Floor 4. Parameters that studies share: one name and one default wherever they stand."""
+
+from gdlib.config import knob, settings_class
+
+
+@settings_class
+class TeachingSettings:
+    """A corpus, its splits, and a teacher fine-tuned on the labelled part."""
+
+    # corpus
+    corpus: str = knob("wordnet", "corpus", "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
+    labels_per_class: int = knob(100, "corpus", "gold labels a class, the held-out part included")
+    validation_share: float = knob(0.2, "corpus", "share of the labelled texts held out for stopping and choosing")
+    transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
+    test_size: int = knob(3000, "corpus", "test texts at most")
+    seed: int = knob(0, "corpus", "seed of the split and of everything trained on it; the test part stays the same")
+    # teacher
+    teacher: str = knob("minilm-l6", "teacher", "minilm-l6, mpnet-base, a folder, or hub:NAME")
+    teacher_epochs: int = knob(6, "teacher", "passes over the labelled texts at most; the best held-out look is kept")
+    teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
+    teacher_batch: int = knob(16, "teacher", "texts a step")
+    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
+    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose [CLS] state is kept beside the logits")
+
+
+@settings_class
+class WritingSettings(TeachingSettings):
+    """A generator besides, fine-tuned on the same labelled part, and what it writes."""
+
+    # generator
+    generator: str = knob("smollm2-135m", "generator", "smollm2-135m, a folder, or hub:NAME")
+    generator_method: str = knob("last-6", "generator", "what is trained: full, lora, or last-K layers")
+    generator_conditioned: bool = knob(False, "generator", "put the label's name before the text (the paper does not)")
+    generator_epochs: int = knob(2, "generator", "passes over the labelled texts at most; stops on held-out loss")
+    generator_lr: float = knob(2e-4, "generator", "peak learning rate")
+    generator_batch: int = knob(16, "generator", "texts a step")
+    max_new_tokens: int = knob(64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off")
+    # samples
+    num_samples: int = knob(1600, "samples", "texts to generate")
+    sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
+    top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token")
+    top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
+    prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
+    sampling_batch: int = knob(128, "samples", "texts generated side by side")
+    near_duplicate: float = knob(0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one")
+    overlap_words: int = knob(8, "samples", "a run of so many words shared with a test text drops the sample")
+    min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
+    balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
