@@ -83,15 +83,13 @@ def pooled(results: Results, one: str, other: str) -> stats.Difference:
     return stats.paired_difference(np.mean([a for a, _ in sides], axis=0), np.mean([b for _, b in sides], axis=0))
 
 
-def means(results: Results, arms: Sequence[str] | None = None) -> pd.DataFrame:
+def means(results: Results) -> pd.DataFrame:
     """Mean accuracy over seeds with its interval over texts: student, arm, size, accuracy, low, high."""
     rows = []
     for student, arm in results.arms():
-        if arms is None or arm in arms or student in REFERENCES:
-            of = results.rows(student, arm)
-            interval = stats.mean_interval(results.units(student, arm))
-            row = {"student": student, "arm": arm, "size": of["size"].mean()}
-            rows.append(row | {"accuracy": interval.mean, "low": interval.low, "high": interval.high})
+        interval = stats.mean_interval(results.units(student, arm))
+        size = round(results.rows(student, arm)["size"].mean())
+        rows.append({"student": student, "arm": arm, "size": size, "accuracy": interval.mean, "low": interval.low, "high": interval.high})
     return pd.DataFrame(rows)
 
 

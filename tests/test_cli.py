@@ -174,7 +174,7 @@ def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
         (["run", "--set", "number=many"], "setting number = 'many': Input should be a valid integer"),
         (["run", "--profile", "fast"], 'unknown profile "fast"; known: quick, full'),
         (["run", "--only", "third"], 'unknown stage "third"; known: first, second, last'),
-        (["list", "corpuses"], 'unknown list "corpuses"; known: profiles, corpora, networks'),
+        (["list", "corpuses"], 'unknown list "corpuses"; known: studies, profiles, corpora, networks'),
         (["clean", "--store", "nowhere"], "no store at nowhere; expected the folder of artifacts"),
     ],
 )
