@@ -71,27 +71,33 @@ class Source:
         pieces: the teacher's piece ids of every text, without special tokens.
         teacher_logits: *Shape:* ``[texts, classes]``.
         labels: gold labels, or -1 where there is none. *Shape:* ``[texts]``.
+        teacher_states: of one layer, where they are asked for. *Shape:* ``[texts, width]``.
     """
 
     pieces: list[list[int]]
     teacher_logits: Tensor
     labels: Tensor
+    teacher_states: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.pieces)
 
     def head(self, number: int) -> "Source":
-        return Source(self.pieces[:number], self.teacher_logits[:number], self.labels[:number])
+        return self.rows(range(len(self))[:number])
 
     def rows(self, index: Sequence[int]) -> "Source":
-        return Source([self.pieces[i] for i in index], self.teacher_logits[list(index)], self.labels[list(index)])
+        index = list(index)
+        states = None if self.teacher_states is None else self.teacher_states[index]
+        return Source([self.pieces[i] for i in index], self.teacher_logits[index], self.labels[index], states)
 
 
 def join(sources: Sequence[Source]) -> Source:
+    states = [source.teacher_states for source in sources]
     return Source(
         [row for source in sources for row in source.pieces],
         torch.cat([source.teacher_logits for source in sources]),
         torch.cat([source.labels for source in sources]),
+        None if any(state is None for state in states) else torch.cat(states),
     )
 
 

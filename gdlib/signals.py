@@ -13,6 +13,7 @@ from gdlib.errors import StaleArtifact
 from gdlib.store import texts_digest
 
 FILE = "signals.safetensors"
+POOLINGS = ("cls", "mean")
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,16 @@ class Signals:
     Args:
         labels: class names, in the order of the logits' columns.
         logits: raw, before any softmax. *Shape:* ``[texts, classes]``, float32.
-        states: hidden layer (0 is the embeddings) to the state at the first position. *Shape:* ``[texts, width]`` each.
         digest: of the texts, in their order.
+        states: hidden layer (0 is the embeddings) to a state a text. *Shape:* ``[texts, width]`` each.
+        pooling: which state: ``cls``, that at the first position, or ``mean``, over all of them.
     """
 
     labels: tuple[str, ...]
     logits: Tensor
     digest: str
     states: dict[int, Tensor] = field(default_factory=dict)
+    pooling: str = "cls"
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 2 or self.logits.shape[1] != len(self.labels):
@@ -47,12 +50,12 @@ class Signals:
         """The signals of some of the texts; the digest then says whose rows they are."""
         index = torch.as_tensor(rows, dtype=torch.long)
         states = {layer: state[index] for layer, state in self.states.items()}
-        return Signals(self.labels, self.logits[index], f"{self.digest}[{len(index)}]", states)
+        return Signals(self.labels, self.logits[index], f"{self.digest}[{len(index)}]", states, self.pooling)
 
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""
         tensors = {"logits": self.logits} | {f"layer/{layer}": state for layer, state in self.states.items()}
-        save_file(tensors, folder / FILE, metadata={"labels": "\n".join(self.labels), "texts": self.digest})
+        save_file(tensors, folder / FILE, metadata={"labels": "\n".join(self.labels), "texts": self.digest, "pooling": self.pooling})
 
 
 def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
@@ -70,4 +73,4 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
     if header["texts"] != texts_digest(texts):
         raise StaleArtifact(f"signals in {folder} are of other texts than the {len(texts)} given")
     states = {int(name.removeprefix("layer/")): t for name, t in tensors.items() if name != "logits"}
-    return Signals(kept, tensors["logits"], header["texts"], states)
+    return Signals(kept, tensors["logits"], header["texts"], states, header["pooling"])

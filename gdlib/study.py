@@ -82,14 +82,15 @@ class TeachingStudy:
 
     def signals(self, texts: Sequence[str], title: str = "labelling") -> signals.Signals:
         """The teacher's signals for some texts; computed once and kept."""
-        layers = self.settings.teacher_layers
+        layers, pooling = self.settings.teacher_layers, self.settings.teacher_pooling
         recipe = {
             "teacher": self.teacher_artifact.key,
             "texts": texts_digest(texts),
             "layers": layers,
+            "pooling": pooling,
             "code": code_digest("gdlib.teacher", "gdlib.signals"),
         }
-        artifact = self.store.make("signals", recipe, lambda folder: self.teacher.signals(texts, layers, title=title).save(folder))
+        artifact = self.store.make("signals", recipe, lambda folder: self.teacher.signals(texts, layers, title=title, pooling=pooling).save(folder))
         return signals.load(artifact.path, self.splits.labels, texts)
 
     # ---- texts as students read them

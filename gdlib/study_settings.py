@@ -1,6 +1,7 @@
 """Floor 4. Parameters that studies share: one name and one default wherever they stand."""
 
 from gdlib.config import knob, settings_class
+from gdlib.signals import POOLINGS
 
 
 @settings_class
@@ -20,7 +21,8 @@ class TeachingSettings:
     teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "texts a step")
     max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
-    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose [CLS] state is kept beside the logits")
+    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose state is kept beside the logits")
+    teacher_pooling: str = knob("cls", "teacher", "a text's state: at [CLS], or the mean over its pieces", POOLINGS)
 
 
 @settings_class

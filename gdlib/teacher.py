@@ -13,7 +13,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from gdlib import zoo
 from gdlib.corpora import Part
-from gdlib.signals import Signals
+from gdlib.errors import BadSetting, unknown
+from gdlib.signals import POOLINGS, Signals
 from gdlib.store import texts_digest
 from gdlib.training import History, Regime, autocast, batches_by_length, fit, in_batches, pad, writes_files
 from gdlib.unpack import quiet
@@ -69,12 +70,30 @@ class Teacher:
         return self.network.get_input_embeddings().weight.detach().cpu()
 
     @torch.inference_mode()
-    def signals(self, texts: Sequence[str], layers: Sequence[int] = (), batch: int = 64, title: str = "labelling") -> Signals:
-        """Logits, and the state at the first position of the asked hidden layers, for every text, in the order given.
+    def signals(
+        self, texts: Sequence[str], layers: Sequence[int] = (), batch: int = 64, title: str = "labelling", pooling: str = "cls"
+    ) -> Signals:
+        """Logits, and a state of each of the asked hidden layers, for every text, in the order given.
 
         Every text passes once; texts of like length share a batch. Weights stay in float32, products run in bf16 where
         the hardware has it.
+
+        Args:
+            texts: to label.
+            layers: hidden layers; 0 is the embeddings.
+            batch: texts a pass.
+            title: what the progress bar says.
+            pooling: ``cls``: the state at the first position; ``mean``: over all positions of the text.
+
+        Raises:
+            BadSetting: a layer that the network does not have.
+            UnknownName: no such pooling.
         """
+        depth = self.network.config.num_hidden_layers
+        if any(not 0 <= layer <= depth for layer in layers):
+            raise BadSetting(f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its embeddings) to {depth}")
+        if pooling not in POOLINGS:
+            raise unknown("teacher_pooling", pooling, POOLINGS)
         encoded = tokenize(self.tokenizer, texts, self.max_length)
         device = next(self.network.parameters()).device
         logits = torch.empty(len(texts), len(self.labels))
@@ -86,9 +105,17 @@ class Teacher:
                     out = self.network(**{k: v.to(device) for k, v in inputs.items()}, output_hidden_states=bool(layers))
                 logits[rows] = out.logits.float().cpu()
                 for layer, kept in states.items():
-                    kept[rows] = out.hidden_states[layer][:, 0].float().cpu()
+                    kept[rows] = pooled(out.hidden_states[layer].float().cpu(), inputs["attention_mask"], pooling)
                 bar.update(len(rows))
-        return Signals(self.labels, logits, texts_digest(texts), states)
+        return Signals(self.labels, logits, texts_digest(texts), states, pooling)
+
+
+def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
+    """One state a text. *Shape:* hidden ``[batch, length, width]``, mask ``[batch, length]`` -> ``[batch, width]``."""
+    if pooling == "cls":
+        return hidden[:, 0]
+    share = mask / mask.sum(dim=1, keepdim=True)
+    return (hidden * share.unsqueeze(-1)).sum(dim=1)
 
 
 def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequence[str], plan: TeacherPlan, folder: Path) -> History:

@@ -34,13 +34,14 @@ class Regime:
     Args:
         steps: optimisation steps at most.
         lr: peak learning rate of AdamW.
-        warmup: share of the steps over which the rate rises from 0; it then falls linearly to 0.
+        warmup: share of the steps over which the rate rises from 0; it then falls to 0.
         weight_decay: AdamW's, on matrices only.
         evaluate_every: steps between two looks at the held-out score.
         patience: looks without a better score after which training stops; 0 never stops early.
         clip: largest norm of the gradient.
         precision: ``"bf16"`` autocasts matrix products, ``"fp32"`` does not, ``"auto"`` takes bf16 where the hardware has it.
         seed: of everything random inside the loop (dropout).
+        decay: how the rate falls, ``"linear"`` or ``"cosine"``.
     """
 
     steps: int
@@ -52,6 +53,7 @@ class Regime:
     clip: float = 1.0
     precision: str = "auto"
     seed: int = 0
+    decay: str = "linear"
 
 
 @dataclass
@@ -115,7 +117,7 @@ def fit(
         accelerator.backward(value)
         accelerator.clip_grad_norm_(trainable(network), regime.clip)
         for group in optimizer.param_groups:
-            group["lr"] = regime.lr * triangle(step, regime)
+            group["lr"] = regime.lr * rate(step, regime)
         optimizer.step()
         optimizer.zero_grad()
         running.append(value.detach())
@@ -151,12 +153,13 @@ def writes_files() -> bool:
     return PartialState().is_main_process
 
 
-def triangle(step: int, regime: Regime) -> float:
-    """The learning rate's factor: linear warm-up to 1, then linear to 0 at the last step."""
+def rate(step: int, regime: Regime) -> float:
+    """The learning rate's factor: linear warm-up to 1, then linearly or along half a cosine to 0 at the last step."""
     warmup = max(1, round(regime.warmup * regime.steps))
     if step < warmup:
         return (step + 1) / warmup
-    return max(0.0, (regime.steps - step) / max(1, regime.steps - warmup))
+    left = max(0.0, (regime.steps - step) / max(1, regime.steps - warmup))
+    return left if regime.decay == "linear" else (1 - math.cos(math.pi * left)) / 2
 
 
 def adamw(network: nn.Module, regime: Regime) -> torch.optim.Optimizer:

@@ -62,6 +62,12 @@ def test_arms_of_the_parametrized_test_are_all_arms():
     assert list(ARMS) == ["labelled only", "distilled on labelled", "generation-distillation", "hard labels", "real unlabelled", "generated + real"]
 
 
+def test_states_go_where_their_texts_go():
+    one, other = (Source([[1], [2]], torch.zeros(2, 3), torch.zeros(2).long(), torch.tensor([[k], [k + 1.0]])) for k in (1.0, 5.0))
+    assert join([one, other]).rows([3, 0]).teacher_states.tolist() == [[6], [1]] and one.head(1).teacher_states.tolist() == [[1]]
+    assert join([one, source(3, 2)]).teacher_states is None
+
+
 def test_real_and_generated_have_the_same_size():
     assert len(transfer_set(ARMS["real unlabelled"], SOURCES)) == len(transfer_set(ARMS["generation-distillation"], SOURCES))
     few = SOURCES | {"real": source(200, 2)}

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gdlib.errors import BadSetting, UnknownName
-from gdlib.losses import DistillationLoss, hard_cross_entropy, logit_mse, soft_kl
+from gdlib.losses import (
+    DistillationLoss,
+    StagedLoss,
+    hard_cross_entropy,
+    logit_mse,
+    logit_regression,
+    representation_kl,
+    representation_mse,
+    soft_kl,
+)
 
 logits = arrays(np.float64, (3, 4), elements=st.floats(-8, 8))
 
@@ -125,3 +134,58 @@ def test_errors():
         DistillationLoss(hard_weight=-1)
     with pytest.raises(BadSetting, match="^temperature = 0: expected > 0$"):
         DistillationLoss(temperature=0)
+
+
+# XtremeDistil's losses
+
+
+def test_logit_regression_by_hand():
+    z, t = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    assert logit_regression(z, t).item() == pytest.approx((4 / 2 + (9 + 16) / 2) / 2)
+    assert torch.allclose(gradient(lambda x: logit_regression(x, t), z), (z - t) / 2)  # (z - t), mean over the batch
+
+
+def test_representation_losses_by_hand():
+    u, v = torch.tensor([[0.0, math.log(3)]]), torch.zeros(1, 2)
+    assert representation_mse(u, v).item() == pytest.approx(math.log(3) ** 2 / 2)
+    # teacher (1/2, 1/2), student (1/4, 3/4)
+    assert representation_kl(u, v).item() == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3))
+
+
+@given(u=logits, v=logits, shift=st.floats(-5, 5))
+def test_representation_kl_is_a_divergence_that_a_shift_does_not_change(u, v, shift):
+    student, teacher = torch.tensor(u), torch.tensor(v)
+    expected = (softmax(v) * np.log(softmax(v) / softmax(u))).sum(-1).mean()
+    assert representation_kl(student + shift, teacher).item() == pytest.approx(expected, abs=1e-8)
+    assert representation_kl(student, teacher).item() >= -1e-9
+
+
+@settings(deadline=None, max_examples=30)
+@given(z=logits, t=logits, weights=st.tuples(*[st.floats(0.01, 2)] * 3), kind=st.sampled_from(["mse", "kl"]))
+def test_joint_loss_is_the_weighted_sum_and_stages_take_parts_of_it(z, t, weights, kind):
+    z, t, labels = torch.tensor(z), torch.tensor(t), torch.tensor([1, -1, 3])
+    u, v = z + 1.0, t * 2.0
+    alpha, beta, gamma = weights
+    loss = StagedLoss(alpha, beta, gamma, kind)
+    hard = hard_cross_entropy(z[[0, 2]], labels[[0, 2]])
+    states, soft = (representation_mse if kind == "mse" else representation_kl)(u, v), logit_regression(z, t)
+    assert loss(z, labels, t, u, v).item() == pytest.approx((alpha * hard + beta * states + gamma * soft).item())
+    assert loss.only("hard")(z, labels).item() == pytest.approx((alpha * hard).item())
+    assert loss.only("hard", "soft")(z, labels, t).item() == pytest.approx((alpha * hard + gamma * soft).item())
+    assert loss.only("representation")(z, labels, t, u, v).item() == pytest.approx((beta * states).item())
+
+
+def test_labels_alone_on_a_batch_without_any_is_zero_with_a_gradient():
+    z = torch.randn(3, 4)
+    assert StagedLoss().only("hard")(z, torch.full((3,), -1)).item() == 0
+    assert torch.equal(gradient(lambda x: StagedLoss().only("hard")(x, torch.full((3,), -1)), z), torch.zeros(3, 4))
+
+
+def test_staged_loss_errors():
+    with pytest.raises(UnknownName, match='^unknown representation loss "cosine"; known: mse, kl$'):
+        StagedLoss(representation="cosine")
+    none = "^hard_weight = 0.0, representation_weight = 0, soft_weight = 0.0: expected >= 0, not all 0$"
+    with pytest.raises(BadSetting, match=none):
+        StagedLoss(representation_weight=0).only("representation")
+    with pytest.raises(BadSetting, match="^hard_weight = 1.0, representation_weight = -1, soft_weight = 1.0: expected"):
+        StagedLoss(representation_weight=-1)

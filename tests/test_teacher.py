@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gdlib import corpora, splits, teacher, zoo
+from gdlib.errors import BadSetting, UnknownName
 from gdlib.store import texts_digest
 from gdlib.teacher import Teacher, TeacherPlan, collate, fine_tune
 
@@ -48,6 +49,27 @@ def test_it_learns_and_is_better_than_chance(parts, tuned):
     found = Teacher.load(folder).signals(parts.test.texts)
     accuracy = (found.predicted == torch.tensor(parts.test.labels)).float().mean().item()
     assert accuracy > 0.5  # chance is a third
+
+
+def test_states_are_those_at_cls_or_the_mean_over_a_text_s_own_positions(parts, tuned, monkeypatch):
+    monkeypatch.setattr("gdlib.training.has_bf16", lambda: False)
+    loaded, texts = Teacher.load(tuned[1]), parts.test.texts[:5]  # of several lengths in one batch: padding must not count
+    for layer, first, mean in zip((0, 2), *(loaded.signals(texts, (0, 2), pooling=p).states.values() for p in ("cls", "mean"))):
+        for row, text in enumerate(texts):
+            tokens = loaded.tokenizer(text, truncation=True, max_length=20, return_tensors="pt")
+            with torch.no_grad():
+                hidden = loaded.network(
+                    input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], output_hidden_states=True
+                ).hidden_states[layer][0]
+            assert torch.allclose(first[row], hidden[0], atol=1e-5) and torch.allclose(mean[row], hidden.mean(0), atol=1e-5)
+
+
+def test_a_layer_or_a_pooling_that_is_not_there(tuned):
+    loaded = Teacher.load(tuned[1])
+    with pytest.raises(BadSetting, match=r"^teacher_layers = \(1, 3\): the teacher has the layers 0 \(its embeddings\) to 2$"):
+        loaded.signals(["a cat"], (1, 3))
+    with pytest.raises(UnknownName, match='^unknown teacher_pooling "max"; known: cls, mean$'):
+        loaded.signals(["a cat"], (1,), pooling="max")
 
 
 def test_loaded_back_it_says_what_plain_transformers_says(parts, tuned, monkeypatch):

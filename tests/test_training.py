@@ -1,5 +1,6 @@
 """The loop: what it computes, when it stops, what it leaves, and that a kill changes nothing."""
 
+import math
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from killed_training import REGIME, batches, held_out, loss, network
 from torch import nn
 
 from gdlib import training
-from gdlib.training import Regime, adamw, batches_by_length, fit, in_batches, pad, trainable_state, triangle
+from gdlib.training import Regime, adamw, batches_by_length, fit, in_batches, pad, rate, trainable_state
 
 
 class Killed(Exception):
@@ -201,11 +202,18 @@ def test_gradient_is_clipped(monkeypatch):
 
 def test_triangle_by_hand():
     regime = Regime(steps=10, lr=1.0, warmup=0.4)
-    assert [triangle(step, regime) for step in range(11)] == pytest.approx(
+    assert [rate(step, regime) for step in range(11)] == pytest.approx(
         [1 / 4, 2 / 4, 3 / 4, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0]
     )
-    assert triangle(0, Regime(steps=10, lr=1.0, warmup=0.0)) == 1.0
-    assert triangle(0, Regime(steps=1, lr=1.0)) == 1.0
+    assert rate(0, Regime(steps=10, lr=1.0, warmup=0.0)) == 1.0
+    assert rate(0, Regime(steps=1, lr=1.0)) == 1.0
+
+
+def test_the_cosine_rate_by_hand():
+    regime = Regime(steps=10, lr=1.0, warmup=0.2, decay="cosine")
+    assert [rate(step, regime) for step in (0, 1, 2, 4, 6, 8, 10)] == pytest.approx(
+        [1 / 2, 1, 1, (1 + math.cos(math.pi / 4)) / 2, 1 / 2, (1 - math.cos(math.pi / 4)) / 2, 0]
+    )
 
 
 def test_the_rate_follows_the_triangle_also_after_a_resume(tmp_path, monkeypatch):
@@ -219,10 +227,10 @@ def test_the_rate_follows_the_triangle_also_after_a_resume(tmp_path, monkeypatch
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     with pytest.raises(Killed):
         fit(network(), batches, loss, killed_at(3), REGIME, resume=tmp_path, quiet=True)
-    assert rates == pytest.approx([0.01 * triangle(i, REGIME) for i in range(9)])
+    assert rates == pytest.approx([0.01 * rate(i, REGIME) for i in range(9)])
     rates.clear()
     fit(network(), batches, loss, held_out, REGIME, resume=tmp_path, quiet=True)
-    assert rates == pytest.approx([0.01 * triangle(i, REGIME) for i in range(6, 24)])
+    assert rates == pytest.approx([0.01 * rate(i, REGIME) for i in range(6, 24)])
 
 
 def test_weight_decay_is_on_matrices_only():
