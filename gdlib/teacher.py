@@ -71,6 +71,12 @@ class Teacher:
         """The fine-tuned word-piece embeddings. *Shape:* ``[pieces, width]``."""
         return self.network.get_input_embeddings().weight.detach().cpu()
 
+    def check_layers(self, layers: Sequence[int]) -> None:
+        """Raise :class:`BadSetting` for a layer that the network does not have."""
+        depth = self.network.config.num_hidden_layers
+        if any(not 0 <= layer <= depth for layer in layers):
+            raise BadSetting(f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its embeddings) to {depth}")
+
     @torch.inference_mode()
     def signals(
         self, texts: Sequence[str], layers: Sequence[int] = (), batch: int = 64, title: str = "labelling", pooling: str = "cls"
@@ -116,12 +122,6 @@ def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tens
         return hidden[:, 0]
     share = mask / mask.sum(dim=1, keepdim=True)
     return (hidden * share.unsqueeze(-1)).sum(dim=1)
-
-    def check_layers(self, layers: Sequence[int]) -> None:
-        """Raise :class:`BadSetting` for a layer that the network does not have."""
-        depth = self.network.config.num_hidden_layers
-        if any(not 0 <= layer <= depth for layer in layers):
-            raise BadSetting(f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its embeddings) to {depth}")
 
 
 def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequence[str], plan: TeacherPlan, folder: Path) -> History:
