@@ -24,7 +24,10 @@ from gdlib.liveline import duration, shorter
 from gdlib.plans import Plan, Task, expand
 from gdlib.store import MANIFEST, Store, bare_code, code_digest, file_digest, imported_modules
 
-STUDIES = {"generation": "generation-distillation: a language model writes the unlabelled text (arXiv 2002.00733)"}
+STUDIES = {
+    "generation": "generation-distillation: a language model writes the unlabelled text (arXiv 2002.00733)",
+    "tagging": "tagging in many languages by a BiLSTM, from a multilingual teacher (XtremeDistil, arXiv 2004.05686)",
+}
 
 
 def plan_of(study: str) -> Plan:

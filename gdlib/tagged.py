@@ -35,6 +35,22 @@ OUTSIDE = "O"
 
 
 @dataclass(frozen=True)
+class Card:
+    """A tagged corpus that needs no folder."""
+
+    help: str
+    source: str
+    licence: str
+
+
+CORPORA = {
+    "silver": Card(
+        "sentences made from CLDR names, with tags, in twelve languages: no real text", "package babel (CLDR)", "Unicode-3.0"
+    )
+}
+
+
+@dataclass(frozen=True)
 class Sentences:
     """Sentences of several languages.
 
@@ -103,14 +119,15 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
         BadCorpus: sentences or tags that cannot be studied as they are; the message says what was found and where.
         BadDownload: it cannot be fetched from the hub.
     """
-    if name == "silver":
+    if name in CORPORA:
+        card = CORPORA[name]
         chosen = _chosen(name, languages, silver.LANGUAGES)
-        return build(name, {language: _silver(language) for language in chosen}, silver.TAGS, "made from CLDR (babel)", "Unicode-3.0")
+        return build(name, {language: _silver(language) for language in chosen}, silver.TAGS, card.source, card.licence)
     if name.startswith("hub:"):
         return _from_hub(name, languages)
     folder = Path(name)
     if not folder.is_dir():
-        raise unknown("tagged corpus", name, ["silver"], "or a folder of languages, or hub:NAME")
+        raise unknown("tagged corpus", name, CORPORA, "or a folder of languages, or hub:NAME")
     return _from_folder(folder, languages)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -182,20 +183,24 @@ class TaggingStudy(Study):
         with tqdm(total=len(trials), desc="students", unit="student", mininterval=2.0) as bar:
             for _ in in_processes(_train_one, [(s, self.store.root, folder, trial) for trial in trials]):
                 bar.update()
-        columns = {"corpus": s.corpus, "labels_per_language": s.labels_per_language, "seed": s.seed}
-        said = self.teacher_tags("test")
-        counts = [self.counts(said)]
-        rows = [columns | {"student_seed": -1, "arm": TEACHER, "strategy": TEACHER, "size": 0, "embedding_dim": 0, "hidden": 0,
-                           "parameters": students.parameters(self.teacher.network)}]  # fmt: skip
+        parts = [self.results_of_teacher()]
         for trial in trials:
             kept = load_file(folder / f"checkpoint-{trial.file}.safetensors")
-            sizes = {"size": int(kept["size"]), "embedding_dim": trial.embedding_dim, "hidden": trial.hidden}
-            rows.append(columns | {"student_seed": trial.seed, "arm": trial.arm, "strategy": trial.strategy, **sizes,
-                                   "parameters": int(kept["parameters"])})  # fmt: skip
-            counts.append(kept["counts"].numpy())
-        table = pd.DataFrame(rows)
-        table["f1"] = [float(np.mean(list(f1_by_language(one, self.splits.test.languages).values()))) for one in counts]
-        TaggedResults(table, np.stack(counts), tuple(self.splits.test.languages)).save(folder)
+            same = {name: getattr(trial, name) for name in ("arm", "strategy", "embedding_dim", "hidden")}
+            numbers = {"size": int(kept["size"]), "parameters": int(kept["parameters"])}
+            parts.append(self._row(kept["counts"].numpy(), student_seed=trial.seed, **same, **numbers))
+        TaggedResults.stack(parts).save(folder)
+
+    def results_of_teacher(self) -> TaggedResults:
+        """The teacher on the test part, as one row."""
+        same = {"student_seed": -1, "arm": TEACHER, "strategy": TEACHER, "embedding_dim": 0, "hidden": 0, "size": 0}
+        return self._row(self.counts(self.teacher_tags("test")), **same, parameters=students.parameters(self.teacher.network))
+
+    def _row(self, counts: np.ndarray, **columns: Any) -> TaggedResults:
+        s, languages = self.settings, self.splits.test.languages
+        run = {"corpus": s.corpus, "labels_per_language": s.labels_per_language, "seed": s.seed}
+        f1 = float(np.mean(list(f1_by_language(counts, languages).values())))
+        return TaggedResults(pd.DataFrame([run | columns | {"f1": f1}]), counts[None], tuple(languages))
 
     def results(self) -> TaggedResults:
         """Every student and the teacher on the test part."""
