@@ -28,6 +28,7 @@ from gdlib.teacher import Teacher, TeacherPlan, collate, learn
 from gdlib.training import Batch, History, Regime, autocast, in_batches, pad
 
 LOST = -1  # the place of a token without a piece
+MARK = "\u2581"  # SentencePiece's mark of the beginning of a word
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,23 @@ class Encoded:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[Sequence[str]], max_length: int) -> Encoded:
-    """Tokens to pieces, at most ``max_length`` of them with the two special ones that a teacher puts around them."""
+    """Tokens to pieces, at most ``max_length`` of them with the two special ones that a teacher puts around them.
+
+    A SentencePiece tokenizer may put the mark of a word's beginning before a token as a piece of its own: before every
+    character where tokens are characters. Such a bare mark says nothing and is taken out, if more of its token follows.
+    """
     if not tokens:
         return Encoded([], [])
     encoded = tokenizer([list(row) for row in tokens], is_split_into_words=True, add_special_tokens=False)
+    mark = tokenizer.convert_tokens_to_ids(MARK)
     most, pieces, first, cut = max_length - 2, [], [], 0
     for number, row in enumerate(tokens):
-        ids, words = encoded["input_ids"][number], encoded.word_ids(number)
-        place_of = {word: place for place, word in reversed(list(enumerate(words[:most])))}
-        pieces.append(list(ids[:most]))
+        all_ids, all_words = encoded["input_ids"][number], [*encoded.word_ids(number), None]
+        kept = [i for i, piece in enumerate(all_ids) if piece != mark or all_words[i] != all_words[i + 1] or mark == tokenizer.unk_token_id]
+        place_of = {all_words[i]: place for place, i in reversed(list(enumerate(kept[:most])))}
+        pieces.append([all_ids[i] for i in kept[:most]])
         first.append([place_of.get(word, LOST) for word in range(len(row))])
-        cut += len(ids) > most
+        cut += len(kept) > most
     return Encoded(pieces, first, cut)
 
 
