@@ -33,7 +33,7 @@ class Settings:
     main_strategy: str = knob("D4.2", "students", "the strategy of the sweeps and of the figures by language", tuple(STRATEGIES))
     embedding: str = knob("svd", "students", "start: svd of the fine-tuned teacher's embeddings, or random", ("svd", "random"))
     embedding_dim: int = knob(64, "students", "E, the dimensions of the embeddings (the paper: 50 to 300)")
-    hidden: int = knob(96, "students", "H, the width of a direction of the BiLSTM (the paper: 200 to 600)")
+    hidden_dim: int = knob(96, "students", "H, the width of a direction of the BiLSTM (the paper: 200 to 600)")
     student_pieces: int = knob(20_000, "students", "word pieces that students know at most: the most frequent seen ones")
     student_dropout: float = knob(0.2, "students", "on embeddings and states")
     representation: str = knob("mse", "students", "loss on states: mse, or kl between softmax-normalised ones", REPRESENTATION_LOSSES)
@@ -51,6 +51,7 @@ class Settings:
     corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
     labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of tagged sentences a language to run and compare")
+    queries: int = knob(64, "compare", "queries of 32 pieces that latencies are measured with (the paper: 1,000)")
 
 
 PLAN = Plan(

@@ -39,7 +39,7 @@ class Trial:
         strategy: its name.
         divisor: of the transfer sentences one in so many is used.
         embedding_dim: E.
-        hidden: H.
+        hidden_dim: H.
         seed: the student's.
     """
 
@@ -47,7 +47,7 @@ class Trial:
     strategy: str
     divisor: int
     embedding_dim: int
-    hidden: int
+    hidden_dim: int
     seed: int
 
     @property
@@ -133,15 +133,15 @@ class TaggingStudy(Study):
     def trials(self) -> list[Trial]:
         """Every strategy and every share of the transfer sentences with every student seed; the other sizes with the first."""
         s = self.settings
-        size, main = (s.embedding_dim, s.hidden), s.main_strategy
+        size, main = (s.embedding_dim, s.hidden_dim), s.main_strategy
         arms = [(name, name, 1, *size, s.student_seeds) for name in dict.fromkeys((*s.strategies, main))]
         arms += [(f"{main} /{k}", main, k, *size, s.student_seeds) for k in s.transfer_divisors]
         arms += [(f"{main} {one}", main, 1, *sizes(one), s.student_seeds[:1]) for one in s.grid]
         return [Trial(*arm, seed) for *arm, seeds in arms for seed in seeds]
 
-    def new_student(self, embedding_dim: int, hidden: int) -> BiLSTM:
+    def new_student(self, embedding_dim: int, hidden_dim: int) -> BiLSTM:
         """A student of a size, as torch's generator draws it."""
-        return BiLSTM(len(self.vocabulary), len(self.splits.tags), hidden, embedding_dim, self.settings.student_dropout, "none")
+        return BiLSTM(len(self.vocabulary), len(self.splits.tags), hidden_dim, embedding_dim, self.settings.student_dropout, "none")
 
     def transfer(self, divisor: int) -> TaggedSource:
         """One in ``divisor`` of every language's transfer sentences: the first ones, so that a smaller set is part of a larger."""
@@ -156,7 +156,7 @@ class TaggingStudy(Study):
         s, sources = self.settings, self.sources
         seed = int(np.random.SeedSequence([s.seed, trial.seed]).generate_state(1)[0])
         seed_everything(seed)
-        student = self.new_student(trial.embedding_dim, trial.hidden)
+        student = self.new_student(trial.embedding_dim, trial.hidden_dim)
         if s.embedding == "svd":
             with torch.no_grad():
                 student.embedding.weight.copy_(students.svd_embedding(self.teacher.embedding, self.vocabulary, trial.embedding_dim))
@@ -186,14 +186,14 @@ class TaggingStudy(Study):
         parts = [self.results_of_teacher()]
         for trial in trials:
             kept = load_file(folder / f"checkpoint-{trial.file}.safetensors")
-            same = {name: getattr(trial, name) for name in ("arm", "strategy", "embedding_dim", "hidden")}
+            same = {name: getattr(trial, name) for name in ("arm", "strategy", "embedding_dim", "hidden_dim")}
             numbers = {"size": int(kept["size"]), "parameters": int(kept["parameters"])}
             parts.append(self._row(kept["counts"].numpy(), student_seed=trial.seed, **same, **numbers))
         TaggedResults.stack(parts).save(folder)
 
     def results_of_teacher(self) -> TaggedResults:
         """The teacher on the test part, as one row."""
-        same = {"student_seed": -1, "arm": TEACHER, "strategy": TEACHER, "embedding_dim": 0, "hidden": 0, "size": 0}
+        same = {"student_seed": -1, "arm": TEACHER, "strategy": TEACHER, "embedding_dim": 0, "hidden_dim": 0, "size": 0}
         return self._row(self.counts(self.teacher_tags("test")), **same, parameters=students.parameters(self.teacher.network))
 
     def _row(self, counts: np.ndarray, **columns: Any) -> TaggedResults:
@@ -210,10 +210,10 @@ class TaggingStudy(Study):
         """The trace of a strategy's first student."""
         return pd.read_parquet(self.results_artifact / f"trace-{strategy}.parquet")
 
-    def student(self, embedding_dim: int, hidden: int) -> BiLSTM:
+    def student(self, embedding_dim: int, hidden_dim: int) -> BiLSTM:
         """The main strategy's first student of a size."""
-        student = self.new_student(embedding_dim, hidden)
-        load_model(student, self.results_artifact / f"student-{embedding_dim}x{hidden}.safetensors")
+        student = self.new_student(embedding_dim, hidden_dim)
+        load_model(student, self.results_artifact / f"student-{embedding_dim}x{hidden_dim}.safetensors")
         return student.eval()
 
     # ---- tags
@@ -263,7 +263,7 @@ def _train_one(settings: Settings, root: Path, folder: Path, trial: Trial) -> No
             if trial.arm in schedules.STRATEGIES:
                 trace.to_parquet(folder / f"trace-{trial.arm}.parquet", index=False)
             if trial.strategy == settings.main_strategy:
-                save_model(student, folder / f"student-{trial.embedding_dim}x{trial.hidden}.safetensors")
+                save_model(student, folder / f"student-{trial.embedding_dim}x{trial.hidden_dim}.safetensors")
         counts = study.counts(study.student_tags(student, "test"))
         numbers = {"size": len(study.transfer(trial.divisor)), "parameters": students.parameters(student)}
         return {"counts": torch.from_numpy(counts)} | {name: torch.tensor(value) for name, value in numbers.items()}, {}

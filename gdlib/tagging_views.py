@@ -125,19 +125,21 @@ def compression(results: TaggedResults, main: str) -> pd.DataFrame:
     """Every size of the main strategy with its first student seed, and the teacher: size, parameters, times fewer, f1, retention."""
     table, first = results.table, results.table.loc[results.table["student_seed"] >= 0, "student_seed"].min()
     chosen = table[(table["arm"] == TEACHER) | (table["arm"].str.fullmatch(rf"{main}( \d+x\d+)?") & (table["student_seed"] == first))]
-    name = chosen["embedding_dim"].astype(str) + "x" + chosen["hidden"].astype(str)
+    name = chosen["embedding_dim"].astype(str) + "x" + chosen["hidden_dim"].astype(str)
     means = chosen.assign(size=name.where(chosen["arm"] != TEACHER, TEACHER)).groupby("size", sort=False)[["parameters", "f1"]].mean()
     teacher = means.loc[TEACHER]
     means["times fewer"], means["retention"] = teacher["parameters"] / means["parameters"], means["f1"] / teacher["f1"]
     return means.sort_values("parameters").reset_index()
 
 
-def costs(study: TaggingStudy, texts: int = 64) -> pd.DataFrame:
-    """Times of the teacher and of every size of student, on real test sentences: size, batch, p50, p95 (ms), times faster."""
-    s = study.settings
-    wanted = dict.fromkeys([(s.embedding_dim, s.hidden), *map(sizes, s.grid)])
+def costs(study: TaggingStudy) -> pd.DataFrame:
+    """Times of the teacher and of every size of student, in one run, by the paper's protocol (queries of 32 pieces, one thread):
+    size, batch, p50, p95 (ms), times faster."""
+    s, texts = study.settings, study.splits.test.texts
+    wanted = dict.fromkeys([(s.embedding_dim, s.hidden_dim), *map(sizes, s.grid)])
     networks = {f"{e}x{h}": study.student(e, h) for e, h in wanted}
-    _, times = cost.costs(study.teacher, study.vocabulary, networks, study.splits.test.texts[:: max(1, len(study.splits.test) // texts)][:texts], 1)
+    queries = [texts[i * len(texts) // s.queries] for i in range(s.queries)]  # all languages alike
+    _, times = cost.costs(study.teacher, study.vocabulary, networks, queries, repeats=1, length=32)
     return times.rename(columns={"name": "size"})
 
 

@@ -30,8 +30,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "corpus": str(tiny.tagged_corpus(root / "corpus")), "teacher": str(tiny.tagger(root / "tagger")),
         "labels_per_language": 20, "validation_share": 0.25, "transfer_per_language": 40, "test_per_language": 30,
         "teacher_epochs": 20, "teacher_lr": 3e-3, "teacher_batch": 8, "teacher_layer": 1,
-        "strategies": ("D0", "D1", "D4.2"), "embedding_dim": 12, "hidden": 12, "student_steps": 60, "student_lr": 0.02, "student_batch": 16,
-        "evaluate_every": 20, "student_seeds": (0, 1), "transfer_divisors": (4,), "grid": ("6x5", "16x16"),
+        "strategies": ("D0", "D1", "D4.2"), "embedding_dim": 12, "hidden_dim": 12, "student_steps": 60, "student_lr": 0.02, "student_batch": 16,
+        "evaluate_every": 20, "student_seeds": (0, 1), "transfer_divisors": (4,), "grid": ("6x5", "16x16"), "queries": 40,
     }  # fmt: skip
     return build(Settings, values)
 
@@ -89,7 +89,7 @@ def test_artifacts_are_made_once_and_keyed_by_their_settings(study: TaggingStudy
     again = TaggingStudy(settings, store)
     assert again.results_artifact.key == study.results_artifact.key
     pd.testing.assert_frame_equal(again.results().table, study.results().table)
-    other = TaggingStudy(replace(settings, hidden=8), store)
+    other = TaggingStudy(replace(settings, hidden_dim=8), store)
     assert other.teacher_artifact.key == study.teacher_artifact.key
     assert store.find("taggers", {**study.results_artifact.recipe, "settings": {}}) is None
 
@@ -121,7 +121,7 @@ def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
     assert curve["size"].tolist() == [80, 20] and set(lines["arm"]) == {"D0", "teacher"}
     small = views.compression(results, "D4.2").set_index("size")
     assert small.index.tolist() == ["6x5", "12x12", "16x16", "teacher"] and small.loc["teacher", "times fewer"] == 1
-    times = views.costs(study, texts=40)
+    times = views.costs(study)
     assert set(times["size"]) == {"teacher", "6x5", "12x12", "16x16"} and (times.query("size == 'teacher'")["times faster"] == 1).all()
     assert dict((name, unit) for name, _, unit in views.headline(results, results.overview(), "D4.2"))["retention"] == "share"
 
