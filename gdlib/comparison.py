@@ -28,8 +28,25 @@ def f1_difference(results: Results, one: Place, other: Place, resamples: int = 1
     return stats.paired_f1_difference(results.gold, a, b, classes, resamples=resamples)
 
 
-def arms_table(results: Results) -> pd.DataFrame:
+def units(results: Results) -> str:
+    """What the means are over, in words."""
+    seeds, student_seeds = results.table["seed"].nunique(), results.table["student_seed"][results.table["student_seed"] >= 0].nunique()
+    return f"{seeds} seed{'s' * (seeds > 1)} x {student_seeds} student seed{'s' * (student_seeds > 1)}"
+
+
+def seeds_shown(results: Results) -> int:
+    """How many units of randomness the intervals over seeds have."""
+    seeds = results.table["seed"].nunique()
+    return seeds if seeds > 1 else results.table["student_seed"][results.table["student_seed"] >= 0].nunique()
+
+
+def arms_table(results: Results, labels_only: str = "labelled only", arms: Sequence[str] | None = None) -> pd.DataFrame:
     """Every arm over seeds: means, the accuracy's interval, retention, and the paired differences.
+
+    Args:
+        results: over seeds.
+        labels_only: the arm of a student that learns from gold labels alone.
+        arms: those to show, beside the references; none: all.
 
     Columns: student, arm, size, accuracy, low, high, macro_f1, retention (accuracy over the teacher's), agreement, ece,
     parameters, ``minus labels`` (this arm minus the same student on labels only), ``minus tfidf-lr``, ``minus teacher``:
@@ -38,13 +55,15 @@ def arms_table(results: Results) -> pd.DataFrame:
     teacher = results.units("teacher", "teacher").mean()
     rows = []
     for student, arm in results.arms():
+        if arms is not None and arm not in arms and student not in REFERENCES:
+            continue
         of = results.rows(student, arm)
         interval = stats.mean_interval(results.units(student, arm))
         entry = {"student": student, "arm": arm, "size": int(round(of["size"].mean()))}
         entry |= {"accuracy": interval.mean, "low": interval.low, "high": interval.high}
         entry |= {"macro_f1": of["macro_f1"].mean(), "retention": interval.mean / teacher}
         entry |= {"agreement": of["agreement"].mean(), "ece": of["ece"].mean(), "parameters": int(of["parameters"].mean())}
-        for column, against in (("minus labels", (student, "labelled only")), ("minus tfidf-lr", ("tfidf-lr", "baseline"))):
+        for column, against in (("minus labels", (student, labels_only)), ("minus tfidf-lr", ("tfidf-lr", "baseline"))):
             known = against in results.arms() and against != (student, arm)
             entry[column] = difference(results, (student, arm), against, OVERVIEW_RESAMPLES).describe() if known else ""
         same = student == "teacher"

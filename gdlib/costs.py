@@ -1,5 +1,6 @@
 """Floor 3. What a network costs: parameters, bytes, and the time of a text, teacher and students in one run."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,12 @@ def costs(
     networks: Mapping[str, nn.Module],
     texts: Sequence[str],
     repeats: int = 3,
+    length: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sizes and times of the teacher and some students on the same texts.
 
-    A time is that of the forward pass alone, in float32 on one thread, with the texts' own lengths; cutting a text into
-    pieces is the same work for all and is left out.
+    A time is that of the forward pass alone, in float32 on one thread, with the texts' own lengths unless one is given;
+    cutting a text into pieces is the same work for all and is left out.
 
     Args:
         teacher: the teacher.
@@ -35,6 +37,7 @@ def costs(
         networks: students by name.
         texts: real texts, a few hundred.
         repeats: rounds over the texts.
+        length: of every query, in pieces: a longer text is cut, a shorter one repeated (XtremeDistil times queries of 32).
 
     Returns:
         ``sizes`` (name, parameters, bytes, megaflops a text) and ``times`` (name, batch, p50 and p95 in ms a call,
@@ -42,6 +45,8 @@ def costs(
     """
     encoded = tokenize(teacher.tokenizer, texts, teacher.max_length)
     pieces = vocabulary.rows(students.encode(teacher.tokenizer, texts, teacher.max_length))
+    if length:
+        encoded, pieces = ([(row * length)[:length] for row in rows] for rows in (encoded, pieces))
     pad_id = teacher.tokenizer.pad_token_id
     calls: dict[str, tuple[nn.Module, Callable[[Any], Tensor], Callable[[list[int]], Any]]] = {
         "teacher": (teacher.network, lambda x: teacher.network(**x).logits, lambda rows: collate([encoded[i] for i in rows], pad_id))
@@ -71,8 +76,10 @@ def operations(call: Callable[[Any], Tensor], inputs: Sequence[Any]) -> float:
 
     Unlike a time it is the same on every machine, so it can stand in a report that is made again byte by byte.
     """
-    # The fused attention of the CPU is not counted; spelt out as matrix products it is.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        for one in inputs:
-            call(one)
+    # The fused attention and LSTM of the CPU are not counted; spelt out as matrix products they are.
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        warnings.simplefilter("ignore", UserWarning)  # of the switch itself, about Intel GPUs
+        with torch.backends.mkldnn.flags(enabled=False):
+            for one in inputs:
+                call(one)
     return counter.get_total_flops() / len(inputs)

@@ -87,8 +87,14 @@ def arm_order(arms: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(arms), key=place)
 
 
+STRATEGIES = {"D0": 0, "D1": 1, "D2": 2, "D3.1": 5, "D3.2": 3, "D4.1": 6, "D4.2": 4, "hard": 5}
+"""The place of each strategy's mark."""
+
+
 def arm_mark(arm: str) -> Mark:
     """The mark of an arm, the same in every figure; the teacher's is black, subsets are drawn like the whole."""
+    if (strategy := arm.split(",")[0]) in STRATEGIES:
+        return mark(STRATEGIES[strategy])
     whole = "generation-distillation" if arm.startswith("generated /") else arm
     return mark(ARMS.index(whole)) if whole in ARMS else MARKS[-1]
 

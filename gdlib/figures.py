@@ -44,7 +44,7 @@ from gdlib.drawing import (
 __all__ = [
     "ARMS", "arm_order", "arms", "calibration", "class_counts", "confusion", "cost_quality", "diversity", "entropy_histogram",
     "funnel", "hard_soft", "label_distribution", "labels_curve", "learning_curve", "lengths", "reliability", "size_curve",
-    "tfidf_curve", "use_style",
+    "tfidf_curve", "unfreezing", "use_style",
 ]  # fmt: skip
 
 REFERENCES = ("majority", "tfidf-lr", "teacher")
@@ -53,13 +53,14 @@ REFERENCES = ("majority", "tfidf-lr", "teacher")
 _LINES = {"majority": ":", "tfidf-lr": "--", "teacher": "-"}
 
 
-def arms(table: pd.DataFrame, *, seeds: int) -> Figure:
+def arms(table: pd.DataFrame, *, seeds: int, what: str = "Accuracy by arm") -> Figure:
     """Accuracy of every arm with its interval, a panel a student; the references are vertical lines.
 
     Args:
         table: ``student``, ``arm``, ``accuracy``, maybe ``low`` and ``high``; rows whose student is one of
             :data:`REFERENCES` become lines.
         seeds: how many seeds the numbers are means over.
+        what: the title.
     """
     need(table, ["student", "arm", "accuracy"], "arms")
     lines, dots = _split(table)
@@ -84,18 +85,19 @@ def arms(table: pd.DataFrame, *, seeds: int) -> Figure:
     _range(axes, dots, lines, vertical=True)
     axes[-1].set_xlabel(_axis_label("accuracy in %", axes[-1].get_xlim(), lines))
     legend_below(figure, axes[0])
-    title(figure, "Accuracy by arm", seeds)
+    title(figure, what, seeds)
     return figure
 
 
-def size_curve(table: pd.DataFrame, references: pd.DataFrame | None = None, *, seeds: int) -> Figure:
-    """Accuracy by number of generated texts, a panel a student.
+def size_curve(table: pd.DataFrame, references: pd.DataFrame | None = None, *, seeds: int, texts: str = "generated") -> Figure:
+    """Accuracy by number of generated texts (or others), a panel a student.
 
     Args:
         table: ``student``, ``size``, ``accuracy``, maybe ``low``, ``high``.
         references: ``student``, ``arm``, ``accuracy``: horizontal lines (labelled only, real unlabelled, teacher);
             a row whose student has no panel (the teacher's, say) is drawn in every panel.
         seeds: how many seeds the numbers are means over.
+        texts: what is counted.
     """
     need(table, ["student", "size", "accuracy"], "size_curve")
     references = pd.DataFrame(columns=["student", "arm", "accuracy"]) if references is None else references
@@ -110,7 +112,7 @@ def size_curve(table: pd.DataFrame, references: pd.DataFrame | None = None, *, s
             marker=look.marker,
             color=look.color,
             capsize=3,
-            label="generated texts",
+            label=f"{texts} texts",
         )
         mine = references[(references["student"] == student) | ~references["student"].isin(students)]
         for arm, accuracy in zip(mine["arm"], mine["accuracy"], strict=True):
@@ -121,9 +123,9 @@ def size_curve(table: pd.DataFrame, references: pd.DataFrame | None = None, *, s
         one.set_title(student, fontsize=12)
         percent(one.yaxis)
     axes[0].set_ylabel("accuracy in %")
-    axes[len(axes) // 2].set_xlabel("generated texts (log scale)")
+    axes[len(axes) // 2].set_xlabel(f"{texts} texts (log scale)")
     legend_below(figure, axes[0], 2)
-    title(figure, "Does more generated text help?", seeds)
+    title(figure, f"Does more {texts} text help?", seeds)
     return figure
 
 
@@ -186,6 +188,49 @@ def hard_soft(table: pd.DataFrame, *, seeds: int) -> Figure:
     legend_below(figure, axes, 2)
     title(figure, "Hard and soft pseudo-labels", seeds)
     return figure
+
+
+def unfreezing(traces: pd.DataFrame, unit: str = "texts") -> Figure:
+    """The held-out score through every stage of a training, a panel a stage; a line along the foot says what learns.
+
+    Args:
+        traces: of one training a name, see :func:`gdlib.schedules.run`: ``arm`` and ``stage``, ``losses``, ``unfrozen``,
+            ``step``, ``score``, ``kept``. All have the same stages; one that never unfreezes is drawn beside for comparison.
+        unit: what errors are counted over.
+    """
+    need(traces, ["arm", "stage", "losses", "unfrozen", "step", "score", "kept"], "unfreezing")
+    stages = traces.drop_duplicates("stage").sort_values("stage")
+    figure, axes = panels(len(stages), 1, height=1.2 + 2.1 * len(stages))
+    for one, (number, losses) in zip(axes, zip(stages["stage"], stages["losses"])):
+        part = traces[traces["stage"] == number]
+        for name, line in part.groupby("arm", sort=False):
+            look = arm_mark(name)
+            one.plot(line["step"], line["score"], color=look.color, linestyle=look.line, marker=look.marker, markersize=4, label=name)
+            best = line[line["kept"]]
+            one.plot(best["step"], best["score"], "o", markersize=13, fillstyle="none", color="black", label="kept" if name == part["arm"].iloc[0] else None)
+            if line["unfrozen"].nunique() > 2:  # the empty one of the beginning, and more than one layer
+                _unfrozen(one, line)
+        states = losses == "states"
+        if not states:
+            percent(one.yaxis)
+        one.margins(y=0.2)
+        one.set_ylabel("loss on states" if states else f"errors, % of {unit}")
+        one.set_title(f"stage {number + 1}: {losses}", fontsize=12)
+    axes[-1].set_xlabel("optimisation steps")
+    legend_below(figure, axes[0])
+    title(figure, "Held-out score, stage by stage", 1)
+    return figure
+
+
+def _unfrozen(axes: Axes, line: pd.DataFrame) -> None:
+    """A vertical line where a layer is let in, with its name."""
+    start = line["step"].min()
+    for layer, part in line[line["unfrozen"] != ""].groupby("unfrozen", sort=False):
+        axes.axvline(start, color="#777777", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            f"+ {layer}", (start, 0.98), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points", va="top", fontsize=10
+        )
+        start = part["step"].max()
 
 
 COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text"}

@@ -29,18 +29,6 @@ def over_seeds(settings: Settings, store: Store, labels_per_class: int | None = 
     return Results.stack([GenerationStudy(run, store).results() for run in runs])
 
 
-def units(results: Results) -> str:
-    """What the means are over, in words."""
-    seeds, student_seeds = results.table["seed"].nunique(), results.table["student_seed"][results.table["student_seed"] >= 0].nunique()
-    return f"{seeds} seed{'s' * (seeds > 1)} x {student_seeds} student seed{'s' * (student_seeds > 1)}"
-
-
-def seeds_shown(results: Results) -> int:
-    """How many units of randomness the intervals over seeds have."""
-    seeds = results.table["seed"].nunique()
-    return seeds if seeds > 1 else results.table["student_seed"][results.table["student_seed"] >= 0].nunique()
-
-
 def questions(results: Results) -> list[tuple[str, str]]:
     """The questions whose arms were run."""
     run = set(results.table["arm"])

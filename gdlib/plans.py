@@ -26,6 +26,7 @@ class Stage:
         needs: the stages whose artifacts it reads.
         once_a: done once a ``"run"`` or once a ``"corpus"``.
         help: one line for ``gdlib list``.
+        also: other stages' knobs that decide what it makes too, where those have no notebook of their own in the plan.
         cpus: processors that it asks of a cluster.
         gpus: GPUs that it asks of a cluster that has any.
     """
@@ -35,6 +36,7 @@ class Stage:
     needs: tuple[str, ...]
     once_a: Literal["run", "corpus"]
     help: str
+    also: tuple[str, ...] = ()
     cpus: float = 2
     gpus: float = 0
 
@@ -76,7 +78,8 @@ class Plan:
 
     def values(self, stage: str, settings: Any) -> dict[str, Any]:
         """The knobs (JSON-able) that decide what a stage makes: its own and those of all that it needs."""
-        return subset(settings, self.upstream(stage))
+        names = self.upstream(stage)
+        return subset(settings, {*names, *(more for name in names for more in self.stage(name).also)})
 
     def products_recipe(self, stage: str, settings: Any) -> dict[str, Any]:
         """The recipe of the ``products`` artifact that a stage's notebook leaves."""

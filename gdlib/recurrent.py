@@ -8,8 +8,6 @@ Both directions are plain LSTMs, the second over each text turned round in its p
 and never reaches a real piece. On a CPU that takes half the time of packed sequences, whose steps are not fused.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -101,9 +99,3 @@ class Projected(nn.Module):
         """Those of the student; the projection stands with the readout."""
         (name, top), *below = self.student.groups()
         return [(name, [*top, self.project]), *below]
-
-
-def lstm_operations(network: BiLSTM, lengths: Sequence[int]) -> float:
-    """Floating-point operations of the LSTMs for one text, mean over texts of these lengths (a multiply-add as two)."""
-    weights = sum(w.numel() for lstm in (network.ahead, network.back) for w in (lstm.weight_ih_l0, lstm.weight_hh_l0))
-    return 2 * weights * sum(lengths) / len(lengths)

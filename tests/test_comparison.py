@@ -51,6 +51,17 @@ def test_units_of_one_seed_are_its_student_seeds_in_order():
     assert np.array_equal(one_seed().units("teacher", "teacher"), np.array(right(36), dtype=float))
 
 
+def test_what_means_are_over_in_words():
+    assert comparison.units(one_seed()) == "1 seed x 2 student seeds" and comparison.seeds_shown(one_seed()) == 2
+    assert comparison.units(two_seeds()) == "2 seeds x 2 student seeds" and comparison.seeds_shown(two_seeds()) == 2
+
+
+def test_the_table_of_arms_against_another_arm_and_of_some_of_them():
+    table = comparison.arms_table(one_seed(), "hard labels", ["labelled only"]).set_index("arm")
+    assert table.index.tolist() == ["labelled only", "baseline", "teacher"]
+    assert table.loc["labelled only", "minus labels"].startswith("-20.0 [") and table.loc["teacher", "minus labels"] == ""
+
+
 def test_units_of_several_seeds_are_averages_of_their_student_seeds():
     units = two_seeds().units("KimCNN", "labelled only")
     assert units.shape == (2, 40)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from gdlib import costs, students, zoo
+from gdlib.recurrent import BiLSTM
 from gdlib.students import STUDENTS, Vocabulary
 from gdlib.teacher import Teacher
 
@@ -24,6 +25,13 @@ def test_operations_of_a_student_by_hand(name):
     readout = {"KimCNN": 12 * 3, "BlendCNN": 12 * 4 + 4 * 3, "ResCNN": 4 * 3}
     found = costs.operations(network, [torch.ones(1, length, dtype=torch.long)])
     assert found == 2 * (length * kernels[name] + readout[name])
+
+
+def test_operations_of_an_lstm_are_counted():
+    """Two directions of four gates, each a product with the input and one with the state; then the readout."""
+    network, length, e, h, classes = BiLSTM(50, 3, 4, 5).eval(), 6, 5, 4, 3
+    found = costs.operations(network, [torch.ones(1, length, dtype=torch.long)])
+    assert found == 2 * (2 * length * 4 * h * (e + h) + 2 * h * classes)
 
 
 def test_operations_of_attention_are_counted():
@@ -55,3 +63,6 @@ def test_costs(tmp_path):
     assert times["times faster"].tolist()[2:] == pytest.approx((times["p50"].values[:2] / times["p50"].values[2:]).tolist())
     again, _ = costs.costs(teacher, vocabulary, {"BlendCNN": student}, texts, repeats=1)
     assert again.equals(sizes)  # the sizes can stand in what must be byte-identical
+    fixed, _ = costs.costs(teacher, vocabulary, {"BlendCNN": student}, texts, repeats=1, length=9)
+    nine = costs.operations(student, [torch.ones(1, 9, dtype=torch.long)]) / 1e6
+    assert fixed["megaflops"].iloc[1] == pytest.approx(nine)

@@ -47,6 +47,17 @@ def calibrated() -> pd.DataFrame:
     return metrics.reliability(confidence, rng.random(300) < confidence)
 
 
+def traces() -> pd.DataFrame:
+    """Two stages with unfreezing, and the same without; the second stage keeps what it began with."""
+    rows = []
+    for arm, layers in (("D3.1", [""] + ["embedding"] * 4), ("D3.2", ["", "readout", "BiLSTM", "BiLSTM", "embedding"])):
+        for stage, (losses, scores) in enumerate([("states", [0.9, 0.6, 0.5, 0.4, 0.3]), ("labels + logits", [0.2, 0.5, 0.4, 0.35, 0.3])]):
+            best = scores.index(min(scores))
+            for i, (layer, score) in enumerate(zip(layers, scores)):
+                rows.append((arm, stage, losses, layer, 40 * stage + 10 * i, score, i == best))
+    return pd.DataFrame(rows, columns=["arm", "stage", "losses", "unfrozen", "step", "score", "kept"])
+
+
 COST = pd.DataFrame(
     {"name": ["teacher", "KimCNN"], "latency": [14.0, 0.8], "accuracy": [0.71, 0.63], "parameters": [22_700_000, 1_100_000]}
 )
@@ -66,6 +77,7 @@ EVERY = {
     "labels_curve": lambda: figures.labels_curve(curve("labels_per_class"), seeds=5),
     "hard_soft": lambda: figures.hard_soft(pd.DataFrame({"student": STUDENTS, "hard": [0.6, 0.62], "soft": [0.61, 0.6]}), seeds=5),
     "cost_quality": lambda: figures.cost_quality(COST, seeds=5),
+    "unfreezing": lambda: figures.unfreezing(traces()),
     "tfidf_curve": lambda: figures.tfidf_curve(pd.DataFrame({"labels_per_class": [10, 100], "accuracy": [0.4, 0.5]}), seeds=2),
     "learning_curve": lambda: figures.learning_curve(history(), what="teacher"),
     "confusion": lambda: figures.confusion([[8, 1, 1], [0, 9, 1], [2, 0, 8]], LABELS),
@@ -152,6 +164,22 @@ def test_series_differ_by_more_than_their_colour():
 def test_an_arm_has_the_same_mark_in_every_figure():
     assert drawing.arm_mark("generated /4") == drawing.arm_mark("generation-distillation")
     assert len({drawing.arm_mark(arm).marker for arm in (*drawing.ARMS, "teacher")}) == 7
+
+
+def test_unfreezing_marks_what_is_kept_and_where_a_layer_is_let_in():
+    figure = figures.unfreezing(traces())
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["stage 1: states", "stage 2: labels + logits"]
+    for axes, begin, kept in zip(figure.axes, (0, 40), ((40, 0.3), (40, 0.2))):
+        let_in = {text.get_text(): text.xy[0] for text in axes.texts}
+        assert let_in == {"+ readout": begin, "+ BiLSTM": begin + 10, "+ embedding": begin + 30}
+        rings = [tuple(line.get_xydata()[0]) for line in axes.get_lines() if line.get_fillstyle() == "none"]
+        assert rings == [kept, kept]  # of both arms
+    assert figure.axes[0].get_ylabel() == "loss on states" and figure.axes[1].get_ylabel() == "errors, % of texts"
+
+
+def test_strategies_have_marks_of_their_own_and_variations_that_of_their_strategy():
+    assert len({drawing.arm_mark(name).marker for name in ("D0", "D1", "D2", "D3.2", "D4.2", "teacher")}) == 6
+    assert drawing.arm_mark("D4.2, layer 2") == drawing.arm_mark("D4.2")
 
 
 def test_the_chosen_step_is_the_lowest_held_out_one():

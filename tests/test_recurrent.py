@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdlib.errors import UnknownName
-from gdlib.recurrent import BiLSTM, Projected, lstm_operations
+from gdlib.recurrent import BiLSTM, Projected
 from gdlib.students import PAD, parameters
 from gdlib.training import pad
 
@@ -98,11 +98,6 @@ def test_groups_go_from_the_top_down_and_hold_every_parameter_once():
     held = [p for _, modules in groups for module in modules for p in module.parameters()]
     assert len(held) == len({id(p) for p in held}) and {id(p) for p in held} == {id(p) for p in learner.parameters()}
     assert learner.project in groups[0][1]
-
-
-def test_operations_by_hand():
-    # two directions, four gates: each step multiplies [4H, E] and [4H, H]
-    assert lstm_operations(made(), [2, 4]) == 2 * 2 * (16 * 5 + 16 * 4) * 3
 
 
 def test_unknown_pooling():
