@@ -122,15 +122,17 @@ def with_ends(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[int]) -> list
 
 
 def fine_tune(
-    network: zoo.Network, train: Sentences, held_out: Sentences, tags: Sequence[str], plan: TeacherPlan, frozen_embeddings: bool, folder: Path
-) -> History:
+    network: zoo.Network, train: Sentences, held_out: Sentences, tags: Sequence[str], plan: TeacherPlan, depth: int, frozen_embeddings: bool,
+    folder: Path,
+) -> History:  # fmt: skip
     """Fine-tune an encoder as a tagger of all languages together and leave it in ``folder``; see :func:`gdlib.teacher.fine_tune`.
 
     Args:
+        depth: how many of its layers are kept, from the bottom; 0: all.
         frozen_embeddings: leave the word-piece embeddings as they were pretrained: most of a multilingual encoder's parameters.
     """
     torch.manual_seed(plan.seed)  # of the new head
-    tokenizer, tagger = zoo.tokenizer(network), zoo.tagger(network, tags)
+    tokenizer, tagger = zoo.tokenizer(network), zoo.tagger(network, tags, depth)
     if frozen_embeddings:
         tagger.get_input_embeddings().requires_grad_(False)
     return learn(tagger, tokenizer, *(_items(tokenizer, part, plan.max_length) for part in (train, held_out)), plan, folder)

