@@ -49,7 +49,7 @@ def strategies(table: pd.DataFrame, *, seeds: int, silver: bool) -> Figure:
     axes.errorbar(dots["f1"], range(len(dots)), xerr=errors(dots, "f1"), linestyle="", marker="o", color=mark(0).color, capsize=3)
     axes.set_yticks(range(len(dots)), dots["arm"])
     axes.set_ylim(len(dots) - 0.5, -0.5)
-    _teacher_line(axes.axvline, table)
+    _teacher_line(axes.axvline, table["f1"][table["arm"] == "teacher"])
     _f1(axes, "x")
     legend_below(figure, axes)
     _title(figure, "F1 by strategy", seeds, silver)
@@ -118,7 +118,7 @@ def _sizes(table: pd.DataFrame, x: str, label: str, what: str, seeds: int, silve
     axes.set_xlim(low / 1.6, high * 1.6)
     axes.margins(y=0.2)
     axes.set_xlabel(f"{label} (log scale)")
-    _teacher_line(axes.axhline, table.rename(columns={"size": "arm"}))
+    _teacher_line(axes.axhline, table["f1"][table["size"] == "teacher"])
     _f1(axes, "y")
     legend_below(figure, axes)
     _title(figure, what, seeds, silver)
@@ -130,8 +130,8 @@ def _look(number: int) -> dict[str, Any]:
     return {"color": look.color, "marker": look.marker, "linestyle": look.line}
 
 
-def _teacher_line(draw: Any, table: pd.DataFrame) -> None:
-    for value in table.loc[table["arm"] == "teacher", "f1"].head(1):
+def _teacher_line(draw: Any, f1: pd.Series) -> None:
+    for value in f1.head(1):
         draw(value, color="black", linestyle="-", linewidth=1.4, label="teacher")
 
 

@@ -29,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     values = {
         "corpus": str(tiny.tagged_corpus(root / "corpus")), "teacher": str(tiny.tagger(root / "tagger")),
         "labels_per_language": 20, "validation_share": 0.25, "transfer_per_language": 40, "test_per_language": 30,
-        "teacher_epochs": 20, "teacher_lr": 3e-3, "teacher_batch": 8, "teacher_depth": 2, "teacher_layer": 1,
+        "teacher_epochs": 12, "teacher_lr": 3e-3, "teacher_batch": 8, "teacher_depth": 2, "teacher_layer": 1,
         "strategies": ("D0", "D1", "D4.2"), "embedding_dim": 12, "hidden_dim": 12, "student_steps": 60, "student_lr": 0.02, "student_batch": 16,
         "evaluate_every": 20, "student_seeds": (0, 1), "transfer_divisors": (4,), "grid": ("6x5", "16x16"), "queries": 40,
     }  # fmt: skip

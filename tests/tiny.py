@@ -125,24 +125,24 @@ def causal(path: Path, hidden: int = 32, layers: int = 2, seed: int = 0, ends: f
     return path
 
 
-TAGGED = {  # language: names by kind, and plain words; two scripts
-    "aa": ({"LOC": "tora miku sela vano", "PER": "anik belu doro fani"}, "ka lo mi ne po ru se ti"),
-    "bb": ({"LOC": "москва тула омск сочи", "PER": "иван павел анна ольга"}, "да но и у за под над при"),
+TAGGED = {  # language: names by kind, what a longer name goes on with, and plain words; two scripts
+    "aa": ({"LOC": "tora miku sela vano", "PER": "anik belu doro fani"}, "zu", "ka lo mi ne po ru se ti"),
+    "bb": ({"LOC": "москва тула омск сочи", "PER": "иван павел анна ольга"}, "нов", "да но и у за под над при"),
 }
 
 
 def tagged_rows(language: str, number: int, seed: int) -> list[tuple[list[str], list[str]]]:
     """Sentences of a language with tags: a name of one or two words of its kind, among plain words."""
-    random, (names, plain) = np.random.default_rng([seed, list(TAGGED).index(language)]), TAGGED[language]
+    random, (names, more, plain) = np.random.default_rng([seed, list(TAGGED).index(language)]), TAGGED[language]
     rows = []
     for _ in range(number):
         tokens, tags = [], []
         for _ in range(random.integers(2, 5)):
             tokens += random.choice(plain.split(), random.integers(1, 4)).tolist()
             tags += ["O"] * (len(tokens) - len(tags))
-            kind, words = str(random.choice(list(names))), int(random.integers(1, 3))
-            tokens += random.choice(names[kind].split(), words).tolist()
-            tags += [f"B-{kind}"] + [f"I-{kind}"] * (words - 1)
+            kind, longer = str(random.choice(list(names))), int(random.integers(2))
+            tokens += [str(random.choice(names[kind].split())), *[more] * longer]
+            tags += [f"B-{kind}", *[f"I-{kind}"] * longer]
         rows.append((tokens, tags))
     return rows
 
@@ -159,5 +159,5 @@ def tagged_corpus(path: Path, train: int = 120, test: int = 40) -> Path:
 
 def tagger(path: Path) -> Path:
     """An untrained encoder that has the words of both languages as pieces, but for "vano" and "fani", which it spells."""
-    words = [word for names, plain in TAGGED.values() for of in (*names.values(), plain) for word in of.split()]
+    words = [word for names, *others in TAGGED.values() for of in (*names.values(), *others) for word in of.split()]
     return encoder(path, words=[word for word in words if word not in ("vano", "fani")])
