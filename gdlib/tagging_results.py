@@ -91,7 +91,7 @@ class TaggedResults:
             row |= {"size": int(of["size"].mean()), "parameters": int(of["parameters"].mean()), "units": len(of)}
             row |= {"f1": interval.mean, "low": interval.low, "high": interval.high}
             row["sd"] = float(self.languages_table([arm])["f1"].std(ddof=0))
-            row["retention"] = interval.mean / teacher
+            row["retention"] = interval.mean / teacher if teacher else float("nan")
             row["minus teacher"] = "" if arm == TEACHER else self.difference(arm, TEACHER).describe()
             rows.append(row)
         return pd.DataFrame(rows)

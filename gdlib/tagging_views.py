@@ -128,7 +128,8 @@ def compression(results: TaggedResults, main: str) -> pd.DataFrame:
     name = chosen["embedding_dim"].astype(str) + "x" + chosen["hidden_dim"].astype(str)
     means = chosen.assign(size=name.where(chosen["arm"] != TEACHER, TEACHER)).groupby("size", sort=False)[["parameters", "f1"]].mean()
     teacher = means.loc[TEACHER]
-    means["times fewer"], means["retention"] = teacher["parameters"] / means["parameters"], means["f1"] / teacher["f1"]
+    means["times fewer"] = teacher["parameters"] / means["parameters"]
+    means["retention"] = means["f1"] / (teacher["f1"] or float("nan"))
     return means.sort_values("parameters").reset_index()
 
 
