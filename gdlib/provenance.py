@@ -50,7 +50,8 @@ def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
 
     What comes from a folder or a hub has the licence of its owner, and is listed as such.
     """
-    known = {**importlib.import_module("gdlib.zoo").NETWORKS, **importlib.import_module("gdlib.corpora").CORPORA}
+    cards = {"zoo": "NETWORKS", "corpora": "CORPORA", "tagged": "CORPORA"}
+    known = {name: card for module, of in cards.items() for name, card in getattr(importlib.import_module(f"gdlib.{module}"), of).items()}
     rows: dict[str, dict[str, str]] = {}
     for name in config.knobs(tasks[0].settings):
         for value in _values(tasks, name):

@@ -196,10 +196,10 @@ def _literal(value: Any) -> str:
 
 def label(task: Task) -> str:
     """What a run is called in the report: ``wordnet, 100 labels a class, seed 0``; a comparison by its corpus alone."""
-    settings = task.settings
-    if task.stage.once_a == "corpus" or not hasattr(settings, "labels_per_class"):
+    settings, labels = task.settings, task.plan.labels
+    if task.stage.once_a == "corpus" or not hasattr(settings, labels):
         return task.run
-    return f"{settings.corpus}, {settings.labels_per_class} labels a class, seed {settings.seed}"
+    return f"{settings.corpus}, {getattr(settings, labels)} labels a {labels.removeprefix('labels_per_')}, seed {settings.seed}"
 
 
 def _section(task: Task, artifact: Artifact, new: Path) -> Section:

@@ -115,21 +115,31 @@ def paired_f1_difference(
             "a paired comparison needs the same seeds and texts on both sides, "
             f"given shapes {a.shape} and {b.shape} for gold labels of shape {gold.shape}"
         )
-    seeds, texts = a.shape
     counted_a, counted_b = (_countable(gold, predicted, classes) for predicted in (a, b))
+    return paired_count_difference(counted_a, counted_b, confidence=confidence, resamples=resamples, seed=seed)
+
+
+def paired_count_difference(
+    a: NDArray[Any], b: NDArray[Any], *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
+) -> Difference:
+    """How much higher the mean F1 over groups is with the counts ``a`` than with ``b``: a seed at a time, averaged over seeds.
+
+    A group is a class (macro-F1), or a language whose entities are counted (:mod:`gdlib.entities`).
+
+    Args:
+        a: what every text adds to *right*, *predicted* and *gold* of every group. *Shape:* ``[texts, seeds, 3, groups]``.
+        b: the same of the other arm.
+        confidence, resamples, seed: as in :func:`mean_interval`.
+    """
+    texts, seeds, _, groups = _same_counts(a, b)
+    counted_a, counted_b = (c.reshape(texts, -1).astype(np.float32) for c in (a, b))
     total = counted_a.sum(axis=0) + counted_b.sum(axis=0)
 
     def by_seed(counts_a: NDArray[Any], counts_b: NDArray[Any]) -> NDArray[np.float64]:
-        f1_a, f1_b = (
-            f1_from_counts(*np.moveaxis(c.reshape(-1, seeds, 3, classes).astype(np.float64), 2, 0)).mean(-1)
-            for c in (counts_a, counts_b)
-        )
-        return f1_a - f1_b
+        return _mean_f1(counts_a, seeds, groups) - _mean_f1(counts_b, seeds, groups)
 
     def resampled(index: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
-        rows = index.reshape(-1, index.shape[-1])
-        places = rows + np.arange(len(rows))[:, None] * texts
-        times = np.bincount(places.ravel(), minlength=len(rows) * texts).reshape(-1, texts).astype(np.float32)
+        times = _times(index, texts)
         return by_seed(times @ counted_a, times @ counted_b).mean(axis=-1).reshape(index.shape[:-1])
 
     def flipped(signs: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -146,14 +156,45 @@ def paired_f1_difference(
     return Difference(float(differences.mean()), low, high, *_over_seeds(differences, confidence), seeds, texts, p)
 
 
+def count_interval(counts: NDArray[Any], *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0) -> Interval:
+    """The mean F1 over groups, averaged over seeds, with its intervals; counts as in :func:`paired_count_difference`."""
+    texts, seeds, _, groups = _same_counts(counts, counts)
+    counted = counts.reshape(texts, -1).astype(np.float32)
+
+    def resampled(index: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
+        return _mean_f1(_times(index, texts) @ counted, seeds, groups).mean(axis=-1).reshape(index.shape[:-1])
+
+    by_seed = _mean_f1(counted.sum(axis=0), seeds, groups)[0]
+    low, high = _bootstrap(np.arange(texts), resampled, confidence, resamples, seed)
+    return Interval(float(by_seed.mean()), low, high, *_over_seeds(by_seed, confidence), seeds, texts)
+
+
+def _mean_f1(counts: NDArray[Any], seeds: int, groups: int) -> NDArray[np.float64]:
+    """*Shape:* sums over texts ``[resamples, seeds * 3 * groups]`` -> F1, mean over groups ``[resamples, seeds]``."""
+    return f1_from_counts(*np.moveaxis(counts.reshape(-1, seeds, 3, groups).astype(np.float64), 2, 0)).mean(-1)
+
+
+def _times(index: NDArray[np.intp], texts: int) -> NDArray[np.float32]:
+    """How often a resample took every text: indices ``[..., texts]`` -> ``[resamples, texts]``."""
+    rows = index.reshape(-1, index.shape[-1])
+    places = rows + np.arange(len(rows))[:, None] * texts
+    return np.bincount(places.ravel(), minlength=len(rows) * texts).reshape(-1, texts).astype(np.float32)
+
+
+def _same_counts(a: NDArray[Any], b: NDArray[Any]) -> tuple[int, int, int, int]:
+    if a.shape != b.shape or a.ndim != 4 or a.shape[0] < 2 or a.shape[2] != 3:
+        raise ValueError(f"expected counts [texts, seeds, 3, groups], of at least two texts and alike on both sides; given {a.shape} and {b.shape}")
+    return a.shape
+
+
 def _countable(gold: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> NDArray[np.float32]:
-    """Of every text, what it adds to the counts *right*, *predicted*, *gold*: ``[texts, seeds * 3 * classes]`` of 0 and 1.
+    """Of every text, what it adds to the counts *right*, *predicted*, *gold*: ``[texts, seeds, 3, classes]`` of 0 and 1.
 
     Counting the texts of a resample is then one matrix product; float32 is exact for counts below 2**24.
     """
     one_hot = np.eye(classes, dtype=np.float32)
     said, true = one_hot[predicted.T], np.broadcast_to(one_hot[gold][:, None], (*predicted.T.shape, classes))
-    return np.stack([said * true, said, true], axis=2).reshape(len(gold), -1)
+    return np.stack([said * true, said, true], axis=2)
 
 
 def _seeds_by_texts(values: ArrayLike) -> NDArray[np.float64]:

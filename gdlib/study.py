@@ -9,6 +9,7 @@ same settings share one teacher and one set of samples.
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,8 @@ from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.study_settings import TeachingSettings, WritingSettings
 
 
-class TeachingStudy:
-    """Corpus, splits, teacher, signals.
+class Study:
+    """Settings, a store, and what a stage shows.
 
     Args:
         settings: the parameters.
@@ -34,12 +35,18 @@ class TeachingStudy:
 
     plan: Plan
 
-    def __init__(self, settings: TeachingSettings, store: Store):
+    def __init__(self, settings: Any, store: Store):
         self.settings, self.store = settings, store
 
     def products(self, stage: str) -> Products:
         """The collector of what a stage shows."""
         return Products(self.store, self.plan.products_recipe(stage, self.settings))
+
+
+class TeachingStudy(Study):
+    """Corpus, splits, teacher, signals."""
+
+    settings: TeachingSettings
 
     # ---- corpus
 

@@ -50,6 +50,8 @@ class Teacher:
         max_length: word pieces a text.
     """
 
+    family: type = AutoModelForSequenceClassification
+
     def __init__(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int):
         self.network, self.tokenizer, self.max_length = network.eval(), tokenizer, max_length
         self.labels = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
@@ -58,7 +60,7 @@ class Teacher:
     def load(cls, folder: Path) -> "Teacher":
         """The teacher that :func:`fine_tune` left in a folder."""
         with quiet():
-            network = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            network = cls.family.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         plan = json.loads((folder / "plan.json").read_text("utf-8"))
         if torch.cuda.is_available():
             network = network.cuda()
@@ -68,6 +70,12 @@ class Teacher:
     def embedding(self) -> torch.Tensor:
         """The fine-tuned word-piece embeddings. *Shape:* ``[pieces, width]``."""
         return self.network.get_input_embeddings().weight.detach().cpu()
+
+    def check_layers(self, layers: Sequence[int]) -> None:
+        """Raise :class:`BadSetting` for a layer that the network does not have."""
+        depth = self.network.config.num_hidden_layers
+        if any(not 0 <= layer <= depth for layer in layers):
+            raise BadSetting(f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its embeddings) to {depth}")
 
     @torch.inference_mode()
     def signals(
@@ -89,9 +97,7 @@ class Teacher:
             BadSetting: a layer that the network does not have.
             UnknownName: no such pooling.
         """
-        depth = self.network.config.num_hidden_layers
-        if any(not 0 <= layer <= depth for layer in layers):
-            raise BadSetting(f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its embeddings) to {depth}")
+        self.check_layers(layers)
         if pooling not in POOLINGS:
             raise unknown("teacher_pooling", pooling, POOLINGS)
         encoded = tokenize(self.tokenizer, texts, self.max_length)
@@ -126,35 +132,42 @@ def fine_tune(network: zoo.Network, train: Part, held_out: Part, labels: Sequenc
     torch.manual_seed(plan.seed)  # of the new head
     tokenizer = zoo.tokenizer(network)
     classifier = zoo.classifier(network, labels)
-    encoded = tokenize(tokenizer, train.texts, plan.max_length)
-    gold = torch.tensor(train.labels)
-    order = batches_by_length([len(row) for row in encoded], plan.batch, plan.seed)
-    per_epoch = -(-len(encoded) // plan.batch)
+    parts = (list(zip(tokenize(tokenizer, part.texts, plan.max_length), ([label] for label in part.labels))) for part in (train, held_out))
+    return learn(classifier, tokenizer, *parts, plan, folder)
 
-    def batch(step: int) -> dict[str, torch.Tensor]:
-        rows = order(step)
-        return collate([encoded[i] for i in rows], tokenizer.pad_token_id) | {"labels": gold[rows]}
 
-    def loss(model: nn.Module, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        gold = batch.pop("labels")
-        return F.cross_entropy(model(**batch).logits.float(), gold)
+Items = Sequence[tuple[Sequence[int], Sequence[int]]]
+"""Ids with special tokens, and their gold labels: one a text, or one a piece; -1 where there is none."""
 
-    held_out_encoded = tokenize(tokenizer, held_out.texts, plan.max_length)
-    held_out_gold = torch.tensor(held_out.labels)
+
+def learn(
+    classifier: nn.Module, tokenizer: PreTrainedTokenizerBase, train: Items, held_out: Items, plan: TeacherPlan, folder: Path
+) -> History:
+    """Train a network with a head, on texts or on their pieces, and leave it in ``folder`` (see :func:`fine_tune`)."""
+
+    def batch_of(items: Items, rows: Sequence[int]) -> dict[str, torch.Tensor]:
+        inputs = collate([items[i][0] for i in rows], tokenizer.pad_token_id)
+        return inputs | {"labels": pad([items[i][1] for i in rows], -1)}
+
+    def loss(model: nn.Module, batch: dict[str, torch.Tensor], reduction: str = "mean") -> torch.Tensor:
+        gold = batch.pop("labels").flatten()
+        logits = model(**batch).logits.float().flatten(0, -2)
+        return F.cross_entropy(logits, gold, ignore_index=-1, reduction=reduction)
 
     def held_out_loss(model: nn.Module) -> float:
         device = next(model.parameters()).device
-        total = 0.0
-        for rows in in_batches([len(row) for row in held_out_encoded], 64):
-            inputs = collate([held_out_encoded[i] for i in rows], tokenizer.pad_token_id)
-            logits = model(**{k: v.to(device) for k, v in inputs.items()}).logits.float().cpu()
-            total += F.cross_entropy(logits, held_out_gold[rows], reduction="sum").item()
-        return total / len(held_out_gold)
+        batches = (batch_of(held_out, rows) for rows in in_batches([len(ids) for ids, _ in held_out], 64))
+        total = sum(loss(model, {k: v.to(device) for k, v in batch.items()}, "sum").item() for batch in batches)
+        return total / sum(label >= 0 for _, gold in held_out for label in gold)
 
+    order = batches_by_length([len(ids) for ids, _ in train], plan.batch, plan.seed)
+    per_epoch = -(-len(train) // plan.batch)
     regime = Regime(
         steps=plan.epochs * per_epoch, lr=plan.lr, evaluate_every=max(1, per_epoch // plan.looks), patience=4 * plan.looks, seed=plan.seed
     )
-    history = fit(classifier, batch, loss, held_out_loss, regime, resume=folder / "checkpoint", title="teacher")
+    history = fit(
+        classifier, lambda step: batch_of(train, order(step)), loss, held_out_loss, regime, resume=folder / "checkpoint", title="teacher"
+    )
     if not writes_files():
         return history
     with quiet():

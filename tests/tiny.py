@@ -56,14 +56,14 @@ def corpus(path: Path, classes: int = 3, texts: int = 60, test: int = 40, seed: 
     return path
 
 
-def encoder(path: Path, hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
+def encoder(path: Path, hidden: int = 64, layers: int = 2, seed: int = 0, words: Sequence[str] = ()) -> Path:
     """A random BERT with a WordPiece vocabulary of all printable characters and the words above: nothing is ``[UNK]``.
 
     It knows one thing, as if it had been pretrained: words of a class have like embeddings. It is as wide as the default
     ``embedding_dim`` of students, so that they can start from its SVD.
     """
     characters = [c for c in string.printable if not c.isspace() and not c.isupper()]
-    words = [*" ".join([COMMON, *CLASSES.values()]).split(), *CLASSES]
+    words = [*" ".join([COMMON, *CLASSES.values()]).split(), *CLASSES, *words]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{c}" for c in characters), *words]
     vocabulary = {piece: index for index, piece in enumerate(dict.fromkeys(pieces))}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
@@ -123,3 +123,41 @@ def causal(path: Path, hidden: int = 32, layers: int = 2, seed: int = 0, ends: f
         network.lm_head.weight[1, 0] = (others + math.log(ends / (1 - ends))) / states[:, 0].mean().item()
     network.save_pretrained(path)
     return path
+
+
+TAGGED = {  # language: names by kind, what a longer name goes on with, and plain words; two scripts
+    "aa": ({"LOC": "tora miku sela vano", "PER": "anik belu doro fani"}, "zu", "ka lo mi ne po ru se ti"),
+    "bb": ({"LOC": "москва тула омск сочи", "PER": "иван павел анна ольга"}, "нов", "да но и у за под над при"),
+}
+
+
+def tagged_rows(language: str, number: int, seed: int) -> list[tuple[list[str], list[str]]]:
+    """Sentences of a language with tags: a name of one or two words of its kind, among plain words."""
+    random, (names, more, plain) = np.random.default_rng([seed, list(TAGGED).index(language)]), TAGGED[language]
+    rows = []
+    for _ in range(number):
+        tokens, tags = [], []
+        for _ in range(random.integers(2, 5)):
+            tokens += random.choice(plain.split(), random.integers(1, 4)).tolist()
+            tags += ["O"] * (len(tokens) - len(tags))
+            kind, longer = str(random.choice(list(names))), int(random.integers(2))
+            tokens += [str(random.choice(names[kind].split())), *[more] * longer]
+            tags += [f"B-{kind}", *[f"I-{kind}"] * longer]
+        rows.append((tokens, tags))
+    return rows
+
+
+def tagged_corpus(path: Path, train: int = 120, test: int = 40) -> Path:
+    """A folder of two languages with ``train.parquet`` and ``test.parquet``."""
+    for language in TAGGED:
+        (path / language).mkdir(parents=True, exist_ok=True)
+        for seed, (split, number) in enumerate({"train": train, "test": test}.items()):
+            table = pd.DataFrame(tagged_rows(language, number, seed), columns=["tokens", "ner_tags"])
+            table.to_parquet(path / language / f"{split}.parquet")
+    return path
+
+
+def tagger(path: Path) -> Path:
+    """An untrained encoder that has the words of both languages as pieces, but for "vano" and "fani", which it spells."""
+    words = [word for names, *others in TAGGED.values() for of in (*names.values(), *others) for word in of.split()]
+    return encoder(path, words=[word for word in words if word not in ("vano", "fani")])

@@ -1,0 +1,121 @@
+"""Floor 1. Silver sentences with tags in many languages, made from the names of the Unicode locale data (CLDR).
+
+CLDR, which the package ``babel`` carries, names territories, cities, languages and currencies in hundreds of languages, and
+writes dates, amounts and lists in each. A silver sentence strings such parts together; the names are its entities::
+
+    B-LOC I-LOC  O  B-LNG   O B-CUR I-CUR
+    South Africa or Swahili ( Kenyan Shilling )
+
+It is *not* real text: there is hardly a context to read, and tags are right by construction. It stands in where no real
+tagged text can be carried along, and is called silver wherever a number comes from it. ``LOC`` is a territory or a city,
+``LNG`` a language, ``CUR`` a currency; "Romanian" begins a language or a currency, and dates and amounts are no entities.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
+from functools import cache
+
+import numpy as np
+from babel import Locale
+from babel.dates import format_date, format_timedelta
+from babel.units import format_unit
+
+LANGUAGES = ("ar", "de", "el", "en", "es", "fi", "hi", "ja", "ko", "ru", "tr", "zh")
+"""Twelve languages in nine scripts (Arabic, Latin, Greek, Devanagari, Kana and Han, Hangul, Cyrillic)."""
+UNSPACED = ("ja", "zh")
+"""Written without blanks: a token is a character, as in WikiAnn."""
+TAGS = ("O", "B-CUR", "I-CUR", "B-LNG", "I-LNG", "B-LOC", "I-LOC")
+UNITS = ("length-kilometer", "mass-kilogram", "duration-hour", "temperature-celsius", "volume-liter", "digital-megabyte")
+SENTENCES = {"train": 3000, "test": 500}
+"""A language; different ones in the end, so a few less."""
+
+Tokens = list[str]
+
+
+def sentences(language: str, split: str) -> list[tuple[Tokens, list[str]]]:
+    """The sentences of a language and split, each with its tags; the same on every machine with the same ``babel``.
+
+    Train and test are drawn alike and may share sentences; whoever splits takes those out.
+    """
+    seed = [LANGUAGES.index(language), list(SENTENCES).index(split)]
+    random = np.random.default_rng(seed)
+    made = (_sentence(language, random) for _ in range(SENTENCES[split]))
+    return list({" ".join(tokens): (tokens, tags) for tokens, tags in made}.values())
+
+
+def _sentence(language: str, random: np.random.Generator) -> tuple[Tokens, list[str]]:
+    """Two to five parts, more than half of them names, with what stands between parts of a list."""
+    found = names(language)
+    tokens, tags = [], []
+    for place in range(number := int(random.integers(2, 6))):
+        kind = str(random.choice(["LOC", "LNG", "CUR", "plain"], p=[0.3, 0.15, 0.15, 0.4]))
+        if kind == "plain":
+            part = _tokens(_plain(language, random), language)
+            said = ["O"] * len(part)
+        else:
+            part = _tokens(str(random.choice(found[kind])), language)
+            said = [f"B-{kind}"] + [f"I-{kind}"] * (len(part) - 1)
+        if random.random() < 0.15:
+            part, said = ["(", *part, ")"], ["O", *said, "O"]
+        between = _between(language, random) if place < number - 1 else []
+        tokens += part + between
+        tags += said + ["O"] * len(between)
+    return tokens, tags
+
+
+@cache
+def names(language: str) -> dict[str, list[str]]:
+    """The names of every class of entity in a language; a name that two classes share is left out, as are bracketed ones."""
+    locale = Locale.parse(language)
+    cities = [zone["city"] for zone in locale.time_zones.values() if "city" in zone]
+    given = {
+        "LOC": [*(name for code, name in locale.territories.items() if code.isalpha()), *cities],
+        "LNG": list(locale.languages.values()),
+        "CUR": list(locale.currencies.values()),
+    }
+    clean = {kind: sorted({name for name in of if not re.search(r"[\d()（）]|\bUTC\b", name)}) for kind, of in given.items()}
+    often = Counter(name.casefold() for of in clean.values() for name in of)
+    return {kind: [name for name in of if often[name.casefold()] == 1] for kind, of in clean.items()}
+
+
+def _plain(language: str, random: np.random.Generator) -> str:
+    """A date, an amount with its unit, or a stretch of time, as the language writes it."""
+    number, locale = int(random.integers(2, 200)), Locale.parse(language)
+    day = date(1900, 1, 1) + timedelta(days=int(random.integers(0, 45_000)))
+    ways: tuple[Callable[[], str], ...] = (
+        lambda: format_date(day, "long", locale),
+        lambda: format_date(day, "EEEE", locale),
+        lambda: format_unit(number, str(random.choice(UNITS)), "long", locale=locale),
+        lambda: format_timedelta(timedelta(hours=number), locale=locale, add_direction=bool(number % 2)),
+    )
+    return ways[int(random.integers(len(ways)))]()
+
+
+def _between(language: str, random: np.random.Generator) -> Tokens:
+    """What stands between two parts: a comma, the language's "and" or "or", a dash, or nothing at all."""
+    patterns, way = Locale.parse(language).list_patterns, int(random.integers(5))
+    if way < 3:
+        pattern = patterns[("standard", "or", "standard")[way]][("middle", "2", "2")[way]]
+        return _tokens(pattern.replace("{0}", "").replace("{1}", ""), language)
+    return ["–"] if way == 3 else []
+
+
+def _tokens(text: str, language: str) -> Tokens:
+    """Words and marks of punctuation; in languages without blanks, characters (a mark that combines stays with its base)."""
+    words = re.findall(r"[\w'’.\-\u200c\u200d\u0300-\u036f\u0900-\u097f]+|\S", text)
+    if language not in UNSPACED:
+        return words
+    return [cluster for word in words for cluster in _clusters(word)]
+
+
+def _clusters(word: str) -> Iterable[str]:
+    found: Tokens = []
+    for character in word:
+        if found and unicodedata.category(character).startswith("M"):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
