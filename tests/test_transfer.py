@@ -187,12 +187,12 @@ def test_a_strategy_that_is_not_known():
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_real_teacher_from_end_to_end(tmp_path):
-    """Movie sentences, few labels: distilled on unlabelled text a student is better than on labels alone."""
+    """Dictionary definitions, few labels: distilled on unlabelled text a student is better than on labels alone."""
     given = {
-        "corpus": "movies", "labels_per_class": 60, "teacher_epochs": 3, "test_size": 600, "transfer_size": 1500,
+        "corpus": "wordnet", "labels_per_class": 30, "teacher_epochs": 4, "test_size": 600, "transfer_size": 1500,
         "strategies": ("D0", "D1"), "strategy": "D1", "transfer_divisors": (), "layers_sweep": (), "embedding_sweep": (),
         "pooling_sweep": (), "embedding_dims": (), "hidden_dims": (), "student_seeds": (0, 1), "student_steps": 200,
     }  # fmt: skip
     results: Results = TransferStudy(build(Settings, given), Store(tmp_path)).results()
     accuracy = results.table.groupby("arm")["accuracy"].mean()
-    assert accuracy["teacher"] > 0.65 and accuracy["D1"] > accuracy["D0"]  # chance is 0.5
+    assert accuracy["teacher"] > 0.5 and accuracy["D1"] > accuracy["D0"]  # 14 classes; the largest has 9%
