@@ -11,12 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import nbformat
-import pytest
+# One thread, in the processes that tests start too: weights are compared bit for bit. Before torch is imported, which reads it.
+for name in ("OMP_NUM_THREADS", "GDLIB_THREADS"):
+    os.environ.setdefault(name, "1")
 
-from gdlib import config, pipeline
+import nbformat  # noqa: E402
+import pytest  # noqa: E402
 
-os.environ.setdefault("GDLIB_THREADS", "1")
+from gdlib import config, pipeline  # noqa: E402
+
 
 STUDY = '''
 """A tiny study: first gives a number, second multiplies it, last adds up all runs of a corpus."""
