@@ -38,6 +38,39 @@ GOLD_ONLY = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A way to learn which gloss is meant.
+
+    Args:
+        name: as it stands in every table and figure.
+        form: ``pairs`` (one pass a candidate) or ``vectors`` (one pass a word, :mod:`gdlib.gloss_vectors`).
+        mlm: with masked language modelling beside it.
+        target: ``gold`` labels, or the ``soft`` pair logits of the trained teacher.
+        small: a student of few layers.
+        help: one line.
+    """
+
+    name: str
+    form: str
+    mlm: bool = False
+    target: str = "gold"
+    small: bool = False
+    help: str = ""
+
+
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm("LMGC", "pairs", help="the paper's: is this the right gloss, pair by pair"),
+        Arm("LMGC-M", "pairs", mlm=True, help="the paper's: the same beside masked language modelling"),
+        Arm("gloss vectors", "vectors", help="ours: one pass a word, the glosses' vectors kept"),
+        Arm("small, gold", "pairs", small=True, help="few layers, gold labels, no teacher"),
+        Arm("small, distilled", "pairs", target="soft", small=True, help="few layers, the pair logits of a trained model"),
+    )
+}
+
+
+@dataclass(frozen=True)
 class LexicalPlan:
     """How a lexical model is trained.
 

@@ -27,7 +27,7 @@ class Answers:
     Args:
         table: one row a method and seed: method, seed (of the split and the draw), model_seed (-1 where nothing is trained), and more.
         right: 1 where the answer is right. *Shape:* ``[rows, instances]``.
-        instances: one row a test instance: part (its set), pos, candidates (how many).
+        instances: one row a test instance: part (its set), id, pos, candidates (how many).
     """
 
     table: pd.DataFrame
@@ -76,7 +76,8 @@ class Answers:
         Raises:
             ValueError: they are other instances.
         """
-        tests = [one.without_held_out() for one in several]
+        alike = all(one.instances.equals(several[0].instances) for one in several)
+        tests = several if alike else [one.without_held_out() for one in several]
         if any(not one.instances.equals(tests[0].instances) for one in tests[1:]):
             raise ValueError("answers to different test instances can't be compared one by one")
         table = pd.concat([one.table for one in tests], ignore_index=True)
@@ -100,9 +101,9 @@ def f1(right: np.ndarray, answered: np.ndarray) -> float:
 
 
 def describe(parts: dict[str, Sequence[Instance]]) -> pd.DataFrame:
-    """The instances of several sets as a table: part, pos, candidates."""
-    rows = [(part, one.pos, len(one.candidates)) for part, instances in parts.items() for one in instances]
-    return pd.DataFrame(rows, columns=["part", "pos", "candidates"])
+    """The instances of several sets as a table: part, id, pos, candidates."""
+    rows = [(part, one.id, one.pos, len(one.candidates)) for part, instances in parts.items() for one in instances]
+    return pd.DataFrame(rows, columns=["part", "id", "pos", "candidates"])
 
 
 def by_set(answers: Answers) -> pd.DataFrame:
