@@ -22,9 +22,8 @@ def methods(table: pd.DataFrame, *, seeds: int, part: str = "ALL") -> Figure:
     need(table, ["method", part, "low", "high"], "methods")
     dots = table[~table["method"].isin(BASELINES)]
     figure, (axes,) = panels(height=1.9 + 0.42 * max(len(dots), 2))
-    for place, row in enumerate(dots.itertuples(index=False)):
-        value, low, high = getattr(row, part), row.low, row.high
-        look = mark(place)
+    for place, row in enumerate(dots.to_dict("records")):
+        value, low, high, look = row[part], row["low"], row["high"], mark(place)
         axes.errorbar(value, place, xerr=[[max(value - low, 0)], [max(high - value, 0)]], marker=look.marker, color=look.color, capsize=3)
         axes.annotate(f"{100 * value:.1f}", (value, place), (0, 7), textcoords="offset points", ha="center", fontsize=11)
     for row in table[table["method"].isin(BASELINES)].to_dict("records"):
