@@ -142,7 +142,7 @@ def scores(model: VectorModel, coder: Coder, coded: Sequence[Coded], whole: bool
     kept = dict(zip(glosses, _in_batches(model, [len(g) for g in glosses], lambda rows: gloss_inputs(coder, [list(glosses[i]) for i in rows]))))
     lengths = [len(one.left) + len(one.right) for one in coded]
     words = _in_batches(model, lengths, lambda rows: context_inputs(coder, [coded[i] for i in rows], whole))
-    scale = float(model.log_scale.exp())
+    scale = model.log_scale.detach().exp().item()
     return [
         scale * np.stack([kept[tuple(gloss)] @ word for gloss in one.glosses]) if one.glosses else np.zeros(0)
         for one, word in zip(coded, words)

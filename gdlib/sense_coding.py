@@ -32,7 +32,7 @@ class Coder:
     around the target's own pieces, and what has to go if a pair is too long are the ends of the sentence, never the target.
 
     Args:
-        tokenizer: the encoder's.
+        tokenizer: the encoder's; it says whether the encoder tells the two parts apart by type ids.
         max_length: pieces of a pair at most, special ones included.
     """
 

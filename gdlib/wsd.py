@@ -153,7 +153,7 @@ def example_instances() -> list[Instance]:
     for key, lemma, pos, synset, sentences in table[["sense_key", "lemma", "pos", "synset", "examples"]].itertuples(index=False):
         for number, sentence in enumerate(sentences):
             if (earlier := found.get((sentence, lemma, pos))) is not None:
-                keys = (*earlier.sense_keys, key)
+                keys = tuple(dict.fromkeys((*earlier.sense_keys, key)))
                 found[sentence, lemma, pos] = Instance(earlier.id, earlier.tokens, earlier.target, lemma, pos, keys)
             elif (place := find(sentence, lemma, pos)) is not None:
                 found[sentence, lemma, pos] = Instance(f"{synset}.{number}.{lemma}", *place, lemma, pos, (key,))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tiny
 
-from gdlib import lexical_compare, lexical_figures, pipeline, wsd
+from gdlib import config, lexical_compare, lexical_figures, pipeline, wsd
 from gdlib.lexical import ARMS
 from gdlib.lexical_settings import PLAN, Settings
 from gdlib.lexical_study import LexicalStudy
@@ -32,28 +32,33 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GDLIB_THREADS", "1")
     for name in ("notebooks", "gdlib"):
         os.symlink(ROOT / name, tmp_path / name)
-    moved = {"encoder": str(tiny.encoder(tmp_path / "encoder")), "seeds": (0, 1), "labels_sweep": (30,), "test_instances": 40}
+    moved = {"encoder": str(tiny.encoder(tmp_path / "encoder")), "test_instances": 40}
     lines: list[str] = []
     settings = pipeline.settings_of(PLAN, "smoke", moved)
     run = pipeline.Run(PLAN, settings, "smoke", tmp_path, "runs/store", "gdlib run lexical --profile smoke", lines.append)
     run.execute()
-    assert sum("] train " in line for line in lines) == 4, lines
+    assert sum("] train " in line for line in lines) == 1, lines
     again: list[str] = []
     pipeline.Run(PLAN, settings, "smoke", tmp_path, "runs/store", run.command, again.append).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
 
     store = Store(tmp_path / "runs/store")
-    studies = [LexicalStudy(task.settings, store) for task in expand(PLAN, settings) if task.stage.name == "train"]
-    answers = studies[0].answers()
+    study, other = (LexicalStudy(config.replace(settings, seed=seed), store) for seed in (0, 1))
+    answers = study.answers()
     assert answers.methods == [*lexical_figures.BASELINES, *ARMS]
     assert answers.where().sum() == 40 and answers.where(CHOSEN_ON).sum() == 30
-    assert studies[0].data.tests == studies[1].data.tests == studies[2].data.tests
-    assert len(studies[0].data.train) in (30, 60) and all(one.teaches for one in studies[0].data.train)
-    said = studies[0].scores(ARMS["gloss vectors"], 0, studies[0].data.tests[wsd.EXAMPLES])
+    tests = study.data.tests[wsd.EXAMPLES]
+    assert tests == other.data.tests[wsd.EXAMPLES] and study.data.train != other.data.train
+    assert len(study.data.train) == 60 and all(one.teaches for one in study.data.train)
+    said = study.scores(ARMS["gloss vectors"], 0, tests)
     place = answers.table.index[answers.table["method"] == "gloss vectors"][0]
-    right = [one.gold[int(score.argmax())] for score, one in zip(said, studies[0].data.tests[wsd.EXAMPLES])]
+    right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]
     np.testing.assert_array_equal(right, answers.right[place, answers.where()])
-    sizes, times = lexical_compare.costs(studies[0], instances=32)
+    quick = config.replace(settings, arms=("gloss vectors",), labels_sweep=(30,))
+    by_size = lexical_compare.over_sizes(quick, store).set_index(["method", "size"])["f1"]
+    assert by_size["first sense", 30] == by_size["first sense", 60]
+    assert by_size["gloss vectors", 60] == pytest.approx(np.mean(right))
+    sizes, times = lexical_compare.costs(study, instances=32)
     flops = sizes.set_index("method")["megaflops"]
     assert flops["gloss vectors"] < flops["small, gold"] < flops["LMGC"]
     assert set(times["batch"]) == {1, 32} and (times["ms an instance"] > 0).all()

@@ -57,7 +57,9 @@ def test_the_target_stays_whole_and_the_far_ends_go(tokenizer, room: int) -> Non
         assert kept_left == len(coded.left) or kept_right == len(coded.right) or abs(kept_left - kept_right) <= 1
 
 
-def test_inputs_attend_to_every_piece_and_never_to_padding(tokenizer) -> None:
+def test_inputs_attend_to_every_piece_and_never_to_padding(tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "token_type_ids" not in whole(tokenizer, 60).pairs([(whole(tokenizer).code([ONE])[0], 0)])  # this tokenizer makes none
+    monkeypatch.setattr(tokenizer, "model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
     coder = whole(tokenizer, 60)
     short = Instance("y", ("a", "bank"), 1, "bank", "noun", ("bank%1:17:01::",))
     rows = coder.code([ONE, short])
