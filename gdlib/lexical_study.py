@@ -129,16 +129,27 @@ class LexicalStudy:
     @cached_property
     def baselines(self) -> Answers:
         """What needs no training."""
-        s, asked = self.settings, self._all_asked
-        said = {
-            "random": sense_baselines.at_random(asked, s.seed),
-            "first sense": sense_baselines.first_sense(asked),
-            "Lesk": sense_baselines.lesk(asked),
-            "similarity": gloss_vectors.similarity(zoo.locate(s.encoder), asked, s.max_length),
+        s = self.settings
+        recipe = {
+            "asked": {name: wsd.digest_of(part) for name, part in self.asked.items()},
+            "network": zoo.locate(s.encoder).digest,
+            "settings": {"seed": s.seed, "max_length": s.max_length},
+            "code": code_digest("gdlib.sense_baselines", "gdlib.gloss_vectors", "gdlib.sense_results"),
         }
-        table = [{"method": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in said]
-        right = np.stack([results.judge(said[name], asked) for name in said])
-        return Answers(pd.DataFrame(table), right, results.describe(self.asked))
+
+        def build(folder: Path) -> None:
+            asked = self._all_asked
+            said = {
+                "random": sense_baselines.at_random(asked, s.seed),
+                "first sense": sense_baselines.first_sense(asked),
+                "Lesk": sense_baselines.lesk(asked),
+                "similarity": gloss_vectors.similarity(zoo.locate(s.encoder), asked, s.max_length),
+            }
+            table = pd.DataFrame([{"method": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in said])
+            right = np.stack([results.judge(of, asked) for of in said.values()])
+            results.save(Answers(table, right, results.describe(self.asked)), folder)
+
+        return results.load(self.store.make("sense-baselines", recipe, build).path)
 
     def answers(self) -> Answers:
         """Every baseline, every arm and model seed; what is not trained yet is trained now, several models at a time."""
