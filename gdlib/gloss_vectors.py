@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from gdlib import zoo
-from gdlib.lexical import HEADS, LexicalPlan, freeze, held_out_score, leave_notes, to_device
+from gdlib.lexical import HEADS, freeze, held_out_score, leave_notes, to_device
+from gdlib.lexical_arms import LexicalPlan
 from gdlib.sense_coding import LONG_GLOSS, Coded, Coder, draw_candidates
 from gdlib.training import Batch, History, autocast, batches_by_length, fit, in_batches, seed_everything, writes_files
 from gdlib.unpack import quiet

@@ -9,7 +9,8 @@ import torch
 from gdlib import gloss_vectors
 from gdlib.config import replace
 from gdlib.costs import BATCHES, operations
-from gdlib.lexical import ARMS, Arm, LexicalModel
+from gdlib.lexical import LexicalModel
+from gdlib.lexical_arms import ARMS, Arm
 from gdlib.lexical_figures import BASELINES
 from gdlib.lexical_settings import Settings
 from gdlib.lexical_study import LexicalStudy

@@ -1,7 +1,7 @@
 """Floor 4. Lexical knowledge, part of study 3 (arXiv 2106.07967, 2301.08130): its parameters and its stages, as data."""
 
 from gdlib.config import knob, settings_class
-from gdlib.lexical import ARMS
+from gdlib.lexical_arms import ARMS
 from gdlib.losses import SOFT_LOSSES
 from gdlib.plans import Plan, Stage
 

@@ -11,7 +11,8 @@ from tqdm.auto import tqdm
 
 from gdlib import gloss_vectors, lexical, sense_baselines, wsd, zoo
 from gdlib import sense_results as results
-from gdlib.lexical import ARMS, GOLD_ONLY, Arm, LexicalModel, LexicalPlan
+from gdlib.lexical import LexicalModel
+from gdlib.lexical_arms import ARMS, GOLD_ONLY, Arm, LexicalPlan
 from gdlib.lexical_settings import PLAN, Settings
 from gdlib.losses import DistillationLoss
 from gdlib.processes import in_processes, together

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from gdlib import gloss_vectors, lexical, wsd, zoo
 from gdlib.gloss_vectors import VectorModel
-from gdlib.lexical import GOLD_ONLY, LABELS, LexicalModel, LexicalPlan
+from gdlib.lexical import LABELS, LexicalModel
+from gdlib.lexical_arms import GOLD_ONLY, LexicalPlan
 from gdlib.losses import DistillationLoss, soft_kl
 from gdlib.masked_lm import NOT_ASKED
 from gdlib.sense_coding import Coder

@@ -9,7 +9,7 @@ import pytest
 import tiny
 
 from gdlib import config, lexical_compare, lexical_figures, pipeline, wsd
-from gdlib.lexical import ARMS
+from gdlib.lexical_arms import ARMS
 from gdlib.lexical_settings import PLAN, Settings
 from gdlib.lexical_study import LexicalStudy
 from gdlib.plans import expand
