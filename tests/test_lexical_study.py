@@ -84,7 +84,7 @@ def test_trained_methods_are_dots_and_the_others_lines(table: pd.DataFrame) -> N
 def test_parts_of_speech_have_a_panel_each(table: pd.DataFrame) -> None:
     parts = pd.concat([table.rename(columns={"ALL": "f1"}).assign(pos=pos, instances=n) for pos, n in (("noun", 1200), ("verb", 90))])
     figure = lexical_figures.by_pos(parts, table["method"].tolist(), seeds=1)
-    assert [axes.get_title() for axes in figure.axes] == ["noun (1,200 instances)", "verb (90 instances)"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["noun (1,200 instances)", "verb (90 instances)"]
     assert "ONE seed" in figure.get_suptitle()
 
 
