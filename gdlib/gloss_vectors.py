@@ -1,7 +1,7 @@
 """Floor 3. All candidate glosses of a word in one pass: a vector for the word in its sentence, kept vectors for glosses.
 
-One encoder for both sides. The word's vector is the mean of its pieces' states, read with quotes around it; a gloss's
-vector the mean over ``lemma : gloss``; the score is their cosine times a learnt scale, with cross-entropy over the
+One encoder for both sides. The word's vector is the mean of its pieces' states, or of the whole sentence's, read with
+quotes around the word; a gloss's vector the mean over ``lemma : gloss``; the score is their cosine times a learnt scale, with cross-entropy over the
 candidates. A gloss has one vector wherever it is asked for, so asking is one pass over the sentence however many senses
 the word has. It is ours: the paper asks pair by pair. (The form is that of Blevins and Zettlemoyer 2020, with one encoder
 in the place of two and cosines in that of dot products.)
@@ -85,13 +85,14 @@ def fine_tune(network: zoo.Network, train: Sequence[Instance], held_out: Sequenc
     model = VectorModel(encoder)
     coded = coder.code([one for one in train if one.teaches], prefix="lemma")
     drawn = [draw_candidates(one.gold, plan.negatives, [plan.seed, row]) for row, one in enumerate(coded)]
+    whole = plan.word_vector == "sentence"
     size = max(1, round(plan.batch * len(coded) / sum(map(len, drawn))))
     order = batches_by_length([len(one.left) + len(one.right) for one in coded], size, plan.seed)
     checks = coder.code(held_out, prefix="lemma")
     freeze(encoder, plan.trained_layers)
     history = fit(
-        model, lambda step: collate(coder, [(coded[i], drawn[i]) for i in order(step)]), candidate_loss,
-        lambda m: held_out_score(scores(m, coder, checks), held_out), plan.regime(-(-len(coded) // size)),
+        model, lambda step: collate(coder, [(coded[i], drawn[i]) for i in order(step)], whole), candidate_loss,
+        lambda m: held_out_score(scores(m, coder, checks, whole), held_out), plan.regime(-(-len(coded) // size)),
         resume=folder / "checkpoint", title="gloss vectors", quiet=True,
     )  # fmt: skip
     if writes_files():
@@ -109,9 +110,9 @@ def candidate_loss(model: nn.Module, batch: Batch) -> Tensor:
     return (scored.logsumexp(-1) - scored.masked_fill(~right, -torch.inf).logsumexp(-1)).mean()
 
 
-def collate(coder: Coder, rows: Sequence[tuple[Coded, Sequence[int]]]) -> Batch:
+def collate(coder: Coder, rows: Sequence[tuple[Coded, Sequence[int]]], whole: bool = False) -> Batch:
     """Instances with some of their candidates as tensors: what :meth:`VectorModel.forward` takes, and ``right``."""
-    batch = context_inputs(coder, [one for one, _ in rows])
+    batch = context_inputs(coder, [one for one, _ in rows], whole)
     glosses = gloss_inputs(coder, [one.glosses[place] for one, places in rows for place in places])
     there = torch.arange(max(len(places) for _, places in rows)) < torch.tensor([len(places) for _, places in rows])[:, None]
     shape = (*there.shape, glosses["input_ids"].shape[1])

@@ -59,6 +59,7 @@ class LexicalPlan:
         mlm_head_steps: steps for the new MLM head alone, before all else.
         layers: keep so many of the encoder's layers (a small student); 0: all.
         loss: of the pair logits; with a soft weight a teacher has to be given.
+        word_vector: of gloss vectors, the mean over the ``target``'s pieces or over the whole ``sentence``.
         looks: looks at the held-out score.
     """
 
@@ -75,6 +76,7 @@ class LexicalPlan:
     mlm_head_steps: int = 0
     layers: int = 0
     loss: DistillationLoss = field(default=GOLD_ONLY)
+    word_vector: str = "target"
     looks: int = 4
 
     def regime(self, per_epoch: int) -> Regime:

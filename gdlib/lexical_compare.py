@@ -82,7 +82,7 @@ def _calls(study: LexicalStudy, arm: Arm, asked: Sequence[Instance]) -> tuple[An
     if arm.form == "vectors":
         model = gloss_vectors.VectorModel.load(folder).cpu()
         coded = coder.code(asked, prefix="lemma")
-        return model, lambda x: model.vectors(**x), lambda rows: gloss_vectors.context_inputs(coder, [coded[i] for i in rows])
+        return model, lambda x: model.vectors(**x), lambda rows: gloss_vectors.context_inputs(coder, [coded[i] for i in rows], study.settings.word_vector == "sentence")
     model = LexicalModel.load(folder).cpu()
     coded = coder.code(asked)
     pairs = [[(one, place) for place in range(len(one.glosses))] for one in coded]

@@ -28,6 +28,9 @@ class Settings:
     trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
     mask_share: float = knob(0.15, "train", "of the pieces, hidden for masked language modelling")
     mlm_head_steps: int = knob(40, "train", "steps for the new masked-language-model head alone, beforehand")
+    word_vector: str = knob(
+        "sentence", "train", "gloss vectors: mean state of the target's pieces, or of the sentence with the target in quotes", ("target", "sentence")
+    )
     small_layers: int = knob(2, "train", "layers of the small student, evenly spaced from the encoder's")
     small_epochs: float = knob(2.0, "train", "passes of the small student")
     small_lr: float = knob(3e-4, "train", "its peak learning rate")

@@ -74,6 +74,7 @@ class LexicalStudy:
             mask_share=s.mask_share,
             mlm_head_steps=s.mlm_head_steps,
             layers=s.small_layers if arm.small else 0,
+            word_vector=s.word_vector,
             loss=soft if arm.target == "soft" else GOLD_ONLY,
         )
 
@@ -98,9 +99,9 @@ class LexicalStudy:
 
     def scores(self, arm: Arm, model_seed: int, instances: Sequence[Instance]) -> list[np.ndarray]:
         """What a trained arm gives each candidate of some instances."""
-        folder, coder = self.model_artifact(arm, model_seed).path, self.coder
+        folder, coder, whole = self.model_artifact(arm, model_seed).path, self.coder, self.settings.word_vector == "sentence"
         if arm.form == "vectors":
-            return gloss_vectors.scores(gloss_vectors.VectorModel.load(folder), coder, coder.code(instances, prefix="lemma"))
+            return gloss_vectors.scores(gloss_vectors.VectorModel.load(folder), coder, coder.code(instances, prefix="lemma"), whole)
         return lexical.scores(LexicalModel.load(folder), coder, coder.code(instances))
 
     @cached_property

@@ -184,10 +184,11 @@ def test_kept_vectors_give_what_training_sees(network, some, coder) -> None:
     torch.testing.assert_close(loss, by_hand)
 
 
-def test_gloss_vectors_learn_their_training_words(network, some, coder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("word_vector", ["target", "sentence"])
+def test_gloss_vectors_learn_their_training_words(network, some, coder, word_vector: str, tmp_path: Path) -> None:
     before = lexical.held_out_score(gloss_vectors.scores(VectorModel(zoo.encoder(network)).eval(), coder, coder.code(some, prefix="lemma")), some)
-    history = gloss_vectors.fine_tune(network, some, some, replace(PLAN, epochs=15, negatives=0), tmp_path)
-    after = lexical.held_out_score(gloss_vectors.scores(VectorModel.load(tmp_path), coder, coder.code(some, prefix="lemma")), some)
+    history = gloss_vectors.fine_tune(network, some, some, replace(PLAN, epochs=15, negatives=0, word_vector=word_vector), tmp_path)
+    after = lexical.held_out_score(gloss_vectors.scores(VectorModel.load(tmp_path), coder, coder.code(some, prefix="lemma"), word_vector == "sentence"), some)
     assert after == pytest.approx(history.best, abs=0.03) and after < min(before, 0.35)
 
 
