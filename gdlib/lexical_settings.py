@@ -68,6 +68,5 @@ PLAN = Plan(
         "Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown and not counted among ALL.",
         "Paired intervals, and calling a difference resolved only if both its interval over instances and that over seeds exclude zero.",
     ),
-    size="train_instances",
-    size_in_words="training instances",
+    labels="train_instances",
 )
