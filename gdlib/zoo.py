@@ -23,6 +23,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -170,6 +171,17 @@ def _headed(network: Network, family: Any, config: Any, labels: Sequence[str], d
 def causal(network: Network) -> PreTrainedModel:
     """The network as a causal language model, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
     return _weights(network, AutoModelForCausalLM, may_miss=lambda key, prefix: False)
+
+
+def has_masked_head(network: Network) -> bool:
+    """Whether the network was saved with a masked-language-model head."""
+    names = _load(network, AutoConfig.from_pretrained).architectures or ()
+    return any(name.endswith("ForMaskedLM") for name in names)
+
+
+def masked(network: Network) -> PreTrainedModel:
+    """The network under its own masked-language-model head, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
+    return _weights(network, AutoModelForMaskedLM, may_miss=lambda key, prefix: False)
 
 
 def available() -> pd.DataFrame:
