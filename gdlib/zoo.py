@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -44,6 +44,7 @@ DROPOUTS = (  # what the families of transformers call it: hidden states, attent
     *("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
     *("classifier_dropout", "seq_classif_dropout"),
 )
+MASKED_HEADS = ("predictions.", "lm_head.", "vocab_transform.")  # what the families of transformers call this head
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,15 @@ def causal(network: Network) -> PreTrainedModel:
 
 
 def has_masked_head(network: Network) -> bool:
-    """Whether the network was saved with a masked-language-model head."""
-    names = _load(network, AutoConfig.from_pretrained).architectures or ()
-    return any(name.endswith("ForMaskedLM") for name in names)
+    """Whether its files hold a masked-language-model head; that the configuration names one is not enough (mpnet-base's does)."""
+    named = _load(network, AutoConfig.from_pretrained).architectures or ()
+    if not any(name.endswith("ForMaskedLM") for name in named):
+        return False
+    for file in Path(network.location).glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            if any(part in key for key in tensors.keys() for part in MASKED_HEADS):
+                return True
+    return False
 
 
 def masked(network: Network) -> PreTrainedModel:
