@@ -64,7 +64,7 @@ def of_run(study: MLMStudy) -> Curves:
     masked, s = study.masked["held_out"], study.settings
     scale = len(masked) / len(masked.gold)
     values = {
-        (start, arm): np.stack([study.losses[trial] for trial in study.trials if (trial.start, trial.arm) == (start, arm)]) * scale
+        (start, arm): np.stack([study.losses[t] for t in study.trials if (t.start, t.arm) == (start, arm)]).astype(np.float64) * scale
         for start in s.starts
         for arm in study.arms
     }

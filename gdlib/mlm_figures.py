@@ -49,6 +49,26 @@ def curves(table: pd.DataFrame, *, seeds: int, x: str = "step") -> Figure:
     return figure
 
 
+def gaps(table: pd.DataFrame, *, seeds: int) -> Figure:
+    """How far each arm is below (or above) plain MLM at the same step, a panel a start. ``table``: ``start``, ``arm``, ``step``, ``loss``."""
+    need(table, ["start", "arm", "step", "loss"], "gaps")
+    starts, arms = list(dict.fromkeys(table["start"])), list(dict.fromkeys(table["arm"]))
+    figure, axes = panels(len(starts), 1, height=1.9 + 2.9 * len(starts), sharex=True)
+    for one, start in zip(axes, starts, strict=True):
+        losses = table[table["start"] == start].pivot(index="step", columns="arm", values="loss")
+        one.axhline(0, color=PLAIN.color, linewidth=1.5, label="no teacher")
+        for arm in (arm for arm in arms if arm != "no teacher"):
+            look = look_of(arm, _singles(arms))
+            gap = losses[arm] - losses["no teacher"]
+            one.plot(gap.index, gap, color=look.color, marker=look.marker, linestyle=look.line, markersize=5, label=arm)
+        one.set_title(f"start: {start}", fontsize=12)
+        one.set_ylabel("nats (below 0: better)")
+    axes[-1].set_xlabel("step")
+    legend_below(figure, axes[0], 2)
+    title(figure, "Held-out loss minus that of plain MLM", seeds)
+    return figure
+
+
 def steps(table: pd.DataFrame, *, seeds: int) -> Figure:
     """Steps until an arm is as low as plain MLM at its end, with the interval over seeds (thin) and over texts (thick), a panel a start.
 
@@ -72,7 +92,7 @@ def steps(table: pd.DataFrame, *, seeds: int) -> Figure:
         one.set_ylim(len(arms) - 0.5, -0.5)
         one.set_title(f"start: {start}", fontsize=12)
         one.set_xlim(left=min(0, one.get_xlim()[0]))
-    axes[-1].set_xlabel("steps (hollow: not every seed got there)")
+    axes[-1].set_xlabel("steps; 95% over texts (thick) and over seeds (thin)\nhollow: not every seed got there, those count as the last step")
     title(figure, "As low as plain MLM at its end", seeds)
     return figure
 
@@ -91,7 +111,7 @@ def predictors(table: pd.DataFrame) -> Figure:
     axes.set_ylim(len(table) - 0.5, -0.8)
     axes.margins(x=0.12)
     low, high = axes.get_xlim()
-    axes.set_xlabel(f"held-out loss, nats (axis: {low:.1f} to {high:.1f}; hollow: sees the hidden piece)")
+    axes.set_xlabel(f"held-out loss, nats (axis: {low:.1f} to {high:.1f})\nhollow: sees the hidden piece")
     title(figure, "Teachers, alone and combined")
     return figure
 

@@ -16,8 +16,9 @@ def test_crossing_by_hand():
     np.testing.assert_allclose(crossing(curve, STEPS, np.array([6.0, 5.0, 4.0, 5.0])), [15.0, 30.0, 0.0, 10.0])
 
 
-@given(st.lists(st.floats(0, 10), min_size=4, max_size=4), st.floats(-1, 11))
+@given(st.lists(st.integers(0, 100), min_size=4, max_size=4), st.integers(-10, 110))
 def test_crossing_is_between_the_looks(values, target):
+    values, target = [value / 10 for value in values], target / 10
     at = crossing(np.array(values), STEPS, np.array(target))
     assert 0 <= at <= 30
     if min(values) > target:
@@ -88,6 +89,11 @@ def test_mean_curves_and_figures():
     at = table[table["arm"] == "mean"]
     np.testing.assert_allclose(lines["mean"].get_ydata(), at["loss"])
     assert len({(line.get_color(), line.get_marker()) for line in lines.values()}) == 4
+    gaps = mlm_figures.gaps(table, seeds=4)
+    drawn = {line.get_label(): line.get_ydata() for line in gaps.axes[0].get_lines()}
+    plain = table[table["arm"] == "no teacher"]["loss"].to_numpy()
+    np.testing.assert_allclose(drawn["mean"], at["loss"] - plain)
+    np.testing.assert_allclose(drawn["b"], 1.0)
     steps = mlm_figures.steps(steps_to_plain(curves(1.0), resamples=99), seeds=4)
     assert [tick.get_text() for tick in steps.axes[0].get_yticklabels()] == ["no teacher", "a", "b", "mean"]
     hollow = [line.get_markerfacecolor() for line in steps.axes[0].get_lines() if line.get_marker() not in ("None", "", None)]
