@@ -85,6 +85,16 @@ class MaskedTexts:
         return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths).long(), "positions": positions}
 
 
+def log_frequencies(texts: MaskedTexts, pieces: int) -> Tensor:
+    """Log-shares of all pieces of some texts, hidden or not, the special ones at both ends left out; 0.1 is added to every count.
+
+    *Shape:* ``[pieces]``.
+    """
+    whole = [t if t != NOT_ASKED else i for rows in zip(texts.inputs, texts.targets) for i, t in list(zip(*rows))[1:-1]]
+    counts = torch.bincount(torch.tensor(whole, dtype=torch.long), minlength=pieces).float() + 0.1
+    return (counts / counts.sum()).log()
+
+
 def mask_texts(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, share: float, seed: int, maskings: int = 1
 ) -> MaskedTexts:
@@ -243,9 +253,8 @@ def train_head(network: zoo.Network, ids: Tensor, pad_id: int, train: MaskedText
     teacher = load_teacher(network, ids, pad_id)
     model = teacher.model
     with torch.no_grad():
-        counts = torch.bincount(train.gold, minlength=len(ids)).float() + 0.1
         model.head.norm.weight.fill_(HEAD_SCALE)
-        model.head.bias[ids.to(model.head.bias.device)] = (counts / counts.sum()).log().to(model.head.bias.device)
+        model.head.bias[ids.to(model.head.bias.device)] = log_frequencies(train, len(ids)).to(model.head.bias.device)
     if plan.body == "frozen":
         model.encoder.requires_grad_(False)
         states, checks = teacher.states(train, "states"), teacher.states(choose, "states to choose by")

@@ -38,13 +38,13 @@ class Settings(TeachingSettings):
         ("minilm-l6", "mpnet-base"), "teacher", "networks with the same word pieces; students start from the first"
     )
     teacher_body: str = knob("frozen", "teacher", "of a teacher without a head: frozen, or full (trained with its new head)", BODIES)
-    head_steps: int = knob(150, "teacher", "optimisation steps of a new head")
+    head_steps: int = knob(100, "teacher", "optimisation steps of a new head")
     head_lr: float = knob(2e-3, "teacher", "its peak learning rate (with a full body take 5e-5)")
     head_batch: int = knob(256, "teacher", "masked positions a step (with a full body: texts; take 16)")
-    kept_pieces: int = knob(64, "teacher", "likeliest pieces kept a position; the rest of the probability is spread evenly")
+    kept_pieces: int = knob(512, "teacher", "likeliest pieces kept a position; the rest of the probability is spread evenly")
     # students
     arms: tuple[str, ...] = knob(tuple(ARMS), "students", "whom a student learns from", tuple(ARMS))
-    starts: tuple[str, ...] = knob(("teacher", "scratch"), "students", "where it starts", tuple(STARTS))
+    starts: tuple[str, ...] = knob(("scratch",), "students", "where it starts", tuple(STARTS))
     student_layers: int = knob(2, "students", "layers, evenly spaced from the first teacher's, or new")
     scratch_hidden: int = knob(128, "students", "width of a student from scratch")
     temperature: float = knob(1.0, "students", "T of the teachers' distribution")
@@ -55,7 +55,7 @@ class Settings(TeachingSettings):
     scratch_lr: float = knob(3e-3, "students", "that of a student from scratch")
     student_batch: int = knob(16, "students", "texts a step")
     evaluate_every: int = knob(10, "students", "steps between two looks at the held-out loss")
-    student_seeds: tuple[int, ...] = knob((0, 1, 2), "students", "one student an arm each: order of texts, dropout, start from scratch")
+    student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student an arm each: order of texts, dropout, start from scratch")
     tuned_arms: tuple[str, ...] = knob(
         (PLAIN_ARM, "mean"), "students", "whose students are fine-tuned on the corpus, beside the start", tuple(ARMS)
     )

@@ -6,6 +6,7 @@ import torch
 
 from gdlib import teachers
 from gdlib.masked_lm import NOT_ASKED
+from gdlib.mlm import log_frequencies
 from gdlib.mlm_settings import PLAIN_ARM
 from gdlib.mlm_study import MLMStudy
 from gdlib.teachers import RULES, SEES_GOLD
@@ -31,9 +32,9 @@ def examples(study: MLMStudy, number: int = 6) -> pd.DataFrame:
 
 
 def frequency_loss(study: MLMStudy) -> float:
-    """Held-out loss, nats, of one who knows nothing but how frequent the pieces are (of the head's texts, add 0.1)."""
-    counted = torch.bincount(study.masked["head"].gold, minlength=len(study.tokenizer)).float() + 0.1
-    return float(-(counted / counted.sum()).log()[study.masked["held_out"].gold].mean())
+    """Held-out loss, nats, of one who knows nothing but how frequent the pieces are, from the texts for the heads."""
+    known = log_frequencies(study.masked["head"], len(study.tokenizer))
+    return float(-known[study.masked["held_out"].gold].mean())
 
 
 def vocabularies(study: MLMStudy) -> pd.DataFrame:

@@ -59,6 +59,12 @@ def test_a_batch_by_hand():
     assert batch["positions"].tolist() == [[NOWHERE, 4, 5, NOWHERE, NOWHERE], [NOWHERE, 1, 2, 3, NOWHERE]]
 
 
+def test_frequencies_by_hand():
+    texts = MaskedTexts([[2, 7, 4, 3], [2, 7, 3]], [[NOT_ASKED] * 2 + [8, NOT_ASKED], [NOT_ASKED] * 3])
+    expected = torch.full((10,), 0.1).index_add_(0, torch.tensor([7, 8]), torch.tensor([2.0, 1.0])) / 4
+    torch.testing.assert_close(mlm.log_frequencies(texts, 10).exp(), expected)  # the mask is not counted, what it hides is
+
+
 def test_masked_texts_of_a_tokenizer(tokenizer):
     texts = ["the cat and a dog", "rain", "snow " * 50]
     found = mask_texts(tokenizer, texts, 16, 1.0, seed=3)
@@ -80,8 +86,7 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(folder, tokeni
     network = zoo.locate(str(folder))
     assert not zoo.has_masked_head(network)
     history = mlm.train_head(network, identity(tokenizer), 0, parts["train"], parts["choose"], HEAD, tmp_path)
-    counts = torch.bincount(parts["train"].gold, minlength=len(tokenizer)).float() + 0.1
-    frequency = -(counts / counts.sum()).log()[parts["choose"].gold].mean().item()
+    frequency = -mlm.log_frequencies(parts["train"], len(tokenizer))[parts["choose"].gold].mean().item()
     assert history.best < frequency - 0.05
     teacher = mlm.load_teacher(network, identity(tokenizer), 0, tmp_path)
     kept = teacher.keep(parts["choose"], 5, "")

@@ -28,7 +28,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "corpus": corpus, "mlm_corpora": (corpus,), "teacher": encoders[0], "mlm_teachers": tuple(encoders), "labels_per_class": 10,
         "teacher_epochs": 1, "test_size": 100, "head_texts": 60, "choose_texts": 30, "student_texts": 100, "held_out_texts": 40,
         "maskings": 2, "head_steps": 30, "kept_pieces": 16, "student_layers": 1, "scratch_hidden": 32, "student_steps": 6, "evaluate_every": 2,
-        "student_batch": 16, "student_seeds": (0, 1), "tuned_arms": ("no teacher", "mean"),
+        "student_batch": 16, "starts": ("teacher", "scratch"), "student_seeds": (0, 1), "tuned_arms": ("no teacher", "mean"),
     }  # fmt: skip
 
 
