@@ -21,7 +21,7 @@ def _singles(arms: list[str]) -> list[str]:
     return [arm for arm in arms if arm not in RULES and arm != "no teacher"]
 
 
-def curves(table: pd.DataFrame, *, seeds: int, x: str = "step") -> Figure:
+def curves(table: pd.DataFrame, *, seeds: int, x: str = "step", frequency: float | None = None) -> Figure:
     """Held-out loss in training, a line an arm, a panel a start.
 
     Args:
@@ -29,6 +29,7 @@ def curves(table: pd.DataFrame, *, seeds: int, x: str = "step") -> Figure:
             as a band).
         seeds: how many the lines are means over.
         x: ``step`` or ``seconds``.
+        frequency: loss of one who knows the pieces' frequencies alone, a line: above it nothing of the context is used.
     """
     need(table, ["start", "arm", "loss", x], "curves")
     starts, arms = list(dict.fromkeys(table["start"])), list(dict.fromkeys(table["arm"]))
@@ -40,6 +41,8 @@ def curves(table: pd.DataFrame, *, seeds: int, x: str = "step") -> Figure:
             one.plot(part[x], part["loss"], color=look.color, marker=look.marker, linestyle=look.line, markersize=5, label=arm)
             if arm == "no teacher" and {"low", "high"} <= set(part.columns) and part["low"].notna().all():
                 one.fill_between(part[x], part["low"], part["high"], color="#000000", alpha=0.12, linewidth=0, label="no teacher: 95% over seeds")
+        if frequency is not None:
+            one.axhline(frequency, color="black", linestyle=":", linewidth=1.4, label="frequencies alone")
         one.set_title(f"start: {start}", fontsize=12)
         one.set_ylabel("held-out loss (nats)")
         one.text(0.99, 0.97, f"axis from {one.get_ylim()[0]:.1f}", transform=one.transAxes, ha="right", va="top", fontsize=10)

@@ -89,6 +89,8 @@ def test_mean_curves_and_figures():
     at = table[table["arm"] == "mean"]
     np.testing.assert_allclose(lines["mean"].get_ydata(), at["loss"])
     assert len({(line.get_color(), line.get_marker()) for line in lines.values()}) == 4
+    known = mlm_figures.curves(table, seeds=4, frequency=6.25).axes[0].get_lines()[-1]
+    assert known.get_label() == "frequencies alone" and set(known.get_ydata()) == {6.25}
     gaps = mlm_figures.gaps(table, seeds=4)
     drawn = {line.get_label(): line.get_ydata() for line in gaps.axes[0].get_lines()}
     plain = table[table["arm"] == "no teacher"]["loss"].to_numpy()
