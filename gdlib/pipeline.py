@@ -28,6 +28,8 @@ STUDIES = {
     "generation": "generation-distillation: a language model writes the unlabelled text (arXiv 2002.00733)",
     "transfer": "transfer distillation: a BiLSTM learns states, logits and labels on unlabelled text (arXiv 1910.01769, 2004.05686)",
     "tagging": "tagging in many languages by a BiLSTM, from a multilingual teacher (XtremeDistil, arXiv 2004.05686)",
+    "lexical": "lexical knowledge: an encoder learns which gloss of a dictionary is meant (arXiv 2106.07967, 2301.08130)",
+    "mlm": "masked-language-model distillation: a small encoder learns from several teachers at once (arXiv 2301.08130)",
 }
 
 

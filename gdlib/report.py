@@ -199,7 +199,8 @@ def label(task: Task) -> str:
     settings, labels = task.settings, task.plan.labels
     if task.stage.once_a == "corpus" or not hasattr(settings, labels):
         return task.run
-    return f"{settings.corpus}, {getattr(settings, labels)} labels a {labels.removeprefix('labels_per_')}, seed {settings.seed}"
+    counted = labels.replace("labels_per_", "labels a ").replace("_", " ")
+    return f"{settings.corpus}, {getattr(settings, labels)} {counted}, seed {settings.seed}"
 
 
 def _section(task: Task, artifact: Artifact, new: Path) -> Section:

@@ -69,6 +69,30 @@ def mean_interval(values: ArrayLike, *, confidence: float = 0.95, resamples: int
     return Interval(float(over_texts.mean()), low, high, *_over_seeds(values.mean(axis=1), confidence), *values.shape)
 
 
+def statistic_interval(
+    by_seed: Callable[[NDArray[np.intp]], NDArray[np.float64]],
+    texts: int,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1999,
+    seed: int = 0,
+) -> Interval:
+    """The intervals of any statistic of some texts, seed by seed, such as the steps until a loss is reached.
+
+    Args:
+        by_seed: indices of texts, drawn with replacement, ``[..., texts]``, to the statistic of every seed, ``[..., seeds]``.
+        texts: how many there are.
+        confidence, resamples, seed: as in :func:`mean_interval`.
+    """
+    values = by_seed(np.arange(texts))
+
+    def resampled(index: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
+        return by_seed(index).mean(axis=-1)
+
+    low, high = (float(values.mean()),) * 2 if texts < 2 else _bootstrap(np.arange(texts), resampled, confidence, resamples, seed)
+    return Interval(float(values.mean()), low, high, *_over_seeds(values, confidence), len(values), texts)
+
+
 def paired_difference(
     a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
 ) -> Difference:

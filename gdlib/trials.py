@@ -69,9 +69,9 @@ class Trials:
         for name in baselines.BASELINES:
             model = baselines.build(name, splits.labelled)
             probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
-            self._count(probabilities, student=name, arm="baseline", parameters=baselines.parameters(model), steps=0, **same)
+            self.count(probabilities, student=name, arm="baseline", parameters=baselines.parameters(model), steps=0, **same)
         size = students.parameters(teacher)
-        self._count(self.teacher_probabilities, student="teacher", arm="teacher", parameters=size, steps=teacher_steps, **same)
+        self.count(self.teacher_probabilities, student="teacher", arm="teacher", parameters=size, steps=teacher_steps, **same)
 
     def student(
         self,
@@ -87,7 +87,7 @@ class Trials:
         with safe_open(file, "np") as saved:
             logits, header = saved.get_tensor("logits"), saved.metadata()
         numbers = {"parameters": int(header["parameters"]), "steps": int(header["steps"])}
-        self._count(metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers)
+        self.count(metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers)
 
     def results(self) -> Results:
         """All of it, in the order in which it was counted."""
@@ -96,7 +96,8 @@ class Trials:
             pd.DataFrame(self.rows), said.argmax(-1).astype(np.int16), said.max(-1).astype(np.float32), np.array(self.test.labels)
         )
 
-    def _count(self, probabilities: np.ndarray, **more: Any) -> None:
+    def count(self, probabilities: np.ndarray, **more: Any) -> None:
+        """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
         gold, teacher = np.array(self.test.labels), self.teacher_probabilities.argmax(-1)
         self.rows.append(row(gold, probabilities, teacher, probabilities.shape[1], **self.columns, **more))
         self.said.append(np.asarray(probabilities))

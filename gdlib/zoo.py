@@ -18,11 +18,12 @@ from typing import Any
 import pandas as pd
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -43,6 +44,7 @@ DROPOUTS = (  # what the families of transformers call it: hidden states, attent
     *("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
     *("classifier_dropout", "seq_classif_dropout"),
 )
+MASKED_HEADS = ("predictions.", "lm_head.", "vocab_transform.")  # what the families of transformers call this head
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,23 @@ def _headed(network: Network, family: Any, config: Any, labels: Sequence[str], d
 def causal(network: Network) -> PreTrainedModel:
     """The network as a causal language model, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
     return _weights(network, AutoModelForCausalLM, may_miss=lambda key, prefix: False)
+
+
+def has_masked_head(network: Network) -> bool:
+    """Whether its files hold a masked-language-model head; that the configuration names one is not enough (mpnet-base's does)."""
+    named = _load(network, AutoConfig.from_pretrained).architectures or ()
+    if not any(name.endswith("ForMaskedLM") for name in named):
+        return False
+    for file in Path(network.location).glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            if any(part in key for key in tensors.keys() for part in MASKED_HEADS):
+                return True
+    return False
+
+
+def masked(network: Network) -> PreTrainedModel:
+    """The network under its own masked-language-model head, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
+    return _weights(network, AutoModelForMaskedLM, may_miss=lambda key, prefix: False)
 
 
 def available() -> pd.DataFrame:

@@ -1,0 +1,242 @@
+"""Floor 3. LMGC: which gloss is meant, asked pair by pair; LMGC-M: the same with masked language modelling beside it.
+
+After Wahle, Ruas, Meuschke and Gipp 2021 (arXiv 2106.07967). For every candidate sense of a word in a sentence one pair
+(:mod:`gdlib.sense_coding`), a head with two labels, cross-entropy; the candidate with the largest P(right) is the answer.
+
+    L_LMGC   = L_WSD = CE(pair logits, is it the right gloss)
+    L_LMGC-M = L_MLM + L_WSD,   both on the same pair with 15% of its pieces hidden, on both sides
+
+Mended against the published code: the gloss's prefix and the target are cut into pieces before the quotes are put in
+(there, the prefix was sliced afterwards, off by one); the attention mask is 1 on hidden pieces and 0 on padding (there,
+the other way round); the weights kept are chosen on the held-out set alone (there, on all evaluation sets).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel
+
+from gdlib import zoo
+from gdlib.lexical_arms import LexicalPlan
+from gdlib.losses import DistillationLoss
+from gdlib.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
+from gdlib.sense_coding import Coded, Coder, draw_candidates
+from gdlib.training import Batch, History, Regime, autocast, batches_by_length, fit, in_batches, seed_everything, writes_files
+from gdlib.unpack import quiet
+from gdlib.wsd import Instance
+
+LABELS = ("wrong gloss", "right gloss")
+HEADS, PLAN_FILE = "heads.safetensors", "plan.json"
+
+
+class LexicalModel(nn.Module):
+    """A sequence classifier with two labels and, for LMGC-M, a head that guesses hidden pieces.
+
+    Args:
+        classifier: of transformers, labels :data:`LABELS`.
+        mlm: whether it has the second head.
+    """
+
+    def __init__(self, classifier: PreTrainedModel, mlm: bool):
+        super().__init__()
+        embedding = classifier.get_input_embeddings().weight
+        self.classifier = classifier
+        self.mlm_head = TiedHead(classifier.config.hidden_size, embedding.shape[1], len(embedding)) if mlm else None
+
+    def forward(self, asked: Tensor | None = None, **inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits of pairs ``[pairs, 2]`` and, where pieces are ``asked`` for (bool, ``[pairs, length]``), theirs ``[asked, vocabulary]``."""
+        out = self.classifier(**inputs, output_hidden_states=asked is not None)
+        if asked is None:
+            return out.logits, None
+        return out.logits, self.mlm_head(out.hidden_states[-1][asked], self.classifier.get_input_embeddings().weight)
+
+    def save(self, folder: Path) -> None:
+        """Write the bare encoder (a folder that the zoo locates like any network) and, in a file of its own, the heads."""
+        body = self.classifier.base_model
+        with quiet():
+            body.save_pretrained(folder)
+        of_body = {id(tensor) for tensor in body.state_dict(keep_vars=True).values()}
+        heads = {name: t.detach() for name, t in self.state_dict(keep_vars=True).items() if id(t) not in of_body}
+        save_file(heads, folder / HEADS)
+
+    @classmethod
+    def load(cls, folder: Path) -> "LexicalModel":
+        """The model that :meth:`save` left, in evaluation mode."""
+        heads = load_file(folder / HEADS)
+        model = cls(zoo.classifier(zoo.locate(str(folder)), LABELS), mlm=any(name.startswith("mlm_head.") for name in heads))
+        state = model.state_dict()
+        model.load_state_dict(state | heads)
+        return to_device(model)
+
+
+def fine_tune(
+    network: zoo.Network,
+    train: Sequence[Instance],
+    held_out: Sequence[Instance],
+    plan: LexicalPlan,
+    folder: Path,
+    teacher: Path | None = None,
+) -> History:
+    """Train LMGC, LMGC-M or a small student on pairs and leave it in ``folder``, with its history.
+
+    Args:
+        network: the encoder to start from.
+        train: instances; those with nothing to learn (one sense, or no right one) are passed over.
+        held_out: what the weights are chosen by (:func:`held_out_score`).
+        plan: how.
+        folder: becomes the model; may hold a checkpoint to go on from.
+        teacher: the folder of a trained lexical model whose pair logits are learnt from, if the plan's loss has a soft weight.
+    """
+    seed_everything(plan.seed)
+    coder = Coder(zoo.tokenizer(network), plan.max_length)
+    classifier = zoo.classifier(network, LABELS, plan.dropout)
+    if plan.layers:
+        keep_layers(classifier, plan.layers)
+    model = LexicalModel(classifier, plan.mlm)
+    coded = coder.code([one for one in train if one.teaches])
+    pairs = [
+        (row, place)
+        for row, one in enumerate(coded)
+        for place in draw_candidates(one.gold, plan.negatives, [plan.seed, row])
+    ]
+    labels = torch.tensor([int(coded[row].gold[place]) for row, place in pairs])
+    logits = None
+    if plan.loss.soft_weight and teacher is not None:
+        logits = pair_logits(LexicalModel.load(teacher), coder, [(coded[row], place) for row, place in pairs], "teacher's logits")
+    order = batches_by_length([len(coded[r].left) + len(coded[r].right) + len(coded[r].glosses[p]) for r, p in pairs], plan.batch, plan.seed)
+
+    def batch(step: int) -> Batch:
+        rows = order(step)
+        inputs = coder.pairs([(coded[pairs[i][0]], pairs[i][1]) for i in rows])
+        if plan.mlm:
+            random = torch.Generator().manual_seed(int(np.random.SeedSequence([plan.seed, step]).generate_state(1)[0]))
+            ids, targets = mask_pieces(
+                inputs["input_ids"], coder.maskable(inputs), coder.tokenizer.mask_token_id, len(coder.tokenizer), random, plan.mask_share
+            )
+            inputs |= {"input_ids": ids, "targets": targets}
+        return inputs | {"labels": labels[rows]} | ({"teacher": logits[rows]} if logits is not None else {})
+
+    checks = coder.code(held_out)
+    regime = plan.regime(-(-len(pairs) // plan.batch))
+    if plan.mlm and plan.mlm_head_steps and not (folder / "checkpoint").exists():
+        warm_up(model, batch, plan)
+    freeze(classifier, plan.trained_layers)
+    history = fit(
+        model, batch, lambda m, b: lexical_loss(m, b, plan.loss), lambda m: held_out_score(scores(m, coder, checks), held_out),
+        regime, resume=folder / "checkpoint", title="LMGC-M" if plan.mlm else "LMGC", quiet=True,
+    )  # fmt: skip
+    if writes_files():
+        model.cpu().save(folder)
+        coder.tokenizer.save_pretrained(folder)
+        leave_notes(folder, plan, history)
+    return history
+
+
+def lexical_loss(model: nn.Module, batch: Batch, of_pairs: DistillationLoss) -> Tensor:
+    """``L_WSD``, plus ``L_MLM`` where the batch has pieces to guess (``targets``), unweighted as in the paper."""
+    targets = batch.get("targets")
+    logits, pieces = model(**_inputs(batch))
+    of_wsd = of_pairs(logits.float(), batch.get("teacher"), batch["labels"])
+    return of_wsd if targets is None else of_wsd + piece_loss(pieces, targets)
+
+
+def warm_up(model: LexicalModel, batch: Callable[[int], Batch], plan: LexicalPlan) -> None:
+    """Train the new MLM head alone on the same batches, so that the encoder is not pulled about by a random one."""
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith("mlm_head."))
+    regime = Regime(steps=plan.mlm_head_steps, lr=1e-3, evaluate_every=plan.mlm_head_steps, seed=plan.seed)
+    fit(model, batch, lambda m, b: piece_loss(m(**_inputs(b))[1], b["targets"]), lambda m: 0.0, regime, quiet=True)
+    model.requires_grad_(True)
+
+
+def _inputs(batch: Batch) -> Batch:
+    """What the model takes of a batch: pieces are asked for where there are targets."""
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch}
+    return inputs | ({"asked": batch["targets"] != NOT_ASKED} if "targets" in batch else {})
+
+
+def held_out_score(of_candidates: Sequence[np.ndarray], instances: Sequence[Instance]) -> float:
+    """What is chosen by, lower is better: the share of wrong answers; between equal shares, the candidates' cross-entropy."""
+    wrong, surprise = 0, 0.0
+    for score, one in zip(of_candidates, instances, strict=True):
+        right = np.array(one.gold, dtype=bool)
+        if right.any():
+            shifted = np.exp(score - score.max())
+            wrong += not right[score.argmax()]
+            surprise -= float(np.log(max(shifted[right].sum() / shifted.sum(), 1e-12)))
+        else:
+            wrong += 1
+    return (wrong + surprise / 1000) / len(instances)
+
+
+def scores(model: LexicalModel, coder: Coder, coded: Sequence[Coded], title: str = "") -> list[np.ndarray]:
+    """Of every instance the log-odds of each candidate's gloss; where there is no choice, zeros. *Shape:* ``[candidates]`` each."""
+    found = [np.zeros(len(one.glosses), dtype=np.float32) for one in coded]
+    asked = [(row, place) for row, one in enumerate(coded) if len(one.glosses) > 1 for place in range(len(one.glosses))]
+    logits = pair_logits(model, coder, [(coded[row], place) for row, place in asked], title)
+    for (row, place), odds in zip(asked, (logits[:, 1] - logits[:, 0]).tolist()):
+        found[row][place] = odds
+    return found
+
+
+@torch.inference_mode()
+def pair_logits(model: LexicalModel, coder: Coder, asked: Sequence[tuple[Coded, int]], title: str = "", batch: int = 64) -> Tensor:
+    """The logits of some (instance, candidate), in their order. *Shape:* ``[pairs, 2]``, float32, on the CPU."""
+    device = next(model.parameters()).device
+    logits = torch.empty(len(asked), 2)
+    lengths = [len(one.left) + len(one.right) + len(one.glosses[place]) for one, place in asked]
+    with tqdm(total=len(asked), desc=title, unit="pair", mininterval=2.0, disable=not title) as bar:
+        for rows in in_batches(lengths, batch):
+            inputs = {name: t.to(device) for name, t in coder.pairs([asked[i] for i in rows]).items()}
+            with autocast(device, "auto"):
+                logits[rows] = model(**inputs)[0].float().cpu()
+            bar.update(len(rows))
+    return logits
+
+
+def stack_of(network: PreTrainedModel) -> tuple[nn.Module, str, nn.ModuleList]:
+    """The list of an encoder's layers, the module that holds it and its name there.
+
+    Raises:
+        ValueError: the encoder has none of ``num_hidden_layers`` layers.
+    """
+    for parent in network.base_model.modules():
+        for name, child in parent.named_children():
+            if isinstance(child, nn.ModuleList) and len(child) == network.config.num_hidden_layers:
+                return parent, name, child
+    raise ValueError(f"{type(network).__name__} has no list of {network.config.num_hidden_layers} layers")
+
+
+def keep_layers(network: PreTrainedModel, number: int) -> None:
+    """Keep ``number`` layers of an encoder, evenly spaced, the first and the last among them (one: the first), in place."""
+    parent, name, stack = stack_of(network)
+    chosen = np.linspace(0, len(stack) - 1, number).round().astype(int).tolist()
+    setattr(parent, name, nn.ModuleList(stack[place] for place in chosen))
+    network.config.num_hidden_layers = number
+
+
+def freeze(network: PreTrainedModel, trained_layers: int) -> None:
+    """Let only the last so many layers of the encoder learn, and everything above them (0: all of it)."""
+    if trained_layers:
+        kept = {id(p) for layer in list(stack_of(network)[2])[-trained_layers:] for p in layer.parameters()}
+        for name, parameter in network.base_model.named_parameters():
+            parameter.requires_grad_(id(parameter) in kept or name.startswith("pooler"))
+
+
+def to_device(model: nn.Module) -> Any:
+    """A model ready to be asked, on the GPU if there is one."""
+    return (model.cuda() if torch.cuda.is_available() else model).eval()
+
+
+def leave_notes(folder: Path, plan: LexicalPlan, history: History) -> None:
+    """Write the plan and the history beside a model."""
+    (folder / PLAN_FILE).write_text(json.dumps(asdict(plan)))
+    (folder / "history.json").write_text(json.dumps(asdict(history)))

@@ -1,0 +1,84 @@
+"""Floor 3. Ways to learn which gloss is meant, as data, and how a model of theirs is trained."""
+
+from dataclasses import dataclass, field
+
+from gdlib.losses import DistillationLoss
+from gdlib.training import Regime
+
+GOLD_ONLY = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to learn which gloss is meant.
+
+    Args:
+        name: as it stands in every table and figure.
+        form: ``pairs`` (one pass a candidate) or ``vectors`` (one pass a word, :mod:`gdlib.gloss_vectors`).
+        mlm: with masked language modelling beside it.
+        target: ``gold`` labels, or the ``soft`` pair logits of the trained teacher.
+        small: a student of few layers.
+        help: one line.
+    """
+
+    name: str
+    form: str
+    mlm: bool = False
+    target: str = "gold"
+    small: bool = False
+    help: str = ""
+
+
+ARMS: dict[str, Arm] = {
+    arm.name: arm
+    for arm in (
+        Arm("LMGC", "pairs", help="the paper's: is this the right gloss, pair by pair"),
+        Arm("LMGC-M", "pairs", mlm=True, help="the paper's: the same beside masked language modelling"),
+        Arm("gloss vectors", "vectors", help="ours: one pass a word, the glosses' vectors kept"),
+        Arm("small, gold", "pairs", small=True, help="few layers, gold labels, no teacher"),
+        Arm("small, distilled", "pairs", target="soft", small=True, help="few layers, the pair logits of a trained model"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class LexicalPlan:
+    """How a lexical model is trained.
+
+    Args:
+        epochs: passes over the training instances.
+        lr: peak learning rate, linear warm-up and decay.
+        batch: pairs a step.
+        max_length: pieces a pair.
+        dropout: of hidden states, attention and head.
+        negatives: wrong glosses an instance at most; 0: all.
+        trained_layers: the last so many layers of the encoder learn; 0: all of it.
+        seed: of heads, order, masks and dropout.
+        mlm: train L_MLM beside L_WSD.
+        mask_share: of the pieces, hidden for L_MLM.
+        mlm_head_steps: steps for the new MLM head alone, before all else.
+        layers: keep so many of the encoder's layers (a small student); 0: all.
+        loss: of the pair logits; with a soft weight a teacher has to be given.
+        word_vector: of gloss vectors, the mean over the ``target``'s pieces or over the whole ``sentence``.
+        looks: looks at the held-out score.
+    """
+
+    epochs: float
+    lr: float
+    batch: int
+    max_length: int
+    dropout: float
+    negatives: int
+    trained_layers: int
+    seed: int
+    mlm: bool = False
+    mask_share: float = 0.15
+    mlm_head_steps: int = 0
+    layers: int = 0
+    loss: DistillationLoss = field(default=GOLD_ONLY)
+    word_vector: str = "target"
+    looks: int = 4
+
+    def regime(self, per_epoch: int) -> Regime:
+        steps = max(1, round(self.epochs * per_epoch))
+        return Regime(steps=steps, lr=self.lr, evaluate_every=max(1, -(-steps // self.looks)), seed=self.seed)

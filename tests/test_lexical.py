@@ -1,0 +1,202 @@
+"""LMGC, LMGC-M, gloss vectors and small students on a tiny encoder, against hand-computed forwards."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch.nn import functional as F
+
+from gdlib import gloss_vectors, lexical, wsd, zoo
+from gdlib.gloss_vectors import VectorModel
+from gdlib.lexical import LABELS, LexicalModel
+from gdlib.lexical_arms import GOLD_ONLY, LexicalPlan
+from gdlib.losses import DistillationLoss, soft_kl
+from gdlib.masked_lm import NOT_ASKED
+from gdlib.sense_coding import Coder
+from gdlib.wsd import Instance
+
+PLAN = LexicalPlan(epochs=1, lr=3e-3, batch=8, max_length=48, dropout=0.0, negatives=2, trained_layers=0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> zoo.Network:
+    return zoo.locate(str(tiny.encoder(tmp_path_factory.mktemp("encoder"))))
+
+
+@pytest.fixture(scope="module")
+def some() -> list[Instance]:
+    """Forty instances with few candidates and short glosses."""
+    short = [one for one in wsd.example_instances() if 2 <= len(one.candidates) <= 4 and one.teaches and len(one.tokens) < 7]
+    return wsd.sample(short, 40, seed=0)
+
+
+@pytest.fixture(scope="module")
+def coder(network: zoo.Network) -> Coder:
+    return Coder(zoo.tokenizer(network), 48)
+
+
+def model_of(network: zoo.Network, mlm: bool = False) -> LexicalModel:
+    torch.manual_seed(0)
+    return LexicalModel(zoo.classifier(network, LABELS), mlm).eval()
+
+
+# ---- the losses
+
+
+def test_lmgc_m_is_the_sum_of_both_losses_on_one_hidden_pair(network, some, coder) -> None:
+    model, coded = model_of(network, mlm=True), coder.code(some[:3])
+    inputs = coder.pairs([(one, place) for one in coded for place in (0, 1)])
+    labels = torch.tensor([int(one.gold[place]) for one in coded for place in (0, 1)])
+    targets = torch.where(coder.maskable(inputs) & (torch.arange(inputs["input_ids"].shape[1]) % 5 == 0), inputs["input_ids"], NOT_ASKED)
+    hidden = {**inputs, "input_ids": torch.where(targets == NOT_ASKED, inputs["input_ids"], coder.tokenizer.mask_token_id)}
+    loss = lexical.lexical_loss(model, {**hidden, "targets": targets, "labels": labels}, GOLD_ONLY)
+
+    bert = model.classifier.bert(**hidden)  # by hand: the body's states, its pooler, both heads
+    pair_logits = model.classifier.classifier(bert.pooler_output)
+    states = model.mlm_head.norm(F.gelu(model.mlm_head.dense(bert.last_hidden_state)))
+    piece_logits = states @ model.classifier.bert.embeddings.word_embeddings.weight.T + model.mlm_head.bias
+    of_mlm = F.cross_entropy(piece_logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_ASKED)
+    torch.testing.assert_close(loss, F.cross_entropy(pair_logits, labels) + of_mlm)
+    alone = lexical.lexical_loss(model, {**hidden, "labels": labels}, GOLD_ONLY)
+    torch.testing.assert_close(alone, F.cross_entropy(pair_logits, labels))
+
+
+def test_a_student_learns_from_pair_logits_and_gold(network, some, coder) -> None:
+    model, coded = model_of(network), coder.code(some[:2])
+    inputs, teacher, labels = coder.pairs([(coded[0], 0), (coded[1], 1)]), torch.tensor([[1.0, -1.0], [0.5, 2.0]]), torch.tensor([0, 1])
+    loss = lexical.lexical_loss(model, {**inputs, "labels": labels, "teacher": teacher}, DistillationLoss("kl", 2.0, 0.5, 1.0))
+    said = model(**inputs)[0]
+    torch.testing.assert_close(loss, soft_kl(said, teacher, 2.0) + 0.5 * F.cross_entropy(said, labels))
+
+
+def test_padding_says_nothing(network, some, coder) -> None:
+    """A pair has the same logits beside a longer one: the published code attended to padding."""
+    model, coded = model_of(network), coder.code(some)
+    asked = [(one, place) for one in coded for place in range(len(one.glosses))]
+    alone = torch.cat([lexical.pair_logits(model, coder, [one]) for one in asked[:12]])
+    torch.testing.assert_close(lexical.pair_logits(model, coder, asked)[:12], alone, atol=0.02, rtol=0.02)  # maybe bf16
+
+
+def test_the_score_chosen_by_counts_errors_then_surprise() -> None:
+    def one(*right: int) -> Instance:
+        keys = tuple(sense.sense_key for sense in wsd.candidates("bank", "verb"))
+        return Instance("x", ("bank",), 0, "bank", "verb", tuple(keys[i] for i in right))
+
+    size = len(one(0).candidates)
+    flat, sharp = np.zeros(size), np.eye(size)[2] * 3
+    of_flat = lexical.held_out_score([flat], [one(0, 1)])
+    assert of_flat == pytest.approx(math.log(size / 2) / 1000)  # the first of equals is right; half the mass of it
+    surprise = math.log((math.exp(3) + size - 1) / 1)
+    assert lexical.held_out_score([flat, sharp], [one(0, 1), one(0)]) == pytest.approx((1 + (math.log(size / 2) + surprise) / 1000) / 2)
+    assert lexical.held_out_score([np.zeros(size)], [one()]) == 1
+
+
+# ---- training
+
+
+def test_lmgc_learns_its_training_words_and_is_the_same_when_loaded(network, some, coder, tmp_path: Path) -> None:
+    before = lexical.held_out_score(lexical.scores(model_of(network), coder, coder.code(some)), some)
+    history = lexical.fine_tune(network, some, some, replace(PLAN, epochs=25, negatives=0), tmp_path)
+    model = LexicalModel.load(tmp_path)
+    after = lexical.held_out_score(lexical.scores(model, coder, coder.code(some)), some)
+    assert after == pytest.approx(history.best, abs=0.03) and after < min(before, 0.35)
+    again = zoo.locate(str(tmp_path))  # a network of the zoo: the encoder, for other tasks
+    torch.testing.assert_close(zoo.encoder(again).get_input_embeddings().weight, model.classifier.get_input_embeddings().weight.cpu())
+    assert zoo.classifier(again, ["a", "b", "c"]).config.num_labels == 3
+
+
+def test_lmgc_m_trains_both_heads_and_keeps_them(network, some, tmp_path: Path) -> None:
+    history = lexical.fine_tune(network, some, some[:8], replace(PLAN, mlm=True, mlm_head_steps=3, epochs=2), tmp_path)
+    model = LexicalModel.load(tmp_path)
+    assert model.mlm_head is not None and model.mlm_head.bias.abs().sum() > 0
+    assert history.train_loss[0] > math.log(2) + 1  # the pieces' loss is in it
+
+
+def test_the_same_seed_gives_the_same_model_and_another_another(network, some, tmp_path: Path) -> None:
+    plan = replace(PLAN, mlm=True)
+    models = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        lexical.fine_tune(network, some[:12], some[:4], replace(plan, seed=seed), tmp_path / name)
+        models.append(LexicalModel.load(tmp_path / name).state_dict())
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    assert not torch.equal(models[0]["classifier.classifier.weight"], models[2]["classifier.classifier.weight"])
+
+
+def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_path: Path) -> None:
+    lexical.fine_tune(network, some, some, replace(PLAN, epochs=20, negatives=0), tmp_path / "teacher")
+    soft = DistillationLoss("kl", 2.0, 0.0, 1.0)
+    plan = replace(PLAN, epochs=25, negatives=0, layers=1, loss=soft)
+    lexical.fine_tune(network, some, some, plan, tmp_path / "student", tmp_path / "teacher")
+    models = [LexicalModel.load(tmp_path / name) for name in ("teacher", "student")]
+    assert [len(lexical.stack_of(model.classifier)[2]) for model in models] == [2, 1]
+    said = [np.array([s.argmax() for s in lexical.scores(model, coder, coder.code(some))]) for model in models]
+    assert (said[0] == said[1]).mean() > 0.75
+
+
+def test_layers_are_kept_from_first_to_last_and_the_lower_ones_can_stand_still(tmp_path: Path) -> None:
+    deep = zoo.locate(str(tiny.encoder(tmp_path / "deep", layers=6)))
+    classifier = zoo.classifier(deep, LABELS)
+    layers = list(lexical.stack_of(classifier)[2])
+    lexical.keep_layers(classifier, 3)
+    assert list(lexical.stack_of(classifier)[2]) == [layers[0], layers[2], layers[5]]
+    assert classifier.config.num_hidden_layers == 3
+    lexical.freeze(classifier, 1)
+    trained = {name.removeprefix("bert.").split(".")[0] for name, p in classifier.named_parameters() if p.requires_grad}
+    assert trained == {"encoder", "pooler", "classifier"}
+    assert all(p.requires_grad == (layer is layers[5]) for layer in (layers[0], layers[2], layers[5]) for p in layer.parameters())
+
+
+# ---- gloss vectors
+
+
+def test_scores_are_the_cosines_of_mean_states(network, some, coder) -> None:
+    model = VectorModel(zoo.encoder(network)).eval()
+    coded = coder.code(some[:6], prefix="lemma")
+    found = gloss_vectors.scores(model, coder, coded)
+    with torch.inference_mode():
+        for one, instance, scores in zip(coded, some, found):
+            ids = [coder.cls, *one.left, *coder.quote, *one.target, *coder.quote, *one.right, coder.sep]
+            start = 1 + len(one.left) + 1
+            word = model.encoder(torch.tensor([ids])).last_hidden_state[0, start : start + len(one.target)].mean(0)
+            for place, sense in enumerate(instance.candidates):
+                text = f"{instance.lemma.replace('_', ' ')} : {sense.definition}"
+                gloss = [coder.cls, *coder.tokenizer(text, add_special_tokens=False)["input_ids"][:24], coder.sep]
+                meaning = model.encoder(torch.tensor([gloss])).last_hidden_state[0].mean(0)
+                assert scores[place] == pytest.approx(20 * F.cosine_similarity(word, meaning, dim=0).item(), abs=0.3)  # maybe bf16
+
+
+def test_kept_vectors_give_what_training_sees(network, some, coder) -> None:
+    model = VectorModel(zoo.encoder(network)).eval()
+    coded = coder.code(some[:5], prefix="lemma")
+    batch = gloss_vectors.collate(coder, [(one, list(range(len(one.glosses)))) for one in coded])
+    right = batch["right"].clone()
+    with torch.inference_mode():
+        loss = gloss_vectors.candidate_loss(model, batch)
+        scored = model(**{name: t for name, t in batch.items() if name != "right"})
+    for row, kept in zip(scored, gloss_vectors.scores(model, coder, coded)):
+        assert torch.isinf(row[len(kept) :]).all()
+        np.testing.assert_allclose(row[: len(kept)], kept, atol=0.3)
+    by_hand = -torch.stack([scored[i].softmax(-1)[right[i]].sum().log() for i in range(5)]).mean()
+    torch.testing.assert_close(loss, by_hand)
+
+
+@pytest.mark.parametrize("word_vector", ["target", "sentence"])
+def test_gloss_vectors_learn_their_training_words(network, some, coder, word_vector: str, tmp_path: Path) -> None:
+    before = lexical.held_out_score(gloss_vectors.scores(VectorModel(zoo.encoder(network)).eval(), coder, coder.code(some, prefix="lemma")), some)
+    history = gloss_vectors.fine_tune(network, some, some, replace(PLAN, epochs=15, negatives=0, word_vector=word_vector), tmp_path)
+    after = lexical.held_out_score(gloss_vectors.scores(VectorModel.load(tmp_path), coder, coder.code(some, prefix="lemma"), word_vector == "sentence"), some)
+    assert after == pytest.approx(history.best, abs=0.03) and after < min(before, 0.35)
+
+
+def test_similarity_pools_whole_sentences(network, some, coder) -> None:
+    (scores,) = gloss_vectors.similarity(network, some[:1], 48)
+    encoder, (one,) = zoo.encoder(network).eval(), coder.code(some[:1], prefix="lemma")
+    with torch.inference_mode():
+        ids = [coder.cls, *one.left, *coder.quote, *one.target, *coder.quote, *one.right, coder.sep]
+        sentence = encoder(torch.tensor([ids])).last_hidden_state[0].mean(0)
+        gloss = encoder(torch.tensor([[coder.cls, *one.glosses[0][:24], coder.sep]])).last_hidden_state[0].mean(0)
+    assert scores[0] == pytest.approx(20 * F.cosine_similarity(sentence, gloss, dim=0).item(), abs=0.3)

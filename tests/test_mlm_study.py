@@ -1,0 +1,102 @@
+"""Masked-language-model distillation from end to end: every notebook on two tiny encoders, and what is refused."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from gdlib import mlm_compare, mlm_views, pipeline
+from gdlib.config import build
+from gdlib.errors import BadCorpus, BadSetting
+from gdlib.mlm_settings import PLAN, Settings
+from gdlib.mlm_study import MLMStudy, Trial
+from gdlib.plans import expand
+from gdlib.store import Store
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    folder = tmp_path_factory.mktemp("mlm")
+    corpus = str(tiny.corpus(folder / "corpus", classes=3, texts=90, test=40))
+    encoders = [str(tiny.encoder(folder / name, hidden=hidden, seed=seed)) for seed, (name, hidden) in enumerate({"small": 32, "large": 64}.items())]
+    return {
+        "corpus": corpus, "mlm_corpora": (corpus,), "teacher": encoders[0], "mlm_teachers": tuple(encoders), "labels_per_class": 10,
+        "teacher_epochs": 1, "test_size": 100, "head_texts": 60, "choose_texts": 30, "student_texts": 100, "held_out_texts": 40,
+        "maskings": 2, "head_steps": 30, "kept_pieces": 16, "student_layers": 1, "scratch_hidden": 32, "student_steps": 6, "evaluate_every": 2,
+        "student_batch": 16, "starts": ("teacher", "scratch"), "student_seeds": (0, 1), "tuned_arms": ("no teacher", "mean"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(values: dict, tmp_path_factory: pytest.TempPathFactory) -> MLMStudy:
+    return MLMStudy(build(Settings, values), Store(tmp_path_factory.mktemp("store")))
+
+
+def test_parts_are_disjoint_and_hold_no_labelled_or_test_text(study):
+    parts = study.mlm_texts
+    assert {name: len(texts) for name, texts in parts.items()} == {"head": 60, "choose": 30, "student": 100, "held_out": 40}
+    everything = [text for texts in parts.values() for text in texts]
+    assert len(set(everything)) == 230
+    assert not set(everything) & {*study.splits.labelled.texts, *study.splits.test.texts}
+    assert 150 < len(study.masked["student"]) <= 200  # twice each, but for what nothing was hidden in
+    lacking = MLMStudy(build(Settings, {**vars(study.settings), "head_texts": 500}), study.store)
+    with pytest.raises(BadCorpus, match=r"have 240 texts to mask, head_texts 500 \+ choose_texts 30 \+ student_texts 100 \+ held_out_texts 40 asked for"):
+        _ = lacking.mlm_texts
+
+
+def test_arms_and_trials(study):
+    assert study.arms == ("no teacher", "small", "large", "mean", "confidence", "gold probability", "best teacher", "gate")
+    assert len(study.trials) == 2 * 8 * 2 and len(study.tunings) == 2 * 3 * 2
+    assert study.looks == [0, 2, 4, 6]
+    alone = MLMStudy(build(Settings, {**vars(study.settings), "mlm_teachers": study.settings.mlm_teachers[:1]}), study.store)
+    assert alone.arms == ("no teacher", "small")
+
+
+def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
+    causal = str(tiny.causal(tmp_path / "causal"))
+    refused = MLMStudy(build(Settings, {**vars(study.settings), "mlm_teachers": (study.settings.mlm_teachers[0], causal)}), study.store)
+    with pytest.raises(BadSetting, match="^teacher causal has no .* piece, so it is no masked language model; expected teachers"):
+        _ = refused.ids
+    with pytest.raises(BadSetting, match="expected one or more, each once$"):
+        _ = MLMStudy(build(Settings, {**vars(study.settings), "mlm_teachers": ()}), study.store).networks
+
+
+@pytest.mark.slow
+def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_path, monkeypatch):
+    monkeypatch.setenv("GDLIB_THREADS", "1")
+    for name in ("notebooks", "gdlib"):
+        os.symlink(ROOT / name, tmp_path / name)
+    lines: list[str] = []
+    one = pipeline.Run(PLAN, pipeline.settings_of(PLAN, "smoke", values), "smoke", tmp_path, "runs/store", "gdlib run", lines.append)
+    one.execute()
+    again: list[str] = []
+    pipeline.Run(PLAN, one.settings, "smoke", tmp_path, "runs/store", "gdlib run", again.append).execute()
+    assert all("up to date" in line for line in again if line.startswith("[")), again
+    products = json.loads((one.folder / "report" / "results.json").read_text("utf-8"))["numbers"]
+    assert any("loss of mean" in numbers for numbers in products.values())
+
+    study = MLMStudy(expand(PLAN, one.settings)[0].settings, Store(tmp_path / "runs/store"))
+    losses, held_out = study.losses, study.masked["held_out"]
+    assert all(loss.shape == (4, len(held_out)) for loss in losses.values())
+    for start in ("teacher", "scratch"):  # all arms of a start and a seed begin alike
+        begin = losses[Trial(start, "no teacher", 0)][0]
+        for arm in study.arms:
+            np.testing.assert_array_equal(losses[Trial(start, arm, 0)][0], begin)
+    assert not np.array_equal(losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "no teacher", 0)][-1])
+    assert not np.array_equal(losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "confidence", 0)][-1])
+    results = study.results()
+    assert set(results.table["arm"]) == {"baseline", "teacher", "start", "no teacher", "mean"}
+    assert len(results.table) == 3 + 12
+    curves = mlm_compare.of_run(study)
+    ends = curves.values["teacher", "mean"][:, -1].mean(axis=-1)
+    np.testing.assert_allclose(ends[0], losses[Trial("teacher", "mean", 0)][-1].sum() / len(held_out.gold), rtol=1e-5)
+    shown = mlm_views.predictors(study).set_index("name")["loss"]
+    assert shown["best teacher"] <= min(shown["small"], shown["large"])
+    assert shown["mean"] <= shown[["small", "large"]].mean() + 1e-6  # the logarithm is concave
+    cost = mlm_compare.over_time(study, curves)
+    assert set(cost[cost["arm"] == "no teacher"]["labelling"]) == {0.0} and (cost[cost["arm"] == "mean"]["labelling"] > 0).all()
