@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 WIDTH = 6.4  # inches, of every figure
-HATCHES = ("", "///", "...", "xx", "\\\\\\", "++", "oo")
+HATCHES = ("", "///", "...", "xx", "\\\\\\", "++", "**", "oo")
 
 ARMS = (
     "labelled only", "distilled on labelled", "hard labels", "generation-distillation",
@@ -43,12 +43,13 @@ MARKS = (
     Mark("#CC79A7", "D", ":", "xx"),
     Mark("#E69F00", "v", (0, (5, 1)), "\\\\\\"),
     Mark("#56B4E9", "P", (0, (6, 1, 1, 1, 1, 1)), "++"),
+    Mark("#777777", "*", (0, (2, 2, 4, 2)), "**"),
     Mark("#000000", "X", (0, (3, 1, 1, 1)), "oo"),
 )  # fmt: skip
 
 
 def mark(place: int) -> Mark:
-    """The mark of the series at this place; from the eighth series on they come round again."""
+    """The mark of the series at this place; from the ninth series on they come round again."""
     return MARKS[place % len(MARKS)]
 
 
@@ -87,7 +88,7 @@ def arm_order(arms: Iterable[str]) -> list[str]:
     return sorted(dict.fromkeys(arms), key=place)
 
 
-STRATEGIES = {"D0": 0, "D1": 1, "D2": 2, "D3.1": 5, "D3.2": 3, "D4.1": 6, "D4.2": 4, "hard": 5}
+STRATEGIES = {"D0": 0, "D1": 1, "D2": 2, "D3.1": 5, "D3.2": 3, "D4.1": 6, "D4.2": 4, "hard": 7}
 """The place of each strategy's mark."""
 
 

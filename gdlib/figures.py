@@ -203,7 +203,7 @@ def unfreezing(traces: pd.DataFrame, unit: str = "texts") -> Figure:
     for one, (number, losses) in zip(axes, zip(stages["stage"], stages["losses"])):
         part = traces[traces["stage"] == number]
         for name, line in part.groupby("arm", sort=False):
-            look = arm_mark(name)
+            look, line = arm_mark(name), line.assign(step=line["step"] - line["step"].min())
             one.plot(line["step"], line["score"], color=look.color, linestyle=look.line, marker=look.marker, markersize=4, label=name)
             best = line[line["kept"]]
             one.plot(best["step"], best["score"], "o", markersize=13, fillstyle="none", color="black", label="kept" if name == part["arm"].iloc[0] else None)
@@ -215,7 +215,7 @@ def unfreezing(traces: pd.DataFrame, unit: str = "texts") -> Figure:
         one.margins(y=0.2)
         one.set_ylabel("loss on states" if states else f"errors, % of {unit}")
         one.set_title(f"stage {number + 1}: {losses}", fontsize=12)
-    axes[-1].set_xlabel("optimisation steps")
+    axes[-1].set_xlabel("optimisation steps of the stage")
     legend_below(figure, axes[0])
     title(figure, "Held-out score, stage by stage", 1)
     return figure
@@ -232,16 +232,16 @@ def _unfrozen(axes: Axes, line: pd.DataFrame) -> None:
         start = part["step"].max()
 
 
-COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text"}
+COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text", "steps": "optimisation steps of the training"}
 
 
 def cost_quality(table: pd.DataFrame, *, seeds: int, cost: str = "latency") -> Figure:
-    """Accuracy by cost of a text; the area of a bubble is the number of parameters.
+    """Accuracy by cost of a text, or of the training; the area of a bubble is the number of parameters.
 
     Args:
         table: ``name``, the column of the cost, ``accuracy``, ``parameters``; maybe ``low``, ``high``.
         seeds: how many seeds the accuracies are means over.
-        cost: ``latency`` (milliseconds a text; of one machine) or ``megaflops`` (the same on every machine).
+        cost: ``latency`` (milliseconds a text; of one machine), ``megaflops`` (the same on every machine), or ``steps`` taken.
     """
     need(table, ["name", cost, "accuracy", "parameters"], "cost_quality")
     figure, (axes,) = panels(height=4.6)

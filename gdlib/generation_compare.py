@@ -6,11 +6,8 @@ import pandas as pd
 
 from gdlib import costs as cost
 from gdlib.comparison import REFERENCES, means, pooled
-from gdlib.config import replace
 from gdlib.generation import GenerationStudy
-from gdlib.generation_settings import Settings
 from gdlib.results import Results
-from gdlib.store import Store
 
 QUESTIONS = (
     ("generation-distillation", "labelled only"),
@@ -20,13 +17,6 @@ QUESTIONS = (
     ("generated + real", "real unlabelled"),
 )
 """(arm, other arm): the differences the study is about."""
-
-
-def over_seeds(settings: Settings, store: Store, labels_per_class: int | None = None) -> Results:
-    """The results of all seeds of a corpus, stacked; the test part is the same for all of them."""
-    labels = labels_per_class or settings.labels_per_class
-    runs = [replace(settings, seed=seed, labels_per_class=labels) for seed in settings.seeds or (settings.seed,)]
-    return Results.stack([GenerationStudy(run, store).results() for run in runs])
 
 
 def questions(results: Results) -> list[tuple[str, str]]:
@@ -63,11 +53,11 @@ def size_curve(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     return overview[curve], overview[lines]
 
 
-def over_labels(settings: Settings, store: Store) -> pd.DataFrame:
+def over_labels(study: GenerationStudy) -> pd.DataFrame:
     """Accuracy by labels a class and arm, averaged over the students: labels_per_class, arm, accuracy."""
-    tables = []
-    for labels in sorted({settings.labels_per_class, *settings.labels_sweep}):
-        overview = means(over_seeds(settings, store, labels))
+    s, tables = study.settings, []
+    for labels in sorted({s.labels_per_class, *s.labels_sweep}):
+        overview = means(study.over_seeds(labels_per_class=labels))
         name = overview["student"].where(overview["student"].isin(REFERENCES), overview["arm"])
         averaged = overview.assign(arm=name, labels_per_class=labels).groupby(["labels_per_class", "arm"], sort=False)["accuracy"].mean()
         tables.append(averaged.reset_index())

@@ -1,8 +1,8 @@
 """Floor 3. Schedules of distillation as data, and one function that runs any of them on any student.
 
 A *strategy* is a row of *stages*; a stage says which losses it takes and on which items. With gradual unfreezing every
-stage begins with the student's top layer alone and lets in one layer more each time, without freezing one again; the
-stage's steps are shared out evenly. XtremeDistil (arXiv 1910.01769, 2004.05686), its table of strategies::
+stage begins with the student's top layer alone and lets in one layer more each time, without freezing one again. Every
+stage, and with unfreezing every layer's *turn* in it, is a training of its own. XtremeDistil (arXiv 1910.01769, 2004.05686), its table of strategies::
 
     D0     labels                                D3.1  states | labels + logits     D4.1  states | logits | labels
     D1     labels + logits, together             D3.2  the same, unfreezing         D4.2  the same, unfreezing
@@ -26,6 +26,10 @@ from gdlib.errors import unknown
 from gdlib.losses import StagedLoss
 from gdlib.recurrent import Groups
 from gdlib.training import Batch, Regime, batches_by_length, copy_of, fit
+
+
+LAYERS = 3
+"""Those of the recurrent student that are let in one by one: readout, BiLSTM, embedding (``recurrent.BiLSTM.groups``)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Strategy:
     unfreezing: bool = False
     help: str = ""
 
+    @property
+    def turns(self) -> int:
+        """Trainings one after another, of a student of three layers."""
+        return len(self.stages) * (LAYERS if self.unfreezing else 1)
+
 
 _LABELS, _LOGITS, _STATES = Stage(("hard",), "labelled"), Stage(("soft",), "transfer"), Stage(("representation",), "transfer")
 _LABELS_LOGITS = Stage(("hard", "soft"), "both")
@@ -86,6 +95,18 @@ def strategy(name: str) -> Strategy:
     if name not in STRATEGIES:
         raise unknown("strategy", name, STRATEGIES)
     return STRATEGIES[name]
+
+
+def as_long(name: str, names: Iterable[str], steps: int) -> tuple[str, int]:
+    """A strategy given as many steps in all as the longest of some takes: what the arm is called, and its steps a turn.
+
+    Args:
+        name: of the strategy.
+        names: of those that are compared.
+        steps: of a turn of theirs.
+    """
+    longest = max(map(strategy, names), key=lambda one: one.turns)
+    return f"{name}, as long as {longest.name}", steps * longest.turns // strategy(name).turns
 
 
 def draw(stage: Stage, labelled: Sequence[int], transfer: Sequence[int], batch: int, seed: int) -> Callable[[int], tuple[list[int], list[int]]]:
@@ -169,9 +190,10 @@ def run(
 ) -> pd.DataFrame:
     """Train a student in place by a strategy and leave it with the best held-out weights of the last stage.
 
-    Every strategy takes ``regime.steps`` steps in all, shared out evenly between its stages and, with unfreezing, between
-    the layers of a stage; each share has its own warm-up and decay. At a stage's end the best weights are put back: of
-    all its layers' shares, and of its beginning, so that it never leaves a student worse than it found it.
+    Every turn takes ``regime.steps`` steps at most, with a warm-up and decay of its own, and ends earlier where the
+    held-out score has not got better for ``regime.patience`` looks: as in the papers, a strategy of more turns may take
+    more steps. At a stage's end the best weights are put back: of all its layers' turns, and of its beginning, so that
+    it never leaves a student worse than it found it.
 
     Args:
         network: a :class:`Learner`, see ``recurrent.Projected``.
@@ -179,7 +201,7 @@ def run(
         loss: all three parts with their weights; a stage takes its own of them.
         batches: a stage and a seed to its batches: step number to batch.
         held_out: the held-out part of the labelled items, as batches.
-        regime: how long in all, and how fast.
+        regime: how long a turn, and how fast.
 
     Returns:
         The trace, a row a look: ``stage`` (its number), ``losses`` (its name), ``unfrozen`` (the lowest layer that
@@ -188,8 +210,6 @@ def run(
     """
     groups = network.groups()
     depth = len(groups) if strategy.unfreezing else 1
-    share = changed(regime, steps=max(1, regime.steps // (len(strategy.stages) * depth)))
-    share = changed(share, evaluate_every=min(regime.evaluate_every, share.steps))
     rows: list[dict[str, object]] = []
     taken = 0
     for number, stage in enumerate(strategy.stages):
@@ -208,13 +228,13 @@ def run(
         for layers in range(1, depth + 1) if strategy.unfreezing else [len(groups)]:
             unfreeze(groups, layers)
             seed = regime.seed + 1000 * number + layers
-            one = changed(share, seed=seed)
+            one = changed(regime, seed=seed)
             history = fit(network, batches(stage, seed), lambda model, b, part=part: batch_loss(part, model, b), score, one, quiet=True)
             for step, value, train_loss in zip(history.step, history.held_out, history.train_loss):
                 rows.append(columns | {"unfrozen": groups[layers - 1][0], "step": taken + step, "score": value, "train_loss": train_loss})
                 if value < best:
                     best, at, kept = value, len(rows) - 1, None
-            taken += one.steps
+            taken += history.step[-1]
             if kept is None:
                 kept = copy_of(network.state_dict())
             else:

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from gdlib import corpora, generator, samples, signals, splits, students, teacher, zoo
-from gdlib.config import digest
+from gdlib.config import digest, replace
 from gdlib.distillation import Source
 from gdlib.plans import Plan
 from gdlib.processes import together
@@ -41,6 +41,20 @@ class Study:
     def products(self, stage: str) -> Products:
         """The collector of what a stage shows."""
         return Products(self.store, self.plan.products_recipe(stage, self.settings))
+
+    def results(self) -> Any:
+        """What was found, of a kind that has a ``stack``: every study has its own."""
+        raise NotImplementedError
+
+    def over_seeds(self, **changes: Any) -> Any:
+        """The results of this study with every seed of ``settings.seeds``, stacked; the test part is the same for all.
+
+        Args:
+            changes: of other settings (another number of labels, say).
+        """
+        s = self.settings
+        found = [type(self)(replace(s, seed=seed, **changes), self.store).results() for seed in s.seeds or (s.seed,)]
+        return found[0].stack(found)
 
 
 class TeachingStudy(Study):

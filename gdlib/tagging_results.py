@@ -20,7 +20,7 @@ class TaggedResults:
 
     Args:
         table: one row a trained student (or teacher): corpus, labels_per_language, seed, student_seed, arm, strategy,
-            size (transfer sentences), embedding_dim, hidden_dim, f1 (mean over languages), parameters.
+            size (transfer sentences), embedding_dim, hidden_dim, f1 (mean over languages), parameters, steps (that it took).
         counts: entities found right, predicted and gold, of every sentence. *Shape:* ``[rows, sentences, 3]``.
         languages: of every sentence.
     """
@@ -82,13 +82,13 @@ class TaggedResults:
         return pd.DataFrame(rows)
 
     def overview(self) -> pd.DataFrame:
-        """Every arm: arm, strategy, size, embedding_dim, hidden_dim, parameters, units, f1 (mean over languages), low, high,
+        """Every arm: arm, strategy, size, embedding_dim, hidden_dim, parameters, steps, units, f1 (mean over languages), low, high,
         ``sd`` (over languages, as the paper gives it), retention (f1 over the teacher's), ``minus teacher`` in words."""
         teacher, rows = self.interval(TEACHER).mean, []
         for arm, of in self.table.groupby("arm", sort=False):
             interval = self.interval(arm)
             row = {name: of[name].iloc[0] for name in ("arm", "strategy", "embedding_dim", "hidden_dim")}
-            row |= {"size": int(of["size"].mean()), "parameters": int(of["parameters"].mean()), "units": len(of)}
+            row |= {name: int(of[name].mean()) for name in ("size", "parameters", "steps")} | {"units": len(of)}
             row |= {"f1": interval.mean, "low": interval.low, "high": interval.high}
             row["sd"] = float(self.languages_table([arm])["f1"].std(ddof=0))
             row["retention"] = interval.mean / teacher if teacher else float("nan")

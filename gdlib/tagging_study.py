@@ -37,6 +37,7 @@ class Trial:
     Args:
         arm: as it stands in every table and figure.
         strategy: its name.
+        steps: of a turn.
         divisor: of the transfer sentences one in so many is used.
         embedding_dim: E.
         hidden_dim: H.
@@ -45,6 +46,7 @@ class Trial:
 
     arm: str
     strategy: str
+    steps: int
     divisor: int
     embedding_dim: int
     hidden_dim: int
@@ -134,10 +136,14 @@ class TaggingStudy(Study):
     def trials(self) -> list[Trial]:
         """Every strategy and every share of the transfer sentences with every student seed; the other sizes with the first."""
         s = self.settings
-        size, main = (s.embedding_dim, s.hidden_dim), s.main_strategy
-        arms = [(name, name, 1, *size, s.student_seeds) for name in dict.fromkeys((*s.strategies, main))]
-        arms += [(f"{main} /{k}", main, k, *size, s.student_seeds) for k in s.transfer_divisors]
-        arms += [(f"{main} {one}", main, 1, *sizes(one), s.student_seeds[:1]) for one in s.grid]
+        size, main, steps = (s.embedding_dim, s.hidden_dim), s.main_strategy, s.student_steps
+        names = list(dict.fromkeys((*s.strategies, main)))
+        arms = [(name, name, steps, 1, *size, s.student_seeds) for name in names]
+        for name in s.same_steps:
+            called, longer = schedules.as_long(name, names, steps)
+            arms.append((called, name, longer, 1, *size, s.student_seeds))
+        arms += [(f"{main} /{k}", main, steps, k, *size, s.student_seeds) for k in s.transfer_divisors]
+        arms += [(f"{main} {one}", main, steps, 1, *sizes(one), s.student_seeds[:1]) for one in s.grid]
         return [Trial(*arm, seed) for *arm, seeds in arms for seed in seeds]
 
     def new_student(self, embedding_dim: int, hidden_dim: int) -> BiLSTM:
@@ -162,7 +168,7 @@ class TaggingStudy(Study):
             with torch.no_grad():
                 student.embedding.weight.copy_(students.svd_embedding(self.teacher.embedding, self.vocabulary, trial.embedding_dim))
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
-        regime = Regime(steps=s.student_steps, lr=s.student_lr, evaluate_every=s.evaluate_every, seed=seed)
+        regime = Regime(steps=trial.steps, lr=s.student_lr, evaluate_every=s.evaluate_every, patience=s.patience, seed=seed, decay="cosine")
         strategy = schedules.strategy(trial.strategy)
         told = (sources["train"], self.transfer(trial.divisor), sources["validation"])
         return student, tagging.distil(student, strategy, loss, *told, regime, s.student_batch)
@@ -188,13 +194,13 @@ class TaggingStudy(Study):
         for trial in trials:
             kept = load_file(folder / f"checkpoint-{trial.file}.safetensors")
             same = {name: getattr(trial, name) for name in ("arm", "strategy", "embedding_dim", "hidden_dim")}
-            numbers = {"size": int(kept["size"]), "parameters": int(kept["parameters"])}
+            numbers = {name: int(kept[name]) for name in ("size", "parameters", "steps")}
             parts.append(self._row(kept["counts"].numpy(), student_seed=trial.seed, **same, **numbers))
         TaggedResults.stack(parts).save(folder)
 
     def results_of_teacher(self) -> TaggedResults:
         """The teacher on the test part, as one row."""
-        same = {"student_seed": -1, "arm": TEACHER, "strategy": TEACHER, "embedding_dim": 0, "hidden_dim": 0, "size": 0}
+        same = {"student_seed": -1, "arm": TEACHER, "strategy": TEACHER, "embedding_dim": 0, "hidden_dim": 0, "size": 0, "steps": 0}
         return self._row(self.counts(self.teacher_tags("test")), **same, parameters=students.parameters(self.teacher.network))
 
     def _row(self, counts: np.ndarray, **columns: Any) -> TaggedResults:
@@ -266,7 +272,8 @@ def _train_one(settings: Settings, root: Path, folder: Path, trial: Trial) -> No
             if trial.strategy == settings.main_strategy:
                 save_model(student, folder / f"student-{trial.embedding_dim}x{trial.hidden_dim}.safetensors")
         counts = study.counts(study.student_tags(student, "test"))
-        numbers = {"size": len(study.transfer(trial.divisor)), "parameters": students.parameters(student)}
+        size, steps = len(study.transfer(trial.divisor)), int(trace["step"].max())
+        numbers = {"size": size, "parameters": students.parameters(student), "steps": steps}
         return {"counts": torch.from_numpy(counts)} | {name: torch.tensor(value) for name, value in numbers.items()}, {}
 
     once(folder / f"checkpoint-{trial.file}.safetensors", make)

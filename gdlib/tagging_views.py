@@ -7,15 +7,12 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from gdlib import costs as cost
 from gdlib import students
-from gdlib.config import replace
 from gdlib.entities import f1_by_language
-from gdlib.store import Store
 from gdlib.tagging_results import TEACHER, TaggedResults
-from gdlib.tagging_settings import Settings
 from gdlib.tagging_study import TaggingStudy, sizes
 
 QUESTIONS = (("D1", "D0"), ("D2", "D1"), ("D3.2", "D3.1"), ("D4.2", "D4.1"), ("D4.2", "D1"), ("D4.2", "D0"), ("D1", "hard"))
-"""(arm, other arm): what the paper's table of strategies asks."""
+"""(arm, other arm): what the paper's table of strategies asks; beside it, the longest strategy against others as long."""
 
 
 def about(study: TaggingStudy) -> str:
@@ -78,27 +75,27 @@ def mistakes(study: TaggingStudy, number: int = 8) -> pd.DataFrame:
 # ---- over seeds
 
 
-def over_seeds(settings: Settings, store: Store, labels_per_language: int | None = None) -> TaggedResults:
-    """The results of all seeds of a corpus, stacked; the test part is the same for all of them."""
-    labels = labels_per_language or settings.labels_per_language
-    runs = [replace(settings, seed=seed, labels_per_language=labels) for seed in settings.seeds or (settings.seed,)]
-    return TaggedResults.stack([TaggingStudy(run, store).results() for run in runs])
-
-
 def seeds_shown(results: TaggedResults) -> int:
     """How many units of randomness the main arms have."""
     return int(results.table[results.table["student_seed"] >= 0].groupby("arm").size().max())
 
 
 def strategies(overview: pd.DataFrame) -> pd.DataFrame:
-    """Of an overview the strategies on all transfer sentences, and the teacher."""
-    return overview[overview["arm"] == overview["strategy"]]
+    """Of an overview the strategies on all transfer sentences, also those given more steps, and the teacher."""
+    return overview[(overview["arm"] == overview["strategy"]) | overview["arm"].str.contains(", as long as ")]
+
+
+def traces(study: TaggingStudy, names: Sequence[str]) -> pd.DataFrame:
+    """The traces of some strategies' first students, of those that were run."""
+    run = [name for name in names if name in study.settings.strategies]
+    return pd.concat([study.trace(name).assign(arm=name) for name in run]) if run else pd.DataFrame()
 
 
 def answers(results: TaggedResults) -> pd.DataFrame:
     """The questions whose arms were run: arm, against, difference, low, high, p, resolved, sentence."""
     rows, run = [], set(results.table["arm"])
-    for one, other in QUESTIONS:
+    as_long = [(arm.partition(", as long as ")[2], arm) for arm in dict.fromkeys(results.table["arm"]) if ", as long as " in arm]
+    for one, other in (*QUESTIONS, *as_long):
         if {one, other} <= run:
             d = results.difference(one, other)
             row = {"arm": one, "against": other, "difference": d.mean, "low": d.low, "high": d.high, "p": d.p, "resolved": d.resolved}
@@ -112,12 +109,12 @@ def transfer_curve(overview: pd.DataFrame, main: str) -> tuple[pd.DataFrame, pd.
     return part, overview[overview["arm"].isin(["D0", TEACHER])]
 
 
-def over_labels(settings: Settings, store: Store) -> pd.DataFrame:
+def over_labels(study: TaggingStudy) -> pd.DataFrame:
     """F1 by tagged sentences a language: labels_per_language, arm, f1, low, high; for D0, the main strategy and the teacher."""
-    tables = []
-    for labels in sorted({settings.labels_per_language, *settings.labels_sweep}):
-        overview = over_seeds(settings, store, labels).overview()
-        tables.append(overview[overview["arm"].isin(["D0", settings.main_strategy, TEACHER])].assign(labels_per_language=labels))
+    s, tables = study.settings, []
+    for labels in sorted({s.labels_per_language, *s.labels_sweep}):
+        overview = study.over_seeds(labels_per_language=labels).overview()
+        tables.append(overview[overview["arm"].isin(["D0", s.main_strategy, TEACHER])].assign(labels_per_language=labels))
     return pd.concat(tables, ignore_index=True)[["labels_per_language", "arm", "f1", "low", "high"]]
 
 

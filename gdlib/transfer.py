@@ -109,7 +109,9 @@ class TransferStudy(WritingStudy):
         student = self.new_student(arm, seed)
         learner = Projected(student, data["labelled"].teacher_states.shape[1])
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
-        regime = Regime(s.student_steps, s.student_lr, evaluate_every=s.evaluate_every, seed=seed, decay="cosine")
+        regime = Regime(
+            steps=arm.steps, lr=s.student_lr, evaluate_every=s.evaluate_every, patience=s.patience, seed=seed, decay="cosine"
+        )
         trace = schedules.run(learner, schedules.strategy(arm.strategy), loss, batches, whole, regime)
         return student.eval(), trace
 

@@ -6,9 +6,8 @@ import pandas as pd
 
 from gdlib import costs as cost
 from gdlib.comparison import REFERENCES, means
-from gdlib.config import replace
 from gdlib.results import Results
-from gdlib.store import Store
+from gdlib.schedules import STRATEGIES
 from gdlib.transfer import STUDENT, TransferStudy
 from gdlib.transfer_settings import Arm, Settings, arms
 
@@ -27,13 +26,6 @@ QUESTIONS = (
 """(arm, other arm): do logits help, soft against hard, states beside them, stages, unfreezing."""
 
 
-def over_seeds(settings: Settings, store: Store, labels_per_class: int | None = None) -> Results:
-    """The results of all seeds of a corpus, stacked; the test part is the same for all of them."""
-    labels = labels_per_class or settings.labels_per_class
-    runs = [replace(settings, seed=seed, labels_per_class=labels) for seed in settings.seeds or (settings.seed,)]
-    return Results.stack([TransferStudy(run, store).results() for run in runs])
-
-
 def family(settings: Settings, *families: str) -> list[str]:
     """The names of the arms of some families, the main one before those that vary it."""
     return [arm.name for arm in arms(settings) if arm.family in families or (arm.name == settings.strategy)]
@@ -41,6 +33,20 @@ def family(settings: Settings, *families: str) -> list[str]:
 
 def strategies(settings: Settings) -> list[str]:
     return [arm.name for arm in arms(settings) if arm.family == "strategy"]
+
+
+def longest(settings: Settings) -> str:
+    """The strategy of the most turns: those of the family ``steps`` take as many steps."""
+    return max(strategies(settings), key=lambda name: STRATEGIES[name].turns)
+
+
+def by_steps(study: TransferStudy, overview: pd.DataFrame) -> pd.DataFrame:
+    """What a strategy's accuracy costs: name, steps (taken, mean over student seeds), accuracy, low, high, parameters."""
+    names = [arm.name for arm in arms(study.settings) if arm.family in ("strategy", "steps")]
+    taken = study.traces().groupby(["arm", "student_seed"])["step"].max().groupby("arm").mean().rename("steps")
+    sizes = study.results().table.groupby("arm")["parameters"].first()
+    table = overview[overview["arm"].isin(names)].merge(taken, left_on="arm", right_index=True).merge(sizes, left_on="arm", right_index=True)
+    return table.rename(columns={"arm": "name"})[["name", "steps", "accuracy", "low", "high", "parameters"]]
 
 
 def compared(settings: Settings) -> list[str]:
@@ -51,10 +57,11 @@ def compared(settings: Settings) -> list[str]:
 def questions(settings: Settings) -> list[tuple[str, str]]:
     """The questions whose arms were run; then every other arm against the main one."""
     run = strategies(settings)
-    more = [(settings.strategy, arm.name) for arm in arms(settings) if arm.family not in ("strategy", "grid", "text")]
+    more = [(settings.strategy, arm.name) for arm in arms(settings) if arm.family not in ("strategy", "steps", "grid", "text")]
+    long = [(longest(settings), arm.name) for arm in arms(settings) if arm.family == "steps"]
     texts = [name for name in (f"{settings.strategy}, as many real",) if name in compared(settings)]
     generated = f"{settings.strategy}, generated"
-    asked = [(one, other) for one, other in QUESTIONS if {one, other} <= set(run)] + more
+    asked = [(one, other) for one, other in QUESTIONS if {one, other} <= set(run)] + long + more
     return asked + [(real, generated) for real in texts]
 
 
@@ -83,11 +90,11 @@ def size_curve(settings: Settings, overview: pd.DataFrame) -> tuple[pd.DataFrame
     return overview[overview["arm"].isin(family(settings, "size"))], overview[lines]
 
 
-def over_labels(settings: Settings, store: Store) -> pd.DataFrame:
+def over_labels(study: TransferStudy) -> pd.DataFrame:
     """Accuracy by labels a class: labels_per_class, arm (labels, D1, the main strategy, references), accuracy, low, high."""
-    tables = []
-    for labels in sorted({settings.labels_per_class, *settings.labels_sweep}):
-        overview = shown(means(over_seeds(settings, store, labels)), ["D0", "D1", settings.strategy])
+    s, tables = study.settings, []
+    for labels in sorted({s.labels_per_class, *s.labels_sweep}):
+        overview = shown(means(study.over_seeds(labels_per_class=labels)), ["D0", "D1", s.strategy])
         name = overview["student"].where(overview["student"].isin(REFERENCES), overview["arm"])
         tables.append(overview.assign(arm=name, labels_per_class=labels))
     table = pd.concat(tables, ignore_index=True)

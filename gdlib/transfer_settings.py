@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from gdlib.config import knob, settings_class
 from gdlib.losses import REPRESENTATION_LOSSES
 from gdlib.plans import Plan, Stage
-from gdlib.schedules import STRATEGIES
+from gdlib.schedules import STRATEGIES, as_long
 from gdlib.study_settings import WritingSettings
 
 EMBEDDINGS, POOLINGS, TEXTS = ("svd", "random"), ("max", "last"), ("real", "generated", "both")
@@ -31,11 +31,13 @@ class Settings(WritingSettings):
     hard_weight: float = knob(1.0, "students", "alpha: weight of the labels")
     representation_weight: float = knob(1.0, "students", "beta: weight of the teacher's states")
     soft_weight: float = knob(1.0, "students", "gamma: weight of the teacher's logits")
-    student_steps: int = knob(480, "students", "optimisation steps of a whole strategy, shared between its stages")
+    student_steps: int = knob(240, "students", "optimisation steps of a stage at most; with unfreezing, of every layer's turn in it")
+    patience: int = knob(0, "students", "looks without a better held-out score after which a turn ends; 0: never (the papers' code: 5)")
     student_lr: float = knob(5e-3, "students", "peak learning rate, cosine decay")
     student_batch: int = knob(64, "students", "texts a step")
     evaluate_every: int = knob(20, "students", "steps between two looks at the held-out score")
     student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
+    same_steps: tuple[str, ...] = knob((), "students", "strategies also run with as many steps in all as the longest", tuple(STRATEGIES))
     layers_sweep: tuple[int, ...] = knob((4,), "students", "arms with another teacher_layer")
     embedding_sweep: tuple[str, ...] = knob(("random",), "students", "arms with another embedding", EMBEDDINGS)
     pooling_sweep: tuple[str, ...] = knob(("last",), "students", "arms with another pooling", POOLINGS)
@@ -55,8 +57,9 @@ class Arm:
 
     Args:
         name: as it stands in every table and figure.
-        family: the figure it belongs to; ``strategy``, ``text``, ``size``, ``layer``, ``embedding``, ``pooling``, ``grid``.
+        family: the figure it belongs to; ``strategy``, ``steps``, ``text``, ``size``, ``layer``, ``embedding``, ``pooling``, ``grid``.
         strategy: of :data:`gdlib.schedules.STRATEGIES`.
+        steps: of a turn (a stage; with unfreezing, a layer's in it).
         text: the transfer texts: ``real``, ``generated``, ``as many real`` as generated ones, or ``both``.
         divisor: of the transfer texts only one in so many is used.
         teacher_layer, embedding, pooling, embedding_dim, hidden_dim: as the settings' knobs.
@@ -65,6 +68,7 @@ class Arm:
     name: str
     family: str
     strategy: str
+    steps: int
     text: str
     divisor: int
     teacher_layer: int
@@ -83,11 +87,14 @@ def arms(s: Settings) -> list[Arm]:
     """Every arm of a study; the strategies first, then what varies one thing of the main one."""
     same = {name: getattr(s, name) for name in ("teacher_layer", "embedding", "pooling", "embedding_dim", "hidden_dim")}
     first = "real" if "real" in s.transfer_texts else s.transfer_texts[0]
-    main = Arm(s.strategy, "strategy", s.strategy, first, 1, **same)
-    found = [replace(main, name=name, strategy=name) for name in dict.fromkeys((*s.strategies, s.strategy))]
+    main = Arm(s.strategy, "strategy", s.strategy, s.student_steps, first, 1, **same)
+    found, more = [replace(main, name=name, strategy=name) for name in dict.fromkeys((*s.strategies, s.strategy))], []
+    for name in s.same_steps:
+        called, steps = as_long(name, [arm.strategy for arm in found], s.student_steps)
+        more.append(replace(main, family="steps", name=called, strategy=name, steps=steps))
 
     def vary(family: str, name: str, **changes: object) -> None:
-        found.append(replace(main, family=family, name=f"{s.strategy}, {name}", **changes))
+        more.append(replace(main, family=family, name=f"{s.strategy}, {name}", **changes))
 
     if {"real", "generated"} <= set(s.transfer_texts):
         vary("text", "as many real", text="as many real")
@@ -106,7 +113,7 @@ def arms(s: Settings) -> list[Arm]:
         for h in dict.fromkeys((*s.hidden_dims, s.hidden_dim)):
             if (e, h) != (s.embedding_dim, s.hidden_dim) and (s.embedding_dims or s.hidden_dims):
                 vary("grid", f"E={e}, H={h}", embedding_dim=e, hidden_dim=h)
-    return found
+    return found + more
 
 
 def trials(s: Settings) -> list[tuple[Arm, int]]:

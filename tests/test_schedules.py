@@ -80,19 +80,31 @@ def test_the_table_of_strategies():
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_learns_within_the_same_number_of_steps(name, monkeypatch):
+def test_every_strategy_learns_and_each_of_its_turns_takes_its_steps(name, monkeypatch):
     steps = []
     fit = schedules.fit
     monkeypatch.setattr(schedules, "fit", lambda *a, **k: steps.append(a[4].steps) or fit(*a, **k))
     network = learner()
-    trace = run(network, STRATEGIES[name], LOSS, batches, [HELD_OUT], regime(steps=270))
-    shares = len(STRATEGIES[name].stages) * (3 if STRATEGIES[name].unfreezing else 1)
-    assert steps == [270 // shares] * shares and trace["step"].max() == 270
+    trace = run(network, STRATEGIES[name], LOSS, batches, [HELD_OUT], regime(steps=90))
+    turns = {"D0": 1, "D1": 1, "D2": 1, "D3.1": 2, "D3.2": 6, "D4.1": 3, "D4.2": 9, "hard": 1}[name]
+    assert STRATEGIES[name].turns == turns and steps == [90] * turns and trace["step"].max() == 90 * turns
+    assert len(network.groups()) == schedules.LAYERS
     assert accuracy(network) > 0.8  # chance is a third
     assert trace.groupby("stage")["kept"].sum().eq(1).all()
     assert trace["score"].iloc[trace.index[trace["kept"]][-1]] == pytest.approx(
         1 - accuracy(network) + F.cross_entropy(network(HELD_OUT["pieces"])[0], HELD_OUT["labels"]).item() / 1000, abs=1e-6
     )
+
+
+def test_a_turn_that_gets_no_better_ends_early_and_the_next_begins():
+    network = learner()
+    wrong = {**LABELLED, "labels": (LABELLED["labels"] + 1) % CLASSES}
+    run(network, Strategy("good", (Stage(("hard",), "labelled"),)), LOSS, batches, [HELD_OUT], regime())
+    two = Strategy("two", (Stage(("hard",), "labelled"), Stage(("hard",), "labelled")))
+    trace = run(network, two, LOSS, lambda stage, seed: lambda step: wrong, [HELD_OUT], regime(steps=90, patience=2))
+    # whatever the first look says, only two more without a better one are taken: of 90 steps a turn, few
+    assert trace.groupby("stage")["step"].max().iloc[1] < 180
+    assert trace[trace["stage"] == 1]["step"].iloc[0] == trace[trace["stage"] == 0]["step"].iloc[-1]
 
 
 def test_an_unfrozen_layer_stays_unfrozen_and_lower_ones_wait():

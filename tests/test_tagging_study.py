@@ -108,7 +108,7 @@ def test_the_trace_has_the_stages_and_their_unfreezing(study: TaggingStudy) -> N
 
 
 def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
-    results = views.over_seeds(settings, store)
+    results = study.over_seeds()
     overview = results.overview().set_index("arm")
     assert overview.loc["teacher", "retention"] == 1 and overview.loc["teacher", "minus teacher"] == ""
     d4 = results.table.query("arm == 'D4.2'")["f1"]

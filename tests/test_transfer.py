@@ -166,8 +166,8 @@ def test_transfer_texts_have_no_gold_labels_and_states_of_their_own_teacher(stud
 
 @pytest.mark.slow
 def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_references(study, monkeypatch):
-    monkeypatch.setattr(transfer_compare, "over_seeds", lambda settings, store, labels: study.results())
-    table = transfer_compare.over_labels(replace(study.settings, labels_sweep=(10,)), study.store)
+    monkeypatch.setattr(TransferStudy, "over_seeds", lambda self, labels_per_class: study.results())
+    table = transfer_compare.over_labels(TransferStudy(replace(study.settings, labels_sweep=(10,)), study.store))
     arms_of = table.groupby("labels_per_class")["arm"].agg(list)
     assert arms_of.to_dict() == dict.fromkeys((10, 15), ["D0", "D1", "D3.1", "tfidf-lr", "teacher"])
 
