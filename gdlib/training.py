@@ -2,8 +2,8 @@
 
 The loop steps through a fixed number of optimisation steps, looks at a held-out score every so often, keeps the best
 weights, stops when they have not got better for a while, and puts the best back at the end. It is a pure function of
-its arguments and the seed: a run that was killed and goes on from its checkpoint ends in the same weights, bit for
-bit on a CPU, as one that was not.
+its arguments and the seed: a run that was killed and goes on from its checkpoint ends in the same weights as one that
+was not, bit for bit on a CPU with the same number of threads (sums over parts of a batch round otherwise).
 """
 
 import contextlib

@@ -169,16 +169,16 @@ def test_an_arm_has_the_same_mark_in_every_figure():
 def test_unfreezing_marks_what_is_kept_and_where_a_layer_is_let_in():
     figure = figures.unfreezing(traces())
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["stage 1: states", "stage 2: labels + logits"]
-    for axes, begin, kept in zip(figure.axes, (0, 40), ((40, 0.3), (40, 0.2))):
+    for axes, kept in zip(figure.axes, ((40, 0.3), (0, 0.2))):  # steps are those of the stage
         let_in = {text.get_text(): text.xy[0] for text in axes.texts}
-        assert let_in == {"+ readout": begin, "+ BiLSTM": begin + 10, "+ embedding": begin + 30}
+        assert let_in == {"+ readout": 0, "+ BiLSTM": 10, "+ embedding": 30}
         rings = [tuple(line.get_xydata()[0]) for line in axes.get_lines() if line.get_fillstyle() == "none"]
         assert rings == [kept, kept]  # of both arms
     assert figure.axes[0].get_ylabel() == "loss on states" and figure.axes[1].get_ylabel() == "errors, % of texts"
 
 
 def test_strategies_have_marks_of_their_own_and_variations_that_of_their_strategy():
-    assert len({drawing.arm_mark(name).marker for name in ("D0", "D1", "D2", "D3.2", "D4.2", "teacher")}) == 6
+    assert len({drawing.arm_mark(name).marker for name in ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2", "hard")}) == 8
     assert drawing.arm_mark("D4.2, layer 2") == drawing.arm_mark("D4.2")
 
 
