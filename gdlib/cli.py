@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -13,6 +12,7 @@ import typer
 
 from gdlib import __version__
 from gdlib.errors import GdlibError, unknown
+from gdlib.shelves import SHELVES, on_shelf, shelves_of
 
 app = typer.Typer(
     name="gdlib",
@@ -212,16 +212,6 @@ def fetch(
                 raise unknown("corpus or network", name, (*corpora.CORPORA, *tagged.CORPORA, *zoo.NETWORKS), "or hub:NAME, a network of the hub")
 
 
-SHELVES = {
-    "studies": "what can be run (--study)",
-    "profiles": "where settings start from (--profile)",
-    "corpora": "texts with labels (--corpus)",
-    "networks": "pretrained networks (--set teacher=..., --set generator=...)",
-    "stages": "the notebooks of the study, in order (--only)",
-    "knobs": "every parameter with its default (--set NAME=VALUE)",
-}
-
-
 @app.command("list")
 def list_(
     what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}, or a knob that holds names (students, arms). None: all.")] = [],
@@ -236,57 +226,17 @@ def list_(
       gdlib list --study transfer strategies
     """
     with _one_line_errors():
-        from gdlib import config
-        from gdlib.pipeline import plan_of
-
-        knobs = config.knobs(plan_of(study).settings)
-        shelves = SHELVES | {knob: f"{knobs[knob]['help']} (--set {knob}=A,B)" for knob in plan_of(study).choices}
+        shelves = shelves_of(study)
         for shelf in what:
             if shelf not in shelves:
                 raise unknown("list", shelf, shelves)
         for shelf in what or shelves:
-            rows = _shelf(shelf, study)
+            rows = on_shelf(shelf, study)
             width = max(len(name) for name in rows)
             typer.secho(f"{shelf}: {shelves[shelf]}", bold=True)
             for name, line in rows.items():
                 typer.echo(f"  {name:<{width}}  {line}")
             typer.echo()
-
-
-def _shelf(shelf: str, study: str) -> Mapping[str, str]:
-    from gdlib import config
-    from gdlib.pipeline import STUDIES, plan_of
-
-    if shelf == "studies":
-        return STUDIES
-    if shelf == "profiles":
-        return {name: values["help"] for name, values in config.profiles(study).items()}
-    if shelf == "corpora":
-        from gdlib import corpora, tagged
-
-        sizes = {name: f"{card.classes} classes, {card.texts:,} texts; " for name, card in corpora.CORPORA.items()}
-        return {
-            name: f"{card.help} [{sizes.get(name, '')}{card.source}; licence: {card.licence}]"
-            for name, card in (corpora.CORPORA | tagged.CORPORA).items()
-        }
-    if shelf == "networks":
-        from gdlib.zoo import available
-
-        return {
-            row.name: f"{row.help} [{row.parameters / 1e6:.1f}M parameters, {row.download:.0f} MB, "
-            f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: {row.licence}]"
-            for row in available().itertuples(index=False)
-        }
-    plan = plan_of(study)
-    if shelf in plan.choices:
-        return plan.choices[shelf]
-    if shelf == "stages":
-        return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
-    default = plan.settings()
-    return {
-        f"{name} = {textwrap.shorten(_written(getattr(default, name)), 32, placeholder=' ...')}": f"{meta['help']} [{meta['stage']}]"
-        for name, meta in config.knobs(plan.settings).items()
-    }
 
 
 @app.command()
@@ -391,10 +341,6 @@ def _command(
     words += ["--engine", engine] if engine is not EngineName.local else []
     words += ["--ray-address", ray_address] if ray_address else []
     return shlex.join(words)
-
-
-def _written(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def main() -> None:

@@ -21,6 +21,11 @@ import pytest  # noqa: E402
 from gdlib import config, pipeline  # noqa: E402
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with the longest tests first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_study.py", "test_transfer.py", "test_tagging_study.py"))
+
+
 STUDY = '''
 """A tiny study: first gives a number, second multiplies it, last adds up all runs of a corpus."""
 
