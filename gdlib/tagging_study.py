@@ -168,7 +168,8 @@ class TaggingStudy(Study):
             with torch.no_grad():
                 student.embedding.weight.copy_(students.svd_embedding(self.teacher.embedding, self.vocabulary, trial.embedding_dim))
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
-        regime = Regime(steps=trial.steps, lr=s.student_lr, evaluate_every=s.evaluate_every, patience=s.patience, seed=seed, decay="cosine")
+        patience = s.patience if trial.steps == s.student_steps else 0  # one given more steps takes them
+        regime = Regime(trial.steps, s.student_lr, evaluate_every=s.evaluate_every, patience=patience, seed=seed, decay="cosine")
         strategy = schedules.strategy(trial.strategy)
         told = (sources["train"], self.transfer(trial.divisor), sources["validation"])
         return student, tagging.distil(student, strategy, loss, *told, regime, s.student_batch)

@@ -109,9 +109,8 @@ class TransferStudy(WritingStudy):
         student = self.new_student(arm, seed)
         learner = Projected(student, data["labelled"].teacher_states.shape[1])
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
-        regime = Regime(
-            steps=arm.steps, lr=s.student_lr, evaluate_every=s.evaluate_every, patience=s.patience, seed=seed, decay="cosine"
-        )
+        patience = 0 if arm.family == "steps" else s.patience  # one given more steps takes them
+        regime = Regime(arm.steps, s.student_lr, evaluate_every=s.evaluate_every, patience=patience, seed=seed, decay="cosine")
         trace = schedules.run(learner, schedules.strategy(arm.strategy), loss, batches, whole, regime)
         return student.eval(), trace
 

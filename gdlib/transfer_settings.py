@@ -18,7 +18,7 @@ class Settings(WritingSettings):
     teacher_layers: tuple[int, ...] = knob((4, 6), "teacher", "hidden layers whose state is kept beside the logits")
     # students
     strategies: tuple[str, ...] = knob(tuple(STRATEGIES), "students", "what is compared first", tuple(STRATEGIES))
-    strategy: str = knob("D3.1", "students", "the one that all further arms vary", tuple(STRATEGIES))
+    strategy: str = knob("D4.1", "students", "the one that all further arms vary", tuple(STRATEGIES))
     transfer_texts: tuple[str, ...] = knob(("real",), "students", "real, generated (as in study 1), both", TEXTS)
     transfer_divisors: tuple[int, ...] = knob((8,), "students", "the sweep: arms with one in k of the real transfer texts")
     teacher_layer: int = knob(6, "students", "hidden layer that students imitate (one of teacher_layers)")
@@ -31,12 +31,12 @@ class Settings(WritingSettings):
     hard_weight: float = knob(1.0, "students", "alpha: weight of the labels")
     representation_weight: float = knob(1.0, "students", "beta: weight of the teacher's states")
     soft_weight: float = knob(1.0, "students", "gamma: weight of the teacher's logits")
-    student_steps: int = knob(240, "students", "optimisation steps of a stage at most; with unfreezing, of every layer's turn in it")
-    patience: int = knob(0, "students", "looks without a better held-out score after which a turn ends; 0: never (the papers' code: 5)")
+    student_steps: int = knob(480, "students", "optimisation steps of a stage at most; with unfreezing, of every layer's turn in it")
+    patience: int = knob(5, "students", "looks without a better held-out score after which a turn ends (as in the papers' code); 0: never")
     student_lr: float = knob(5e-3, "students", "peak learning rate, cosine decay")
     student_batch: int = knob(64, "students", "texts a step")
     evaluate_every: int = knob(20, "students", "steps between two looks at the held-out score")
-    student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
+    student_seeds: tuple[int, ...] = knob((0, 1, 2), "students", "one student each: start, order and dropout")
     same_steps: tuple[str, ...] = knob((), "students", "strategies also run with as many steps in all as the longest", tuple(STRATEGIES))
     layers_sweep: tuple[int, ...] = knob((4,), "students", "arms with another teacher_layer")
     embedding_sweep: tuple[str, ...] = knob(("random",), "students", "arms with another embedding", EMBEDDINGS)
@@ -138,10 +138,10 @@ PLAN = Plan(
     help="A BiLSTM learns from a teacher's states, logits and labels, stage by stage, on unlabelled text (XtremeDistil).",
     ours=(
         "The networks of the default profile (MiniLM-L6 as the teacher; E and H of the BiLSTM) and its corpora; the paper has BERT and AG News, IMDb, Elec, DBpedia.",
-        "Every strategy takes the same number of steps, shared evenly between its stages and layers; the paper trains each until it gets no better,"
-        " which gives D4.2 several times the steps of D1.",
-        "The strategy that further arms vary (D3.1), the imitated layer and the number of steps were settled on WordNet with its test scores in view;"
-        " on held-out texts D1 and D3.1 are level. The differences between strategies do not depend on that choice, the headline's does.",
+        "Every turn ends after so many looks without a better held-out score, or after `student_steps`; strategies named `as long as` another take as many steps"
+        " in all, without ending early: what the order of the stages is worth beside the steps.",
+        "The strategy that further arms vary (D4.1) was chosen by a rule fixed beforehand: the lowest mean held-out errors on BBC, movies and AG News (two seeds"
+        " each), of those within half a point the one of the fewest steps.",
         "A stage may end with the weights it began with: one that helps nobody on the held-out texts does no harm.",
         "A quarter of each batch is labelled where a stage takes labelled and unlabelled texts together; the teacher's logits count on both.",
         "The held-out part comes out of the labelled budget; the released code of the papers stops on the test set.",

@@ -30,8 +30,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "corpus": str(tiny.tagged_corpus(root / "corpus")), "teacher": str(tiny.tagger(root / "tagger")),
         "labels_per_language": 20, "validation_share": 0.25, "transfer_per_language": 40, "test_per_language": 30,
         "teacher_epochs": 12, "teacher_lr": 3e-3, "teacher_batch": 8, "teacher_depth": 2, "teacher_layer": 1,
-        "strategies": ("D0", "D1", "D4.2"), "embedding_dim": 12, "hidden_dim": 12, "student_steps": 60, "student_lr": 0.02, "student_batch": 16,
-        "evaluate_every": 20, "student_seeds": (0, 1), "transfer_divisors": (4,), "grid": ("6x5", "16x16"), "queries": 40,
+        "strategies": ("D0", "D1", "D4.2"), "embedding_dim": 12, "hidden_dim": 12, "main_strategy": "D4.2",
+        "student_steps": 8, "same_steps": ("D1",), "student_lr": 0.02, "student_batch": 16,
+        "evaluate_every": 4, "student_seeds": (0, 1), "transfer_divisors": (4,), "grid": ("6x5", "16x16"), "queries": 40,
     }  # fmt: skip
     return build(Settings, values)
 
@@ -51,10 +52,10 @@ def study(settings: Settings, store: Store) -> TaggingStudy:
 def test_every_arm_is_trained_and_scored_as_seqeval_does(study: TaggingStudy) -> None:
     results, table = study.results(), study.results().table
     assert table.groupby("arm", sort=False).size().to_dict() == {
-        "teacher": 1, "D0": 2, "D1": 2, "D4.2": 2, "D4.2 /4": 2, "D4.2 6x5": 1, "D4.2 16x16": 1
+        "teacher": 1, "D0": 2, "D1": 2, "D4.2": 2, "D1, as long as D4.2": 2, "D4.2 /4": 2, "D4.2 6x5": 1, "D4.2 16x16": 1
     }  # fmt: skip
     assert table.set_index("arm")["size"].to_dict() | {"teacher": 0} == {
-        "teacher": 0, "D0": 80, "D1": 80, "D4.2": 80, "D4.2 /4": 20, "D4.2 6x5": 80, "D4.2 16x16": 80
+        "teacher": 0, "D0": 80, "D1": 80, "D4.2": 80, "D1, as long as D4.2": 80, "D4.2 /4": 20, "D4.2 6x5": 80, "D4.2 16x16": 80
     }  # fmt: skip
     test, said = study.splits.test, study.named(study.teacher_tags("test"))
     gold = study.named(test.tags)
@@ -95,7 +96,7 @@ def test_artifacts_are_made_once_and_keyed_by_their_settings(study: TaggingStudy
 
 
 def test_the_same_seed_gives_the_same_student(study: TaggingStudy) -> None:
-    trial = Trial("D0", "D0", 1, 12, 12, 1)
+    trial = Trial("D0", "D0", 8, 1, 12, 12, 1)
     one, _ = study.distil(trial)
     (row,) = study.results().table.query("arm == 'D0' and student_seed == 1").index
     assert np.array_equal(study.counts(study.student_tags(one, "test")), study.results().counts[row])
@@ -110,12 +111,13 @@ def test_the_trace_has_the_stages_and_their_unfreezing(study: TaggingStudy) -> N
 def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
     results = study.over_seeds()
     overview = results.overview().set_index("arm")
+    assert overview.loc["D1, as long as D4.2", "steps"] == 9 * settings.student_steps and overview.loc["D1", "steps"] <= settings.student_steps
     assert overview.loc["teacher", "retention"] == 1 and overview.loc["teacher", "minus teacher"] == ""
     d4 = results.table.query("arm == 'D4.2'")["f1"]
     assert overview.loc["D4.2", "f1"] == pytest.approx(d4.mean()) and overview.loc["D4.2", "units"] == 2
     assert overview.loc["D4.2", "low"] < d4.mean() < overview.loc["D4.2", "high"]
     answers = views.answers(results)
-    assert list(zip(answers["arm"], answers["against"])) == [("D1", "D0"), ("D4.2", "D1"), ("D4.2", "D0")]
+    assert list(zip(answers["arm"], answers["against"])) == [("D1", "D0"), ("D4.2", "D1"), ("D4.2", "D0"), ("D4.2", "D1, as long as D4.2")]
     assert answers["difference"].iloc[2] == pytest.approx(d4.mean() - results.table.query("arm == 'D0'")["f1"].mean())
     curve, lines = views.transfer_curve(results.overview(), "D4.2")
     assert curve["size"].tolist() == [80, 20] and set(lines["arm"]) == {"D0", "teacher"}
@@ -182,7 +184,7 @@ def test_figures_say_what_they_show(silver: bool) -> None:
 @pytest.mark.slow
 def test_the_notebooks_run_and_the_report_says_what_was_found(settings: Settings, tmp_path: Path) -> None:
     plan = plan_of("tagging")
-    values = asdict(settings) | {"student_steps": 12, "student_seeds": (0,), "grid": ("6x5",), "strategies": ("D0", "D4.2"), "teacher_epochs": 2}
+    values = asdict(settings) | {"student_steps": 6, "student_seeds": (0,), "grid": ("6x5",), "strategies": ("D0", "D4.2"), "teacher_epochs": 2}
     root = project_root(plan)
     (tmp_path / "notebooks").symlink_to(root / "notebooks")
     run = Run(plan, build(Settings, values), "quick", tmp_path, store=str(tmp_path / "store"), say=lambda line: None)

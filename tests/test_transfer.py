@@ -12,6 +12,7 @@ import tiny
 import torch
 
 from gdlib import pipeline, transfer_compare
+from gdlib.comparison import means
 from gdlib.config import build, replace
 from gdlib.errors import BadSetting
 from gdlib.plans import expand
@@ -28,18 +29,20 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing():
     s = Settings(
-        transfer_texts=("real", "generated", "both"), transfer_divisors=(4, 16), layers_sweep=(2, 4), embedding_dims=(16,), hidden_dims=(25,)
+        transfer_texts=("real", "generated", "both"), transfer_divisors=(4, 16), layers_sweep=(2, 4), embedding_dims=(16,), hidden_dims=(25,),
+        student_steps=10, same_steps=("D1", "D4.1"),
     )  # fmt: skip
     found = {arm.name: asdict(arm) for arm in arms(s)}
     assert len(found) == len(arms(s)), "a name stands once"
     assert list(found)[:8] == list(STRATEGIES)
-    main = found["D3.1"]
+    main = found["D4.1"]
     changed = {
         name: {knob: value for knob, value in arm.items() if knob not in ("name", "family") and value != main[knob]}
         for name, arm in found.items()
     }
     assert changed["D0"] == {"strategy": "D0"} and changed["hard"] == {"strategy": "hard"}
-    assert {name.removeprefix("D3.1, "): c for name, c in changed.items() if ", " in name} == {
+    assert {name.removeprefix("D4.1, "): c for name, c in changed.items() if ", " in name} == {
+        "D1, as long as D4.2": {"strategy": "D1", "steps": 90}, "as long as D4.2": {"steps": 30},
         "as many real": {"text": "as many real"}, "generated": {"text": "generated"}, "real + generated": {"text": "both"},
         "1/4 of the texts": {"divisor": 4}, "1/16 of the texts": {"divisor": 16}, "layer 2": {"teacher_layer": 2},
         "layer 4": {"teacher_layer": 4}, "random embedding": {"embedding": "random"}, "last state": {"pooling": "last"},
@@ -49,8 +52,8 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
 
 def test_the_grid_has_its_own_seeds():
     s = Settings(student_seeds=(3, 4), grid_seeds=(9,), embedding_dims=(16,), hidden_dims=())
-    of = {(arm.name, seed) for arm, seed in trials(s) if arm.name in ("D0", "D3.1, E=16, H=100")}
-    assert of == {("D0", 3), ("D0", 4), ("D3.1, E=16, H=100", 9)}
+    of = {(arm.name, seed) for arm, seed in trials(s) if arm.name in ("D0", "D4.1, E=16, H=100")}
+    assert of == {("D0", 3), ("D0", 4), ("D4.1, E=16, H=100", 9)}
 
 
 def test_questions_are_about_arms_that_were_run():
@@ -59,6 +62,17 @@ def test_questions_are_about_arms_that_were_run():
         ("D1", "D0"), ("D1", "D1, 1/4 of the texts"), ("D1", "D1, 1/16 of the texts"), ("D1", "D1, last state"),
         ("D1, as many real", "D1, generated"),
     ]  # fmt: skip
+    given = Settings(strategies=("D0", "D1", "D3.2"), strategy="D1", same_steps=("D1",))
+    assert ("D3.2", "D1, as long as D3.2") in transfer_compare.questions(given)
+
+
+def test_a_strategy_as_long_as_another_takes_its_steps_without_ending_early(study):
+    taken = study.traces().groupby(["arm", "student_seed"])["step"].max()
+    longest = study.settings.student_steps * STRATEGIES["D4.2"].turns
+    assert set(taken["D1, as long as D4.2"]) == {longest} and (taken["D4.2"] <= longest).all()
+    table = transfer_compare.by_steps(study, means(study.results())).set_index("name")
+    assert table.loc["D1, as long as D4.2", "steps"] == longest and table.loc["D4.2", "steps"] == taken["D4.2"].mean()
+    assert set(table.index) == {*study.settings.strategies, study.settings.strategy, "D1, as long as D4.2"}
 
 
 def test_the_generator_s_knobs_decide_what_students_are_though_it_has_no_notebook_here():
@@ -117,9 +131,9 @@ def test_every_notebook_leaves_its_products(executed):
     results = json.loads((run.folder / "report" / "results.json").read_text("utf-8"))
     assert not results["missing"]
     numbers = next(value for name, value in results["numbers"].items() if name.endswith("/compare"))
-    assert {"teacher accuracy", "labels alone", "D3.1", "retention", "times fewer parameters"} <= set(numbers)
+    assert {"teacher accuracy", "labels alone", "D4.1", "retention", "times fewer parameters"} <= set(numbers)
     figures = {path.stem for path in (run.folder / "report").rglob("*.svg")}
-    for name in ("strategies", "unfreezing-D3", "unfreezing-D4", "targets", "texts", "sizes", "details", "cost-quality"):
+    for name in ("strategies", "steps", "unfreezing-D3", "unfreezing-D4", "targets", "texts", "sizes", "details", "cost-quality"):
         assert any(name in figure for figure in figures), (name, figures)
 
 
@@ -130,15 +144,15 @@ def test_results_are_what_was_asked_for_and_consistent(study):
     asked = [(arm.name, seed) for arm, seed in trials(s)]
     assert list(zip(said["arm"], said["student_seed"])) == asked
     np.testing.assert_allclose(results.correct.mean(axis=1), results.table["accuracy"])
-    at = said.index[(said["arm"] == "D3.1") & (said["student_seed"] == s.student_seeds[0])][0]
+    at = said.index[(said["arm"] == "D4.1") & (said["student_seed"] == s.student_seeds[0])][0]
     texts = study.splits.test.texts
     np.testing.assert_array_equal(study.student_logits(texts).argmax(-1), results.predicted[at])  # the student to look at is in the table
     generated, real = len(study.generated), len(study.splits.transfer)
     sizes = said.groupby("arm")["size"].first()
-    assert generated > 0 and sizes["D0"] == 0 and sizes["D1"] == real and sizes["D3.1, generated"] == sizes["D3.1, as many real"] == generated
-    assert sizes["D3.1, real + generated"] == real + generated and sizes["D3.1, 1/4 of the texts"] == -(-real // 4)
+    assert generated > 0 and sizes["D0"] == 0 and sizes["D1"] == real and sizes["D4.1, generated"] == sizes["D4.1, as many real"] == generated
+    assert sizes["D4.1, real + generated"] == real + generated and sizes["D4.1, 1/4 of the texts"] == -(-real // 4)
     vocabulary, h, e = len(study.vocabulary), s.hidden_dim, s.embedding_dim  # the projection is not counted
-    assert set(said["parameters"][said["arm"] == "D3.1"]) == {vocabulary * e + 2 * 4 * h * (e + h + 2) + (2 * h + 1) * 3}
+    assert set(said["parameters"][said["arm"] == "D4.1"]) == {vocabulary * e + 2 * 4 * h * (e + h + 2) + (2 * h + 1) * 3}
 
 
 @pytest.mark.slow
@@ -169,7 +183,7 @@ def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_reference
     monkeypatch.setattr(TransferStudy, "over_seeds", lambda self, labels_per_class: study.results())
     table = transfer_compare.over_labels(TransferStudy(replace(study.settings, labels_sweep=(10,)), study.store))
     arms_of = table.groupby("labels_per_class")["arm"].agg(list)
-    assert arms_of.to_dict() == dict.fromkeys((10, 15), ["D0", "D1", "D3.1", "tfidf-lr", "teacher"])
+    assert arms_of.to_dict() == dict.fromkeys((10, 15), ["D0", "D1", "D4.1", "tfidf-lr", "teacher"])
 
 
 @pytest.mark.slow
