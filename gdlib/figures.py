@@ -1,4 +1,4 @@
-"""Floor 3. Figures that compare arms and students, and by one import all other figures too (:mod:`gdlib.data_figures`).
+"""Floor 3. Figures that compare arms and students, and by one import those of :mod:`gdlib.data_figures` and :mod:`gdlib.schedule_figures` too.
 
 Accuracies are shares (0..1) in the tables and percent in the figures. An axis need not start at zero, since these are
 dots and lines and not bars; it says from where to where it goes. ``seeds`` is how many seeds a figure speaks for.
@@ -40,11 +40,12 @@ from gdlib.drawing import (
     title,
     use_style,
 )
+from gdlib.schedule_figures import steps, unfreezing
 
 __all__ = [
     "ARMS", "arm_order", "arms", "calibration", "class_counts", "confusion", "cost_quality", "diversity", "entropy_histogram",
     "funnel", "hard_soft", "label_distribution", "labels_curve", "learning_curve", "lengths", "reliability", "size_curve",
-    "tfidf_curve", "unfreezing", "use_style",
+    "steps", "tfidf_curve", "unfreezing", "use_style",
 ]  # fmt: skip
 
 REFERENCES = ("majority", "tfidf-lr", "teacher")
@@ -189,59 +190,16 @@ def hard_soft(table: pd.DataFrame, *, seeds: int) -> Figure:
     return figure
 
 
-def unfreezing(traces: pd.DataFrame, unit: str = "texts") -> Figure:
-    """The held-out score through every stage of a training, a panel a stage; a line along the foot says what learns.
-
-    Args:
-        traces: of one training a name, see :func:`gdlib.schedules.run`: ``arm`` and ``stage``, ``losses``, ``unfrozen``,
-            ``step``, ``score``, ``kept``. All have the same stages; one that never unfreezes is drawn beside for comparison.
-        unit: what errors are counted over.
-    """
-    need(traces, ["arm", "stage", "losses", "unfrozen", "step", "score", "kept"], "unfreezing")
-    stages = traces.drop_duplicates("stage").sort_values("stage")
-    figure, axes = panels(len(stages), 1, height=1.2 + 2.1 * len(stages))
-    for one, (number, losses) in zip(axes, zip(stages["stage"], stages["losses"])):
-        part = traces[traces["stage"] == number]
-        for name, line in part.groupby("arm", sort=False):
-            look, line = arm_mark(name), line.assign(step=line["step"] - line["step"].min())
-            one.plot(line["step"], line["score"], color=look.color, linestyle=look.line, marker=look.marker, markersize=4, label=name)
-            best = line[line["kept"]]
-            one.plot(best["step"], best["score"], "o", markersize=13, fillstyle="none", color="black", label="kept" if name == part["arm"].iloc[0] else None)
-            if line["unfrozen"].nunique() > 2:  # the empty one of the beginning, and more than one layer
-                _unfrozen(one, line)
-        states = losses == "states"
-        if not states:
-            percent(one.yaxis)
-        one.margins(y=0.2)
-        one.set_ylabel("loss on states" if states else f"errors, % of {unit}")
-        one.set_title(f"stage {number + 1}: {losses}", fontsize=12)
-    axes[-1].set_xlabel("optimisation steps of the stage")
-    legend_below(figure, axes[0])
-    title(figure, "Held-out score, stage by stage", 1)
-    return figure
-
-
-def _unfrozen(axes: Axes, line: pd.DataFrame) -> None:
-    """A vertical line where a layer is let in, with its name."""
-    start = line["step"].min()
-    for layer, part in line[line["unfrozen"] != ""].groupby("unfrozen", sort=False):
-        axes.axvline(start, color="#777777", linewidth=0.8, linestyle=":")
-        axes.annotate(
-            f"+ {layer}", (start, 0.98), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points", va="top", fontsize=10
-        )
-        start = part["step"].max()
-
-
-COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text", "steps": "optimisation steps of the training"}
+COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text"}
 
 
 def cost_quality(table: pd.DataFrame, *, seeds: int, cost: str = "latency") -> Figure:
-    """Accuracy by cost of a text, or of the training; the area of a bubble is the number of parameters.
+    """Accuracy by cost of a text; the area of a bubble is the number of parameters.
 
     Args:
         table: ``name``, the column of the cost, ``accuracy``, ``parameters``; maybe ``low``, ``high``.
         seeds: how many seeds the accuracies are means over.
-        cost: ``latency`` (milliseconds a text; of one machine), ``megaflops`` (the same on every machine), or ``steps`` taken.
+        cost: ``latency`` (milliseconds a text; of one machine) or ``megaflops`` (the same on every machine).
     """
     need(table, ["name", cost, "accuracy", "parameters"], "cost_quality")
     figure, (axes,) = panels(height=4.6)

@@ -98,20 +98,13 @@ def speed(table: pd.DataFrame, *, seeds: int, silver: bool) -> Figure:
     return _sizes(table, "times faster", "times faster than the teacher", "Speed and F1", seeds, silver)
 
 
-def steps(table: pd.DataFrame, *, seeds: int, silver: bool) -> Figure:
-    """F1 by the optimisation steps that a strategy took; ``table``: ``arm``, ``steps``, ``f1``, and the teacher's row."""
-    need(table, ["arm", "steps", "f1"], "steps")
-    return _sizes(table.drop(columns="size", errors="ignore").rename(columns={"arm": "size"}), "steps", "optimisation steps of the training", "Steps and F1", seeds, silver, "")
-
-
-def _sizes(table: pd.DataFrame, x: str, label: str, what: str, seeds: int, silver: bool, line: str | None = None) -> Figure:
+def _sizes(table: pd.DataFrame, x: str, label: str, what: str, seeds: int, silver: bool) -> Figure:
     figure, (axes,) = panels(height=4.4)
     students = table[table["size"] != "teacher"]
     groups = students.groupby("batch", sort=True) if "batch" in table else [("", students)]
     for number, (batch, part) in enumerate(groups):
         part = part.sort_values(x)
-        look = _look(number) | ({} if line is None else {"linestyle": line})
-        axes.plot(part[x], part["f1"], **look, label=f"batch {batch}" if "batch" in table else None)
+        axes.plot(part[x], part["f1"], **_look(number), label=f"batch {batch}" if "batch" in table else None)
         for place, row in enumerate(part.to_dict("records")):
             above = place % 2 == 0
             axes.annotate(row["size"], (row[x], row["f1"]), (0, 9 if above else -9), textcoords="offset points", ha="center",

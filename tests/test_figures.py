@@ -71,6 +71,14 @@ COUNTS = pd.DataFrame(
 )
 FUNNEL = {"kept": 80, "empty": 1, "cut off": 12, "in test set": 7}
 
+STEPS = pd.DataFrame(
+    {
+        "name": ["teacher", "D0", "D1", "D4.1", "D4.2", "D1, as long as D4.2"],
+        "steps": [0, 300, 450, 1016, 3016, 4050],
+        "accuracy": [0.60, 0.28, 0.48, 0.51, 0.54, 0.52],
+    }
+)
+
 EVERY = {
     "arms": lambda: figures.arms(arm_table(), seeds=5),
     "size_curve": lambda: figures.size_curve(curve("size"), REAL, seeds=5),
@@ -78,6 +86,7 @@ EVERY = {
     "hard_soft": lambda: figures.hard_soft(pd.DataFrame({"student": STUDENTS, "hard": [0.6, 0.62], "soft": [0.61, 0.6]}), seeds=5),
     "cost_quality": lambda: figures.cost_quality(COST, seeds=5),
     "unfreezing": lambda: figures.unfreezing(traces()),
+    "steps": lambda: figures.steps(STEPS.assign(low=STEPS["accuracy"] - 0.02, high=STEPS["accuracy"] + 0.02), seeds=3),
     "tfidf_curve": lambda: figures.tfidf_curve(pd.DataFrame({"labels_per_class": [10, 100], "accuracy": [0.4, 0.5]}), seeds=2),
     "learning_curve": lambda: figures.learning_curve(history(), what="teacher"),
     "confusion": lambda: figures.confusion([[8, 1, 1], [0, 9, 1], [2, 0, 8]], LABELS),
@@ -175,6 +184,15 @@ def test_unfreezing_marks_what_is_kept_and_where_a_layer_is_let_in():
         rings = [tuple(line.get_xydata()[0]) for line in axes.get_lines() if line.get_fillstyle() == "none"]
         assert rings == [kept, kept]  # of both arms
     assert figure.axes[0].get_ylabel() == "loss on states" and figure.axes[1].get_ylabel() == "errors, % of texts"
+
+
+def test_a_strategy_given_more_steps_is_its_mark_made_hollow_and_the_teacher_a_line():
+    (axes,) = figures.steps(STEPS, seeds=3).axes
+    at = {line.get_label(): line for line in axes.get_lines()}
+    assert set(at) == set(STEPS["name"]) and list(at["teacher"].get_ydata()) == [0.60, 0.60]
+    one, longer = at["D1"], at["D1, as long as D4.2"]
+    assert (one.get_marker(), one.get_fillstyle()) == (longer.get_marker(), "full") and longer.get_fillstyle() == "none"
+    assert (longer.get_xdata()[0], longer.get_ydata()[0]) == (4050, 0.52)
 
 
 def test_strategies_have_marks_of_their_own_and_variations_that_of_their_strategy():
