@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 
 from gdlib import zoo
 from gdlib.lexical import freeze
@@ -15,6 +14,8 @@ from gdlib.sense_coding import Coder
 from gdlib.task_metrics import METRICS, metrics_of
 from gdlib.tasks import Task, Texts
 from gdlib.training import Batch, History, Regime, autocast, batches_by_length, fit, in_batches, seed_everything
+
+POOLINGS = ("cls", "parts")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TuningPlan:
         batch: texts a step.
         max_length: pieces of a text or pair; of a pair that is too long the longer text is cut.
         tuned_layers: the last so many layers learn; 0: all of them, and the embeddings.
+        pooling: what the head reads, see :class:`TaskModel`.
         seed: of the head, the order and dropout.
         looks: looks at the held-out part an epoch.
     """
@@ -36,6 +38,7 @@ class TuningPlan:
     batch: int
     max_length: int
     tuned_layers: int
+    pooling: str
     seed: int
     looks: int = 2
 
@@ -61,20 +64,55 @@ class TaskCoder:
         return found
 
     def inputs(self, rows: Sequence[tuple[list[int], int]]) -> Batch:
-        """*Shape:* each ``[rows, longest]``."""
+        """What the network reads, and ``second``: which pieces are the second text's. *Shape:* each ``[rows, longest]``."""
         inputs = self.coder.inputs([ids for ids, _ in rows])
-        if self.coder.has_types:
-            second = torch.arange(inputs["input_ids"].shape[1]) >= torch.tensor([start for _, start in rows])[:, None]
-            inputs["token_type_ids"] = (second & inputs["attention_mask"].bool()).long()
-        return inputs
+        second = torch.arange(inputs["input_ids"].shape[1]) >= torch.tensor([start for _, start in rows])[:, None]
+        inputs["second"] = second & inputs["attention_mask"].bool()
+        return inputs | ({"token_type_ids": inputs["second"].long()} if self.coder.has_types else {})
 
 
-def tune(network: zoo.Network, task: Task, plan: TuningPlan) -> tuple[PreTrainedModel, History]:
+class TaskModel(nn.Module):
+    """An encoder under a new head, drawn from torch's generator.
+
+    Args:
+        network: the encoder.
+        task: says how many logits, and whether of pairs.
+        pooling: ``cls``: transformers' classifier, on the state of the first piece; ``parts``: linear in the mean state u of the
+            text, or in ``[u, v, |u - v|, u * v]`` of both (Conneau et al. 2017), read together: for an encoder of sentences,
+            whose first piece was never trained to say anything.
+    """
+
+    def __init__(self, network: zoo.Network, task: Task, pooling: str):
+        super().__init__()
+        self.classifier = zoo.classifier(network, task.labels or ("value",))
+        self.outputs, self.pairs, self.head = len(task.labels) or 1, bool(task.train.second), None
+        if pooling == "parts":
+            self.classifier = self.classifier.base_model
+            self.head = nn.Linear((4 if self.pairs else 1) * self.classifier.config.hidden_size, self.outputs)
+
+    def forward(self, second: Tensor, **inputs: Tensor) -> Tensor:
+        """*Shape:* each ``[texts, length]`` -> ``[texts, labels]``."""
+        if self.head is None:
+            return self.classifier(**inputs).logits
+        states = self.classifier(**inputs).last_hidden_state
+        u = mean_state(states, inputs["attention_mask"].bool() & ~second)
+        if not self.pairs:
+            return self.head(u)
+        v = mean_state(states, second)
+        return self.head(torch.cat([u, v, (u - v).abs(), u * v], dim=-1))
+
+
+def mean_state(states: Tensor, mask: Tensor) -> Tensor:
+    """*Shape:* states ``[texts, length, width]``, mask ``[texts, length]`` (at least one piece each) -> ``[texts, width]``."""
+    return (states * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+
+
+def tune(network: zoo.Network, task: Task, plan: TuningPlan) -> tuple[TaskModel, History]:
     """Fine-tune an encoder on a task; the weights kept are those with the best metric on the held-out part."""
     seed_everything(plan.seed)
     coder = TaskCoder(Coder(zoo.tokenizer(network), plan.max_length))
-    model = zoo.classifier(network, task.labels or ("value",))
-    freeze(model, plan.tuned_layers)
+    model = TaskModel(network, task, plan.pooling)
+    freeze(model.classifier, plan.tuned_layers, pooler=plan.pooling == "cls")
     rows, checks = coder.rows(task.train), coder.rows(task.held_out)
     centre, spread = scale(task)
     gold = torch.tensor((task.train.gold - centre) / spread if not task.labels else task.train.gold)
@@ -95,10 +133,10 @@ def scale(task: Task) -> tuple[float, float]:
     return (0.0, 1.0) if task.labels else (float(task.train.gold.mean()), float(task.train.gold.std()) or 1.0)
 
 
-def task_loss(model: nn.Module, batch: Batch) -> Tensor:
+def task_loss(model: TaskModel, batch: Batch) -> Tensor:
     """Cross-entropy; of numbers the mean squared error."""
     gold = batch["gold"]
-    return _loss(model(**{name: tensor for name, tensor in batch.items() if name != "gold"}).logits.float(), gold)
+    return _loss(model(**{name: tensor for name, tensor in batch.items() if name != "gold"}).float(), gold)
 
 
 def _loss(logits: Tensor, gold: Tensor) -> Tensor:
@@ -106,14 +144,14 @@ def _loss(logits: Tensor, gold: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def logits(model: nn.Module, coder: TaskCoder, rows: Sequence[tuple[list[int], int]], batch: int = 32) -> Tensor:
+def logits(model: TaskModel, coder: TaskCoder, rows: Sequence[tuple[list[int], int]], batch: int = 32) -> Tensor:
     """*Shape:* ``[texts, labels]`` (numbers: ``[texts, 1]``), float32, on the CPU."""
     device = next(model.parameters()).device
-    found = torch.empty(len(rows), model.config.num_labels)
+    found = torch.empty(len(rows), model.outputs)
     for chosen in in_batches([len(ids) for ids, _ in rows], batch):
         with autocast(device, "auto"):
             out = model(**{name: tensor.to(device) for name, tensor in coder.inputs([rows[i] for i in chosen]).items()})
-        found[chosen] = out.logits.float().cpu()
+        found[chosen] = out.float().cpu()
     return found
 
 
@@ -131,7 +169,7 @@ def held_out_score(logits: Tensor, task: Task) -> float:
     return 1 - float(metric(gold, said(logits, task))) + float(_loss(logits, target)) / 1000
 
 
-def answer(model: PreTrainedModel, network: zoo.Network, task: Task, plan: TuningPlan) -> np.ndarray:
+def answer(model: TaskModel, network: zoo.Network, task: Task, plan: TuningPlan) -> np.ndarray:
     """What a fine-tuned model says of the test part. *Shape:* ``[texts]``."""
     coder = TaskCoder(Coder(zoo.tokenizer(network), plan.max_length))
     return said(logits(model, coder, coder.rows(task.test)), task)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gdlib import stats, zoo
 from gdlib.costs import BATCHES, operations
@@ -16,7 +16,7 @@ from gdlib.sense_coding import Coder
 from gdlib.store import Store
 from gdlib.students import parameters
 from gdlib.task_metrics import METRICS
-from gdlib.task_tuning import TaskCoder
+from gdlib.task_tuning import TaskCoder, TaskModel
 from gdlib.training import Batch
 from gdlib.understanding_settings import Settings
 from gdlib.understanding_study import Said, UnderstandingStudy, over_seeds
@@ -113,7 +113,7 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
         network = study.encoders.network(encoder, study.model_seed(study.settings.tuning_seeds[0]))
         coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
         for name, task in study.tasks.items():
-            model = zoo.classifier(network, task.labels or ("value",)).eval()
+            model = TaskModel(network, task, study.settings.tuning_pooling).eval()
             call, rows = partial(_logits, model), coder.rows(task.test.take(range(min(texts, len(task.test)))))
             flops = operations(call, [coder.inputs([row]) for row in rows])
             sizes.append({"task": name, "encoder": encoder, "parameters": parameters(model), "megaflops": flops / 1e6})
@@ -125,8 +125,8 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
     return pd.DataFrame(sizes), pd.DataFrame(times)
 
 
-def _logits(model: nn.Module, inputs: Batch) -> Tensor:
-    return model(**inputs).logits
+def _logits(model: TaskModel, inputs: Batch) -> Tensor:
+    return model(**inputs)
 
 
 def training(study: UnderstandingStudy, results: Mapping[str, Said]) -> pd.DataFrame:

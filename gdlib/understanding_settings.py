@@ -4,6 +4,7 @@ from gdlib.config import knob, settings_class
 from gdlib.lexical_encoders import ENCODERS, HELP, PLAIN
 from gdlib.plans import Plan, Stage
 from gdlib.study_settings import EncoderSettings
+from gdlib.task_tuning import POOLINGS
 from gdlib.tasks import EMBEDDED, WORD_IN_CONTEXT
 
 
@@ -24,6 +25,7 @@ class Settings(EncoderSettings):
     tuning_lr: float = knob(1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder")
     tuning_batch: int = knob(16, "tune", "texts a step")
     tuning_length: int = knob(64, "tune", "word pieces a text or pair, cut beyond")
+    tuning_pooling: str = knob("parts", "tune", "the head reads: cls, the first piece's state, or mean states of the text, or of both parts", POOLINGS)
     tuned_layers: int = knob(0, "tune", "the encoder's last layers that learn; 0: all of it")
     tuning_seeds: tuple[int, ...] = knob((0, 1, 2), "tune", "one fine-tuning each: head, order, dropout; they take the model seeds in turn")
     # compare

@@ -56,7 +56,8 @@ class Said:
     @classmethod
     def stack(cls, several: list["Said"]) -> "Said":
         """Of several seeds, whose test part is the same."""
-        assert all(np.array_equal(one.gold, several[0].gold) for one in several)
+        if not all(np.array_equal(one.gold, several[0].gold) for one in several):
+            raise ValueError("what was said of different test parts can't be compared text by text")
         table = pd.concat([one.table for one in several], ignore_index=True)
         return cls(table, np.concatenate([one.said for one in several]), several[0].gold, several[0].metrics)
 
@@ -90,7 +91,7 @@ class UnderstandingStudy(Study):
     def tuning_plan(self, tuning_seed: int) -> TuningPlan:
         s = self.settings
         seed = int(np.random.SeedSequence([s.seed, tuning_seed]).generate_state(1)[0])
-        return TuningPlan(s.tuning_epochs, s.tuning_lr, s.tuning_batch, s.tuning_length, s.tuned_layers, seed)
+        return TuningPlan(s.tuning_epochs, s.tuning_lr, s.tuning_batch, s.tuning_length, s.tuned_layers, s.tuning_pooling, seed)
 
     def model_seed(self, tuning_seed: int) -> int:
         """Which lexical training a fine-tuning stands on: the settings' model seeds in turn."""
