@@ -12,6 +12,7 @@ the other way round); the weights kept are chosen on the held-out set alone (the
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -191,12 +192,17 @@ def draw_batches(coded: Sequence[Coded], plan: LexicalPlan) -> tuple[list[list[i
 
 
 def fit_from_start(model: nn.Module, batch: Callable[[int], Batch], loss: Any, held_out: Callable[[nn.Module], float], *how: Any, **more: Any) -> History:
-    """:func:`gdlib.training.fit` with a look at the held-out score before the first step: the weights stay if no later ones are better."""
+    """:func:`gdlib.training.fit` with a look at the held-out score before the first step: the weights stay if no later ones are better.
+
+    The history begins with that look: step 0, no training loss.
+    """
     before, score = copy_of(trainable_state(to_device(model))), held_out(model)
     history = fit(model, batch, loss, held_out, *how, **more)
     if score <= history.best:
         model.load_state_dict(before, strict=False)
         history.best, history.best_step = score, 0
+    for looks, first in ((history.step, 0), (history.train_loss, math.nan), (history.held_out, score)):
+        looks.insert(0, first)
     return history
 
 
