@@ -44,7 +44,8 @@ def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
     pairs = list(dict.fromkeys(zip(table["encoder"], table["against"])))
     tasks = list(dict.fromkeys(table["task"]))
     figure, axes = panels(len(pairs), 1, height=1.2 + len(pairs) * (0.55 + 0.27 * len(tasks)), sharex=True)
-    reach = 1.25 * max(table[["low", "high", "difference"]].abs().max())
+    of_texts, of_seeds = (table[columns].abs().max().max() for columns in (["low", "high"], ["seeds_low", "seeds_high"]))
+    reach = 1.1 * max(of_texts, min(3 * of_texts, of_seeds if pd.notna(of_seeds) else 0), 0.01)  # of two seeds the interval is as wide as the world
     for place, (one, (encoder, against)) in enumerate(zip(axes, pairs, strict=True)):
         of = table[(table["encoder"] == encoder) & (table["against"] == against)].set_index("task")
         for row, task in enumerate(tasks):
@@ -55,7 +56,7 @@ def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
         one.set_title(f"{encoder} minus {against}", fontsize=12)
         one.set_xlim(-reach, reach)
         percent(one.xaxis)
-    axes[-1].set_xlabel("difference in points; thick: over texts, thin: over seeds; hollow: not resolved")
+    axes[-1].set_xlabel("points; thick: over texts, thin: over seeds; hollow: not resolved", fontsize=10)
     title(figure, "Forgotten or gained?", seeds)
     return figure
 
