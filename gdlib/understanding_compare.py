@@ -65,14 +65,14 @@ def _row(one: str, other: str, d: stats.Difference) -> dict[str, object]:
 def average(results: Mapping[str, Said], one: str, other: str, resamples: int = 1999) -> stats.Difference:
     """The mean over tasks of the differences of their first metrics; the percentile interval of resampling every task's texts."""
     by_unit, drawn = [], []
-    for said in results.values():
-        metric, a, b, random = METRICS[said.metrics[0]], said.units(one), said.units(other), np.random.default_rng(0)
+    for place, said in enumerate(results.values()):
+        metric, a, b, random = METRICS[said.metrics[0]], said.units(one), said.units(other), np.random.default_rng(place)
         by_unit.append((metric(said.gold, a) - metric(said.gold, b)).mean(axis=1))
         found = []
         for _ in range(resamples):
             rows = random.integers(len(said.gold), size=len(said.gold))
             found.append((metric(said.gold[rows], a[..., rows]) - metric(said.gold[rows], b[..., rows])).mean())
-        drawn.append(random.permutation(found))  # or tasks with one number of texts would draw alike
+        drawn.append(found)
     means, of = np.mean(by_unit, axis=0), np.mean(drawn, axis=0)
     low, high = np.quantile(of, [0.025, 0.975])
     p = min(1.0, 2 * min((of <= 0).mean(), (of >= 0).mean()) + 1 / resamples)
@@ -114,7 +114,7 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
         coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
         for name, task in study.tasks.items():
             model = TaskModel(network, task, study.settings.tuning_pooling).eval()
-            call, rows = partial(_logits, model), coder.rows(task.test.take(range(min(texts, len(task.test)))))
+            call, rows = partial(_logits, model), coder.rows(task.test.take([i % len(task.test) for i in range(texts)]))
             flops = operations(call, [coder.inputs([row]) for row in rows])
             sizes.append({"task": name, "encoder": encoder, "parameters": parameters(model), "megaflops": flops / 1e6})
             for batch in BATCHES:

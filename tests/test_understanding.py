@@ -125,7 +125,7 @@ def test_every_task_has_a_panel_with_scores_and_cost() -> None:
     results = {"cola": said(SHARES), "rte": said(SHARES)}
     quality = understanding_compare.quality(results).assign(megaflops=512.0)
     figure = understanding_figures.quality(quality[quality["counts"]], seeds=3)
-    assert [axes.get_title().partition(" (")[0] for axes in figure.axes] == ["cola: Matthews", "rte: Matthews"]
+    assert [axes.get_title(loc="left").partition(" (")[0] for axes in figure.axes] == ["cola: Matthews", "rte: Matthews"]
     assert "3 seeds" in figure.get_suptitle()
     with pytest.raises(ValueError, match="figure quality needs the columns"):
         understanding_figures.quality(quality.drop(columns="megaflops"), seeds=3)
@@ -135,7 +135,7 @@ def test_what_is_not_resolved_is_hollow() -> None:
     table = understanding_compare.differences({"cola": said(SHARES), "rte": said(SHARES | {"LMGC": 0.8})})
     table = table[table["counts"]]
     figure = understanding_figures.differences(table, seeds=3)
-    assert [axes.get_title() for axes in figure.axes] == ["LMGC minus plain", "LMGC-M minus plain", "LMGC-M minus LMGC"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["LMGC minus plain", "LMGC-M minus plain", "LMGC-M minus LMGC"]
     hollow = [line.get_markerfacecolor() == "white" for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1]
     of = table[(table["encoder"] == "LMGC") & (table["against"] == "plain")].set_index("task")["resolved"]
     assert hollow == [not of[task] for task in ("cola", "rte", "average")] and hollow[:2] == [False, True]
