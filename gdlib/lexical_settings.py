@@ -4,30 +4,17 @@ from gdlib.config import knob, settings_class
 from gdlib.lexical_arms import ARMS
 from gdlib.losses import SOFT_LOSSES
 from gdlib.plans import Plan, Stage
+from gdlib.study_settings import EncoderSettings
 
 
 @settings_class
-class Settings:
+class Settings(EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile."""
 
     # senses
-    corpus: str = knob("wordnet", "senses", "wordnet (its example sentences), or a folder with SemCor and the Raganato sets")
-    train_instances: int = knob(1200, "senses", "words in sentences to train on at most; 0: all")
-    held_out_instances: int = knob(200, "senses", "held-out instances at most, for choosing; 0: all")
     test_instances: int = knob(800, "senses", "instances a test set at most; 0: all")
-    seed: int = knob(0, "senses", "seed of the split and the draw; the embedded test lemmas stay the same")
     # train
-    encoder: str = knob("minilm-l6", "train", "minilm-l6, mpnet-base, a folder, or hub:NAME")
     arms: tuple[str, ...] = knob(tuple(ARMS), "train", "what is trained", tuple(ARMS))
-    negatives: int = knob(3, "train", "wrong glosses an instance in training at most; 0: all, as in the paper")
-    encoder_epochs: float = knob(1.0, "train", "passes over the training instances")
-    encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
-    encoder_batch: int = knob(32, "train", "pairs a step")
-    encoder_dropout: float = knob(0.1, "train", "of hidden states, attention and head (the paper: 0.2)")
-    max_length: int = knob(64, "train", "word pieces a pair; the sentence's ends are cut beyond (the paper: 160)")
-    trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
-    mask_share: float = knob(0.15, "train", "of the pieces, hidden for masked language modelling")
-    mlm_head_steps: int = knob(40, "train", "steps for the new masked-language-model head alone, beforehand")
     word_vector: str = knob(
         "sentence", "train", "gloss vectors: mean state of the target's pieces, or of the sentence with the target in quotes", ("target", "sentence")
     )
@@ -39,7 +26,6 @@ class Settings:
     temperature: float = knob(2.0, "train", "T of the kl loss")
     soft_weight: float = knob(1.0, "train", "weight of the teacher's pair logits")
     hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them")
-    model_seeds: tuple[int, ...] = knob((0,), "train", "one model an arm each: heads, order, wrong glosses, masks, dropout")
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "data to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")

@@ -48,3 +48,26 @@ class WritingSettings(TeachingSettings):
     overlap_words: int = knob(8, "samples", "a run of so many words shared with a test text drops the sample")
     min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
     balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
+
+
+@settings_class
+class EncoderSettings:
+    """An encoder trained on a dictionary's senses (:mod:`gdlib.lexical`); with the defaults, the one that the lexical study trains."""
+
+    # senses
+    corpus: str = knob("wordnet", "senses", "wordnet (its example sentences), or a folder with SemCor and the Raganato sets")
+    train_instances: int = knob(1200, "senses", "words in sentences to train on at most; 0: all")
+    held_out_instances: int = knob(200, "senses", "held-out instances at most, for choosing; 0: all")
+    seed: int = knob(0, "senses", "seed of the split and the draw; the embedded test lemmas stay the same")
+    # train
+    encoder: str = knob("minilm-l6", "train", "minilm-l6, mpnet-base, a folder, or hub:NAME")
+    negatives: int = knob(3, "train", "wrong glosses an instance in training at most; 0: all, as in the paper")
+    encoder_epochs: float = knob(1.0, "train", "passes over the training instances")
+    encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
+    encoder_batch: int = knob(32, "train", "pairs a step")
+    encoder_dropout: float = knob(0.1, "train", "of hidden states, attention and head (the paper: 0.2)")
+    max_length: int = knob(64, "train", "word pieces a pair; the sentence's ends are cut beyond (the paper: 160)")
+    trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
+    mask_share: float = knob(0.15, "train", "of the pieces, hidden for masked language modelling")
+    mlm_head_steps: int = knob(40, "train", "steps for the new masked-language-model head alone, beforehand")
+    model_seeds: tuple[int, ...] = knob((0,), "train", "one model an arm each: heads, order, wrong glosses, masks, dropout")
