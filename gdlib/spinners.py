@@ -23,7 +23,7 @@ from gdlib.lexical import to_device
 from gdlib.mlm import NOWHERE, MaskedTeacher
 from gdlib.synonyms import synonyms
 from gdlib.teacher import collate, tokenize
-from gdlib.training import autocast, in_batches, pad
+from gdlib.training import autocast, in_batches
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 SENTENCE_END = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
@@ -60,9 +60,10 @@ class Infiller:
 
 @dataclass(frozen=True)
 class Spinner:
-    """A spinner: ``spin(texts, plan, infiller)`` gives the texts in other words; ``infiller()`` is called by one that needs it."""
+    """A spinner: ``spin(texts, plan, infiller)`` gives the texts in other words; ``reads``: with the network that ``infiller()`` gives."""
 
     spin: Callable[[Sequence[str], SpinPlan, Callable[[], Infiller]], list[str]]
+    reads: bool
     help: str
 
 
@@ -147,8 +148,8 @@ def _hide(text: str, ids: list[int], spans: list[tuple[int, int]], mask: int, pl
 
 
 SPINNERS: dict[str, Spinner] = {
-    "dictionary": Spinner(by_dictionary, "synonyms of WordNet, at a given frequency"),
-    "masked-lm": Spinner(by_infilling, "words hidden and filled in by a masked language model"),
+    "dictionary": Spinner(by_dictionary, False, "synonyms of WordNet, at a given frequency"),
+    "masked-lm": Spinner(by_infilling, True, "words hidden and filled in by a masked language model"),
 }
 
 
