@@ -75,7 +75,7 @@ def student(
     history = distillation.distil(net, data, held_out, vocabulary, plan.loss, plan, seed)
     took = time.perf_counter() - start
     said = distillation.predict(net, vocabulary.rows(encoded(asked))).numpy()
-    _leave(folder, said, took, steps=history.best_step, parameters=students.parameters(net), teacher=best.recipe["detector"])
+    _leave(folder, said, took, steps=history.best_step, parameters=students.parameters(net), learnt_from=best.recipe["detector"])
 
 
 def _leave(folder: Path, said: np.ndarray, seconds: float, **notes: object) -> None:

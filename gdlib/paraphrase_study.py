@@ -228,7 +228,7 @@ class ParaphraseStudy(Study):
             probabilities, notes = softmax(np.load(made / "said.npy")), made.json("notes.json")
             columns = {"corpus": self.settings.corpus, "labels_per_class": self.settings.train_texts, "seed": self.settings.seed}
             columns |= {"student": trial.detector, "arm": trial.spinner, "student_seed": trial.seed, "size": self.settings.train_texts}
-            more = {name: notes.get(name) for name in ("parameters", "steps", "seconds", "held_out", "teacher")}
+            more = {name: notes.get(name) for name in ("parameters", "steps", "seconds", "held_out", "learnt_from")}
             rows.append(row(gold, probabilities, probabilities.argmax(-1), len(LABELS), **columns, **more))
             said.append(probabilities)
         stacked = np.stack(said)

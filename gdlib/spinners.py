@@ -26,6 +26,7 @@ from gdlib.teacher import collate, tokenize
 from gdlib.training import autocast, in_batches
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+STEM = 4  # letters; words that begin with the same ones count as forms of one word
 SENTENCE_END = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
 
 
@@ -106,15 +107,18 @@ def by_dictionary(texts: Sequence[str], plan: SpinPlan, infiller: object = None)
 def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], Infiller]) -> list[str]:
     """A share of the words is hidden, all at once, a mask a word; a masked language model fills in others.
 
-    What it may fill in are whole words of its vocabulary, in lower case, other than the one that stood there.
+    Content words are hidden, and what may be filled in are content words that its vocabulary has whole, but for those that
+    begin as the hidden one does (itself, and other forms of it). A text of no such word stays as it is.
     """
     lm = infiller()
     encoded = lm.tokenizer(list(texts), truncation=True, max_length=lm.max_length, return_offsets_mapping=True)
     hidden = [_hide(text, ids, spans, lm.tokenizer.mask_token_id, plan, row)
               for row, (text, ids, spans) in enumerate(zip(texts, encoded["input_ids"], encoded["offset_mapping"]))]  # fmt: skip
     pieces = lm.tokenizer.convert_ids_to_tokens(range(len(lm.tokenizer)))
-    barred = torch.tensor([not (piece.isascii() and piece.isalpha() and len(piece) > 1) for piece in pieces])
-    number_of = {piece: number for number, piece in enumerate(pieces)}
+    barred = torch.tensor([not (piece.isascii() and piece.isalpha() and len(piece) > 1) or piece in ENGLISH_STOP_WORDS for piece in pieces])
+    alike: dict[str, list[int]] = {}  # pieces by their beginning
+    for number, piece in enumerate(pieces):
+        alike.setdefault(piece[:STEM], []).append(number)
     embedding = F.normalize(lm.teacher.model.encoder.get_input_embeddings().weight.detach().float().cpu(), dim=-1)
     random, spun, device = torch.Generator().manual_seed(plan.seed), list(texts), next(lm.teacher.model.parameters()).device
     for rows in in_batches([len(ids) for ids, _ in hidden], 64):
@@ -124,12 +128,11 @@ def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], In
         batch = collate([hidden[row][0] for row in rows], lm.tokenizer.pad_token_id)
         masks = batch["input_ids"] == lm.tokenizer.mask_token_id
         batch = {name: t.to(device) for name, t in (batch | {"positions": torch.where(masks, 0, NOWHERE)}).items()}
-        with autocast(device, "auto"):
-            logits = lm.teacher.model(**batch).float().cpu().masked_fill(barred, -torch.inf)
+        logits = lm.teacher.model(**batch).float().cpu().masked_fill(barred, -torch.inf)  # in float32: the words are data
         for place, (_, word) in enumerate(words):
             own = lm.tokenizer(word.group(), add_special_tokens=False)["input_ids"]
             logits[place] += plan.filled_nearness * (embedding @ F.normalize(embedding[own].sum(0), dim=0))
-            logits[place, number_of.get(word.group().lower(), 0)] = -torch.inf
+            logits[place, alike.get(word.group().lower()[:STEM], [])] = -torch.inf
         likely, ids = logits.topk(plan.filled_top)
         chosen = ids.gather(1, torch.multinomial(likely.softmax(-1), 1, generator=random)).squeeze(1).tolist()
         for row in rows:

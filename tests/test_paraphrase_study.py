@@ -82,7 +82,7 @@ def test_every_notebook_runs(small: dict[str, object], tmp_path: Path, monkeypat
     study = ParaphraseStudy(settings, Store(tmp_path / "runs/store"))
     results, cases = study.results(), study.cases
     assert results.arms() == [(detector, spinner) for detector in DETECTORS for spinner in SPINNERS]
-    teachers = results.table.set_index(["student", "arm"])["teacher"].dropna()
+    teachers = results.table.set_index(["student", "arm"])["learnt_from"].dropna()
     assert set(teachers.index.get_level_values(0)) == {"distilled student"}
     for spinner in SPINNERS:
         of = results.table[results.table["arm"] == spinner].set_index("student")

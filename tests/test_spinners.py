@@ -8,6 +8,7 @@ import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from gdlib import spinners, synonyms, zoo
 from gdlib.errors import BadSetting, UnknownName
@@ -79,7 +80,7 @@ def infiller(tmp_path_factory: pytest.TempPathFactory) -> Infiller:
 
 
 def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller: Infiller) -> None:
-    text, plan = "The cat hunts fish near a house", SpinPlan(1, 1.0, 1, 0.0, 0)
+    text, plan = "The cat hunts fish by a house", SpinPlan(1, 1.0, 1, 0.0, 0)
     (spun,) = spin("masked-lm", [text], plan, lambda: infiller)
     before, after = text.split(), spun.split()
     asked = [i for i, (a, b) in enumerate(zip(before, after)) if a != b]
@@ -89,9 +90,13 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
     at = torch.where(ids["input_ids"] == infiller.tokenizer.mask_token_id, 0, -1)
     with torch.inference_mode():
         logits = infiller.teacher.model(**{name: ids[name] for name in ("input_ids", "attention_mask")}, positions=at)
+
+    def allowed(word: str) -> bool:
+        return word.isalpha() and len(word) > 1 and word not in ENGLISH_STOP_WORDS
+
     for row, place in zip(logits, asked):
         order = infiller.tokenizer.convert_ids_to_tokens(row.argsort(descending=True).tolist())
-        assert after[place] == next(word for word in order if word.isalpha() and len(word) > 1 and word != before[place])
+        assert after[place] == next(word for word in order if allowed(word) and word[:4] != before[place][:4])
 
 
 def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: Infiller) -> None:
