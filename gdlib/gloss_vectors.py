@@ -18,14 +18,13 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from gdlib import zoo
-from gdlib.lexical import HEADS, freeze, held_out_score, leave_notes, to_device
+from gdlib.lexical import HEADS, SCALE, draw_batches, fit_from_start, freeze, held_out_score, leave_notes, to_device
 from gdlib.lexical_arms import LexicalPlan
-from gdlib.sense_coding import LONG_GLOSS, Coded, Coder, draw_candidates
-from gdlib.training import Batch, History, autocast, batches_by_length, fit, in_batches, seed_everything, writes_files
+from gdlib.sense_coding import LONG_GLOSS, Coded, Coder
+from gdlib.sense_losses import choice_loss
+from gdlib.training import Batch, History, autocast, in_batches, seed_everything, writes_files
 from gdlib.unpack import quiet
 from gdlib.wsd import Instance
-
-SCALE = 20.0  # what a cosine is multiplied by at the start
 
 
 class VectorModel(nn.Module):
@@ -84,15 +83,13 @@ def fine_tune(network: zoo.Network, train: Sequence[Instance], held_out: Sequenc
     set_dropout(encoder, plan.dropout)
     model = VectorModel(encoder)
     coded = coder.code([one for one in train if one.teaches], prefix="lemma")
-    drawn = [draw_candidates(one.gold, plan.negatives, [plan.seed, row]) for row, one in enumerate(coded)]
+    drawn, order, per_epoch = draw_batches(coded, plan)
     whole = plan.word_vector == "sentence"
-    size = max(1, round(plan.batch * len(coded) / sum(map(len, drawn))))
-    order = batches_by_length([len(one.left) + len(one.right) for one in coded], size, plan.seed)
     checks = coder.code(held_out, prefix="lemma")
-    freeze(encoder, plan.trained_layers)
-    history = fit(
+    freeze(encoder, plan.trained_layers, pooler=False)
+    history = fit_from_start(
         model, lambda step: collate(coder, [(coded[i], drawn[i]) for i in order(step)], whole), candidate_loss,
-        lambda m: held_out_score(scores(m, coder, checks, whole), held_out), plan.regime(-(-len(coded) // size)),
+        lambda m: held_out_score(scores(m, coder, checks, whole), held_out), plan.regime(per_epoch),
         resume=folder / "checkpoint", title="gloss vectors", quiet=True,
     )  # fmt: skip
     if writes_files():
@@ -103,11 +100,8 @@ def fine_tune(network: zoo.Network, train: Sequence[Instance], held_out: Sequenc
 
 
 def candidate_loss(model: nn.Module, batch: Batch) -> Tensor:
-    """``-log P(a right candidate)`` under the softmax over the candidates, mean over the batch."""
-    inputs = dict(batch)
-    right = inputs.pop("right")
-    scored = model(**inputs)
-    return (scored.logsumexp(-1) - scored.masked_fill(~right, -torch.inf).logsumexp(-1)).mean()
+    """:func:`gdlib.sense_losses.choice_loss` over the candidates' scores."""
+    return choice_loss(model(**{name: t for name, t in batch.items() if name != "right"}), batch["right"])
 
 
 def collate(coder: Coder, rows: Sequence[tuple[Coded, Sequence[int]]], whole: bool = False) -> Batch:

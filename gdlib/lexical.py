@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.state import PartialState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
@@ -29,34 +31,74 @@ from gdlib.lexical_arms import LexicalPlan
 from gdlib.losses import DistillationLoss
 from gdlib.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
 from gdlib.sense_coding import Coded, Coder, draw_candidates
-from gdlib.training import Batch, History, Regime, autocast, batches_by_length, fit, in_batches, seed_everything, writes_files
+from gdlib.sense_losses import pair_loss
+from gdlib.training import Batch, History, Regime, autocast, batches_by_length, copy_of, fit, in_batches, seed_everything, trainable_state, writes_files
 from gdlib.unpack import quiet
 from gdlib.wsd import Instance
 
+SCALE = 20.0  # what a cosine is multiplied by at the start
 LABELS = ("wrong gloss", "right gloss")
 HEADS, PLAN_FILE = "heads.safetensors", "plan.json"
 
 
+class PartsHead(nn.Module):
+    """Two labels from a pair's two parts: linear in ``[u, v, |u - v|, u * v]`` of their mean states, each of length 1.
+
+    It starts as their cosine, so that an encoder of sentences knows something of pairs before it has seen any.
+
+    Args:
+        width: of the states.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(4 * width, len(LABELS))
+        with torch.no_grad():
+            self.linear.bias.zero_()
+            self.linear.weight.zero_()[:, 3 * width :] = torch.tensor([[-SCALE / 2], [SCALE / 2]])
+
+    def forward(self, states: Tensor, attention_mask: Tensor, second: Tensor) -> Tensor:
+        """*Shape:* states ``[pairs, length, width]``, masks ``[pairs, length]`` -> ``[pairs, 2]``."""
+        parts = torch.stack([attention_mask.bool() & ~second, second], dim=1).float()
+        with torch.autocast(states.device.type, enabled=False):  # bf16 is too coarse for the differences of cosines
+            u, v = F.normalize(parts @ states.float(), dim=-1).unbind(1)  # sums for means: their length falls away
+            return self.linear(torch.cat([u, v, (u - v).abs(), u * v], dim=-1))
+
+    @torch.no_grad()
+    def center(self, logits: Tensor, right: float) -> None:
+        """Move the bias so that pairs with these logits, of which a share of ``right`` is right, get that share's odds on average."""
+        self.linear.bias += (torch.tensor([1 - right, right]).log() - logits.mean(0)).to(self.linear.bias.device)
+
+
 class LexicalModel(nn.Module):
-    """A sequence classifier with two labels and, for LMGC-M, a head that guesses hidden pieces.
+    """An encoder of pairs with two labels and, for LMGC-M, a head that guesses hidden pieces.
 
     Args:
         classifier: of transformers, labels :data:`LABELS`.
         mlm: whether it has the second head.
+        pooling: ``cls``, the classifier's own head on its pooled first piece, as in the paper; or ``parts``
+            (:class:`PartsHead`), for an encoder whose first piece was never trained to say anything.
     """
 
-    def __init__(self, classifier: PreTrainedModel, mlm: bool):
+    def __init__(self, classifier: PreTrainedModel, mlm: bool, pooling: str = "cls"):
         super().__init__()
         embedding = classifier.get_input_embeddings().weight
-        self.classifier = classifier
+        self.classifier = classifier if pooling == "cls" else classifier.base_model
+        self.parts_head = PartsHead(classifier.config.hidden_size) if pooling == "parts" else None
         self.mlm_head = TiedHead(classifier.config.hidden_size, embedding.shape[1], len(embedding)) if mlm else None
 
-    def forward(self, asked: Tensor | None = None, **inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits of pairs ``[pairs, 2]`` and, where pieces are ``asked`` for (bool, ``[pairs, length]``), theirs ``[asked, vocabulary]``."""
-        out = self.classifier(**inputs, output_hidden_states=asked is not None)
-        if asked is None:
-            return out.logits, None
-        return out.logits, self.mlm_head(out.hidden_states[-1][asked], self.classifier.get_input_embeddings().weight)
+    def forward(self, second: Tensor, asked: Tensor | None = None, **inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits of pairs and, where pieces are asked for, theirs.
+
+        *Shape:* second (the gloss's pieces), asked (bool) and inputs ``[pairs, length]`` -> ``[pairs, 2]``, ``[asked, vocabulary]``.
+        """
+        if self.parts_head is None:
+            out = self.classifier(**inputs, output_hidden_states=asked is not None)
+            logits, states = out.logits, out.hidden_states[-1] if asked is not None else None
+        else:
+            states = self.classifier(**inputs).last_hidden_state
+            logits = self.parts_head(states, inputs["attention_mask"], second)
+        return logits, None if asked is None else self.mlm_head(states[asked], self.classifier.get_input_embeddings().weight)
 
     def save(self, folder: Path) -> None:
         """Write the bare encoder (a folder that the zoo locates like any network) and, in a file of its own, the heads."""
@@ -71,7 +113,8 @@ class LexicalModel(nn.Module):
     def load(cls, folder: Path) -> "LexicalModel":
         """The model that :meth:`save` left, in evaluation mode."""
         heads = load_file(folder / HEADS)
-        model = cls(zoo.classifier(zoo.locate(str(folder)), LABELS), mlm=any(name.startswith("mlm_head.") for name in heads))
+        mlm, parts = (any(name.startswith(head) for name in heads) for head in ("mlm_head.", "parts_head."))
+        model = cls(zoo.classifier(zoo.locate(str(folder)), LABELS), mlm, "parts" if parts else "cls")
         state = model.state_dict()
         model.load_state_dict(state | heads)
         return to_device(model)
@@ -96,26 +139,24 @@ def fine_tune(
         teacher: the folder of a trained lexical model whose pair logits are learnt from, if the plan's loss has a soft weight.
     """
     seed_everything(plan.seed)
-    coder = Coder(zoo.tokenizer(network), plan.max_length)
+    coder = Coder(zoo.tokenizer(network), plan.max_length, plan.marked)
     classifier = zoo.classifier(network, LABELS, plan.dropout)
     if plan.layers:
         keep_layers(classifier, plan.layers)
-    model = LexicalModel(classifier, plan.mlm)
+    model = LexicalModel(classifier, plan.mlm, plan.pooling)
     coded = coder.code([one for one in train if one.teaches])
-    pairs = [
-        (row, place)
-        for row, one in enumerate(coded)
-        for place in draw_candidates(one.gold, plan.negatives, [plan.seed, row])
-    ]
+    drawn, order, per_epoch = draw_batches(coded, plan)
+    pairs = [(row, place) for row, places in enumerate(drawn) for place in places]
+    starts = np.cumsum([0, *map(len, drawn)])
     labels = torch.tensor([int(coded[row].gold[place]) for row, place in pairs])
     logits = None
     if plan.loss.soft_weight and teacher is not None:
         logits = pair_logits(LexicalModel.load(teacher), coder, [(coded[row], place) for row, place in pairs], "teacher's logits")
-    order = batches_by_length([len(coded[r].left) + len(coded[r].right) + len(coded[r].glosses[p]) for r, p in pairs], plan.batch, plan.seed)
 
     def batch(step: int) -> Batch:
-        rows = order(step)
+        rows = [i for one in order(step) for i in range(starts[one], starts[one + 1])]
         inputs = coder.pairs([(coded[pairs[i][0]], pairs[i][1]) for i in rows])
+        inputs["instance"] = torch.tensor([pairs[i][0] for i in rows])
         if plan.mlm:
             random = torch.Generator().manual_seed(int(np.random.SeedSequence([plan.seed, step]).generate_state(1)[0]))
             ids, targets = mask_pieces(
@@ -125,13 +166,15 @@ def fine_tune(
         return inputs | {"labels": labels[rows]} | ({"teacher": logits[rows]} if logits is not None else {})
 
     checks = coder.code(held_out)
-    regime = plan.regime(-(-len(pairs) // plan.batch))
-    if plan.mlm and plan.mlm_head_steps and not (folder / "checkpoint").exists():
+    if plan.mlm and plan.mlm_head_steps:
         warm_up(model, batch, plan)
-    freeze(classifier, plan.trained_layers)
-    history = fit(
-        model, batch, lambda m, b: lexical_loss(m, b, plan.loss), lambda m: held_out_score(scores(m, coder, checks), held_out),
-        regime, resume=folder / "checkpoint", title="LMGC-M" if plan.mlm else "LMGC", quiet=True,
+    freeze(classifier, plan.trained_layers, pooler=plan.pooling == "cls")
+    if model.parts_head is not None:
+        some = [(coded[row], place) for row, place in pairs[:256]]
+        model.parts_head.center(pair_logits(to_device(model), coder, some), float(labels.float().mean()))
+    history = fit_from_start(
+        model, batch, lambda m, b: lexical_loss(m, b, plan.loss, plan.pair_loss), lambda m: held_out_score(scores(m, coder, checks), held_out),
+        plan.regime(per_epoch), resume=folder / "checkpoint", title="LMGC-M" if plan.mlm else "LMGC", quiet=True,
     )  # fmt: skip
     if writes_files():
         model.cpu().save(folder)
@@ -140,11 +183,28 @@ def fine_tune(
     return history
 
 
-def lexical_loss(model: nn.Module, batch: Batch, of_pairs: DistillationLoss) -> Tensor:
+def draw_batches(coded: Sequence[Coded], plan: LexicalPlan) -> tuple[list[list[int]], Callable[[int], list[int]], int]:
+    """Each instance's candidates to learn from; step to its instances, as many as make about ``plan.batch`` pairs; steps an epoch."""
+    drawn = [draw_candidates(one.gold, plan.negatives, [plan.seed, row]) for row, one in enumerate(coded)]
+    size = max(1, round(plan.batch * len(coded) / sum(map(len, drawn))))
+    return drawn, batches_by_length([len(one.left) + len(one.right) for one in coded], size, plan.seed), -(-len(coded) // size)
+
+
+def fit_from_start(model: nn.Module, batch: Callable[[int], Batch], loss: Any, held_out: Callable[[nn.Module], float], *how: Any, **more: Any) -> History:
+    """:func:`gdlib.training.fit` with a look at the held-out score before the first step: the weights stay if no later ones are better."""
+    before, score = copy_of(trainable_state(to_device(model))), held_out(model)
+    history = fit(model, batch, loss, held_out, *how, **more)
+    if score <= history.best:
+        model.load_state_dict(before, strict=False)
+        history.best, history.best_step = score, 0
+    return history
+
+
+def lexical_loss(model: nn.Module, batch: Batch, how: DistillationLoss, form: str = "pairs") -> Tensor:
     """``L_WSD``, plus ``L_MLM`` where the batch has pieces to guess (``targets``), unweighted as in the paper."""
     targets = batch.get("targets")
     logits, pieces = model(**_inputs(batch))
-    of_wsd = of_pairs(logits.float(), batch.get("teacher"), batch["labels"])
+    of_wsd = pair_loss(logits.float(), batch["labels"], batch["instance"], form, how, batch.get("teacher"))
     return of_wsd if targets is None else of_wsd + piece_loss(pieces, targets)
 
 
@@ -159,7 +219,7 @@ def warm_up(model: LexicalModel, batch: Callable[[int], Batch], plan: LexicalPla
 
 def _inputs(batch: Batch) -> Batch:
     """What the model takes of a batch: pieces are asked for where there are targets."""
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in batch}
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids", "second") if name in batch}
     return inputs | ({"asked": batch["targets"] != NOT_ASKED} if "targets" in batch else {})
 
 
@@ -223,17 +283,16 @@ def keep_layers(network: PreTrainedModel, number: int) -> None:
     network.config.num_hidden_layers = number
 
 
-def freeze(network: PreTrainedModel, trained_layers: int) -> None:
-    """Let only the last so many layers of the encoder learn, and everything above them (0: all of it)."""
-    if trained_layers:
-        kept = {id(p) for layer in list(stack_of(network)[2])[-trained_layers:] for p in layer.parameters()}
-        for name, parameter in network.base_model.named_parameters():
-            parameter.requires_grad_(id(parameter) in kept or name.startswith("pooler"))
+def freeze(network: PreTrainedModel, trained_layers: int, pooler: bool = True) -> None:
+    """Let only the last so many layers of the encoder learn (0: all of it), and its ``pooler`` if that is what is read."""
+    kept = {id(p) for layer in list(stack_of(network)[2])[-trained_layers:] for p in layer.parameters()}
+    for name, parameter in network.base_model.named_parameters():
+        parameter.requires_grad_(pooler if name.startswith("pooler") else not trained_layers or id(parameter) in kept)
 
 
 def to_device(model: nn.Module) -> Any:
-    """A model ready to be asked, on the GPU if there is one."""
-    return (model.cuda() if torch.cuda.is_available() else model).eval()
+    """A model ready to be asked, on this process's device."""
+    return model.to(PartialState().device).eval()
 
 
 def leave_notes(folder: Path, plan: LexicalPlan, history: History) -> None:

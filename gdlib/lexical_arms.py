@@ -15,6 +15,7 @@ class Arm:
     Args:
         name: as it stands in every table and figure.
         form: ``pairs`` (one pass a candidate) or ``vectors`` (one pass a word, :mod:`gdlib.gloss_vectors`).
+        marked: with quotes around the target and its name before the gloss, as in LMGC.
         mlm: with masked language modelling beside it.
         target: ``gold`` labels, or the ``soft`` pair logits of the trained teacher.
         small: a student of few layers.
@@ -23,6 +24,7 @@ class Arm:
 
     name: str
     form: str
+    marked: bool = True
     mlm: bool = False
     target: str = "gold"
     small: bool = False
@@ -34,6 +36,7 @@ ARMS: dict[str, Arm] = {
     for arm in (
         Arm("LMGC", "pairs", help="the paper's: is this the right gloss, pair by pair"),
         Arm("LMGC-M", "pairs", mlm=True, help="the paper's: the same beside masked language modelling"),
+        Arm("gloss pairs", "pairs", marked=False, help="GlossBERT's plain form (Sent-CLS): sentence and gloss, the target not marked"),
         Arm("gloss vectors", "vectors", help="ours: one pass a word, the glosses' vectors kept"),
         Arm("small, gold", "pairs", small=True, help="few layers, gold labels, no teacher"),
         Arm("small, distilled", "pairs", target="soft", small=True, help="few layers, the pair logits of a trained model"),
@@ -54,6 +57,9 @@ class LexicalPlan:
         negatives: wrong glosses an instance at most; 0: all.
         trained_layers: the last so many layers of the encoder learn; 0: all of it.
         seed: of heads, order, masks and dropout.
+        marked: the target in quotes, its name before the gloss.
+        pooling: what the two labels are read from, see :class:`gdlib.lexical.LexicalModel`.
+        pair_loss: of :data:`gdlib.sense_losses.PAIR_LOSSES`.
         mlm: train L_MLM beside L_WSD.
         mask_share: of the pieces, hidden for L_MLM.
         mlm_head_steps: steps for the new MLM head alone, before all else.
@@ -71,13 +77,16 @@ class LexicalPlan:
     negatives: int
     trained_layers: int
     seed: int
+    marked: bool = True
+    pooling: str = "cls"
+    pair_loss: str = "pairs"
     mlm: bool = False
     mask_share: float = 0.15
     mlm_head_steps: int = 0
     layers: int = 0
     loss: DistillationLoss = field(default=GOLD_ONLY)
     word_vector: str = "target"
-    looks: int = 4
+    looks: int = 3
 
     def regime(self, per_epoch: int) -> Regime:
         steps = max(1, round(self.epochs * per_epoch))

@@ -23,7 +23,9 @@ from gdlib.wsd import Instance
 QUESTIONS = (
     ("LMGC", "first sense"),
     ("LMGC", "similarity"),
+    ("LMGC", "gloss pairs"),
     ("LMGC-M", "LMGC"),
+    ("gloss vectors", "similarity"),
     ("gloss vectors", "LMGC"),
     ("small, distilled", "small, gold"),
     ("small, distilled", "LMGC"),
@@ -78,7 +80,7 @@ def costs(study: LexicalStudy, instances: int = 64) -> tuple[pd.DataFrame, pd.Da
 
 def _calls(study: LexicalStudy, arm: Arm, asked: Sequence[Instance]) -> tuple[Any, Any, Any]:
     """An arm's model, what answering calls, and the inputs of some of the instances."""
-    folder, coder = study.model_artifact(arm, study.settings.model_seeds[0]).path, study.coder
+    folder, coder = study.model_artifact(arm, study.settings.model_seeds[0]).path, study.coder(arm.marked)
     if arm.form == "vectors":
         model = gloss_vectors.VectorModel.load(folder).cpu()
         coded = coder.code(asked, prefix="lemma")

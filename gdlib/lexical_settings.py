@@ -47,6 +47,11 @@ PLAN = Plan(
     help="An encoder learns which gloss of a dictionary a word has in a sentence, with and without masked language modelling.",
     ours=(
         "The default encoder (MiniLM-L6) and data (WordNet's example sentences, divided by lemma and synset); the paper has BERT-base and SemCor.",
+        "The labels of a pair are read from the mean states of its two parts, and start as their cosine (`pair_pooling = parts`): MiniLM-L6 was trained "
+        "by mean states, its first piece says nothing yet. The paper reads the first piece (`cls`); the default encoder learns little that way from so few pairs.",
+        "Cross-entropy over an instance's candidates together (`pair_loss = candidates`), with them in one batch; the paper has it pair by pair (`pairs`).",
+        "gloss pairs is GlossBERT's plain Sent-CLS form (arXiv 1908.07245): no quotes, no target named. Its form with weak supervision is LMGC's pair.",
+        "The weights before training are a choice like any other: they stay if no later ones are better on the held-out part.",
         "At most a few wrong glosses an instance in training, in the default profile; the paper takes all of them. All are asked at test.",
         "A new masked-language-model head, tied to the embeddings, and its steps alone beforehand: the default encoder comes without one.",
         "Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by pair.",

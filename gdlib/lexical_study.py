@@ -70,6 +70,9 @@ class LexicalStudy:
             negatives=s.negatives,
             trained_layers=0 if arm.small else s.trained_layers,
             seed=int(np.random.SeedSequence([s.seed, model_seed]).generate_state(1)[0]),
+            marked=arm.marked,
+            pooling=s.pair_pooling,
+            pair_loss=s.pair_loss,
             mlm=arm.mlm,
             mask_share=s.mask_share,
             mlm_head_steps=s.mlm_head_steps,
@@ -99,14 +102,13 @@ class LexicalStudy:
 
     def scores(self, arm: Arm, model_seed: int, instances: Sequence[Instance]) -> list[np.ndarray]:
         """What a trained arm gives each candidate of some instances."""
-        folder, coder, whole = self.model_artifact(arm, model_seed).path, self.coder, self.settings.word_vector == "sentence"
+        folder, coder, whole = self.model_artifact(arm, model_seed).path, self.coder(arm.marked), self.settings.word_vector == "sentence"
         if arm.form == "vectors":
             return gloss_vectors.scores(gloss_vectors.VectorModel.load(folder), coder, coder.code(instances, prefix="lemma"), whole)
         return lexical.scores(LexicalModel.load(folder), coder, coder.code(instances))
 
-    @cached_property
-    def coder(self) -> Coder:
-        return Coder(zoo.tokenizer(zoo.locate(self.settings.encoder)), self.settings.max_length)
+    def coder(self, marked: bool = True) -> Coder:
+        return Coder(zoo.tokenizer(zoo.locate(self.settings.encoder)), self.settings.max_length, marked)
 
     # ---- answers
 
@@ -186,9 +188,11 @@ class LexicalStudy:
     def example_pair(self) -> pd.DataFrame:
         """The pairs of one training instance as the encoder reads them, and whether the gloss is right."""
         one = next(one for one in self.data.train if len(one.candidates) == 3)
-        (coded,) = self.coder.code([one])
-        ids = [self.coder.pair(coded, place)[0] for place in range(3)]
-        return pd.DataFrame({"pair": self.coder.tokenizer.batch_decode(ids), "right": coded.gold})
+        rows = {}
+        for name, coder in (("LMGC", self.coder()), ("gloss pairs", self.coder(marked=False))):
+            (coded,) = coder.code([one])
+            rows[name] = coder.tokenizer.batch_decode([coder.pair(coded, place)[0] for place in range(3)])
+        return pd.DataFrame({**rows, "right": one.gold})
 
     def history(self, arm: str) -> pd.DataFrame:
         """The learning curve of an arm's first model: step, train_loss, held_out."""

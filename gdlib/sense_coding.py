@@ -1,4 +1,8 @@
-"""Floor 2. Sentences and glosses as pieces: ``[CLS] ... " target " ... [SEP] target : gloss [SEP]`` (Wahle et al. 2021, LMGC)."""
+"""Floor 2. Sentences and glosses as pieces: ``[CLS] ... " target " ... [SEP] target : gloss [SEP]`` (Wahle et al. 2021, LMGC).
+
+Or, with the target not marked, ``[CLS] sentence [SEP] gloss [SEP]``: the plain form of GlossBERT (Huang et al. 2019, arXiv
+1908.07245, Sent-CLS). Their form with "weak supervision" (Sent-CLS-WS) is the pair of LMGC.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +38,14 @@ class Coder:
     Args:
         tokenizer: the encoder's; it says whether the encoder tells the two parts apart by type ids.
         max_length: pieces of a pair at most, special ones included.
+        marked: quotes around the target, and its name before each gloss.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int):
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int, marked: bool = True):
         self.tokenizer, self.max_length = tokenizer, max_length
         self.cls, self.sep = tokenizer.cls_token_id, tokenizer.sep_token_id
-        self.quote = self._pieces(['"'])[0]
+        self.marked = marked
+        self.quote = self._pieces(['"'])[0] if marked else []
         self.between = [self.sep] * max(1, tokenizer.num_special_tokens_to_add(pair=True) - 2)  # RoBERTa and MPNet put two
         self.has_types = "token_type_ids" in tokenizer.model_input_names
 
@@ -55,7 +61,8 @@ class Coder:
         left, right = (self._pieces([side[i] for side in sides]) for i in (0, 1))
         target = self._pieces([one.word for one in instances])
         names = [one.word if prefix == "word" else one.lemma.replace("_", " ") for one in instances]
-        texts = [[f"{name} : {sense.definition}" for sense in one.candidates] for one, name in zip(instances, names)]
+        names = [f"{name} : " if self.marked else "" for name in names]
+        texts = [[name + sense.definition for sense in one.candidates] for one, name in zip(instances, names)]
         distinct = list(dict.fromkeys(text for row in texts for text in row))
         glosses = dict(zip(distinct, self._pieces(distinct)))
         return [
@@ -68,8 +75,9 @@ class Coder:
 
         What is over is cut from the far ends; a side that needs less than its half leaves the rest to the other.
         """
-        target = coded.target[: max(1, room - 2)]
-        free = max(0, room - 2 - len(target))
+        quotes = 2 * len(self.quote)
+        target = coded.target[: max(1, room - quotes)]
+        free = max(0, room - quotes - len(target))
         of_right = min(len(coded.right), max(free // 2, free - len(coded.left)))
         left = coded.left[max(0, len(coded.left) - (free - of_right)) :]
         ids = [*left, *self.quote, *target, *self.quote, *coded.right[:of_right]]
@@ -84,13 +92,12 @@ class Coder:
         return [*first, *gloss, self.sep], len(first)
 
     def pairs(self, asked: Sequence[tuple[Coded, int]]) -> dict[str, Tensor]:
-        """Inputs for some (instance, candidate). *Shape:* each ``[pairs, longest]``."""
+        """Inputs for some (instance, candidate), and ``second``: which pieces are the gloss's. *Shape:* each ``[pairs, longest]``."""
         coded = [self.pair(*one) for one in asked]
         inputs = self.inputs([ids for ids, _ in coded])
-        if self.has_types:
-            second = torch.arange(inputs["input_ids"].shape[1]) >= torch.tensor([start for _, start in coded])[:, None]
-            inputs["token_type_ids"] = (second & inputs["attention_mask"].bool()).long()
-        return inputs
+        second = torch.arange(inputs["input_ids"].shape[1]) >= torch.tensor([start for _, start in coded])[:, None]
+        inputs["second"] = second & inputs["attention_mask"].bool()
+        return inputs | ({"token_type_ids": inputs["second"].long()} if self.has_types else {})
 
     def inputs(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """Ids and attention mask, 1 on every piece (hidden ones too) and 0 on padding. *Shape:* each ``[rows, longest]``."""

@@ -121,6 +121,63 @@ def paired_difference(
     return Difference(float(over_texts.mean()), low, high, seeds_low, seeds_high, *a.shape, p)
 
 
+def paired_metric_difference(
+    gold: ArrayLike,
+    a: ArrayLike,
+    b: ArrayLike,
+    metric: Callable[[Any, Any], Any],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1999,
+    seed: int = 0,
+) -> Difference:
+    """How much higher any metric of the predictions ``a`` is than that of ``b``: text by text, unit by unit, averaged over units.
+
+    Args:
+        gold: what is right. *Shape:* ``[texts]``.
+        a: what one arm said, in units of randomness, maybe of several models each. *Shape:* ``[units, models, texts]``.
+        b: what the other said, same shape.
+        metric: of what is right and what was said, both ``[..., texts]``, to ``[...]``.
+        confidence, resamples, seed: as in :func:`mean_interval`; the units are what the interval over seeds is over.
+    """
+    gold, a, b = np.asarray(gold), np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.ndim != 3 or gold.shape != a.shape[2:]:
+        raise ValueError(f"expected predictions [units, models, texts], alike on both sides; given {a.shape} and {b.shape} for {gold.shape} texts")
+    texts = len(gold)
+
+    def by_unit(index: NDArray[np.intp]) -> NDArray[np.float64]:
+        return (metric(gold[index], a[..., index]) - metric(gold[index], b[..., index])).mean(axis=1)
+
+    def resampled(index: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
+        return by_unit(index).mean(axis=0)
+
+    def swapped(signs: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+        kept, one, other = signs > 0, a[:, :, None], b[:, :, None]
+        rows = kept.reshape(-1, texts)
+        found = metric(gold, np.where(rows, one, other)) - metric(gold, np.where(rows, other, one))
+        return found.mean(axis=(0, 1)).reshape(kept.shape[:-1])
+
+    differences = by_unit(np.arange(texts))
+    if np.array_equal(a, b):
+        low, high, p = 0.0, 0.0, 1.0
+    else:
+        low, high = _bootstrap(np.arange(texts), resampled, confidence, resamples, seed)
+        p = _sign_flip(np.ones(texts), swapped, resamples, seed)
+    return Difference(float(differences.mean()), low, high, *_over_seeds(differences, confidence), len(a), texts, p)
+
+
+def metric_interval(
+    gold: ArrayLike, said: ArrayLike, metric: Callable[[Any, Any], Any], *, confidence: float = 0.95, resamples: int = 1999, seed: int = 0
+) -> Interval:
+    """The mean of any metric over units with its intervals; arguments as in :func:`paired_metric_difference`."""
+    gold, said = np.asarray(gold), np.asarray(said)
+
+    def by_seed(index: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.moveaxis(metric(gold[index], said[..., index]).mean(axis=1), 0, -1)
+
+    return statistic_interval(by_seed, len(gold), confidence=confidence, resamples=resamples, seed=seed)
+
+
 def paired_f1_difference(
     gold: ArrayLike, a: ArrayLike, b: ArrayLike, classes: int, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
 ) -> Difference:

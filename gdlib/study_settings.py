@@ -1,6 +1,7 @@
 """Floor 4. Parameters that studies share: one name and one default wherever they stand."""
 
 from gdlib.config import knob, settings_class
+from gdlib.sense_losses import PAIR_LOSSES
 from gdlib.signals import POOLINGS
 
 
@@ -65,8 +66,10 @@ class EncoderSettings:
     encoder_epochs: float = knob(1.0, "train", "passes over the training instances")
     encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
     encoder_batch: int = knob(32, "train", "pairs a step")
-    encoder_dropout: float = knob(0.1, "train", "of hidden states, attention and head (the paper: 0.2)")
+    encoder_dropout: float = knob(0.0, "train", "of hidden states, attention and head (the paper: 0.2)")
     max_length: int = knob(64, "train", "word pieces a pair; the sentence's ends are cut beyond (the paper: 160)")
+    pair_pooling: str = knob("parts", "train", "labels of a pair are read from: cls (as in the paper), or the mean states of its two parts", ("cls", "parts"))
+    pair_loss: str = knob("candidates", "train", "cross-entropy of each of the pairs (as in the paper), or over an instance's candidates", PAIR_LOSSES)
     trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
     mask_share: float = knob(0.15, "train", "of the pieces, hidden for masked language modelling")
     mlm_head_steps: int = knob(40, "train", "steps for the new masked-language-model head alone, beforehand")

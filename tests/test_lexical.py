@@ -17,6 +17,7 @@ from gdlib.lexical_arms import GOLD_ONLY, LexicalPlan
 from gdlib.losses import DistillationLoss, soft_kl
 from gdlib.masked_lm import NOT_ASKED
 from gdlib.sense_coding import Coder
+from gdlib.training import Regime
 from gdlib.wsd import Instance
 
 PLAN = LexicalPlan(epochs=1, lr=3e-3, batch=8, max_length=48, dropout=0.0, negatives=2, trained_layers=0, seed=0)
@@ -51,24 +52,46 @@ def test_lmgc_m_is_the_sum_of_both_losses_on_one_hidden_pair(network, some, code
     model, coded = model_of(network, mlm=True), coder.code(some[:3])
     inputs = coder.pairs([(one, place) for one in coded for place in (0, 1)])
     labels = torch.tensor([int(one.gold[place]) for one in coded for place in (0, 1)])
+    asked = {"labels": labels, "instance": torch.arange(3).repeat_interleave(2)}
     targets = torch.where(coder.maskable(inputs) & (torch.arange(inputs["input_ids"].shape[1]) % 5 == 0), inputs["input_ids"], NOT_ASKED)
     hidden = {**inputs, "input_ids": torch.where(targets == NOT_ASKED, inputs["input_ids"], coder.tokenizer.mask_token_id)}
-    loss = lexical.lexical_loss(model, {**hidden, "targets": targets, "labels": labels}, GOLD_ONLY)
+    loss = lexical.lexical_loss(model, {**hidden, "targets": targets, **asked}, GOLD_ONLY)
 
-    bert = model.classifier.bert(**hidden)  # by hand: the body's states, its pooler, both heads
+    bert = model.classifier.bert(**{name: t for name, t in hidden.items() if name != "second"})  # by hand: the body's states, its pooler, both heads
     pair_logits = model.classifier.classifier(bert.pooler_output)
     states = model.mlm_head.norm(F.gelu(model.mlm_head.dense(bert.last_hidden_state)))
     piece_logits = states @ model.classifier.bert.embeddings.word_embeddings.weight.T + model.mlm_head.bias
     of_mlm = F.cross_entropy(piece_logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_ASKED)
     torch.testing.assert_close(loss, F.cross_entropy(pair_logits, labels) + of_mlm)
-    alone = lexical.lexical_loss(model, {**hidden, "labels": labels}, GOLD_ONLY)
+    alone = lexical.lexical_loss(model, {**hidden, **asked}, GOLD_ONLY)
     torch.testing.assert_close(alone, F.cross_entropy(pair_logits, labels))
+
+
+def test_parts_are_read_from_the_means_of_sentence_and_gloss(network, some, coder) -> None:
+    torch.manual_seed(0)
+    model, coded = LexicalModel(zoo.classifier(network, LABELS), mlm=False, pooling="parts").eval(), coder.code(some[:4])
+    asked = [(one, place) for one in coded for place in (0, 1)]
+    means = []
+    for one, place in asked:  # one by one, no padding
+        ids, start = coder.pair(one, place)
+        states = model.classifier(torch.tensor([ids])).last_hidden_state[0]
+        means.append((states[:start].mean(0), states[start:].mean(0)))
+    logits = model(**coder.pairs(asked))[0]
+    cosines = torch.stack([F.cosine_similarity(u, v, dim=0) for u, v in means])
+    torch.testing.assert_close(logits, torch.stack([-10 * cosines, 10 * cosines], dim=1), atol=1e-4, rtol=1e-4)  # at the start
+    model.parts_head.center(logits.detach(), right=0.25)
+    odds = model(**coder.pairs(asked))[0] @ torch.tensor([-1.0, 1.0])
+    assert odds.mean().item() == pytest.approx(math.log(0.25 / 0.75), abs=1e-4)
+    torch.nn.init.normal_(model.parts_head.linear.weight)
+    u, v = (F.normalize(torch.stack(side), dim=-1) for side in zip(*means))
+    by_hand = model.parts_head.linear(torch.cat([u, v, (u - v).abs(), u * v], dim=-1))
+    torch.testing.assert_close(model(**coder.pairs(asked))[0], by_hand, atol=1e-4, rtol=1e-4)
 
 
 def test_a_student_learns_from_pair_logits_and_gold(network, some, coder) -> None:
     model, coded = model_of(network), coder.code(some[:2])
     inputs, teacher, labels = coder.pairs([(coded[0], 0), (coded[1], 1)]), torch.tensor([[1.0, -1.0], [0.5, 2.0]]), torch.tensor([0, 1])
-    loss = lexical.lexical_loss(model, {**inputs, "labels": labels, "teacher": teacher}, DistillationLoss("kl", 2.0, 0.5, 1.0))
+    loss = lexical.lexical_loss(model, {**inputs, "labels": labels, "teacher": teacher, "instance": labels}, DistillationLoss("kl", 2.0, 0.5, 1.0))
     said = model(**inputs)[0]
     torch.testing.assert_close(loss, soft_kl(said, teacher, 2.0) + 0.5 * F.cross_entropy(said, labels))
 
@@ -98,9 +121,11 @@ def test_the_score_chosen_by_counts_errors_then_surprise() -> None:
 # ---- training
 
 
-def test_lmgc_learns_its_training_words_and_is_the_same_when_loaded(network, some, coder, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pooling", "marked"), [("cls", True), ("parts", True), ("parts", False)])
+def test_pairs_learn_their_training_words_and_are_the_same_when_loaded(network, some, pooling: str, marked: bool, tmp_path: Path) -> None:
+    coder = Coder(zoo.tokenizer(network), 48, marked)
     before = lexical.held_out_score(lexical.scores(model_of(network), coder, coder.code(some)), some)
-    history = lexical.fine_tune(network, some, some, replace(PLAN, epochs=25, negatives=0), tmp_path)
+    history = lexical.fine_tune(network, some, some, replace(PLAN, epochs=25, negatives=0, pooling=pooling, marked=marked), tmp_path)
     model = LexicalModel.load(tmp_path)
     after = lexical.held_out_score(lexical.scores(model, coder, coder.code(some)), some)
     assert after == pytest.approx(history.best, abs=0.03) and after < min(before, 0.35)
@@ -126,6 +151,17 @@ def test_the_same_seed_gives_the_same_model_and_another_another(network, some, t
     assert not torch.equal(models[0]["classifier.classifier.weight"], models[2]["classifier.classifier.weight"])
 
 
+@pytest.mark.parametrize(("goal", "moved"), [(-1.0, False), (1.0, True)])
+def test_weights_that_training_made_no_better_are_put_back(goal: float, moved: bool) -> None:
+    """A weight that training moves upwards from 0; its held-out score is its distance from the goal."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    regime = Regime(steps=4, lr=0.1, evaluate_every=1)
+    history = lexical.fit_from_start(model, lambda _: {"x": torch.zeros(1)}, lambda m, _: -m.weight.sum(), lambda m: abs(m.weight.item() - goal), regime, quiet=True)
+    assert (history.best_step > 0, model.weight.item() > 0) == (moved, moved)
+    assert history.best == pytest.approx(abs(model.weight.item() - goal)) and len(history.step) == 4
+
+
 def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_path: Path) -> None:
     lexical.fine_tune(network, some, some, replace(PLAN, epochs=20, negatives=0), tmp_path / "teacher")
     soft = DistillationLoss("kl", 2.0, 0.0, 1.0)
@@ -148,6 +184,8 @@ def test_layers_are_kept_from_first_to_last_and_the_lower_ones_can_stand_still(t
     trained = {name.removeprefix("bert.").split(".")[0] for name, p in classifier.named_parameters() if p.requires_grad}
     assert trained == {"encoder", "pooler", "classifier"}
     assert all(p.requires_grad == (layer is layers[5]) for layer in (layers[0], layers[2], layers[5]) for p in layer.parameters())
+    lexical.freeze(classifier, 0, pooler=False)
+    assert {name.split(".")[1] for name, p in classifier.named_parameters() if not p.requires_grad} == {"pooler"}
 
 
 # ---- gloss vectors

@@ -35,6 +35,16 @@ def test_a_pair_is_the_papers_with_prefix_and_quotes_where_they_belong(tokenizer
         assert second == len(expected[0]) + 2
 
 
+def test_unmarked_pairs_are_the_two_texts_as_they_are(tokenizer) -> None:
+    coder = Coder(tokenizer, 2000, marked=False)
+    (coded,) = coder.code([ONE])
+    texts = ("He sat on the river bank of the old city", ONE.candidates[1].definition)
+    expected = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    assert coder.pair(coded, 1)[0] == [coder.cls, *expected[0], coder.sep, *expected[1], coder.sep]
+    context, target = coder.context(coded, 12)
+    assert len(context) == 12 and [piece for piece, is_target in zip(context, target) if is_target] == coded.target
+
+
 def test_the_prefix_may_be_the_lemma(tokenizer) -> None:
     (coded,) = whole(tokenizer).code([ONE], prefix="lemma")
     assert tokenizer.decode(coded.glosses[0]).startswith("bank : sloping land")
@@ -82,6 +92,7 @@ def test_a_pair_of_the_real_encoder_is_what_its_tokenizer_makes(tmp_path: Path) 
     gloss = f"river bank : {ONE.candidates[0].definition}"
     expected = coder.tokenizer('He sat on the " river bank " of the old city', gloss, return_tensors="pt")
     inputs = coder.pairs([(coded, 0)])
+    assert inputs.pop("second").long().tolist() == expected["token_type_ids"].tolist()
     assert {name: t.tolist() for name, t in inputs.items()} == {name: t.tolist() for name, t in expected.items()}
 
 

@@ -1,0 +1,156 @@
+"""Floor 4. Language understanding over seeds: what its comparison asks, and what the encoders cost."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from gdlib import stats, zoo
+from gdlib.costs import BATCHES, operations
+from gdlib.lexical_encoders import PLAIN
+from gdlib.metrics import latency
+from gdlib.sense_coding import Coder
+from gdlib.store import Store
+from gdlib.students import parameters
+from gdlib.task_metrics import METRICS
+from gdlib.task_tuning import TaskCoder
+from gdlib.training import Batch
+from gdlib.understanding_settings import Settings
+from gdlib.understanding_study import Said, UnderstandingStudy, over_seeds
+
+QUESTIONS = (("LMGC", PLAIN), ("LMGC-M", PLAIN), ("LMGC-M", "LMGC"), ("gloss pairs", PLAIN), ("distilled", PLAIN))
+"""(encoder, other encoder): the differences the study is about."""
+AVERAGE = "average"
+
+
+def quality(results: Mapping[str, Said]) -> pd.DataFrame:
+    """Every encoder on every task by each of its metrics: task, metric, counts (is it the first one), encoder, score, low, high."""
+    rows = []
+    for task, said in results.items():
+        for metric in said.metrics:
+            for encoder in said.encoders:
+                interval = stats.metric_interval(said.gold, said.units(encoder), METRICS[metric])
+                row = {"task": task, "metric": metric, "counts": metric == said.metrics[0], "encoder": encoder}
+                rows.append(row | {"score": interval.mean, "low": interval.low, "high": interval.high})
+    return pd.DataFrame(rows)
+
+
+def differences(results: Mapping[str, Said]) -> pd.DataFrame:
+    """The questions, on every task and metric and on the average of all tasks' first metrics.
+
+    Returns:
+        task, metric, counts, encoder, against, difference, low, high, seeds_low, seeds_high, p, resolved, sentence. The
+        average's interval over texts takes the tasks' bootstraps as independent (their texts are).
+    """
+    rows = []
+    first = next(iter(results.values()))
+    for one, other in [pair for pair in QUESTIONS if set(pair) <= set(first.encoders)]:
+        for task, said in results.items():
+            for metric in said.metrics:
+                d = stats.paired_metric_difference(said.gold, said.units(one), said.units(other), METRICS[metric])
+                rows.append({"task": task, "metric": metric, "counts": metric == said.metrics[0]} | _row(one, other, d))
+        if len(results) > 1:
+            rows.append({"task": AVERAGE, "metric": "first metrics", "counts": True} | _row(one, other, average(results, one, other)))
+    return pd.DataFrame(rows)
+
+
+def _row(one: str, other: str, d: stats.Difference) -> dict[str, object]:
+    row = {"encoder": one, "against": other, "difference": d.mean, "low": d.low, "high": d.high, "seeds_low": d.seeds_low}
+    return row | {"seeds_high": d.seeds_high, "p": d.p, "resolved": d.resolved, "sentence": f"{one} minus {other}: {d.describe()}"}
+
+
+def average(results: Mapping[str, Said], one: str, other: str, resamples: int = 1999) -> stats.Difference:
+    """The mean over tasks of the differences of their first metrics; the percentile interval of resampling every task's texts."""
+    by_unit, drawn = [], []
+    for said in results.values():
+        metric, a, b, random = METRICS[said.metrics[0]], said.units(one), said.units(other), np.random.default_rng(0)
+        by_unit.append((metric(said.gold, a) - metric(said.gold, b)).mean(axis=1))
+        found = []
+        for _ in range(resamples):
+            rows = random.integers(len(said.gold), size=len(said.gold))
+            found.append((metric(said.gold[rows], a[..., rows]) - metric(said.gold[rows], b[..., rows])).mean())
+        drawn.append(random.permutation(found))  # or tasks with one number of texts would draw alike
+    means, of = np.mean(by_unit, axis=0), np.mean(drawn, axis=0)
+    low, high = np.quantile(of, [0.025, 0.975])
+    p = min(1.0, 2 * min((of <= 0).mean(), (of >= 0).mean()) + 1 / resamples)
+    texts = sum(len(said.gold) for said in results.values())
+    over = stats.mean_interval(np.repeat(means[:, None], 2, axis=1)) if len(means) > 1 else None
+    return stats.Difference(float(means.mean()), float(low), float(high), over and over.seeds_low, over and over.seeds_high, len(means), texts, float(p))
+
+
+def verdicts(table: pd.DataFrame) -> Iterator[str]:
+    """A sentence a question: where resolved for better, where for worse, where not, and the average."""
+    for (one, other), of in table[table["counts"]].groupby(["encoder", "against"], sort=False):
+        tasks = of[of["task"] != AVERAGE]
+        better, worse = (tasks[tasks["resolved"] & (sign * tasks["difference"] > 0)]["task"].tolist() for sign in (1, -1))
+        open_ = [task for task in tasks["task"] if task not in better + worse]
+        parts = [f"{what} on {', '.join(names)}" for what, names in (("better", better), ("worse", worse), ("not resolved", open_)) if names]
+        mean = of[of["task"] == AVERAGE]["sentence"].str.partition(": ")[2].tolist()
+        yield f"**{one} against {other}**: {'; '.join(parts)}." + (f" Average: {mean[0]}." if mean else "")
+
+
+def over_sizes(settings: Settings, store: Store) -> pd.DataFrame:
+    """The first metric by number of training texts: task, encoder, size, score."""
+    rows = []
+    for size in sorted({settings.train_texts, *settings.labels_sweep}):
+        for task, said in over_seeds(settings, store, size).items():
+            rows += [{"task": task, "encoder": one, "size": size, "score": said.score(one, said.metrics[0])} for one in said.encoders]
+    return pd.DataFrame(rows)
+
+
+def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What an answer costs, of every encoder under a head, on test texts of every task.
+
+    Returns:
+        ``sizes`` (task, encoder, parameters, megaflops a text) and ``times`` (task, encoder, batch, ms a text): forward
+        passes alone, float32, one thread, one run. Only the second varies from run to run.
+    """
+    sizes, times = [], []
+    for encoder in study.settings.encoders:
+        network = study.encoders.network(encoder, study.model_seed(study.settings.tuning_seeds[0]))
+        coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
+        for name, task in study.tasks.items():
+            model = zoo.classifier(network, task.labels or ("value",)).eval()
+            call, rows = partial(_logits, model), coder.rows(task.test.take(range(min(texts, len(task.test)))))
+            flops = operations(call, [coder.inputs([row]) for row in rows])
+            sizes.append({"task": name, "encoder": encoder, "parameters": parameters(model), "megaflops": flops / 1e6})
+            for batch in BATCHES:
+                groups = [coder.inputs(rows[i : i + batch]) for i in range(0, len(rows) - batch + 1, batch)]
+                with torch.inference_mode():
+                    took = latency(call, groups, repeats=1, warmup=2, cores=1)
+                times.append({"task": name, "encoder": encoder, "batch": batch, "ms a text": took.p50 / batch})
+    return pd.DataFrame(sizes), pd.DataFrame(times)
+
+
+def _logits(model: nn.Module, inputs: Batch) -> Tensor:
+    return model(**inputs).logits
+
+
+def training(study: UnderstandingStudy, results: Mapping[str, Said]) -> pd.DataFrame:
+    """Seconds of training on the machine that did it: task, encoder, seconds (a fine-tuning with its test), lexical seconds (an encoder, once)."""
+    once = {encoder: np.mean([study.encoders.seconds(encoder, seed) for seed in study.settings.model_seeds]) for encoder in study.settings.encoders}
+    table = pd.concat([said.table.assign(task=task) for task, said in results.items()])
+    table = table.groupby(["task", "encoder"], sort=False)["seconds"].mean().reset_index()
+    return table.assign(**{"lexical seconds": table["encoder"].map(once)})
+
+
+def steps(results: Mapping[str, Said]) -> pd.DataFrame:
+    """The step that was kept, mean over fine-tunings: task, encoder, steps."""
+    table = pd.concat([said.table.assign(task=task) for task, said in results.items()])
+    return table.groupby(["task", "encoder"], sort=False)["steps"].mean().reset_index()
+
+
+def units(results: Mapping[str, Said]) -> str:
+    """What the means are over, in words."""
+    table = next(iter(results.values())).table
+    seeds, tunings = table["seed"].nunique(), table["tuning_seed"].nunique()
+    return f"{seeds} seed{'s' * (seeds > 1)} x {tunings} fine-tuning{'s' * (tunings > 1)}"
+
+
+def seeds_shown(results: Mapping[str, Said]) -> int:
+    """How many units of randomness the intervals over seeds have."""
+    said: Sequence[Said] = list(results.values())
+    return len(said[0].units(said[0].encoders[0]))

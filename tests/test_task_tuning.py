@@ -1,0 +1,92 @@
+"""Fine-tuning on a task: the encoding of pairs, classes and numbers, what is chosen by."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch.nn import functional as F
+
+from gdlib import task_tuning, zoo
+from gdlib.sense_coding import Coder
+from gdlib.task_tuning import TaskCoder, TuningPlan
+from gdlib.tasks import Task, Texts
+
+PLAN = TuningPlan(epochs=8, lr=3e-3, batch=8, max_length=24, tuned_layers=0, seed=0)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> zoo.Network:
+    return zoo.locate(str(tiny.encoder(tmp_path_factory.mktemp("tuning") / "encoder")))
+
+
+def sentences(number: int, seed: int, pairs: bool = False) -> Texts:
+    """Animals or food; of pairs: the same of both or not."""
+    words = [tiny.texts_of(label, number, seed) for label in ("animals", "food")]
+    first = [words[i % 2][i] for i in range(number)]
+    second = [words[(i // 2) % 2][-i - 1] for i in range(number)] if pairs else []
+    return Texts(first, second, np.array([int(i % 2 == (i // 2) % 2) if pairs else i % 2 for i in range(number)]))
+
+
+def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
+    tokenizer = zoo.tokenizer(network)
+    coder = TaskCoder(Coder(tokenizer, 12))
+    texts = Texts(["the cat", "the cat " * 9], ["a dog", "a big dog"], np.zeros(2))
+    rows = coder.rows(texts)
+    assert tokenizer.convert_ids_to_tokens(rows[0][0]) == ["[CLS]", "the", "cat", "[SEP]", "a", "dog", "[SEP]"]
+    cut = tokenizer.convert_ids_to_tokens(rows[1][0])
+    assert len(cut) == 12 and cut[-4:] == ["a", "big", "dog", "[SEP]"] and cut[:3] == ["[CLS]", "the", "cat"]
+    inputs = coder.inputs(rows)
+    assert inputs["input_ids"].shape == (2, 12) and inputs["attention_mask"].sum(1).tolist() == [7, 12]
+    if "token_type_ids" in tokenizer.model_input_names:
+        assert inputs["token_type_ids"].tolist() == [[0] * 4 + [1] * 3 + [0] * 5, [0] * 8 + [1] * 4]
+    alone = coder.rows(Texts(["the cat", "the cat " * 9], [], np.zeros(2)))
+    assert [len(ids) for ids, _ in alone] == [4, 12] and alone[0][0] == tokenizer("the cat")["input_ids"]
+    assert not coder.inputs(alone).get("token_type_ids", torch.zeros(1)).any()
+
+
+def test_the_type_ids_are_those_of_a_pretrained_tokenizer_of_pairs(network: zoo.Network) -> None:
+    """The coder of a BERT whose tokenizer has type ids and a template for pairs, against that tokenizer itself."""
+    tokenizer = zoo.tokenizer(network)
+    coder = Coder(tokenizer, 24)
+    coder.has_types = True
+    rows = TaskCoder(coder).rows(Texts(["the cat"], ["a dog"], np.zeros(1)))
+    assert TaskCoder(coder).inputs(rows)["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+
+
+def test_classes_are_learnt_and_the_held_out_part_chooses(network: zoo.Network) -> None:
+    task = Task("animals", ("animals", "food"), sentences(60, 0), sentences(24, 1), sentences(40, 2))
+    model, history = task_tuning.tune(network, task, PLAN)
+    said = task_tuning.answer(model, network, task, PLAN)
+    assert (said == task.test.gold).mean() > 0.85
+    assert history.best == min(history.held_out) and history.best_step in history.step
+    coder = TaskCoder(Coder(zoo.tokenizer(network), PLAN.max_length))
+    logits = task_tuning.logits(model, coder, coder.rows(task.held_out))
+    wrong = float((logits.argmax(-1).numpy() != task.held_out.gold).mean())
+    loss = float(F.cross_entropy(logits, torch.tensor(task.held_out.gold)))
+    assert history.best == pytest.approx(wrong + loss / 1000, abs=1e-4)
+    again, _ = task_tuning.tune(network, task, PLAN)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values()))
+
+
+def test_numbers_are_told_in_their_own_units(network: zoo.Network) -> None:
+    def numbers(part: Texts) -> Texts:
+        return Texts(part.first, [], 100.0 + 3.0 * part.gold)
+
+    task = Task("weights", (), *map(numbers, (sentences(60, 0), sentences(24, 1), sentences(40, 2))))
+    model, _ = task_tuning.tune(network, task, PLAN)
+    said = task_tuning.answer(model, network, task, PLAN)
+    assert np.corrcoef(said, task.test.gold)[0, 1] > 0.7 and 100.5 < said.mean() < 102.5
+    coder = TaskCoder(Coder(zoo.tokenizer(network), PLAN.max_length))
+    logits = task_tuning.logits(model, coder, coder.rows(task.held_out))
+    gold = torch.tensor((task.held_out.gold - task.train.gold.mean()) / task.train.gold.std())
+    correlation = np.corrcoef(logits[:, 0], task.held_out.gold)[0, 1]
+    expected = 1 - correlation + float(((logits[:, 0] - gold) ** 2).mean()) / 1000
+    assert task_tuning.held_out_score(logits, task) == pytest.approx(expected, abs=1e-6)
+
+
+def test_frozen_layers_stay(network: zoo.Network) -> None:
+    task = Task("animals", ("animals", "food"), sentences(16, 0), sentences(8, 1), sentences(8, 2))
+    model, _ = task_tuning.tune(network, task, TuningPlan(1, 1e-3, 8, 24, 1, 0))
+    before = zoo.encoder(network).state_dict()
+    moved = {name.split(".")[2] for name, w in model.base_model.state_dict().items() if name.startswith("encoder.layer") and not torch.equal(w.cpu(), before[name])}
+    assert moved == {"1"} and torch.equal(model.get_input_embeddings().weight.cpu(), before["embeddings.word_embeddings.weight"])
