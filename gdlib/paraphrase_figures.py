@@ -7,7 +7,7 @@ from itertools import product
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gdlib.drawing import errors, legend_below, log_ticks, mark, need, panels, percent, title
+from gdlib.drawing import errors, legend_below, mark, need, panels, percent, title
 
 CHANCE = 0.5
 
@@ -77,24 +77,6 @@ def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
         percent(one.xaxis)
     axes[-1].set_xlabel("points of F1 (filled: resolved over texts and seeds)")
     title(figure, "Paired differences", seeds)
-    return figure
-
-
-def sizes(table: pd.DataFrame, *, seeds: int) -> Figure:
-    """F1 by training texts, a panel in-tool and one cross-tool, a line a detector. ``table``: ``size``, ``detector``, ``tool``, ``f1``."""
-    need(table, ["size", "detector", "tool", "f1"], "sizes")
-    tools = list(dict.fromkeys(table["tool"]))
-    figure, axes = panels(len(tools), 1, height=1.4 + 2.6 * len(tools), sharex=True)
-    for one, tool in zip(axes, tools, strict=True):
-        for place, name in enumerate(dict.fromkeys(table["detector"])):
-            of, look = table[(table["tool"] == tool) & (table["detector"] == name)].sort_values("size"), mark(place)
-            one.plot(of["size"], of["f1"], color=look.color, marker=look.marker, linestyle=look.line, label=name)
-        log_ticks(one, table["size"])
-        percent(one.yaxis)
-        one.set_ylabel(f"F1 in %, {tool}")
-    axes[-1].set_xlabel("training texts (log scale)")
-    legend_below(figure, axes[0], 3)
-    title(figure, "F1 by number of training texts", seeds)
     return figure
 
 

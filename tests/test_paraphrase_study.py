@@ -152,9 +152,6 @@ def test_figures_show_every_detector_and_say_the_seeds() -> None:
     assert [axes.get_title(loc="left") for axes in domains.axes] == ["a (trained on)", "b"] and "2 seeds" in domains.get_suptitle()
     gaps = paraphrase_figures.differences(paraphrase_compare.differences(results, cases), seeds=1)
     assert [axes.get_title(loc="left") for axes in gaps.axes] == ["LMGC minus plain"] and "ONE seed" in gaps.get_suptitle()
-    sizes = paraphrase_compare.by_domain(results, cases)
-    both = pd.concat([sizes.assign(size=size) for size in (100, 400)])
-    assert [axes.get_ylabel() for axes in paraphrase_figures.sizes(both[both["domain"] == "a"], seeds=2).axes] == ["F1 in %, in-tool", "F1 in %, cross-tool"]
 
 
 def test_texts_are_escaped() -> None:
