@@ -104,7 +104,7 @@ def differences(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
     Columns: detector, against, tool, where, difference, low, high, seeds_low, seeds_high, p, resolved, sentence.
     """
     own, *others = dict.fromkeys(cases["domain"])
-    places = {f"in {own}": [own]} | ({"in other domains": others} if others else {})
+    places = {own: [own]} | ({"other domains": others} if others else {})
     asked = [(one, other) for one, other in QUESTIONS if {one, other} <= set(detectors(results))]
     rows = []
     for (one, other), tool, (where, domains) in product(asked, (IN_TOOL, CROSS_TOOL), places.items()):
@@ -112,7 +112,7 @@ def differences(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
             d = stats.paired_count_difference(*(counts(results, cases, name, wanted) for name in (one, other)), resamples=4999)
             row = {"detector": one, "against": other, "tool": tool, "where": where, "difference": d.mean, "low": d.low, "high": d.high}
             row |= {"seeds_low": d.seeds_low, "seeds_high": d.seeds_high, "p": d.p, "resolved": d.resolved}
-            rows.append(row | {"sentence": f"**{one}** minus **{other}**, {tool}, {where}: {d.describe()}."})
+            rows.append(row | {"sentence": f"**{one}** minus **{other}**, {tool}, in {where}: {d.describe()}."})
     return pd.DataFrame(rows)
 
 
@@ -122,7 +122,7 @@ def over_sizes(settings: Settings, store: Store) -> pd.DataFrame:
     for size in sorted({settings.train_texts, *settings.labels_sweep}):
         study = ParaphraseStudy(replace(settings, train_texts=size), store)
         table = by_domain(over_seeds(settings, store, size), study.cases)
-        tables.append(table[table["domain"] == settings.corpus].assign(size=size))
+        tables.append(table[table["domain"] == study.own].assign(size=size))
     return pd.concat(tables, ignore_index=True)
 
 

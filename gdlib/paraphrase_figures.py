@@ -75,7 +75,7 @@ def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
         one.set_ylim(len(of) - 0.5, -0.5)
         one.set_title(f"{detector} minus {against}", fontsize=12)
         percent(one.xaxis)
-    axes[-1].set_xlabel("points of F1 (filled: resolved over texts and seeds)")
+    axes[-1].set_xlabel("points of F1 (filled: resolved)")
     title(figure, "Paired differences", seeds)
     return figure
 

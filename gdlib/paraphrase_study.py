@@ -63,9 +63,18 @@ class ParaphraseStudy(Study):
     # ---- texts
 
     @cached_property
-    def tested(self) -> tuple[str, ...]:
-        """The domains tested on, that of training first."""
-        return tuple(dict.fromkeys((self.settings.corpus, *self.settings.domains)))
+    def tested(self) -> dict[str, str]:
+        """The domains tested on, that of training first: name (of a folder, its last part) to what is loaded."""
+        wanted = tuple(dict.fromkeys((self.settings.corpus, *self.settings.domains)))
+        named = {name.rstrip("/").rpartition("/")[2]: name for name in wanted}
+        if len(named) < len(wanted):
+            raise BadSetting(f"domains {', '.join(wanted)}: two of them have the same name; rename one")
+        return named
+
+    @property
+    def own(self) -> str:
+        """The name of the domain of training."""
+        return next(iter(self.tested))
 
     def _drawn(self, part: str, domain: str, texts: list[str], number: int, least: int, seed: int) -> list[str]:
         """At most ``number`` texts that are long enough and that a dictionary can change, in an order drawn by the seed."""
@@ -101,7 +110,7 @@ class ParaphraseStudy(Study):
     def tests(self) -> dict[str, Sources]:
         """The test texts of every domain; the same for every seed."""
         size = self.settings.test_size
-        drawn = (self._drawn("test texts", name, self._parts(name)[1], size, min(size, LEAST), TEST_SEED) for name in self.tested)
+        drawn = (self._drawn("test texts", name, self._parts(name)[1], size, min(size, LEAST), TEST_SEED) for name in self.tested.values())
         return {name: Sources.halves(texts) for name, texts in zip(self.tested, drawn)}
 
     # ---- spinners
@@ -249,7 +258,7 @@ class ParaphraseStudy(Study):
 
     def counts(self) -> pd.DataFrame:
         """Texts of every part: part, domain, originals, paraphrased (by each spinner)."""
-        parts = [(name, self.settings.corpus, of) for name, of in self.parts.items()] + [("test", name, of) for name, of in self.tests.items()]
+        parts = [(name, self.own, of) for name, of in self.parts.items()] + [("test", name, of) for name, of in self.tests.items()]
         return pd.DataFrame([{"part": part, "domain": domain, "originals": len(of.originals), "paraphrased": len(of.spun)} for part, domain, of in parts])
 
 

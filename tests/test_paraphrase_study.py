@@ -55,6 +55,8 @@ def test_a_folder_with_too_few_texts_is_refused(small: dict[str, object], tmp_pa
         _ = study_of(small, tmp_path, train_texts=5000).parts
     with pytest.raises(BadCorpus, match=r"has 0 test texts of 90 words"):
         _ = study_of(small, tmp_path, min_words=90).tests
+    with pytest.raises(BadSetting, match="two of them have the same name; rename one"):
+        _ = study_of(small, tmp_path, domains=["other/corpus0"]).tested
     with pytest.raises(BadSetting, match="train_texts = 10 with validation_share = 0.2: expected 4 texts or more in each part"):
         _ = study_of(small, tmp_path, train_texts=10).parts
 
@@ -88,13 +90,13 @@ def test_every_notebook_runs(small: dict[str, object], tmp_path: Path, monkeypat
         of = results.table[results.table["arm"] == spinner].set_index("student")
         assert teachers["distilled student", spinner] == of["held_out"].astype(float).idxmin()
     table = paraphrase_compare.by_domain(results, cases).set_index(["domain", "detector", "tool"])
-    chosen = ((cases["domain"] == study.tested[1]) & cases["spinner"].isin(("", "masked-lm"))).to_numpy()
+    chosen = ((cases["domain"] == study.cases["domain"].iloc[-1]) & cases["spinner"].isin(("", "masked-lm"))).to_numpy()
     said = results.predicted[results.rows("TF-IDF", "dictionary").index[0]]
     one = f1_score(results.gold[chosen], said[chosen], average="macro")
-    chosen = ((cases["domain"] == study.tested[1]) & cases["spinner"].isin(("", "dictionary"))).to_numpy()
+    chosen = ((cases["domain"] == study.cases["domain"].iloc[-1]) & cases["spinner"].isin(("", "dictionary"))).to_numpy()
     said = results.predicted[results.rows("TF-IDF", "masked-lm").index[0]]
     other = f1_score(results.gold[chosen], said[chosen], average="macro")
-    assert table.loc[(study.tested[1], "TF-IDF", CROSS_TOOL), "f1"] == pytest.approx((one + other) / 2)
+    assert table.loc[(study.cases["domain"].iloc[-1], "TF-IDF", CROSS_TOOL), "f1"] == pytest.approx((one + other) / 2)
 
 
 # ---- F1 of cells
@@ -133,7 +135,7 @@ def test_f1_of_cells_is_that_of_scikit_learn() -> None:
 def test_differences_are_between_the_two_detectors_means() -> None:
     results, cases = fake()
     table = paraphrase_compare.differences(results, cases)
-    assert list(zip(table["tool"], table["where"])) == [(t, w) for t in (IN_TOOL, CROSS_TOOL) for w in ("in a", "in other domains")]
+    assert list(zip(table["tool"], table["where"])) == [(t, w) for t in (IN_TOOL, CROSS_TOOL) for w in ("a", "other domains")]
     by_domain = paraphrase_compare.by_domain(results, cases).set_index(["domain", "detector", "tool"])["f1"]
     first = table.iloc[0]
     assert first["difference"] == pytest.approx(by_domain["a", "LMGC", IN_TOOL] - by_domain["a", "plain", IN_TOOL])
