@@ -82,7 +82,7 @@ def cost_f1(table: pd.DataFrame, *, seeds: int, cost: str = "megaflops") -> Figu
     return figure
 
 
-def sizes(table: pd.DataFrame, *, seeds: int) -> Figure:
+def sizes(table: pd.DataFrame, *, seeds: int, texts: str = "training instances") -> Figure:
     """F1 by training instances, a line a trained method. ``table``: ``size``, ``method``, ``f1``."""
     need(table, ["size", "method", "f1"], "sizes")
     figure, (axes,) = panels(height=4.2)
@@ -91,8 +91,8 @@ def sizes(table: pd.DataFrame, *, seeds: int) -> Figure:
         axes.plot(of["size"], of["f1"], color=look.color, marker=look.marker, linestyle=look.line, label=method)
     log_ticks(axes, table["size"])
     percent(axes.yaxis)
-    axes.set_xlabel("training instances (log scale)")
+    axes.set_xlabel(f"{texts} (log scale)")
     axes.set_ylabel(f"F1 in % (axis: {100 * axes.get_ylim()[0]:.0f} to {100 * axes.get_ylim()[1]:.0f})")
     legend_below(figure, axes, 3)
-    title(figure, "F1 by number of training instances", seeds)
+    title(figure, f"F1 by number of {texts}", seeds)
     return figure

@@ -31,6 +31,7 @@ STUDIES = {
     "lexical": "lexical knowledge: an encoder learns which gloss of a dictionary is meant (arXiv 2106.07967, 2301.08130)",
     "mlm": "masked-language-model distillation: a small encoder learns from several teachers at once (arXiv 2301.08130)",
     "understanding": "language understanding: what encoders with lexical knowledge forget and gain on other tasks (arXiv 2301.08130)",
+    "paraphrase": "paraphrase detection: encoders tell machine-made paraphrases from originals (arXiv 2103.11909, 2301.08130)",
 }
 
 

@@ -187,7 +187,7 @@ def test_a_mistake_is_one_line(here: Path, arguments: list[str], message: str) -
 
 def test_an_unknown_study() -> None:
     result = gdlib("run", "--study", "generaton")
-    assert (result.exit_code, result.stderr) == (2, 'gdlib: unknown study "generaton"; known: generation, transfer, tagging, lexical, mlm, understanding\n')
+    assert (result.exit_code, result.stderr) == (2, 'gdlib: unknown study "generaton"; known: generation, transfer, tagging, lexical, mlm, understanding, paraphrase\n')
 
 
 def test_outside_of_a_project(tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

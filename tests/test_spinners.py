@@ -1,0 +1,133 @@
+"""Spinners: forms of synonyms, what is left alone, the draw by the seed; infilling against a forward pass by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+from gdlib import spinners, synonyms, zoo
+from gdlib.errors import BadSetting, UnknownName
+from gdlib.lexicon import candidates
+from gdlib.mlm import MaskedLM, MaskedTeacher
+from gdlib.spinners import Infiller, SpinPlan, spin
+
+PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("lemma", "pos", "ending", "form"),
+    [
+        ("stop", "verb", "ing", "stopping"), ("carry", "verb", "ed", "carried"), ("carry", "verb", "s", "carries"), ("go", "verb", "s", "goes"),
+        ("die", "verb", "ing", "dying"), ("agree", "verb", "ing", "agreeing"), ("agree", "verb", "ed", "agreed"), ("say", "verb", "ed", "said"),
+        ("take", "verb", "ed", None), ("make", "verb", "ing", "making"), ("box", "noun", "s", "boxes"), ("child", "noun", "s", "children"),
+        ("day", "noun", "s", "days"), ("city", "noun", "s", "cities"), ("happy", "adj", "er", "happier"), ("nice", "adj", "est", "nicest"),
+        ("beautiful", "adj", "er", None), ("cat", "noun", "", "cat"), ("good", "adj", None, None),
+    ],
+)  # fmt: skip
+def test_inflection(lemma: str, pos: str, ending: str | None, form: str | None) -> None:
+    assert synonyms.inflect(lemma, pos, ending) == form
+
+
+def test_synonyms_share_a_synset_and_take_the_words_form() -> None:
+    assert synonyms.synonyms("movies") == ("films", "flicks", "pics", "pictures")
+    assert synonyms.synonyms("stopped") == ("halted",)
+    assert synonyms.synonyms("xqzzt") == ()
+    of_movie = {sense.synset for sense in candidates("movie", "noun")}
+    for word in synonyms.synonyms("movie"):
+        assert of_movie & {sense.synset for sense in candidates(word, "noun")}, word
+
+
+def test_names_numbers_and_punctuation_are_left_alone() -> None:
+    said = [word.group() for word in spinners.words_of('The BBC film, by Smith in 2004. "Great" movies don\'t end; McKay left.')]
+    assert said == ["The", "film", "by", "in", "Great", "movies", "end", "left"]
+
+
+def test_every_so_manieth_word_is_replaced_in_its_case() -> None:
+    text = "Movies are great and the film stopped in London."
+    places = [word.group() for word, _ in spinners.replaceable(text)]
+    assert places == ["Movies", "great", "film", "stopped"]
+    (spun,) = spin("dictionary", [text], PLAN, None)
+    before, after = text.split(), spun.split()
+    assert [a for a, b in zip(before, after) if a != b] == ["Movies", "great", "film", "stopped"]
+    assert after[0] in ("Films", "Flicks", "Pics", "Pictures") and spun.endswith("halted in London.")
+    half = [spin("dictionary", [text], SpinPlan(2, 0.5, 3, 0.0, seed), None)[0].split() for seed in range(20)]
+    changed = {tuple(a for a, b in zip(before, one) if a != b) for one in half}
+    assert changed == {("Movies", "film"), ("great", "stopped")}
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(max_size=60), st.integers(1, 4))
+def test_a_dictionary_changes_no_number_of_words_and_nothing_twice(text: str, every: int) -> None:
+    plan = SpinPlan(every, 0.5, 3, 0.0, 1)
+    (spun,) = spin("dictionary", [text], plan, None)
+    assert len(spun.split()) == len(text.split())
+    assert (spun != text) == bool(spinners.replaceable(text))
+    assert spin("dictionary", [text], plan, None) == [spun]
+
+
+@pytest.fixture(scope="module")
+def infiller(tmp_path_factory: pytest.TempPathFactory) -> Infiller:
+    network = zoo.locate(str(tiny.encoder(tmp_path_factory.mktemp("encoder"))))
+    torch.manual_seed(0)
+    model, tokenizer = MaskedLM(zoo.encoder(network)).eval(), zoo.tokenizer(network)
+    torch.nn.init.normal_(model.head.bias, std=2.0)
+    return Infiller(MaskedTeacher("tiny", model, torch.arange(len(tokenizer)), tokenizer.pad_token_id), tokenizer, 32)
+
+
+def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller: Infiller) -> None:
+    text, plan = "The cat hunts fish by a house", SpinPlan(1, 1.0, 1, 0.0, 0)
+    (spun,) = spin("masked-lm", [text], plan, lambda: infiller)
+    before, after = text.split(), spun.split()
+    asked = [i for i, (a, b) in enumerate(zip(before, after)) if a != b]
+    assert asked == [1, 2, 3, 6], "content words alone"
+    masked = " ".join("[MASK]" if i in asked else word for i, word in enumerate(before))
+    ids = infiller.tokenizer(masked, return_tensors="pt")
+    at = torch.where(ids["input_ids"] == infiller.tokenizer.mask_token_id, 0, -1)
+    with torch.inference_mode():
+        logits = infiller.teacher.model(**{name: ids[name] for name in ("input_ids", "attention_mask")}, positions=at)
+
+    def allowed(word: str) -> bool:
+        return word.isalpha() and len(word) > 1 and word not in ENGLISH_STOP_WORDS
+
+    for row, place in zip(logits, asked):
+        order = infiller.tokenizer.convert_ids_to_tokens(row.argsort(descending=True).tolist())
+        assert after[place] == next(word for word in order if allowed(word) and word[:4] != before[place][:4])
+
+
+def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: Infiller) -> None:
+    texts = [text for label in ("animals", "food") for text in tiny.texts_of(label, 20, 0)]
+    one, same, other = (spin("masked-lm", texts, SpinPlan(1, 0.5, 3, 0.0, seed), lambda: infiller) for seed in (0, 0, 1))
+    assert one == same != other
+    best = SpinPlan(1, 1.0, 1, 0.0, 0)
+    alone = [spin("masked-lm", [text], best, lambda: infiller)[0] for text in texts[:5]]
+    assert spin("masked-lm", texts, best, lambda: infiller)[:5] == alone
+
+
+def test_nearness_prefers_words_like_the_hidden_one(infiller: Infiller) -> None:
+    """In the tiny encoder words of a class have like embeddings: with a large weight a word becomes one of its class."""
+    own = set(tiny.CLASSES["animals"].split())
+    near, blind = (
+        spin("masked-lm", ["the cat and the dog and the bird"] * 20, SpinPlan(1, 1.0, 1, weight, 0), lambda: infiller)[0].split()
+        for weight in (1000.0, 0.0)
+    )
+    assert [near[i] in own for i in (1, 4, 7)].count(True) > [blind[i] in own for i in (1, 4, 7)].count(True)
+
+
+def test_shares_and_similarity(tmp_path: Path) -> None:
+    assert spinners.changed_share("a b c d", "a x c y") == 0.5
+    network = zoo.locate(str(tiny.encoder(tmp_path)))
+    cosines = spinners.similarity(network, ["the cat", "rain and snow"], ["the cat", "a guitar concert"], 32).numpy()
+    np.testing.assert_allclose(cosines[0], 1.0, atol=1e-2)
+    assert cosines[1] < cosines[0] - 0.01
+
+
+def test_what_is_wrong_is_said_in_one_line() -> None:
+    with pytest.raises(UnknownName, match='unknown spinner "spinbot"; known: dictionary, masked-lm'):
+        spin("spinbot", ["a text"], PLAN, None)
+    with pytest.raises(BadSetting, match="synonym_every = 0, filled_share = 0.5.*expected 1 or more"):
+        spin("dictionary", ["a text"], SpinPlan(0, 0.5, 3, 0.0, 0), None)
