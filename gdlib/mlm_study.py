@@ -1,5 +1,6 @@
 """Floor 4. Masked-language-model distillation from several teachers, part of study 3: texts, teachers and students of one run."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -12,17 +13,17 @@ from safetensors import safe_open
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from gdlib import corpora, mlm_students, mlm_teachers, mlm_texts, splits, teachers, zoo
+from gdlib import corpora, mlm_students, mlm_teachers, mlm_texts, teachers, zoo
 from gdlib.alignment import align
 from gdlib.config import digest, subset
-from gdlib.errors import BadCorpus, BadSetting
+from gdlib.errors import BadSetting
 from gdlib.losses import DistillationLoss
 from gdlib.mlm_settings import PLAIN_ARM, PLAN, SINGLE, Settings
 from gdlib.mlm_students import StudentPlan
 from gdlib.mlm_teachers import HeadPlan, MaskedLM, MaskedTeacher, Phase
 from gdlib.mlm_texts import Guessed, MaskedTexts
 from gdlib.processes import in_processes
-from gdlib.store import Artifact, Store, code_digest
+from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.study import TeachingStudy
 from gdlib.teachers import Gate, Kept, Mixture
 from gdlib.training import trainable_state
@@ -58,31 +59,17 @@ class MLMStudy(TeachingStudy):
         """The texts of the four parts, disjoint, from the training and unlabelled parts of the corpora, labels unread.
 
         None is a test text of its corpus or of the one to fine-tune on; how many labels fine-tuning gets changes nothing.
-
-        Raises:
-            BadCorpus: the corpora have too few.
         """
-        s, pool = self.settings, dict[str, str]()
-        tests = set(map(splits.normalise, self.splits.test.texts))
-        for name in s.mlm_corpora:
-            corpus = corpora.load(name)
-            tests.update(map(splits.normalise, self._test_texts(corpus)))
-            of_corpus = [text for part in ("train", "unlabeled") if part in corpus.parts for text in corpus.parts[part].texts]
-            drawn = np.random.default_rng([s.seed, len(of_corpus)]).permutation(len(of_corpus))[: s.corpus_texts]
-            pool.update({splits.normalise(of_corpus[i]): of_corpus[i] for i in drawn})
-        left = [text for key, text in pool.items() if key not in tests]
+        s, loaded = self.settings, [corpora.load(name) for name in self.settings.mlm_corpora]
         sizes = {part: getattr(s, f"{part}_texts") for part in PARTS}
-        if len(left) < sum(sizes.values()):
-            wanted = " + ".join(f"{part}_texts {size:,}" for part, size in sizes.items())
-            raise BadCorpus(f"{', '.join(s.mlm_corpora)} have {len(left):,} texts to mask, {wanted} asked for; see also corpus_texts")
-        order = np.random.default_rng([s.seed, len(left)]).permutation(len(left)).tolist()
-        ends = np.cumsum([0, *sizes.values()])
-        return {part: [left[i] for i in order[a:b]] for part, a, b in zip(PARTS, ends, ends[1:])}
+        recipe = {"corpora": [corpus.digest for corpus in loaded], "tuned": texts_digest(self.splits.test.texts), "sizes": sizes}
+        recipe |= {"test": s.test_size, "each": s.corpus_texts, "seed": s.seed, "code": code_digest("gdlib.mlm_texts", "gdlib.splits")}
 
-    def _test_texts(self, corpus: corpora.Corpus) -> Sequence[str]:
-        """The test part is drawn alike whatever the seed and the number of labels."""
-        s = self.settings
-        return splits.split(corpus, labels_per_class=1, validation_share=0.0, transfer_size=0, test_size=s.test_size, seed=0).test.texts
+        def build(folder: Path) -> None:
+            drawn = mlm_texts.draw(loaded, self.splits.test.texts, sizes, s.test_size, s.corpus_texts, s.seed)
+            (folder / "texts.json").write_text(json.dumps(drawn))
+
+        return self.store.make("mlm-texts", recipe, build).json("texts.json")
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -174,15 +161,17 @@ class MLMStudy(TeachingStudy):
         recipe = self._of_teacher(name) | {"head": head.key if head else "its own", "texts": texts.digest, "kept": kept}
         return self.store.make("mlm-signals", recipe, lambda folder: self.masked_teacher(name).keep(texts, kept).save(folder))
 
-    @cached_property
-    def kept(self) -> dict[str, dict[str, Kept]]:
-        """The same by part and teacher; computed once, each teacher in a process of its own."""
-        parts = PARTS[1:]
+    def ask(self) -> None:
+        """All that teachers do, heads and labelling, each teacher in a process of its own; else it is done when first needed."""
         with tqdm(total=len(self.networks), desc="teachers", unit="teacher", mininterval=2.0) as bar:
             for _ in in_processes(_ask, [(self.settings, self.store.root, name) for name in self.networks]):
                 bar.update()
+
+    @cached_property
+    def kept(self) -> dict[str, dict[str, Kept]]:
+        """What each teacher says at the masked positions, by part and teacher."""
         load = lambda name, part: teachers.load(self.kept_artifact(name, part).path, len(self.guessed), self.masked[part].digest)  # noqa: E731
-        return {part: {name: load(name, part) for name in self.networks} for part in parts}
+        return {part: {name: load(name, part) for name in self.networks} for part in PARTS[1:]}
 
     @cached_property
     def gate(self) -> Gate:
@@ -244,7 +233,6 @@ class MLMStudy(TeachingStudy):
         return self.store.make("mlm-students", recipe, self._train_all)
 
     def _train_all(self, folder: Path) -> None:
-        _ = self.kept, self.gate if len(self.networks) > 1 else None
         with tqdm(total=len(self.trials), desc="students", unit="student", mininterval=2.0) as bar:
             for _ in in_processes(_train, [(self.settings, self.store.root, folder, trial) for trial in self.trials]):
                 bar.update()

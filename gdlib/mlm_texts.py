@@ -9,7 +9,7 @@ the softmax, the distributions that are kept and the number of texts it takes to
 distribution is over these numbers. All other pieces are read, never asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from gdlib import splits
 from gdlib.config import digest
+from gdlib.corpora import Corpus
 from gdlib.errors import BadCorpus
 from gdlib.masked_lm import NOT_ASKED, mask_pieces
 from gdlib.teacher import tokenize
@@ -76,6 +78,36 @@ class MaskedTexts:
         positions = torch.where(asked, first + asked.cumsum(dim=1) - 1, NOWHERE)
         lengths = torch.tensor([self.lengths[i] for i in rows]).unsqueeze(1)
         return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths).long(), "positions": positions}
+
+
+def draw(
+    corpora: Sequence[Corpus], tested: Sequence[str], sizes: Mapping[str, int], test_size: int, each: int, seed: int
+) -> dict[str, list[str]]:
+    """Disjoint parts of the corpora's training and unlabelled texts, none of them among the test texts.
+
+    Args:
+        corpora: where texts come from, at most ``each`` of each; the test part of each (:func:`gdlib.splits.split`) is left out.
+        tested: further test texts to leave out.
+        sizes: of the parts, by name.
+
+    Raises:
+        BadCorpus: there are too few.
+    """
+    pool, tests = dict[str, str](), set(map(splits.normalise, tested))
+    for corpus in corpora:  # the test part is the same whatever the seed and the number of labels
+        parts = splits.split(corpus, labels_per_class=1, validation_share=0.0, transfer_size=0, test_size=test_size, seed=0)
+        tests.update(map(splits.normalise, parts.test.texts))
+        texts = [text for part in ("train", "unlabeled") if part in corpus.parts for text in corpus.parts[part].texts]
+        drawn = np.random.default_rng([seed, len(texts)]).permutation(len(texts))[:each]
+        pool.update({splits.normalise(texts[i]): texts[i] for i in drawn})
+    left = [text for key, text in pool.items() if key not in tests]
+    if len(left) < sum(sizes.values()):
+        wanted = " + ".join(f"{part}_texts {size:,}" for part, size in sizes.items())
+        names = ", ".join(corpus.name for corpus in corpora)
+        raise BadCorpus(f"{names} have {len(left):,} texts to mask, {wanted} asked for; see also corpus_texts")
+    order = np.random.default_rng([seed, len(left)]).permutation(len(left)).tolist()
+    ends = np.cumsum([0, *sizes.values()])
+    return {part: [left[i] for i in order[a:b]] for part, a, b in zip(sizes, ends, ends[1:])}
 
 
 @dataclass(frozen=True)
