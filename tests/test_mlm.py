@@ -227,7 +227,7 @@ def test_a_student_learns_and_its_curve_is_what_it_says(folder, tokenizer, guess
     assert not np.array_equal(told.losses[-1], curve.losses[-1])
     flat = Kept(**keep(torch.zeros(len(parts["train"].gold), len(guessed)), parts["train"].gold, 4), vocabulary=len(guessed), digest="")
     _, nothing, _ = trained(Mixture((flat,), torch.ones(1, len(parts["train"].gold))), soft)
-    assert nothing.losses[-1].mean() > told.losses[-1].mean() + 0.3
+    assert nothing.losses[-1].mean() > told.losses[-1].mean() + 0.15
 
 
 def test_losses_of_texts_by_hand(folder, tokenizer, guessed, parts):
