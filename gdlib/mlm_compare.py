@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gdlib import stats
+from gdlib import mlm_tuning, stats
 from gdlib.config import replace
 from gdlib.mlm_settings import PLAIN_ARM, START_ARM, Settings
 from gdlib.mlm_study import MLMStudy
@@ -64,7 +64,7 @@ def of_run(study: MLMStudy) -> Curves:
     masked, s = study.masked["held_out"], study.settings
     scale = len(masked) / len(masked.gold)
     values = {
-        (start, arm): np.stack([study.losses[t] for t in study.trials if (t.start, t.arm) == (start, arm)]).astype(np.float64) * scale
+        (start, arm): np.stack([study.trained(t, "losses").numpy() for t in study.trials if (t.start, t.arm) == (start, arm)]).astype(np.float64) * scale
         for start in s.starts
         for arm in study.arms
     }
@@ -83,7 +83,7 @@ def over_seeds(settings: Settings, store: Store) -> Curves:
 
 def tuned_over_seeds(settings: Settings, store: Store) -> Results:
     """The fine-tuned students of all seeds."""
-    return Results.stack([MLMStudy(replace(settings, seed=seed), store).results() for seed in settings.seeds or (settings.seed,)])
+    return Results.stack([mlm_tuning.results(MLMStudy(replace(settings, seed=seed), store)) for seed in settings.seeds or (settings.seed,)])
 
 
 def mean_curves(curves: Curves) -> pd.DataFrame:

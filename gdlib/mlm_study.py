@@ -1,35 +1,36 @@
-"""Floor 4. Masked-language-model distillation from several teachers, part of study 3: one run of it."""
+"""Floor 4. Masked-language-model distillation from several teachers, part of study 3: texts, teachers and students of one run."""
 
 import json
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from gdlib import corpora, mlm, splits, teacher, teachers, zoo
+from gdlib import corpora, mlm_students, mlm_teachers, mlm_texts, teachers, zoo
 from gdlib.alignment import align
 from gdlib.config import digest, subset
-from gdlib.errors import BadCorpus, BadSetting
+from gdlib.errors import BadSetting
 from gdlib.losses import DistillationLoss
-from gdlib.metrics import softmax
-from gdlib.mlm import Curve, HeadPlan, MaskedTexts, StudentPlan
-from gdlib.mlm_settings import PLAIN_ARM, PLAN, SINGLE, START_ARM, Settings
+from gdlib.mlm_settings import PLAIN_ARM, PLAN, SINGLE, Settings
+from gdlib.mlm_students import StudentPlan
+from gdlib.mlm_teachers import HeadPlan, MaskedLM, MaskedTeacher, Phase
+from gdlib.mlm_texts import Guessed, MaskedTexts
 from gdlib.processes import in_processes
-from gdlib.results import Results
-from gdlib.store import Artifact, Store, code_digest
+from gdlib.store import Artifact, Store, code_digest, texts_digest
 from gdlib.study import TeachingStudy
 from gdlib.teachers import Gate, Kept, Mixture
-from gdlib.trials import Trials
+from gdlib.training import trainable_state
+from gdlib.trials import once
 
 PARTS = ("head", "choose", "student", "held_out")
+CODE = ("gdlib.mlm_texts", "gdlib.mlm_teachers", "gdlib.teachers")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Trial:
 
 
 class MLMStudy(TeachingStudy):
-    """One run: one draw of texts, all arms, one corpus to fine-tune on."""
+    """One run: one draw of texts, all arms, one corpus to fine-tune on (:mod:`gdlib.mlm_tuning`)."""
 
     settings: Settings
     plan = PLAN
@@ -54,29 +55,21 @@ class MLMStudy(TeachingStudy):
     # ---- texts
 
     @cached_property
-    def mlm_texts(self) -> dict[str, list[str]]:
-        """The texts of the four parts, disjoint; none is a labelled or a test text of its corpus.
+    def texts(self) -> dict[str, list[str]]:
+        """The texts of the four parts, disjoint, from the training and unlabelled parts of the corpora, labels unread.
 
-        Raises:
-            BadCorpus: the corpora have too few.
+        None is a test text of its corpus or of the one to fine-tune on; how many labels fine-tuning gets changes nothing.
         """
-        s = self.settings
-        found: dict[str, None] = {}
-        for name in s.mlm_corpora:
-            parts = splits.split(
-                corpora.load(name), labels_per_class=s.labels_per_class, validation_share=s.validation_share,
-                transfer_size=s.transfer_size, test_size=s.test_size, seed=s.seed,
-            )  # fmt: skip
-            found.update(dict.fromkeys(parts.transfer.texts))
+        s, loaded = self.settings, [corpora.load(name) for name in self.settings.mlm_corpora]
         sizes = {part: getattr(s, f"{part}_texts") for part in PARTS}
-        own = set(map(splits.normalise, (*self.splits.labelled.texts, *self.splits.test.texts)))
-        pool = [text for text in found if splits.normalise(text) not in own]
-        if len(pool) < sum(sizes.values()):
-            wanted = " + ".join(f"{part}_texts {size:,}" for part, size in sizes.items())
-            raise BadCorpus(f"{', '.join(s.mlm_corpora)} have {len(pool):,} texts to mask, {wanted} asked for; see also transfer_size")
-        order = np.random.default_rng([s.seed, len(pool)]).permutation(len(pool)).tolist()
-        ends = np.cumsum([0, *sizes.values()])
-        return {part: [pool[i] for i in order[a:b]] for part, a, b in zip(PARTS, ends, ends[1:])}
+        recipe = {"corpora": [corpus.digest for corpus in loaded], "tuned": texts_digest(self.splits.test.texts), "sizes": sizes}
+        recipe |= {"test": s.test_size, "each": s.corpus_texts, "seed": s.seed, "code": code_digest("gdlib.mlm_texts", "gdlib.splits")}
+
+        def build(folder: Path) -> None:
+            drawn = mlm_texts.draw(loaded, self.splits.test.texts, sizes, s.test_size, s.corpus_texts, s.seed)
+            (folder / "texts.json").write_text(json.dumps(drawn))
+
+        return self.store.make("mlm-texts", recipe, build).json("texts.json")
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -84,14 +77,20 @@ class MLMStudy(TeachingStudy):
         return zoo.tokenizer(zoo.locate(self.settings.mlm_teachers[0]))
 
     @cached_property
+    def guessed(self) -> Guessed:
+        """The pieces that may be hidden: frequent ones of the texts that are learnt from."""
+        s = self.settings
+        return mlm_texts.frequent(self.tokenizer, self.texts["head"] + self.texts["student"], s.max_length, s.guessed_pieces)
+
+    @cached_property
     def masked(self) -> dict[str, MaskedTexts]:
         """The four parts, masked; the students' as many times as asked for."""
-        s = self.settings
+        s, times = self.settings, {"student": self.settings.maskings}
         return {
-            part: mlm.mask_texts(
-                self.tokenizer, texts, s.max_length, s.mask_share, 10 * s.seed + number, s.maskings if part == "student" else 1
+            part: mlm_texts.mask_texts(
+                self.tokenizer, texts, s.max_length, s.mask_share, 10 * s.seed + number, self.guessed.ids, times.get(part, 1)
             )
-            for number, (part, texts) in enumerate(self.mlm_texts.items())
+            for number, (part, texts) in enumerate(self.texts.items())
         }
 
     # ---- teachers
@@ -99,81 +98,97 @@ class MLMStudy(TeachingStudy):
     @cached_property
     def networks(self) -> dict[str, zoo.Network]:
         """The teachers' networks by name, the reference first."""
-        names = self.settings.mlm_teachers
-        if not names or len(set(names)) < len(names):
-            raise BadSetting(f"mlm_teachers = {names}: expected one or more, each once")
-        return {network.name: network for network in map(zoo.locate, names)}
+        s = self.settings
+        if not s.mlm_teachers or len(set(s.mlm_teachers)) < len(s.mlm_teachers):
+            raise BadSetting(f"mlm_teachers = {s.mlm_teachers}: expected one or more, each once")
+        for knob in ("teacher_bodies", "teacher_depths"):
+            if len(getattr(s, knob)) != len(s.mlm_teachers):
+                raise BadSetting(f"{knob} = {getattr(s, knob)}: expected one a teacher, {len(s.mlm_teachers)}")
+        return {network.name: network for network in map(zoo.locate, s.mlm_teachers)}
 
     @cached_property
     def ids(self) -> dict[str, torch.Tensor]:
         """Each teacher's ids of the reference's pieces; a teacher with another vocabulary is refused."""
-        first, texts = next(iter(self.networks)), [text for part in self.mlm_texts.values() for text in part]
+        first, texts = next(iter(self.networks)), [text for part in self.texts.values() for text in part]
         return {name: align(self.tokenizer, zoo.tokenizer(network), (first, name), texts) for name, network in self.networks.items()}
 
-    @property
-    def head_plan(self) -> HeadPlan:
+    def head_plan(self, name: str) -> HeadPlan:
+        """How a teacher's head, and perhaps its layers, are trained."""
         s = self.settings
-        return HeadPlan(s.head_steps, s.head_lr, s.head_batch, s.teacher_body, s.seed)
+        steps = s.body_steps if dict(zip(self.networks, s.teacher_bodies))[name] == "full" else 0
+        return HeadPlan(Phase(s.head_steps, s.head_lr, s.head_batch), Phase(steps, s.body_lr, s.body_batch), s.seed)
+
+    def depth(self, name: str) -> int:
+        """A teacher's layers; 0: all."""
+        return dict(zip(self.networks, self.settings.teacher_depths))[name]
 
     def head_artifact(self, name: str) -> Artifact | None:
         """What was trained of a teacher; None for one that brings its head."""
-        network = self.networks[name]
-        if zoo.has_masked_head(network):
-            return None
-        plan, train, choose = self.head_plan, self.masked["head"], self.masked["choose"]
-        recipe = {
-            "plan": asdict(plan),
-            "network": network.digest,
-            "ids": digest(self.ids[name].tolist()),
-            "train": train.digest,
-            "choose": choose.digest,
-            "code": code_digest("gdlib.mlm"),
-        }
+        depth = self.depth(name)
+        return self._train_head(name, self.head_plan(name), depth) if depth or not zoo.has_masked_head(self.networks[name]) else None
+
+    @cached_property
+    def start_artifact(self) -> Artifact:
+        """The head of the students that start from the first teacher's lowest layers, fitted to these layers as they come."""
+        first = next(iter(self.networks))
+        return self._train_head(first, replace(self.head_plan(first), body=Phase(0, 0.0, 0)), self.settings.student_layers)
+
+    def _train_head(self, name: str, plan: HeadPlan, layers: int) -> Artifact:
+        train, choose = self.masked["head"], self.masked["choose"]
+        recipe = self._of_teacher(name) | {"plan": asdict(plan), "layers": layers, "train": train.digest, "choose": choose.digest}
 
         def build(folder: Path) -> None:
-            history = mlm.train_head(network, self.ids[name], self.tokenizer.pad_token_id, train, choose, plan, folder)
-            (folder / "history.json").write_text(json.dumps(asdict(history)))
+            looks = mlm_teachers.train_head(self._load(name, None, layers), train, choose, plan, folder)
+            looks.to_parquet(folder / "history.parquet", index=False)
 
         return self.store.make("mlm-head", recipe, build)
 
-    def masked_teacher(self, name: str) -> mlm.MaskedTeacher:
+    def _of_teacher(self, name: str) -> dict[str, object]:
+        ids = digest([self.ids[name].tolist(), self.guessed.ids.tolist()])
+        return {"network": self.networks[name].digest, "ids": ids, "code": code_digest(*CODE)}
+
+    def _load(self, name: str, trained: Path | None, layers: int) -> MaskedTeacher:
+        return mlm_teachers.load_teacher(self.networks[name], self.ids[name], self.tokenizer.pad_token_id, self.guessed, trained, layers)
+
+    def masked_teacher(self, name: str) -> MaskedTeacher:
         """A teacher, ready to be asked."""
         head = self.head_artifact(name)
-        return mlm.load_teacher(self.networks[name], self.ids[name], self.tokenizer.pad_token_id, head.path if head else None)
+        return self._load(name, head.path if head else None, self.depth(name))
 
     def kept_artifact(self, name: str, part: str) -> Artifact:
-        head = self.head_artifact(name)
-        recipe = {
-            "teacher": head.key if head else self.networks[name].digest,
-            "texts": self.masked[part].digest,
-            "kept": self.settings.kept_pieces,
-            "code": code_digest("gdlib.mlm", "gdlib.teachers"),
-        }
-        build = lambda folder: self.masked_teacher(name).keep(self.masked[part], self.settings.kept_pieces).save(folder)  # noqa: E731
-        return self.store.make("mlm-signals", recipe, build)
+        """What a teacher says at the masked positions of a part."""
+        head, kept, texts = self.head_artifact(name), self.settings.kept_pieces, self.masked[part]
+        recipe = self._of_teacher(name) | {"head": head.key if head else "its own", "texts": texts.digest, "kept": kept}
+        return self.store.make("mlm-signals", recipe, lambda folder: self.masked_teacher(name).keep(texts, kept).save(folder))
 
-    def kept(self, part: str) -> dict[str, Kept]:
-        """What each teacher says at the masked positions of a part; computed once."""
-        return {
-            name: teachers.load(self.kept_artifact(name, part).path, len(self.tokenizer), self.masked[part].digest) for name in self.networks
-        }
+    def ask(self) -> None:
+        """All that teachers do, heads and labelling, each teacher in a process of its own; else it is done when first needed."""
+        with tqdm(total=len(self.networks), desc="teachers", unit="teacher", mininterval=2.0) as bar:
+            for _ in in_processes(_ask, [(self.settings, self.store.root, name) for name in self.networks]):
+                bar.update()
+
+    @cached_property
+    def kept(self) -> dict[str, dict[str, Kept]]:
+        """What each teacher says at the masked positions, by part and teacher."""
+        load = lambda name, part: teachers.load(self.kept_artifact(name, part).path, len(self.guessed), self.masked[part].digest)  # noqa: E731
+        return {part: {name: load(name, part) for name in self.networks} for part in PARTS[1:]}
 
     @cached_property
     def gate(self) -> Gate:
         """The learnt gate: on the texts that choose, which neither heads nor students are trained on."""
-        return teachers.learn_gate(teachers.evidence_of(list(self.kept("choose").values())))
+        return teachers.learn_gate(teachers.evidence_of(list(self.kept["choose"].values())))
 
     # ---- students
 
+    def named(self, arms: Sequence[str]) -> tuple[str, ...]:
+        """Arms by name: ``single teachers`` is an arm each; with one teacher there is nothing to combine."""
+        several = len(self.networks) > 1
+        found = [(arm,) if arm != SINGLE else tuple(self.networks) for arm in arms if several or arm in (PLAIN_ARM, SINGLE)]
+        return tuple(arm for names in found for arm in names)
+
     @cached_property
     def arms(self) -> tuple[str, ...]:
-        """The arms by name: ``single teachers`` is an arm each; with one teacher there is nothing to combine."""
-        return self._named(self.settings.arms)
-
-    def _named(self, arms: tuple[str, ...]) -> tuple[str, ...]:
-        several = len(self.networks) > 1
-        named = [(arm,) if arm != SINGLE else tuple(self.networks) for arm in arms if several or arm in (PLAIN_ARM, SINGLE)]
-        return tuple(arm for names in named for arm in names)
+        return self.named(self.settings.arms)
 
     @property
     def trials(self) -> list[Trial]:
@@ -194,62 +209,47 @@ class MLMStudy(TeachingStudy):
         """What an arm's students are told of the masked positions."""
         if arm == PLAIN_ARM:
             return None
-        return teachers.mixture(self.kept("student"), arm, self.gate if arm == "gate" else None)
+        return teachers.mixture(self.kept["student"], arm, self.gate if arm == "gate" else None)
 
-    def new_student(self, trial: Trial) -> mlm.MaskedLM:
+    def new_student(self, trial: Trial) -> MaskedLM:
         """A student at its start."""
-        first = self.masked_teacher(next(iter(self.networks))).model if trial.start == "teacher" else torch.nn.Identity()
-        return mlm.new_student(self.student_plan(trial), first, self.tokenizer, self.settings.max_length)
+        start = None
+        if trial.start == "teacher":
+            start = self._load(next(iter(self.networks)), self.start_artifact.path, self.settings.student_layers).model
+        return mlm_students.new_student(self.student_plan(trial), start, self.guessed, self.tokenizer, self.settings.max_length)
 
     @cached_property
     def students_artifact(self) -> Artifact:
         s = self.settings
-        knobs = {name: value for name, value in subset(s, ("students",)).items() if name != "tuned_arms"}
         recipe = {
             "signals": [self.kept_artifact(name, part).key for name in self.networks for part in ("choose", "student")],
+            "start": self.start_artifact.key if "teacher" in s.starts else "",
             "held out": self.masked["held_out"].digest,
-            "settings": knobs,
-            "kept": sorted(self.tuned),
+            "settings": {name: value for name, value in subset(s, ("students",)).items() if not name.startswith("tuned_")},
+            "kept": sorted(self.named(s.tuned_arms)),
             "seed": s.seed,
-            "code": code_digest("gdlib.mlm", "gdlib.teachers"),
+            "code": code_digest(*CODE, "gdlib.mlm_students"),
         }
         return self.store.make("mlm-students", recipe, self._train_all)
 
-    @property
-    def tuned(self) -> set[str]:
-        """The arms whose students are fine-tuned on the corpus."""
-        return set(self._named(self.settings.tuned_arms)) & set(self.arms)
-
     def _train_all(self, folder: Path) -> None:
-        _ = self.masked_teacher(next(iter(self.networks))), self.kept("student"), self.gate if len(self.networks) > 1 else None
-        jobs = [(self.settings, self.store.root, folder, trial) for trial in self.trials]
-        with tqdm(total=len(jobs), desc="students", unit="student", mininterval=2.0) as bar:
-            for _ in in_processes(_train_one, jobs):
+        with tqdm(total=len(self.trials), desc="students", unit="student", mininterval=2.0) as bar:
+            for _ in in_processes(_train, [(self.settings, self.store.root, folder, trial) for trial in self.trials]):
                 bar.update()
-        rows, losses, seconds = [], {}, []
-        for trial in self.trials:
-            file = folder / f"checkpoint-{trial.name}.safetensors"
-            saved, notes = load_file(file), json.loads(file.with_suffix(".json").read_text("utf-8"))
-            losses[trial.name] = saved["losses"]
-            rows.append(asdict(trial) | {"parameters": notes["parameters"]})
-            seconds += [asdict(trial) | {"step": step, "seconds": took} for step, took in zip(notes["step"], notes["seconds"])]
-        pd.DataFrame(rows).to_parquet(folder / "students.parquet", index=False)
-        pd.DataFrame(seconds).to_parquet(folder / "seconds.parquet", index=False)
-        save_file(losses, folder / "losses.safetensors")
 
-    def students(self) -> pd.DataFrame:
-        """Every trained student: start, arm, seed, parameters."""
-        return pd.read_parquet(self.students_artifact / "students.parquet")
+    def trained(self, trial: Trial, name: str) -> torch.Tensor:
+        """Of a trained student ``losses`` (held-out, summed a text, nats) ``[looks, texts]``, ``seconds`` (of training until each look)
+        ``[looks]``, or ``parameters``."""
+        with safe_open(self.students_artifact / f"{trial.name}.safetensors", "pt") as file:
+            return file.get_tensor(name)
 
     def seconds(self) -> pd.DataFrame:
         """Seconds of training at every look of every student: start, arm, seed, step, seconds. Of this machine."""
-        return pd.read_parquet(self.students_artifact / "seconds.parquet")
-
-    @cached_property
-    def losses(self) -> dict[Trial, np.ndarray]:
-        """Held-out loss of every student, summed a text, nats. *Shape:* ``[looks, texts]`` each."""
-        saved = load_file(self.students_artifact / "losses.safetensors")
-        return {trial: saved[trial.name] for trial in self.trials}
+        return pd.DataFrame(
+            asdict(trial) | {"step": step, "seconds": took}
+            for trial in self.trials
+            for step, took in zip(self.looks, self.trained(trial, "seconds").tolist(), strict=True)
+        )
 
     @property
     def looks(self) -> list[int]:
@@ -257,101 +257,30 @@ class MLMStudy(TeachingStudy):
         s = self.settings
         return [*range(0, s.student_steps, s.evaluate_every), s.student_steps]
 
-    # ---- fine-tuned on the corpus
-
-    @cached_property
-    def tuned_artifact(self) -> Artifact:
-        recipe = {
-            "students": self.students_artifact.key,
-            "teacher": self.teacher_artifact.key,
-            "splits": self.splits.digest,
-            "code": code_digest("gdlib.trials", "gdlib.baselines", "gdlib.teacher"),
-        }
-        return self.store.make("mlm-tuned", recipe, self._tune_all)
-
-    @property
-    def tunings(self) -> list[Trial]:
-        """The students that are fine-tuned: those of the tuned arms, and each start without any masked language modelling."""
-        s = self.settings
-        arms = (START_ARM, *(arm for arm in self.arms if arm in self.tuned))
-        return [Trial(start, arm, seed) for start in s.starts for arm in arms for seed in s.student_seeds]
-
-    def _tune_all(self, folder: Path) -> None:
-        s, parts = self.settings, self.splits
-        columns = {"corpus": s.corpus, "labels_per_class": s.labels_per_class, "seed": s.seed}
-        counted = Trials(columns, parts.test, self.signals(parts.test.texts).probabilities.numpy(), folder)
-        counted.references(parts, self.teacher.network, self.teacher_artifact.json("history.json")["best_step"])
-        jobs = [(s, self.store.root, folder, trial) for trial in self.tunings]
-        with tqdm(total=len(jobs), desc="fine-tuning", unit="student", mininterval=2.0) as bar:
-            for _ in in_processes(_tune_one, jobs):
-                bar.update()
-        for trial in self.tunings:
-            file = folder / f"checkpoint-tuned-{trial.name}.safetensors"
-            notes = json.loads(file.with_suffix(".json").read_text("utf-8"))
-            counted.count(softmax(load_file(file)["logits"]), student=trial.start, arm=trial.arm, student_seed=trial.seed, size=0, **notes)
-        counted.results().save(folder)
-
-    def results(self) -> Results:
-        """The fine-tuned students, the baselines and a fine-tuned teacher, on the test part of the corpus."""
-        return Results.load(self.tuned_artifact.path)
-
-    def network_of(self, trial: Trial, folder: Path) -> zoo.Network:
-        """A student's encoder as a network of the zoo, in a folder."""
-        student = self.new_student(trial)
-        if trial.arm != START_ARM:
-            weights = {name: torch.from_numpy(t).float() for name, t in load_file(self.students_artifact / f"{trial.name}.safetensors").items()}
-            student.load_state_dict(weights)
-        student.encoder.cpu().save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
-        return zoo.locate(str(folder))
-
 
 @lru_cache(maxsize=1)
-def _study(settings: Settings, root: Path) -> MLMStudy:
+def of_process(settings: Settings, root: Path) -> MLMStudy:
+    """The study that a worker works for; its texts and what its teachers say are read once a process."""
     return MLMStudy(settings, Store(root))
 
 
-def _train_one(settings: Settings, root: Path, folder: Path, trial: Trial) -> None:
-    """Train one student and keep its curve, unless it is there already; the weights of one to be fine-tuned too."""
-    file = folder / f"checkpoint-{trial.name}.safetensors"
-    if file.exists():
-        return
-    study = _study(settings, root)
-    student, masked = study.new_student(trial), study.masked
-    curve, _ = mlm.train_student(
-        student, masked["student"], study.told(trial.arm), masked["held_out"], study.tokenizer.pad_token_id, study.student_plan(trial)
-    )
-    if trial.arm in study.tuned:  # in half precision: there are many
-        save_file({name: t.cpu().half().numpy() for name, t in student.state_dict().items()}, folder / f"{trial.name}.safetensors")
-    _leave(file, {"losses": np.stack(curve.losses)}, _notes(student, curve))
+def _ask(settings: Settings, root: Path, name: str) -> None:
+    for part in PARTS[1:]:
+        of_process(settings, root).kept_artifact(name, part)
 
 
-def _notes(student: torch.nn.Module, curve: Curve) -> dict[str, object]:
-    return {"parameters": sum(p.numel() for p in student.parameters()), "step": curve.step, "seconds": curve.seconds}
+def _train(settings: Settings, root: Path, folder: Path, trial: Trial) -> None:
+    """Train one student and keep its curve, unless it is there already; the weights of one to be fine-tuned too, in half precision."""
+    study = of_process(settings, root)
 
+    def make() -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        student, masked, plan = study.new_student(trial), study.masked, study.student_plan(trial)
+        pad_id = study.tokenizer.pad_token_id
+        curve, _ = mlm_students.train_student(student, masked["student"], study.told(trial.arm), masked["held_out"], pad_id, plan)
+        found = {"losses": torch.from_numpy(np.stack(curve.losses)), "seconds": torch.tensor(curve.seconds, dtype=torch.float64)}
+        found["parameters"] = torch.tensor(sum(p.numel() for p in student.parameters()))
+        if trial.arm in study.named(settings.tuned_arms):
+            found |= {f"weights.{name}": tensor.cpu().half().contiguous() for name, tensor in trainable_state(student).items()}
+        return found, {}
 
-def _tune_one(settings: Settings, root: Path, folder: Path, trial: Trial) -> None:
-    """Fine-tune one student as the teacher is, and keep its logits on the test texts, unless they are there already."""
-    file = folder / f"checkpoint-tuned-{trial.name}.safetensors"
-    if file.exists():
-        return
-    study, s = _study(settings, root), settings
-    seed = int(np.random.SeedSequence([s.seed, trial.seed]).generate_state(1)[0])
-    with tempfile.TemporaryDirectory() as held:
-        network = study.network_of(trial, Path(held) / "student")
-        plan = teacher.TeacherPlan(s.teacher_epochs, s.teacher_lr, s.teacher_batch, s.max_length, seed)
-        (Path(held) / "tuned").mkdir()
-        parts = study.splits
-        history = teacher.fine_tune(network, parts.train, parts.validation, parts.labels, plan, Path(held) / "tuned")
-        tuned = teacher.Teacher.load(Path(held) / "tuned")
-        logits = tuned.signals(parts.test.texts).logits.numpy()
-    notes = {"parameters": sum(p.numel() for p in tuned.network.parameters()), "steps": history.best_step}
-    _leave(file, {"logits": logits}, notes)
-
-
-def _leave(file: Path, tensors: Mapping[str, np.ndarray], notes: Mapping[str, object]) -> None:
-    """Write aside and rename, the notes first: where the tensors are, all is there."""
-    file.with_suffix(".json").write_text(json.dumps(notes))
-    aside = file.with_suffix(".aside")
-    save_file(dict(tensors), aside)
-    aside.rename(file)
+    once(folder / f"{trial.name}.safetensors", make)

@@ -6,9 +6,8 @@ import torch
 
 from gdlib import teachers
 from gdlib.masked_lm import NOT_ASKED
-from gdlib.mlm import log_frequencies
 from gdlib.mlm_settings import PLAIN_ARM
-from gdlib.mlm_study import MLMStudy
+from gdlib.mlm_study import MLMStudy, Trial
 from gdlib.teachers import RULES, SEES_GOLD
 
 
@@ -17,7 +16,7 @@ def counts(study: MLMStudy) -> pd.DataFrame:
     rows = []
     for name, masked in study.masked.items():
         pieces = np.mean(masked.lengths) - 2  # [CLS] and [SEP]
-        rows.append({"part": name, "texts": len(study.mlm_texts[name]), "masked texts": len(masked), "pieces": pieces, "hidden": len(masked.gold)})
+        rows.append({"part": name, "texts": len(study.texts[name]), "masked texts": len(masked), "pieces": pieces, "hidden": len(masked.gold)})
     return pd.DataFrame(rows)
 
 
@@ -26,15 +25,14 @@ def examples(study: MLMStudy, number: int = 6) -> pd.DataFrame:
     masked, words = study.masked["student"], study.tokenizer.convert_ids_to_tokens
     rows = []
     for inputs, targets in zip(masked.inputs[:number], masked.targets[:number]):
-        hidden = [piece for piece in targets if piece != NOT_ASKED]
-        rows.append({"read": " ".join(words(inputs)[1:-1]), "hidden": ", ".join(words(hidden))})
+        hidden = study.guessed.ids[[piece for piece in targets if piece != NOT_ASKED]]
+        rows.append({"read": " ".join(words(inputs)[1:-1]), "hidden": ", ".join(words(hidden.tolist()))})
     return pd.DataFrame(rows)
 
 
 def frequency_loss(study: MLMStudy) -> float:
-    """Held-out loss, nats, of one who knows nothing but how frequent the pieces are, from the texts for the heads."""
-    known = log_frequencies(study.masked["head"], len(study.tokenizer))
-    return float(-known[study.masked["held_out"].gold].mean())
+    """Held-out loss, nats, of one who knows nothing but how frequent the guessed pieces are, in the texts that are learnt from."""
+    return float(-study.guessed.log_shares[study.masked["held_out"].gold].mean())
 
 
 def vocabularies(study: MLMStudy) -> pd.DataFrame:
@@ -50,8 +48,7 @@ def vocabularies(study: MLMStudy) -> pd.DataFrame:
 def head_history(study: MLMStudy, name: str) -> pd.DataFrame:
     """The loss curve of a teacher's head; no row where it brought its own."""
     artifact = study.head_artifact(name)
-    looks = artifact.json("history.json") if artifact else {"step": [], "train_loss": [], "held_out": []}
-    return pd.DataFrame({key: looks[key] for key in ("step", "train_loss", "held_out")})
+    return pd.read_parquet(artifact / "history.parquet") if artifact else pd.DataFrame(columns=["step", "train_loss", "held_out"])
 
 
 def predictors(study: MLMStudy) -> pd.DataFrame:
@@ -59,7 +56,7 @@ def predictors(study: MLMStudy) -> pd.DataFrame:
 
     Accuracy is the share of positions at which the hidden piece is the likeliest.
     """
-    masked, said = study.masked["held_out"], study.kept("held_out")
+    masked, said = study.masked["held_out"], study.kept["held_out"]
     gate = study.gate if len(said) > 1 else None
     rows = []
     for name in (*said, *(RULES if len(said) > 1 else ())):
@@ -79,13 +76,13 @@ def rest(study: MLMStudy) -> pd.DataFrame:
             "entropy": float(kept.entropy.mean()),
             "confidence": float(kept.log_probabilities[:, 0].exp().mean()),
         }
-        for name, kept in study.kept("student").items()
+        for name, kept in study.kept["student"].items()
     )
 
 
 def weights(study: MLMStudy) -> pd.DataFrame:
     """Mean weight of each teacher under each rule, over the students' masked positions: rule, teacher, weight."""
-    said = study.kept("student")
+    said = study.kept["student"]
     rows = []
     for rule in RULES if len(said) > 1 else ():
         mixed = teachers.mixture(said, rule, study.gate)
@@ -108,3 +105,9 @@ def paid_for(study: MLMStudy, arm: str) -> tuple[str, ...]:
     if arm == PLAIN_ARM:
         return ()
     return (arm,) if arm in study.networks else tuple(study.networks)
+
+
+def sizes(study: MLMStudy) -> pd.DataFrame:
+    """A row a start: start, parameters of a student, its embeddings (tied to the head) counted once."""
+    seed, arm = study.settings.student_seeds[0], study.arms[0]
+    return pd.DataFrame({"start": start, "parameters": int(study.trained(Trial(start, arm, seed), "parameters"))} for start in study.settings.starts)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tiny
 
-from gdlib import mlm_compare, mlm_views, pipeline
+from gdlib import mlm_compare, mlm_tuning, mlm_views, pipeline
 from gdlib.config import build
 from gdlib.errors import BadCorpus, BadSetting
-from gdlib.mlm_settings import PLAN, Settings
+from gdlib.mlm_settings import ARMS, PLAN, Settings
 from gdlib.mlm_study import MLMStudy, Trial
 from gdlib.plans import expand
 from gdlib.store import Store
@@ -27,7 +27,8 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return {
         "corpus": corpus, "mlm_corpora": (corpus,), "teacher": encoders[0], "mlm_teachers": tuple(encoders), "labels_per_class": 10,
         "teacher_epochs": 1, "test_size": 100, "head_texts": 60, "choose_texts": 30, "student_texts": 100, "held_out_texts": 40,
-        "maskings": 2, "head_steps": 30, "kept_pieces": 16, "student_layers": 1, "scratch_hidden": 32, "student_steps": 6, "evaluate_every": 2,
+        "corpus_texts": 300, "guessed_pieces": 60, "maskings": 2, "teacher_bodies": ("full", "frozen"), "teacher_depths": (1, 0), "head_steps": 30,
+        "body_steps": 4, "kept_pieces": 16, "tuned_epochs": 1, "arms": tuple(ARMS), "student_layers": 1, "scratch_hidden": 32, "student_steps": 6, "evaluate_every": 2,
         "student_batch": 16, "starts": ("teacher", "scratch"), "student_seeds": (0, 1), "tuned_arms": ("no teacher", "mean"),
     }  # fmt: skip
 
@@ -37,33 +38,41 @@ def study(values: dict, tmp_path_factory: pytest.TempPathFactory) -> MLMStudy:
     return MLMStudy(build(Settings, values), Store(tmp_path_factory.mktemp("store")))
 
 
-def test_parts_are_disjoint_and_hold_no_labelled_or_test_text(study):
-    parts = study.mlm_texts
+def other(study, **changes):
+    return MLMStudy(build(Settings, {**vars(study.settings), **changes}), study.store)
+
+
+def test_parts_are_disjoint_and_hold_no_test_text(study):
+    parts = study.texts
     assert {name: len(texts) for name, texts in parts.items()} == {"head": 60, "choose": 30, "student": 100, "held_out": 40}
     everything = [text for texts in parts.values() for text in texts]
     assert len(set(everything)) == 230
-    assert not set(everything) & {*study.splits.labelled.texts, *study.splits.test.texts}
+    assert not set(everything) & set(study.splits.test.texts)
     assert 150 < len(study.masked["student"]) <= 200  # twice each, but for what nothing was hidden in
-    lacking = MLMStudy(build(Settings, {**vars(study.settings), "head_texts": 500}), study.store)
-    with pytest.raises(BadCorpus, match=r"have 240 texts to mask, head_texts 500 \+ choose_texts 30 \+ student_texts 100 \+ held_out_texts 40 asked for"):
-        _ = lacking.mlm_texts
+    hidden = study.guessed.ids[study.masked["held_out"].gold]
+    assert len(study.guessed) == 60 and not set(hidden.tolist()) & set(study.tokenizer.all_special_ids)
+    assert other(study, labels_per_class=20).texts == parts != other(study, seed=1).texts
+    with pytest.raises(BadCorpus, match=r"have 270 texts to mask, head_texts 500 \+ choose_texts 30 \+ student_texts 100 \+ held_out_texts 40 asked for"):
+        _ = other(study, head_texts=500).texts
 
 
 def test_arms_and_trials(study):
     assert study.arms == ("no teacher", "small", "large", "mean", "confidence", "gold probability", "best teacher", "gate")
-    assert len(study.trials) == 2 * 8 * 2 and len(study.tunings) == 2 * 3 * 2
+    assert len(study.trials) == 2 * 8 * 2 and len(mlm_tuning.trials(study)) == 2 * 3 * 2
     assert study.looks == [0, 2, 4, 6]
-    alone = MLMStudy(build(Settings, {**vars(study.settings), "mlm_teachers": study.settings.mlm_teachers[:1]}), study.store)
+    alone = other(study, mlm_teachers=study.settings.mlm_teachers[:1], teacher_bodies=("frozen",), teacher_depths=(0,))
     assert alone.arms == ("no teacher", "small")
 
 
 def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
     causal = str(tiny.causal(tmp_path / "causal"))
-    refused = MLMStudy(build(Settings, {**vars(study.settings), "mlm_teachers": (study.settings.mlm_teachers[0], causal)}), study.store)
+    refused = other(study, mlm_teachers=(study.settings.mlm_teachers[0], causal))
     with pytest.raises(BadSetting, match="^teacher causal has no .* piece, so it is no masked language model; expected teachers"):
         _ = refused.ids
     with pytest.raises(BadSetting, match="expected one or more, each once$"):
-        _ = MLMStudy(build(Settings, {**vars(study.settings), "mlm_teachers": ()}), study.store).networks
+        _ = other(study, mlm_teachers=()).networks
+    with pytest.raises(BadSetting, match=r"^teacher_depths = \(0,\): expected one a teacher, 2$"):
+        _ = other(study, teacher_depths=(0,)).networks
 
 
 @pytest.mark.slow
@@ -72,6 +81,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     for name in ("notebooks", "gdlib"):
         os.symlink(ROOT / name, tmp_path / name)
     lines: list[str] = []
+    values = values | {"arms": ("no teacher", "mean", "confidence", "gate"), "test_size": 30}
     one = pipeline.Run(PLAN, pipeline.settings_of(PLAN, "smoke", values), "smoke", tmp_path, "runs/store", "gdlib run", lines.append)
     one.execute()
     again: list[str] = []
@@ -81,7 +91,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     assert any("loss of mean" in numbers for numbers in products.values())
 
     study = MLMStudy(expand(PLAN, one.settings)[0].settings, Store(tmp_path / "runs/store"))
-    losses, held_out = study.losses, study.masked["held_out"]
+    losses, held_out = {trial: study.trained(trial, "losses").numpy() for trial in study.trials}, study.masked["held_out"]
     assert all(loss.shape == (4, len(held_out)) for loss in losses.values())
     for start in ("teacher", "scratch"):  # all arms of a start and a seed begin alike
         begin = losses[Trial(start, "no teacher", 0)][0]
@@ -89,7 +99,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
             np.testing.assert_array_equal(losses[Trial(start, arm, 0)][0], begin)
     assert not np.array_equal(losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "no teacher", 0)][-1])
     assert not np.array_equal(losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "confidence", 0)][-1])
-    results = study.results()
+    results = mlm_tuning.results(study)
     assert set(results.table["arm"]) == {"baseline", "teacher", "start", "no teacher", "mean"}
     assert len(results.table) == 3 + 12
     curves = mlm_compare.of_run(study)
