@@ -3,7 +3,7 @@
 from gdlib.config import knob, settings_class
 from gdlib.lexical_encoders import HELP as ENCODERS
 from gdlib.losses import SOFT_LOSSES
-from gdlib.mlm import BODIES
+from gdlib.mlm_teachers import BODIES
 from gdlib.plans import Plan, Stage
 from gdlib.spinners import SPINNERS
 from gdlib.students import STUDENTS
@@ -38,12 +38,13 @@ class Settings(EncoderSettings):
     filled_top: int = knob(5, "texts", "masked-lm: a word is drawn from the so many likeliest; 1: the likeliest")
     filled_nearness: float = knob(12.0, "texts", "masked-lm: weight of a word's nearness to the hidden one; 0: blind")
     infiller: str = knob("mpnet-base", "texts", "masked-lm: mpnet-base, minilm-l6, a folder, or hub:NAME (WordPiece)")
+    infiller_depth: int = knob(6, "texts", "masked-lm: lowest layers of it that are used, under a new head; 0: all, and a head of its own")
+    infiller_body: str = knob("frozen", "texts", "masked-lm: a new head is trained alone (frozen), then with the layers (full)", BODIES)
     mlm_corpora: tuple[str, ...] = knob(("bbc", "movies", "wordnet"), "texts", "masked-lm: whose unlabelled texts a missing head is trained on")
-    head_texts: int = knob(1600, "texts", "masked-lm: of these texts, for the head")
-    choose_texts: int = knob(200, "texts", "masked-lm: for stopping it")
-    teacher_body: str = knob("frozen", "texts", "masked-lm: frozen, or full (the encoder learns with its new head)", BODIES)
-    head_steps: int = knob(100, "texts", "masked-lm: optimisation steps of a new head")
-    head_lr: float = knob(2e-3, "texts", "masked-lm: its peak learning rate (with a full body take 5e-5)")
+    head_texts: int = knob(1200, "texts", "masked-lm: of these texts, for the head")
+    choose_texts: int = knob(150, "texts", "masked-lm: for stopping it")
+    head_steps: int = knob(200, "texts", "masked-lm: optimisation steps of a new head")
+    head_lr: float = knob(5e-3, "texts", "masked-lm: its peak learning rate")
     # senses
     sense_corpus: str = knob("wordnet", "senses", "wordnet (its example sentences), or a folder with SemCor and the Raganato sets")
     # train

@@ -119,8 +119,8 @@ class ParaphraseStudy(Study):
     def _masked(self) -> MLMStudy:
         """The study whose head fills in: what it trained with the same settings in the same store is taken over."""
         s = self.settings
-        names = ("mlm_corpora", "head_texts", "choose_texts", "teacher_body", "head_steps", "head_lr")
-        same = {name: getattr(s, name) for name in names} | {"mlm_teachers": (s.infiller,)}
+        same = {name: getattr(s, name) for name in ("mlm_corpora", "head_texts", "choose_texts", "head_steps", "head_lr")}
+        same |= {"mlm_teachers": (s.infiller,), "teacher_bodies": (s.infiller_body,), "teacher_depths": (s.infiller_depth,)}
         few = {"student_texts": s.choose_texts, "held_out_texts": s.choose_texts}  # not used here
         return MLMStudy(config.build(mlm_settings.Settings, same | few | {"corpus": s.mlm_corpora[0]}), self.store)
 

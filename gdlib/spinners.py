@@ -20,7 +20,8 @@ from gdlib import zoo
 from gdlib.errors import BadSetting, unknown
 from gdlib.gloss_vectors import VectorModel
 from gdlib.lexical import to_device
-from gdlib.mlm import NOWHERE, MaskedTeacher
+from gdlib.mlm_teachers import MaskedTeacher, WholeMaskedLM
+from gdlib.mlm_texts import NOWHERE
 from gdlib.synonyms import synonyms
 from gdlib.teacher import collate, tokenize
 from gdlib.training import autocast, in_batches
@@ -107,20 +108,22 @@ def by_dictionary(texts: Sequence[str], plan: SpinPlan, infiller: object = None)
 def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], Infiller]) -> list[str]:
     """A share of the words is hidden, all at once, a mask a word; a masked language model fills in others.
 
-    Content words are hidden, and what may be filled in are content words that its vocabulary has whole, but for those that
+    Content words are hidden, and what may be filled in are content words that are pieces it guesses, but for those that
     begin as the hidden one does (itself, and other forms of it). A text of no such word stays as it is.
     """
     lm = infiller()
     encoded = lm.tokenizer(list(texts), truncation=True, max_length=lm.max_length, return_offsets_mapping=True)
     hidden = [_hide(text, ids, spans, lm.tokenizer.mask_token_id, plan, row)
               for row, (text, ids, spans) in enumerate(zip(texts, encoded["input_ids"], encoded["offset_mapping"]))]  # fmt: skip
-    pieces = lm.tokenizer.convert_ids_to_tokens(range(len(lm.tokenizer)))
+    model, guessed = lm.teacher.model, lm.teacher.model.guessed.cpu()
+    pieces = lm.tokenizer.convert_ids_to_tokens(guessed.tolist())
     barred = torch.tensor([not (piece.isascii() and piece.isalpha() and len(piece) > 1) or piece in ENGLISH_STOP_WORDS for piece in pieces])
     alike: dict[str, list[int]] = {}  # pieces by their beginning
     for number, piece in enumerate(pieces):
         alike.setdefault(piece[:STEM], []).append(number)
-    embedding = F.normalize(lm.teacher.model.encoder.get_input_embeddings().weight.detach().float().cpu(), dim=-1)
-    random, spun, device = torch.Generator().manual_seed(plan.seed), list(texts), next(lm.teacher.model.parameters()).device
+    network = model.network if isinstance(model, WholeMaskedLM) else model.encoder
+    embedding = F.normalize(network.get_input_embeddings().weight.detach().float().cpu(), dim=-1)
+    random, spun, device = torch.Generator().manual_seed(plan.seed), list(texts), next(model.parameters()).device
     for rows in in_batches([len(ids) for ids, _ in hidden], 64):
         words = [(row, word) for row in rows for word in hidden[row][1]]
         if not words:
@@ -128,10 +131,10 @@ def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], In
         batch = collate([hidden[row][0] for row in rows], lm.tokenizer.pad_token_id)
         masks = batch["input_ids"] == lm.tokenizer.mask_token_id
         batch = {name: t.to(device) for name, t in (batch | {"positions": torch.where(masks, 0, NOWHERE)}).items()}
-        logits = lm.teacher.model(**batch).float().cpu().masked_fill(barred, -torch.inf)  # in float32: the words are data
+        logits = model(**batch).float().cpu().masked_fill(barred, -torch.inf)  # in float32: the words are data
         for place, (_, word) in enumerate(words):
             own = lm.tokenizer(word.group(), add_special_tokens=False)["input_ids"]
-            logits[place] += plan.filled_nearness * (embedding @ F.normalize(embedding[own].sum(0), dim=0))
+            logits[place] += plan.filled_nearness * (embedding[guessed] @ F.normalize(embedding[own].sum(0), dim=0))
             logits[place, alike.get(word.group().lower()[:STEM], [])] = -torch.inf
         likely, ids = logits.topk(plan.filled_top)
         chosen = ids.gather(1, torch.multinomial(likely.softmax(-1), 1, generator=random)).squeeze(1).tolist()

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from gdlib import spinners, synonyms, zoo
 from gdlib.errors import BadSetting, UnknownName
 from gdlib.lexicon import candidates
-from gdlib.mlm import MaskedLM, MaskedTeacher
+from gdlib.mlm_teachers import MaskedLM, MaskedTeacher
 from gdlib.spinners import Infiller, SpinPlan, spin
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
@@ -74,7 +74,9 @@ def test_a_dictionary_changes_no_number_of_words_and_nothing_twice(text: str, ev
 def infiller(tmp_path_factory: pytest.TempPathFactory) -> Infiller:
     network = zoo.locate(str(tiny.encoder(tmp_path_factory.mktemp("encoder"))))
     torch.manual_seed(0)
-    model, tokenizer = MaskedLM(zoo.encoder(network)).eval(), zoo.tokenizer(network)
+    tokenizer = zoo.tokenizer(network)
+    guessed = torch.arange(3, len(tokenizer))  # columns are not ids
+    model = MaskedLM(zoo.encoder(network), guessed, torch.zeros(len(guessed))).eval()
     torch.nn.init.normal_(model.head.bias, std=2.0)
     return Infiller(MaskedTeacher("tiny", model, torch.arange(len(tokenizer)), tokenizer.pad_token_id), tokenizer, 32)
 
@@ -95,7 +97,7 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
         return word.isalpha() and len(word) > 1 and word not in ENGLISH_STOP_WORDS
 
     for row, place in zip(logits, asked):
-        order = infiller.tokenizer.convert_ids_to_tokens(row.argsort(descending=True).tolist())
+        order = infiller.tokenizer.convert_ids_to_tokens(infiller.teacher.model.guessed[row.argsort(descending=True)].tolist())
         assert after[place] == next(word for word in order if allowed(word) and word[:4] != before[place][:4])
 
 
