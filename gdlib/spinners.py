@@ -26,7 +26,7 @@ from gdlib.synonyms import synonyms
 from gdlib.teacher import collate, tokenize
 from gdlib.training import autocast, in_batches
 
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
 STEM = 4  # letters; words that begin with the same ones count as forms of one word
 SENTENCE_END = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
 
@@ -124,12 +124,14 @@ def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], In
     network = model.network if isinstance(model, WholeMaskedLM) else model.encoder
     embedding = F.normalize(network.get_input_embeddings().weight.detach().float().cpu(), dim=-1)
     random, spun, device = torch.Generator().manual_seed(plan.seed), list(texts), next(model.parameters()).device
-    for rows in in_batches([len(ids) for ids, _ in hidden], 64):
-        words = [(row, word) for row in rows for word in hidden[row][1]]
+    for rows in in_batches([len(ids) for ids, *_ in hidden], 64):
+        words = [(row, word) for row in rows for word in hidden[row][2]]
         if not words:
             continue
         batch = collate([hidden[row][0] for row in rows], lm.tokenizer.pad_token_id)
-        masks = batch["input_ids"] == lm.tokenizer.mask_token_id
+        masks = torch.zeros_like(batch["input_ids"], dtype=torch.bool)
+        for place, row in enumerate(rows):
+            masks[place, hidden[row][1]] = True
         batch = {name: t.to(device) for name, t in (batch | {"positions": torch.where(masks, 0, NOWHERE)}).items()}
         logits = model(**batch).float().cpu().masked_fill(barred, -torch.inf)  # in float32: the words are data
         for place, (_, word) in enumerate(words):
@@ -143,14 +145,24 @@ def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], In
     return spun
 
 
-def _hide(text: str, ids: list[int], spans: list[tuple[int, int]], mask: int, plan: SpinPlan, row: int) -> tuple[list[int], list[re.Match[str]]]:
-    """A text's pieces with the pieces of each chosen word replaced by one mask, and the chosen words in their order."""
-    words = [word for word in words_of(text) if word.group().lower() not in ENGLISH_STOP_WORDS and word.end() <= spans[-2][1]]
+def _hide(
+    text: str, ids: list[int], spans: list[tuple[int, int]], mask: int, plan: SpinPlan, row: int
+) -> tuple[list[int], list[int], list[re.Match[str]]]:
+    """A text's pieces with those of each chosen word replaced by one mask, where these masks are, and the chosen words in their order."""
+    begins = {start for start, end in spans if end > start}  # a word may begin inside of a piece, or be cut off
+    words = [word for word in words_of(text) if word.group().lower() not in ENGLISH_STOP_WORDS]
+    words = [word for word in words if word.start() in begins and word.end() <= spans[-2][1]]
     count = min(len(words), max(1, round(plan.filled_share * len(words))))
     chosen = [words[i] for i in sorted(np.random.default_rng([plan.seed, row]).permutation(len(words))[:count])]
     starts, inside = {word.start() for word in chosen}, {i for word in chosen for i in range(*word.span())}
-    real = [(piece, start, end) for piece, (start, end) in zip(ids, spans)]
-    return [mask if end > start and start in starts else piece for piece, start, end in real if end == start or start in starts or start not in inside], chosen
+    pieces, masks = [], []
+    for piece, (start, end) in zip(ids, spans):
+        if end > start and start in starts:
+            masks.append(len(pieces))
+            pieces.append(mask)
+        elif end == start or start not in inside:
+            pieces.append(piece)
+    return pieces, masks, chosen
 
 
 SPINNERS: dict[str, Spinner] = {

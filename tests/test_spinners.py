@@ -47,6 +47,10 @@ def test_names_numbers_and_punctuation_are_left_alone() -> None:
     assert said == ["The", "film", "by", "in", "Great", "movies", "end", "left"]
 
 
+def test_a_word_glued_to_a_number_is_none() -> None:
+    assert [word.group() for word in spinners.words_of("the 50th film of the 1980s made 30bn and x2rise")] == ["the", "film", "of", "the", "made", "and"]
+
+
 def test_every_so_manieth_word_is_replaced_in_its_case() -> None:
     text = "Movies are great and the film stopped in London."
     places = [word.group() for word, _ in spinners.replaceable(text)]
@@ -99,6 +103,16 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
     for row, place in zip(logits, asked):
         order = infiller.tokenizer.convert_ids_to_tokens(infiller.teacher.model.guessed[row.argsort(descending=True)].tolist())
         assert after[place] == next(word for word in order if allowed(word) and word[:4] != before[place][:4])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from("cat 50th dogs' naïve [MASK] don't fish. 30bn ﬁsh—rain 東京cat guitar é -snow".split()), min_size=1, max_size=40))
+def test_infilling_keeps_the_number_of_words_whatever_stands_there(infiller: Infiller, words: list[str]) -> None:
+    text = " ".join(words)
+    (spun,) = spin("masked-lm", [text], SpinPlan(1, 1.0, 2, 0.0, 0), lambda: infiller)
+    assert len(spun.split()) == len(words)
+    kept = {"[MASK]", "50th", "30bn", "é", "don't"}
+    assert [word for word in spun.split() if word in kept] == [word for word in words if word in kept]
 
 
 def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: Infiller) -> None:
