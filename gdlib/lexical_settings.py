@@ -19,7 +19,7 @@ class Settings(EncoderSettings):
         "sentence", "train", "gloss vectors: mean state of the target's pieces, or of the sentence with the target in quotes", ("target", "sentence")
     )
     small_layers: int = knob(2, "train", "layers of the small student, evenly spaced from the encoder's")
-    small_epochs: float = knob(2.0, "train", "passes of the small student")
+    small_epochs: float = knob(1.0, "train", "passes of the small student")
     small_lr: float = knob(3e-4, "train", "its peak learning rate")
     distilled_from: str = knob("LMGC", "train", "whose pair logits the student learns", ("LMGC", "LMGC-M"))
     soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on pair logits", SOFT_LOSSES)
