@@ -48,7 +48,7 @@ def artifact(study: MLMStudy) -> Artifact:
         for trial in asked:
             with safe_open(_file(folder, trial), "np") as saved:
                 logits, header = saved.get_tensor("logits"), {name: int(value) for name, value in saved.metadata().items()}
-            counted.count(softmax(logits), student=trial.start, arm=trial.arm, student_seed=trial.seed, size=0, **header)
+            counted.count(softmax(logits), student=f"from {trial.start}", arm=trial.arm, student_seed=trial.seed, size=0, **header)
         counted.results().save(folder)
 
     return study.store.make("mlm-tuned", recipe, build)

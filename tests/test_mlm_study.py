@@ -102,6 +102,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     results = mlm_tuning.results(study)
     assert set(results.table["arm"]) == {"baseline", "teacher", "start", "no teacher", "mean"}
     assert len(results.table) == 3 + 12
+    assert set(results.table["student"]) == {"majority", "tfidf-lr", "teacher", "from teacher", "from scratch"}  # the teacher is no start
     curves = mlm_compare.of_run(study)
     ends = curves.values["teacher", "mean"][:, -1].mean(axis=-1)
     np.testing.assert_allclose(ends[0], losses[Trial("teacher", "mean", 0)][-1].sum() / len(held_out.gold), rtol=1e-5)
