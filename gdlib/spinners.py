@@ -25,7 +25,7 @@ from gdlib.synonyms import synonyms
 from gdlib.teacher import collate, tokenize
 from gdlib.training import autocast, in_batches
 
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
 STEM = 4  # letters; words that begin with the same ones count as forms of one word
 SENTENCE_END = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
 
@@ -142,12 +142,13 @@ def by_infilling(texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], In
 
 def _hide(text: str, ids: list[int], spans: list[tuple[int, int]], mask: int, plan: SpinPlan, row: int) -> tuple[list[int], list[re.Match[str]]]:
     """A text's pieces with the pieces of each chosen word replaced by one mask, and the chosen words in their order."""
-    words = [word for word in words_of(text) if word.group().lower() not in ENGLISH_STOP_WORDS and word.end() <= spans[-2][1]]
+    starts = {start for start, end in spans if end > start}
+    words = [word for word in words_of(text) if word.group().lower() not in ENGLISH_STOP_WORDS and word.start() in starts]
     count = min(len(words), max(1, round(plan.filled_share * len(words))))
     chosen = [words[i] for i in sorted(np.random.default_rng([plan.seed, row]).permutation(len(words))[:count])]
-    starts, inside = {word.start() for word in chosen}, {i for word in chosen for i in range(*word.span())}
-    real = [(piece, start, end) for piece, (start, end) in zip(ids, spans)]
-    return [mask if end > start and start in starts else piece for piece, start, end in real if end == start or start in starts or start not in inside], chosen
+    first, inside = {word.start() for word in chosen}, {i for word in chosen for i in range(*word.span())}
+    whole = [(piece, start if end > start else -1) for piece, (start, end) in zip(ids, spans)]  # -1: a special piece
+    return [mask if start in first else piece for piece, start in whole if start in first or start not in inside], chosen
 
 
 SPINNERS: dict[str, Spinner] = {

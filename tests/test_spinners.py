@@ -99,6 +99,13 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
         assert after[place] == next(word for word in order if allowed(word) and word[:4] != before[place][:4])
 
 
+def test_infilling_minds_words_that_hang_on_digits_and_the_cut(infiller: Infiller) -> None:
+    texts = ["the 4th cat in the 20p café, e-mail and so_on 5km " + "dog " * 40, "1st 2nd", ""]
+    spun = spin("masked-lm", texts, SpinPlan(1, 1.0, 1, 0.0, 0), lambda: infiller)
+    assert spun[1:] == texts[1:] and len(spun[0].split()) == len(texts[0].split())
+    assert spun[0].startswith("the 4th ") and " 20p " in spun[0] and " 5km " in spun[0] and spun[0].endswith("dog dog ")
+
+
 def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: Infiller) -> None:
     texts = [text for label in ("animals", "food") for text in tiny.texts_of(label, 20, 0)]
     one, same, other = (spin("masked-lm", texts, SpinPlan(1, 0.5, 3, 0.0, seed), lambda: infiller) for seed in (0, 0, 1))
