@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -70,12 +69,10 @@ def test_the_first_help_page_says_where_to_start() -> None:
 def test_help_needs_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "pandas", "datasets", "ray", "papermill")
     code = f"import sys, gdlib.cli; print([module for module in {heavy} if module in sys.modules])"
-    start = time.monotonic()
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
     )
     assert result.stdout == "[]\n"
-    assert time.monotonic() - start < 10  # far from the seconds that torch would take on a busy machine
 
 
 # ---- run, status, report

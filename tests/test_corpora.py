@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -234,13 +233,11 @@ def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -
 # the embedded corpora, as they really are
 
 
-def test_wordnet_is_carried_and_loads_fast_the_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wordnet_is_carried_and_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDLIB_CACHE", str(tmp_path))
     first = load("wordnet")
     monkeypatch.setattr("gdlib.wordnet.noun_glosses", lambda: pytest.fail("parsed again"))
-    start = time.monotonic()
     assert load("wordnet").digest == first.digest
-    assert time.monotonic() - start < 2.0  # 0.3 s on an idle machine
     counts = Counter(first.labels[label] for label in first.parts["train"].labels)
     assert len(first.parts["train"]) == corpora.CORPORA["wordnet"].texts == 69_885
     assert counts.most_common()[0] == ("artifact", 11_412)
