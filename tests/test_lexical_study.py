@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_a_run_is_named_by_its_number_of_training_instances() -> None:
-    tasks = expand(PLAN, Settings(labels_sweep=(50,), seeds=(0, 1)))
+    tasks = expand(PLAN, Settings(train_instances=1200, labels_sweep=(50,), seeds=(0, 1)))
     assert [task.name for task in tasks if task.stage.name == "train"] == [f"wordnet-l{n}-s{s}/train" for n in (1200, 50) for s in (0, 1)]
     assert label(tasks[0]) == "wordnet, 1200 train instances, seed 0"
     assert tasks[-1].settings.labels_sweep == (50,) and len(tasks[-1].needs) == 4
