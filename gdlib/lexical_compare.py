@@ -7,16 +7,13 @@ import pandas as pd
 import torch
 
 from gdlib import gloss_vectors
-from gdlib.config import replace
 from gdlib.costs import BATCHES, operations
 from gdlib.lexical import LexicalModel
 from gdlib.lexical_arms import ARMS, Arm
 from gdlib.lexical_figures import BASELINES
-from gdlib.lexical_settings import Settings
 from gdlib.lexical_study import LexicalStudy
 from gdlib.metrics import latency
 from gdlib.sense_results import ALL, Answers
-from gdlib.store import Store
 from gdlib.students import parameters
 from gdlib.wsd import Instance
 
@@ -33,18 +30,11 @@ QUESTIONS = (
 """(method, other method): the differences the study is about."""
 
 
-def over_seeds(settings: Settings, store: Store, train_instances: int | None = None) -> Answers:
-    """The answers of all seeds of a data set, stacked."""
-    size = settings.train_instances if train_instances is None else train_instances
-    runs = [replace(settings, seed=seed, train_instances=size) for seed in settings.seeds or (settings.seed,)]
-    return Answers.stack([LexicalStudy(run, store).answers() for run in runs])
-
-
-def over_sizes(settings: Settings, store: Store) -> pd.DataFrame:
+def over_sizes(study: LexicalStudy) -> pd.DataFrame:
     """F1 on ALL by number of training instances: size, method, f1."""
-    rows = []
-    for size in sorted({settings.train_instances, *settings.labels_sweep}):
-        answers = over_seeds(settings, store, size)
+    s, rows = study.settings, []
+    for size in sorted({s.train_instances, *s.labels_sweep}):
+        answers = study.over_seeds(train_instances=size)
         rows += [{"size": size, "method": method, "f1": answers.units(method).mean()} for method in answers.methods]
     return pd.DataFrame(rows)
 

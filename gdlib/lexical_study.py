@@ -16,14 +16,14 @@ from gdlib.lexical_arms import ARMS, GOLD_ONLY, Arm, LexicalPlan
 from gdlib.lexical_settings import PLAN, Settings
 from gdlib.losses import DistillationLoss
 from gdlib.processes import in_processes, together
-from gdlib.products import Products
 from gdlib.sense_coding import Coder
 from gdlib.sense_results import CHOSEN_ON, Answers
 from gdlib.store import Artifact, Store, code_digest
+from gdlib.study import Study
 from gdlib.wsd import Instance, SenseData
 
 
-class LexicalStudy:
+class LexicalStudy(Study):
     """One run: one data set, one seed. Each method gives the finished thing and makes it if it is not in the store.
 
     Args:
@@ -32,13 +32,7 @@ class LexicalStudy:
     """
 
     plan = PLAN
-
-    def __init__(self, settings: Settings, store: Store):
-        self.settings, self.store = settings, store
-
-    def products(self, stage: str) -> Products:
-        """The collector of what a stage shows."""
-        return Products(self.store, self.plan.products_recipe(stage, self.settings))
+    settings: Settings
 
     @cached_property
     def data(self) -> SenseData:
@@ -155,7 +149,7 @@ class LexicalStudy:
 
         return results.load(self.store.make("sense-baselines", recipe, build).path)
 
-    def answers(self) -> Answers:
+    def results(self) -> Answers:
         """Every baseline, every arm and model seed; what is not trained yet is trained now, several models at a time."""
         s = self.settings
         arms = [ARMS[name] for name in s.arms]

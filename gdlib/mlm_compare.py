@@ -12,12 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gdlib import mlm_tuning, stats
-from gdlib.config import replace
-from gdlib.mlm_settings import PLAIN_ARM, START_ARM, Settings
+from gdlib.mlm_settings import PLAIN_ARM, START_ARM
 from gdlib.mlm_study import MLMStudy
 from gdlib.mlm_views import labelling_seconds, paid_for
 from gdlib.results import Results
-from gdlib.store import Store
 from gdlib.teachers import RULES
 
 Array = NDArray[np.float64]
@@ -71,9 +69,9 @@ def of_run(study: MLMStudy) -> Curves:
     return Curves(np.array(study.looks, dtype=float), values, tuple(arm for arm in study.arms if arm in study.networks))
 
 
-def over_seeds(settings: Settings, store: Store) -> Curves:
+def over_seeds(study: MLMStudy) -> Curves:
     """The curves of all seeds of a study; with several a unit is a run."""
-    runs = [of_run(MLMStudy(replace(settings, seed=seed), store)) for seed in settings.seeds or (settings.seed,)]
+    runs = [of_run(one) for one in study.each_seed()]
     if len(runs) == 1:
         return runs[0]
     texts = min(value.shape[-1] for run in runs for value in run.values.values())
@@ -81,9 +79,9 @@ def over_seeds(settings: Settings, store: Store) -> Curves:
     return Curves(runs[0].steps, values, runs[0].singles)
 
 
-def tuned_over_seeds(settings: Settings, store: Store) -> Results:
+def tuned_over_seeds(study: MLMStudy) -> Results:
     """The fine-tuned students of all seeds."""
-    return Results.stack([mlm_tuning.results(MLMStudy(replace(settings, seed=seed), store)) for seed in settings.seeds or (settings.seed,)])
+    return Results.stack([mlm_tuning.results(one) for one in study.each_seed()])
 
 
 def mean_curves(curves: Curves) -> pd.DataFrame:

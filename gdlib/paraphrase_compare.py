@@ -13,16 +13,14 @@ import pandas as pd
 import torch
 
 from gdlib import baselines, stats, students, zoo
-from gdlib.config import replace
 from gdlib.corpora import Part
 from gdlib.costs import BATCHES
 from gdlib.detectors import LABELS, new_student
 from gdlib.lexical_encoders import ENCODERS
 from gdlib.metrics import latency
-from gdlib.paraphrase_settings import STUDENT, TFIDF, Settings
+from gdlib.paraphrase_settings import STUDENT, TFIDF
 from gdlib.paraphrase_study import ParaphraseStudy
 from gdlib.results import Results
-from gdlib.store import Store
 from gdlib.students import encode
 from gdlib.teacher import collate, tokenize
 from gdlib.training import pad
@@ -31,13 +29,6 @@ Cell = tuple[str, str, str]
 IN_TOOL, CROSS_TOOL = "in-tool", "cross-tool"
 QUESTIONS = (("LMGC", "plain"), ("LMGC-M", "plain"), ("plain", TFIDF), (STUDENT, TFIDF), (STUDENT, "plain"))
 """(detector, other detector): the differences the study is about."""
-
-
-def over_seeds(settings: Settings, store: Store, train_texts: int | None = None) -> Results:
-    """The results of all seeds of a corpus, stacked."""
-    size = settings.train_texts if train_texts is None else train_texts
-    runs = [replace(settings, seed=seed, train_texts=size) for seed in settings.seeds or (settings.seed,)]
-    return Results.stack([ParaphraseStudy(run, store).results() for run in runs])
 
 
 def cells(spinners: Sequence[str], domains: Sequence[str], tool: str) -> list[Cell]:
@@ -116,12 +107,11 @@ def differences(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def over_sizes(settings: Settings, store: Store) -> pd.DataFrame:
+def over_sizes(study: ParaphraseStudy) -> pd.DataFrame:
     """F1 in the domain of training by number of training texts: size, detector, tool, f1, low, high."""
-    tables = []
-    for size in sorted({settings.train_texts, *settings.labels_sweep}):
-        study = ParaphraseStudy(replace(settings, train_texts=size), store)
-        table = by_domain(over_seeds(settings, store, size), study.cases)
+    s, tables = study.settings, []
+    for size in sorted({s.train_texts, *s.labels_sweep}):
+        table = by_domain(study.over_seeds(train_texts=size), study.cases)
         tables.append(table[table["domain"] == study.own].assign(size=size))
     return pd.concat(tables, ignore_index=True)
 

@@ -9,7 +9,7 @@ same settings share one teacher and one set of samples.
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -46,14 +46,18 @@ class Study:
         """What was found, of a kind that has a ``stack``: every study has its own."""
         raise NotImplementedError
 
-    def over_seeds(self, **changes: Any) -> Any:
-        """The results of this study with every seed of ``settings.seeds``, stacked; the test part is the same for all.
+    def each_seed(self, **changes: Any) -> list[Self]:
+        """This study with every seed of ``settings.seeds``.
 
         Args:
             changes: of other settings (another number of labels, say).
         """
         s = self.settings
-        found = [type(self)(replace(s, seed=seed, **changes), self.store).results() for seed in s.seeds or (s.seed,)]
+        return [type(self)(replace(s, seed=seed, **changes), self.store) for seed in s.seeds or (s.seed,)]
+
+    def over_seeds(self, **changes: Any) -> Any:
+        """The results of :meth:`each_seed`, stacked; the test part is the same for all."""
+        found = [one.results() for one in self.each_seed(**changes)]
         return found[0].stack(found)
 
 

@@ -13,13 +13,11 @@ from gdlib.costs import BATCHES, operations
 from gdlib.lexical_encoders import PLAIN
 from gdlib.metrics import latency
 from gdlib.sense_coding import Coder
-from gdlib.store import Store
 from gdlib.students import parameters
 from gdlib.task_metrics import METRICS
 from gdlib.task_tuning import TaskCoder, TaskModel
 from gdlib.training import Batch
-from gdlib.understanding_settings import Settings
-from gdlib.understanding_study import Said, UnderstandingStudy, over_seeds
+from gdlib.understanding_study import Said, UnderstandingStudy
 
 QUESTIONS = (("LMGC", PLAIN), ("LMGC-M", PLAIN), ("LMGC-M", "LMGC"), ("gloss pairs", PLAIN), ("distilled", PLAIN))
 """(encoder, other encoder): the differences the study is about."""
@@ -92,11 +90,11 @@ def verdicts(table: pd.DataFrame) -> Iterator[str]:
         yield f"**{one} against {other}**: {'; '.join(parts)}." + (f" Average: {mean[0]}." if mean else "")
 
 
-def over_sizes(settings: Settings, store: Store) -> pd.DataFrame:
+def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:
     """The first metric by number of training texts: task, encoder, size, score."""
-    rows = []
-    for size in sorted({settings.train_texts, *settings.labels_sweep}):
-        for task, said in over_seeds(settings, store, size).items():
+    s, rows = study.settings, []
+    for size in sorted({s.train_texts, *s.labels_sweep}):
+        for task, said in study.over_seeds(train_texts=size).items():
             rows += [{"task": task, "encoder": one, "size": size, "score": said.score(one, said.metrics[0])} for one in said.encoders]
     return pd.DataFrame(rows)
 

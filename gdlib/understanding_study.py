@@ -4,13 +4,13 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from gdlib import baselines, task_tuning, tasks, wsd
-from gdlib.config import replace
 from gdlib.corpora import Part
 from gdlib.lexical_encoders import LexicalEncoders
 from gdlib.processes import in_processes
@@ -180,12 +180,10 @@ class UnderstandingStudy(Study):
         looks = self.tuned(task, encoder, self.settings.tuning_seeds[0]).json("notes.json")["history"]
         return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
 
-
-def over_seeds(settings: Settings, store: Store, train_texts: int | None = None) -> dict[str, Said]:
-    """What was said by the runs of all seeds, by task."""
-    size = settings.train_texts if train_texts is None else train_texts
-    runs = [UnderstandingStudy(replace(settings, seed=seed, train_texts=size), store).said() for seed in settings.seeds or (settings.seed,)]
-    return {task: Said.stack([run[task] for run in runs]) for task in runs[0]}
+    def over_seeds(self, **changes: Any) -> dict[str, Said]:
+        """What was said by the runs of all seeds, by task."""
+        runs = [one.said() for one in self.each_seed(**changes)]
+        return {task: Said.stack([run[task] for run in runs]) for task in runs[0]}
 
 
 @lru_cache(maxsize=1)

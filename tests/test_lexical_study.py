@@ -44,7 +44,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     store = Store(tmp_path / "runs/store")
     study, other = (LexicalStudy(config.replace(settings, seed=seed), store) for seed in (0, 1))
-    answers = study.answers()
+    answers = study.results()
     assert answers.methods == [*lexical_figures.BASELINES, *ARMS]
     assert answers.where().sum() == 40 and answers.where(CHOSEN_ON).sum() == 30
     tests = study.data.tests[wsd.EXAMPLES]
@@ -55,7 +55,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]
     np.testing.assert_array_equal(right, answers.right[place, answers.where()])
     quick = config.replace(settings, arms=("gloss vectors",), labels_sweep=(30,))
-    by_size = lexical_compare.over_sizes(quick, store).set_index(["method", "size"])["f1"]
+    by_size = lexical_compare.over_sizes(LexicalStudy(quick, store)).set_index(["method", "size"])["f1"]
     assert by_size["first sense", 30] == by_size["first sense", 60]
     assert by_size["gloss vectors", 60] == pytest.approx(np.mean(right))
     sizes, times = lexical_compare.costs(study, instances=32)
