@@ -175,6 +175,21 @@ def _embedded(name: str) -> Corpus:
 
 
 def _from_folder(folder: Path) -> Corpus:
+    tables, names = read_folder(folder)
+    return build(folder.resolve().name, tables, "a folder", "as its owner says", names)
+
+
+def read_folder(folder: Path, kind: str = "corpus", others: str = "perhaps test, validation, unlabeled") -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    """The tables of a folder by split, and the class names that came with them; what is in the tables is not checked.
+
+    Args:
+        folder: of files named after their split, in :data:`FORMATS`.
+        kind: what the message calls the folder.
+        others: the splits it may have beside ``train``, for the message.
+
+    Raises:
+        BadCorpus: no file is named ``train``, or one cannot be read; the message says what was found.
+    """
     files = sorted(path for path in folder.iterdir() if path.is_file())
     tables: dict[str, list[pd.DataFrame]] = {}
     names: tuple[str, ...] = ()
@@ -184,12 +199,9 @@ def _from_folder(folder: Path) -> Corpus:
             tables.setdefault(split, []).append(_read_table(path))
             names = names or names_of_feature(path, "label")
     if "train" not in tables:
-        raise BadCorpus(
-            f"corpus folder {folder} has no train split: found {', '.join(path.name for path in files[:8]) or 'no file'}; "
-            f"expected train, and perhaps test, validation, unlabeled, as {', '.join(FORMATS)}"
-        )
-    whole = {split: pd.concat(parts, ignore_index=True) for split, parts in tables.items()}
-    return build(folder.resolve().name, whole, "a folder", "as its owner says", names)
+        found = ", ".join(path.name for path in files[:8]) or "no file"
+        raise BadCorpus(f"{kind} folder {folder} has no train split: found {found}; expected train, and {others}, as {', '.join(FORMATS)}")
+    return {split: pd.concat(parts, ignore_index=True) for split, parts in tables.items()}, names
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from gdlib import zoo
-from gdlib.lexical import HEADS, SCALE, draw_batches, fit_from_start, freeze, held_out_score, leave_notes, to_device
+from gdlib.lexical import HEADS, SCALE, draw_batches, fit_from_start, freeze, held_out_score, leave, to_device
 from gdlib.lexical_arms import LexicalPlan
 from gdlib.sense_coding import LONG_GLOSS, Coded, Coder
 from gdlib.sense_losses import choice_loss
-from gdlib.training import Batch, History, autocast, in_batches, seed_everything, writes_files
+from gdlib.training import Batch, History, autocast, in_batches, seed_everything
 from gdlib.unpack import quiet
 from gdlib.wsd import Instance
 
@@ -92,10 +92,7 @@ def fine_tune(network: zoo.Network, train: Sequence[Instance], held_out: Sequenc
         lambda m: held_out_score(scores(m, coder, checks, whole), held_out), plan.regime(per_epoch),
         resume=folder / "checkpoint", title="gloss vectors", quiet=True,
     )  # fmt: skip
-    if writes_files():
-        model.cpu().save(folder)
-        coder.tokenizer.save_pretrained(folder)
-        leave_notes(folder, plan, history)
+    leave(model, coder, plan, history, folder)
     return history
 
 

@@ -177,10 +177,7 @@ def fine_tune(
         model, batch, lambda m, b: lexical_loss(m, b, plan.loss, plan.pair_loss), lambda m: held_out_score(scores(m, coder, checks), held_out),
         plan.regime(per_epoch), resume=folder / "checkpoint", title="LMGC-M" if plan.mlm else "LMGC", quiet=True,
     )  # fmt: skip
-    if writes_files():
-        model.cpu().save(folder)
-        coder.tokenizer.save_pretrained(folder)
-        leave_notes(folder, plan, history)
+    leave(model, coder, plan, history, folder)
     return history
 
 
@@ -301,7 +298,10 @@ def to_device(model: nn.Module) -> Any:
     return model.to(PartialState().device).eval()
 
 
-def leave_notes(folder: Path, plan: LexicalPlan, history: History) -> None:
-    """Write the plan and the history beside a model."""
-    (folder / PLAN_FILE).write_text(json.dumps(asdict(plan)))
-    (folder / "history.json").write_text(json.dumps(asdict(history)))
+def leave(model: Any, coder: Coder, plan: LexicalPlan, history: History, folder: Path) -> None:
+    """Write a trained model, its tokenizer, the plan and the history into a folder, from the process that writes."""
+    if writes_files():
+        model.cpu().save(folder)
+        coder.tokenizer.save_pretrained(folder)
+        (folder / PLAN_FILE).write_text(json.dumps(asdict(plan)))
+        (folder / "history.json").write_text(json.dumps(asdict(history)))

@@ -223,15 +223,21 @@ class Inputs:
             self._notebooks[path] = {"notebook": digest(code), "library": code_digest(*modules)}
         return self._notebooks[path]
 
-    def folders(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """A digest of the content of every folder that a knob names (a corpus, a network), by the knob's name."""
-        named = {
-            name: value for name, value in values.items() if isinstance(value, str) and value and (self.root / value).is_dir()
-        }
-        for value in named.values():
-            if value not in self._folders:
-                self._folders[value] = folder_digest(self.root / value)
-        return {name: self._folders[value] for name, value in named.items()}
+    def folders(self, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+        """Digests of the content of every folder (a corpus, a task, a network) that a knob names, by the knob's name."""
+        found: dict[str, dict[str, str]] = {}
+        for name, value in values.items():
+            for said in (value,) if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
+                # a task folder may be followed by the column that is predicted: path/to/sick:relatedness
+                for path in (said, said.rpartition(":")[0]) if isinstance(said, str) else ():
+                    if path and (self.root / path).is_dir():
+                        found.setdefault(name, {})[path] = self._folder(path)
+        return found
+
+    def _folder(self, path: str) -> str:
+        if path not in self._folders:
+            self._folders[path] = folder_digest(self.root / path)
+        return self._folders[path]
 
 
 def notebook_code(path: Path) -> tuple[list[str], list[str]]:

@@ -153,7 +153,7 @@ def _folder(name: str) -> Source:
             raise BadCorpus(f"task folder {path} does not exist; known tasks: {', '.join(EMBEDDED)}")
         raise unknown("task", name, EMBEDDED, "or a folder")
     folder = Path(path).resolve()
-    tables, names = _read(folder)
+    tables, names = corpora.read_folder(folder, "task", "test or validation")
     columns = list(tables["train"].columns)
     pair = next((pair for pair in PAIRS if set(pair) <= set(columns)), None)
     first = pair[0] if pair else next((one for one in SINGLE if one in columns), None)
@@ -172,20 +172,6 @@ def _folder(name: str) -> Source:
     # the one door for labelled texts: it checks them, and gives the classes their order
     corpus = corpora.build(name, tables, "a folder", "as its owner says", names if target == "label" else ())
     return _source(name, corpus.labels, {split: (tables[split], np.array(part.labels)) for split, part in corpus.parts.items()}, pair)
-
-
-def _read(folder: Path) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """A table a split, and the class names that came with them."""
-    tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    names: tuple[str, ...] = ()
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in corpora.FORMATS):
-        if split := corpora.SPLIT_NAMES.get(path.stem.lower().split("-")[0]):
-            tables[split].append(corpora._read_table(path))
-            names = names or corpora.names_of_feature(path, "label")
-    if "train" not in tables:
-        found = ", ".join(path.name for path in sorted(folder.iterdir())[:8]) or "no file"
-        raise BadCorpus(f"task folder {folder.name} has no train split: found {found}; expected train, and test or validation, as {', '.join(corpora.FORMATS)}")
-    return {split: pd.concat(parts, ignore_index=True) for split, parts in tables.items()}, names
 
 
 def _source(name: str, labels: tuple[str, ...], parts: Mapping[str, tuple[pd.DataFrame, np.ndarray]], pair: tuple[str, str] | None) -> Source:

@@ -13,12 +13,12 @@ import pytest
 from conftest import ended, executed, kernel_of, make_project, patch, start, until
 
 from gdlib import store as store_module
-from gdlib.config import thread_count,  replace
+from gdlib.config import replace, thread_count
 from gdlib.engines import LocalEngine
 from gdlib.errors import BadSetting, GdlibError, UnknownName
 from gdlib.jobs import Outcome, StageFailed, finished
 from gdlib.liveline import LiveLine, duration
-from gdlib.pipeline import Run, expectations, numbers_line, settings_of
+from gdlib.pipeline import Inputs, Run, expectations, folder_digest, numbers_line, settings_of
 from gdlib.plans import expand, slug
 
 FIRST, SECOND, LAST = (f"notebooks/tiny/{name}.ipynb" for name in ("1_first", "2_second", "3_last"))
@@ -121,6 +121,18 @@ def test_code_of_the_library_moved(finished_project: Path, tiny: ModuleType, mon
     changed = lambda module: ("other code", read(module)[1]) if module == "gdlib.errors" else read(module)  # noqa: E731
     monkeypatch.setattr(store_module, "_read_code", changed)  # imported by gdlib.config, which the notebooks import
     assert stale(make_run(finished_project, tiny, number=7)) == ["first", "second", "last"]
+
+
+def test_folders_are_found_in_lists_and_before_a_column(tmp_path: Path) -> None:
+    for name in ("sick", "cola"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.csv").write_text(name)
+    values = {"tasks": ["sick:relatedness", "cola", "word-in-context"], "corpus": "sick", "encoder": "hub:cola", "seeds": [0, 1], "size": 3}
+    found = Inputs(tmp_path).folders(values)
+    sick, cola = (folder_digest(tmp_path / name) for name in ("sick", "cola"))
+    assert found == {"tasks": {"sick": sick, "cola": cola}, "corpus": {"sick": sick}}
+    (tmp_path / "cola" / "train.csv").write_text("changed")
+    assert Inputs(tmp_path).folders(values)["tasks"]["cola"] != cola
 
 
 def test_a_folder_counts_by_its_content(finished_project: Path, tiny: ModuleType) -> None:
