@@ -47,9 +47,10 @@ class LexicalEncoders:
 
     def make(self, names: Iterable[str], model_seeds: Iterable[int]) -> None:
         """Train what is missing, several at a time; distilled ones after those they may learn from."""
-        jobs = [(name, seed) for seed in model_seeds for name in dict.fromkeys(names) if ENCODERS[name]]
+        wanted = [(name, seed) for seed in model_seeds for name in dict.fromkeys(names) if ENCODERS[name]]
+        jobs = self.study.store.missing(self.network, wanted)
         waves = [[job for job in jobs if (ENCODERS[job[0]].target == "soft") is soft] for soft in (False, True)]
-        with tqdm(total=len(jobs), desc="encoders", unit="encoder", mininterval=2.0) as bar:
+        with tqdm(total=len(jobs), desc="encoders", unit="encoder", mininterval=2.0, disable=not jobs) as bar:
             for wave in waves:
                 for _ in in_processes(_make_one, [(self.study.settings, self.study.store.root, *job) for job in wave]):
                     bar.update()

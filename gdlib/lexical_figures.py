@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from gdlib.drawing import Mark, errors, legend_below, log_ticks, mark, need, panels, percent, title
+from gdlib.drawing import Mark, errors, legend_below, log_ticks, mark, need, panels, percent, short, title
 
 BASELINES = {"random": ":", "first sense": "--", "Lesk": "-.", "similarity": (0, (6, 1, 1, 1, 1, 1))}
 """Methods without training: lines, not dots."""
@@ -64,19 +65,21 @@ def by_pos(table: pd.DataFrame, shown: Sequence[str], *, seeds: int) -> Figure:
 COSTS = {"megaflops": "millions of operations an answer", "ms an instance": "milliseconds an answer"}
 
 
-def cost_f1(table: pd.DataFrame, *, seeds: int, cost: str = "megaflops") -> Figure:
-    """F1 by what an answer costs. ``table``: ``method``, the cost's column (of :data:`COSTS`), ``f1``, ``low``, ``high``."""
+def cost_f1(table: pd.DataFrame, *, seeds: int, cost: str = "megaflops", measure: str = "F1") -> Figure:
+    """F1 by what an answer costs. ``table``: ``method``, the cost's column (of :data:`COSTS`), ``f1``, ``low``, ``high``; ``measure``: which F1."""
     need(table, ["method", cost, "f1", "low", "high"], "cost_f1")
     figure, (axes,) = panels(height=4.2)
     for place, row in enumerate(table.to_dict("records")):
         look = mark(place)
         span = [[max(row["f1"] - row["low"], 0)], [max(row["high"] - row["f1"], 0)]]
         axes.errorbar(row[cost], row["f1"], span, marker=look.marker, color=look.color, capsize=3, label=row["method"], linestyle="")
-    log_ticks(axes, table[cost].round(-1 if table[cost].min() > 20 else 2))
-    axes.tick_params(axis="x", labelrotation=45)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
     percent(axes.yaxis)
     axes.set_xlabel(f"{COSTS[cost]} (log scale)")
-    axes.set_ylabel(f"F1 in % (axis: {100 * axes.get_ylim()[0]:.0f} to {100 * axes.get_ylim()[1]:.0f})")
+    axes.set_ylabel(f"{measure} in % (axis: {100 * axes.get_ylim()[0]:.0f} to {100 * axes.get_ylim()[1]:.0f})")
     legend_below(figure, axes, 3)
     title(figure, "Cost of an answer", seeds)
     return figure

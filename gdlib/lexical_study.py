@@ -155,8 +155,9 @@ class LexicalStudy(Study):
         arms = [ARMS[name] for name in s.arms]
         teachers = [ARMS[s.distilled_from]] if any(arm.target == "soft" for arm in arms) else []
         first = list(dict.fromkeys([arm for arm in arms if arm.target == "gold"] + teachers))
-        waves = [[(arm, seed) for seed in s.model_seeds for arm in wave] for wave in (first, [arm for arm in arms if arm.target == "soft"])]
-        with tqdm(total=sum(map(len, waves)), desc="models", unit="model", mininterval=2.0) as bar:
+        both = (first, [arm for arm in arms if arm.target == "soft"])
+        waves = [self.store.missing(self.answers_of, [(arm, seed) for seed in s.model_seeds for arm in wave]) for wave in both]
+        with tqdm(total=sum(map(len, waves)), desc="models", unit="model", mininterval=2.0, disable=not any(waves)) as bar:
             for wave in waves:
                 for _ in in_processes(_answer_one, [(s, self.store.root, *job) for job in wave]):
                     bar.update()

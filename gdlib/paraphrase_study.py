@@ -223,7 +223,8 @@ class ParaphraseStudy(Study):
         self.encoders.make(wanted, [self.encoder_seed(seed) for seed in s.model_seeds])
         first = [Trial(name, spinner, seed) for name in wanted for spinner in s.spinners for seed in s.model_seeds]
         rest = [trial for trial in self.trials if trial not in first]
-        with tqdm(total=len(first) + len(rest), desc="detectors", unit="detector", mininterval=2.0) as bar:
+        first, rest = ([trial for (trial,) in self.store.missing(self.detector_artifact, [(one,) for one in wave])] for wave in (first, rest))
+        with tqdm(total=len(first) + len(rest), desc="detectors", unit="detector", mininterval=2.0, disable=not (first or rest)) as bar:
             for wave in (first, rest):
                 for _ in in_processes(_make, [(self.store.root, *self.job(trial)) for trial in wave]):
                     bar.update()

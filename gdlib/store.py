@@ -19,10 +19,11 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -47,6 +48,14 @@ class Artifact:
 
     def json(self, name: str) -> Any:
         return json.loads((self.path / name).read_text("utf-8"))
+
+
+class _NotMade(Exception):
+    """An artifact that is not there is asked for where nothing may be built."""
+
+
+_MAY_BUILD = ContextVar("may_build", default=True)
+Job = TypeVar("Job", bound=tuple)
 
 
 class Store:
@@ -101,6 +110,8 @@ class Store:
         if not again and (found := self.find(kind, recipe)):
             return found
         path = self.folder(kind, recipe)
+        if not _MAY_BUILD.get():
+            raise _NotMade(path)
         with self.lock(path):
             if not again and (found := self.find(kind, recipe)):
                 return found
@@ -114,6 +125,20 @@ class Store:
                 shutil.rmtree(path)
             os.rename(work, path)
             return self.open(path, recipe)
+
+    @staticmethod
+    def missing(ask: Callable[..., Any], jobs: Iterable[Job]) -> list[Job]:
+        """Of some jobs (arguments) those for whose ``ask(*job)`` something would have to be built; nothing is built now."""
+        found, before = [], _MAY_BUILD.set(False)
+        try:
+            for job in jobs:
+                try:
+                    ask(*job)
+                except _NotMade:
+                    found.append(job)
+        finally:
+            _MAY_BUILD.reset(before)
+        return found
 
     def lock(self, path: Path) -> FileLock:
         """A lock on one artifact, released by the system even if its holder is killed. Says when it has to wait."""

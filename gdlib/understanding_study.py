@@ -122,7 +122,8 @@ class UnderstandingStudy(Study):
         s = self.settings
         self.encoders.make(s.encoders, dict.fromkeys(map(self.model_seed, s.tuning_seeds)))
         jobs = [(task, encoder, seed) for seed in s.tuning_seeds for task in self.tasks for encoder in s.encoders]
-        with tqdm(total=len(jobs), desc="fine-tunings", unit="network", mininterval=2.0) as bar:
+        jobs = self.store.missing(self.tuned, jobs)
+        with tqdm(total=len(jobs), desc="fine-tunings", unit="network", mininterval=2.0, disable=not jobs) as bar:
             for _ in in_processes(_tune_one, [(s, self.store.root, *job) for job in jobs]):
                 bar.update()
         return {name: self._said_of(name) for name in self.tasks}

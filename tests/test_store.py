@@ -72,6 +72,21 @@ def test_again_replaces(store: Store) -> None:
     assert len(list((store.root / "products").iterdir())) == 1
 
 
+def test_missing_asks_and_builds_nothing(store: Store) -> None:
+    def ask(epochs: int, more: str) -> object:  # the second of two artifacts stands on the first
+        first = store.make("teacher", {"epochs": epochs}, write("a"))
+        return store.make("signals", {"teacher": first.key, "more": more}, write("b"))
+
+    ask(1, "x")
+    store.make("teacher", {"epochs": 2}, write("a"))
+    assert store.missing(ask, [(1, "x"), (1, "y"), (2, "x"), (3, "x")]) == [(1, "y"), (2, "x"), (3, "x")]
+    assert [len(list((store.root / kind).iterdir())) for kind in ("teacher", "signals")] == [2, 1]
+    with pytest.raises(ZeroDivisionError):
+        store.missing(lambda _: 1 / 0, [(1,)])  # any other error is the caller's
+    ask(3, "x")  # building is allowed again
+    assert store.missing(ask, [(3, "x")]) == []
+
+
 def test_checkpoints_are_not_kept(store: Store) -> None:
     def build(folder: Path) -> None:
         (folder / "checkpoint").mkdir()
