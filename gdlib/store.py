@@ -180,7 +180,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file, hex."""
+    """sha256 of a file, hex. A process reads a file again only if it changed since, or only just before (clocks tick coarsely)."""
+    stat = os.stat(path)
+    settled = time.time() - stat.st_ctime > 2
+    read = _file_digest if settled else _file_digest.__wrapped__
+    return read(os.path.abspath(path), stat.st_ino, stat.st_size, stat.st_ctime_ns)
+
+
+@cache
+def _file_digest(path: str, *_: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,5 +1,6 @@
 """The store: whole artifacts or none, whatever is killed, damaged, changed or done twice at once."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -245,6 +246,24 @@ def test_a_killed_writer_s_lock_is_free(store: Store) -> None:
 
 
 # ---- digests
+
+
+def test_a_file_is_digested_anew_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, reads = tmp_path / "weights", []
+    real = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda *asked: reads.append(1) or real(*asked))
+    for content in (b"one", b"two", b"three"):  # two of them as long as each other, all written at about the same time
+        file.write_bytes(content)
+        assert store_module.file_digest(file) == hashlib.sha256(content).hexdigest()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+    assert len({store_module.file_digest(file) for _ in range(5)}) == 1
+    assert len(reads) == 3 + 1
+    other = tmp_path / "other"
+    other.write_bytes(b"seven")
+    os.utime(other, ns=(0, file.stat().st_mtime_ns))
+    os.replace(other, file)  # as long, and said to be written at the same time
+    assert store_module.file_digest(file) == hashlib.sha256(b"seven").hexdigest()
 
 
 @given(st.lists(st.text()), st.lists(st.text()))
