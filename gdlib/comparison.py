@@ -49,7 +49,7 @@ def arms_table(results: Results, labels_only: str = "labelled only", arms: Seque
         arms: those to show, beside the references; none: all.
 
     Columns: student, arm, size, accuracy, low, high, macro_f1, retention (accuracy over the teacher's), agreement, ece,
-    parameters, ``minus labels`` (this arm minus the same student on labels only), ``minus tfidf-lr``, ``minus teacher``:
+    parameters, ``minus labels`` (this arm minus the same student on labels only, if there is that arm), ``minus tfidf-lr``, ``minus teacher``:
     each as text with its interval, "not resolved" said where it is.
     """
     teacher = results.units("teacher", "teacher").mean()
@@ -69,7 +69,8 @@ def arms_table(results: Results, labels_only: str = "labelled only", arms: Seque
         same = student == "teacher"
         entry["minus teacher"] = "" if same else difference(results, (student, arm), ("teacher", "teacher"), OVERVIEW_RESAMPLES).describe()
         rows.append(entry)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table if table["minus labels"].any() else table.drop(columns="minus labels")
 
 
 def differences(results: Results, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:

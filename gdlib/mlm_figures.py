@@ -45,7 +45,7 @@ def curves(table: pd.DataFrame, *, seeds: int, x: str = "step", frequency: float
             one.axhline(frequency, color="black", linestyle=":", linewidth=1.4, label="frequencies alone")
         one.set_title(f"start: {start}", fontsize=12)
         one.set_ylabel("held-out loss (nats)")
-        one.text(0.99, 0.97, f"axis from {one.get_ylim()[0]:.1f}", transform=one.transAxes, ha="right", va="top", fontsize=10)
+        one.text(0.01, 0.03, f"axis from {one.get_ylim()[0]:.1f}", transform=one.transAxes, va="bottom", fontsize=10)
     axes[-1].set_xlabel("step" if x == "step" else "seconds of training")
     legend_below(figure, axes[0], 2)
     title(figure, "Convergence", seeds)

@@ -144,6 +144,7 @@ def test_arms_table_by_hand():
     assert table.loc[("KimCNN", "labelled only"), "minus labels"] == ""
     assert table.loc[("tfidf-lr", "baseline"), "minus tfidf-lr"] == "" and table.loc[("teacher", "teacher"), "minus teacher"] == ""
     assert table.loc[("teacher", "teacher"), "retention"] == 1.0
+    assert "minus labels" not in comparison.arms_table(results, labels_only="an arm of another study")
 
 
 def test_retention_over_seeds_is_of_the_means():
