@@ -71,7 +71,7 @@ class LexicalStudy(Study):
             mask_share=s.mask_share,
             mlm_head_steps=s.mlm_head_steps,
             layers=s.small_layers if arm.small else 0,
-            word_vector=s.word_vector,
+            word_vector=s.word_vector if arm.form == "vectors" else "target",  # others do not read it
             loss=soft if arm.target == "soft" else GOLD_ONLY,
         )
 
