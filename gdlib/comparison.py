@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gdlib import stats
+from gdlib import f1_stats, stats
 from gdlib.results import Results
 
 OVERVIEW_RESAMPLES = 1999  # a table of a hundred intervals; the study's questions get all 9,999
@@ -25,7 +25,7 @@ def f1_difference(results: Results, one: Place, other: Place, resamples: int = 1
     """Macro-F1 of ``one`` minus that of ``other``, paired by seed and student seed."""
     classes = int(max(results.gold.max(), results.predicted.max())) + 1
     a, b = (results.predicted[results.rows(*place).sort_values(["seed", "student_seed"]).index] for place in (one, other))
-    return stats.paired_f1_difference(results.gold, a, b, classes, resamples=resamples)
+    return f1_stats.paired_f1_difference(results.gold, a, b, classes, resamples=resamples)
 
 
 def units(results: Results) -> str:

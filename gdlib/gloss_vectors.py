@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from gdlib import zoo
-from gdlib.lexical import HEADS, SCALE, draw_batches, fit_from_start, freeze, held_out_score, leave, to_device
+from gdlib.layers import freeze, to_device
+from gdlib.lexical import HEADS, SCALE, draw_batches, fit_from_start, held_out_score, leave
 from gdlib.lexical_arms import LexicalPlan
 from gdlib.sense_coding import LONG_GLOSS, Coded, Coder
 from gdlib.sense_losses import choice_loss

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate.state import PartialState
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,6 +27,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from gdlib import zoo
+from gdlib.layers import freeze, keep_layers, to_device
 from gdlib.lexical_arms import LexicalPlan
 from gdlib.losses import DistillationLoss
 from gdlib.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
@@ -263,39 +263,6 @@ def pair_logits(model: LexicalModel, coder: Coder, asked: Sequence[tuple[Coded, 
                 logits[rows] = model(**inputs)[0].float().cpu()
             bar.update(len(rows))
     return logits
-
-
-def stack_of(network: PreTrainedModel) -> tuple[nn.Module, str, nn.ModuleList]:
-    """The list of an encoder's layers, the module that holds it and its name there.
-
-    Raises:
-        ValueError: the encoder has none of ``num_hidden_layers`` layers.
-    """
-    for parent in network.base_model.modules():
-        for name, child in parent.named_children():
-            if isinstance(child, nn.ModuleList) and len(child) == network.config.num_hidden_layers:
-                return parent, name, child
-    raise ValueError(f"{type(network).__name__} has no list of {network.config.num_hidden_layers} layers")
-
-
-def keep_layers(network: PreTrainedModel, number: int) -> None:
-    """Keep ``number`` layers of an encoder, evenly spaced, the first and the last among them (one: the first), in place."""
-    parent, name, stack = stack_of(network)
-    chosen = np.linspace(0, len(stack) - 1, number).round().astype(int).tolist()
-    setattr(parent, name, nn.ModuleList(stack[place] for place in chosen))
-    network.config.num_hidden_layers = number
-
-
-def freeze(network: PreTrainedModel, trained_layers: int, pooler: bool = True) -> None:
-    """Let only the last so many layers of the encoder learn (0: all of it), and its ``pooler`` if that is what is read."""
-    kept = {id(p) for layer in list(stack_of(network)[2])[-trained_layers:] for p in layer.parameters()}
-    for name, parameter in network.base_model.named_parameters():
-        parameter.requires_grad_(pooler if name.startswith("pooler") else not trained_layers or id(parameter) in kept)
-
-
-def to_device(model: nn.Module) -> Any:
-    """A model ready to be asked, on this process's device."""
-    return model.to(PartialState().device).eval()
 
 
 def leave(model: Any, coder: Coder, plan: LexicalPlan, history: History, folder: Path) -> None:

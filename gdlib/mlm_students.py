@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
-from gdlib.lexical import to_device
+from gdlib.layers import to_device
 from gdlib.losses import DistillationLoss
 from gdlib.mlm_teachers import MaskedLM, train_layers
 from gdlib.mlm_texts import NOWHERE, Guessed, MaskedTexts

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from gdlib import zoo
-from gdlib.lexical import stack_of, to_device
+from gdlib.layers import stack_of, to_device
 from gdlib.masked_lm import TiedHead
 from gdlib.mlm_texts import NOWHERE, Guessed, MaskedTexts
 from gdlib.teachers import Kept, keep

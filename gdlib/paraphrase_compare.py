@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gdlib import baselines, stats, students, zoo
+from gdlib import baselines, f1_stats, students, zoo
 from gdlib.corpora import Part
 from gdlib.costs import BATCHES
 from gdlib.detectors import LABELS, new_student
@@ -67,7 +67,7 @@ def matrix(results: Results, cases: pd.DataFrame, domain: str) -> pd.DataFrame:
     """F1 on one domain of every detector, spinner trained on and spinner tested on: detector, trained, tested, f1, low, high."""
     rows = []
     for detector, trained, tested in product(detectors(results), trained_on(results), trained_on(results)):
-        interval = stats.count_interval(counts(results, cases, detector, [(trained, domain, tested)]), resamples=1999)
+        interval = f1_stats.count_interval(counts(results, cases, detector, [(trained, domain, tested)]), resamples=1999)
         rows.append({"detector": detector, "trained": trained, "tested": tested, "f1": interval.mean, "low": interval.low, "high": interval.high})
     return pd.DataFrame(rows)
 
@@ -81,7 +81,7 @@ def by_domain(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
     for domain, detector, tool in product(dict.fromkeys(cases["domain"]), detectors(results), (IN_TOOL, CROSS_TOOL)):
         if wanted := cells(trained_on(results), [domain], tool):
             of = counts(results, cases, detector, wanted)
-            interval = stats.count_interval(of, resamples=1999)
+            interval = f1_stats.count_interval(of, resamples=1999)
             right, _, gold = of.sum(axis=(0, 1)).reshape(3, -1, 2).sum(axis=1)  # [class] each
             spared, found = right / gold
             row = {"domain": domain, "detector": detector, "tool": tool, "f1": interval.mean, "low": interval.low, "high": interval.high}
@@ -100,7 +100,7 @@ def differences(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (one, other), tool, (where, domains) in product(asked, (IN_TOOL, CROSS_TOOL), places.items()):
         if wanted := cells(trained_on(results), domains, tool):
-            d = stats.paired_count_difference(*(counts(results, cases, name, wanted) for name in (one, other)), resamples=4999)
+            d = f1_stats.paired_count_difference(*(counts(results, cases, name, wanted) for name in (one, other)), resamples=4999)
             row = {"detector": one, "against": other, "tool": tool, "where": where, "difference": d.mean, "low": d.low, "high": d.high}
             row |= {"seeds_low": d.seeds_low, "seeds_high": d.seeds_high, "p": d.p, "resolved": d.resolved}
             rows.append(row | {"sentence": f"**{one}** minus **{other}**, {tool}, in {where}: {d.describe()}."})

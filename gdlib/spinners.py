@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from gdlib import zoo
 from gdlib.errors import BadSetting, unknown
 from gdlib.gloss_vectors import VectorModel
-from gdlib.lexical import to_device
+from gdlib.layers import to_device
 from gdlib.mlm_teachers import MaskedTeacher, WholeMaskedLM
 from gdlib.mlm_texts import NOWHERE
 from gdlib.synonyms import synonyms

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
-from gdlib import stats
+from gdlib import f1_stats, stats
 from gdlib.entities import by_language, f1_by_language
 
 TEACHER = "teacher"
@@ -65,13 +65,13 @@ class TaggedResults:
 
     def interval(self, arm: str, resamples: int = 1999) -> stats.Interval:
         """F1, mean over languages and units, with its intervals."""
-        return stats.count_interval(by_language(self.units(arm), self.languages), resamples=resamples)
+        return f1_stats.count_interval(by_language(self.units(arm), self.languages), resamples=resamples)
 
     def difference(self, one: str, other: str, resamples: int = 1999) -> stats.Difference:
         """F1 of ``one`` minus that of ``other``, paired; a teacher meets every student seed of its seed."""
         a, b = (self.units(arm) for arm in (one, other))
         a, b = (np.repeat(x, max(len(a), len(b)) // len(x), axis=0) for x in (a, b))
-        return stats.paired_count_difference(*(by_language(x, self.languages) for x in (a, b)), resamples=resamples)
+        return f1_stats.paired_count_difference(*(by_language(x, self.languages) for x in (a, b)), resamples=resamples)
 
     def languages_table(self, arms: Sequence[str]) -> pd.DataFrame:
         """F1 by language, mean over units: language, arm, f1, and its lowest and highest unit (low, high)."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gdlib import zoo
-from gdlib.lexical import freeze
+from gdlib.layers import freeze
 from gdlib.sense_coding import Coder
 from gdlib.task_metrics import METRICS, metrics_of
 from gdlib.tasks import Task, Texts

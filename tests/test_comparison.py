@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdlib import comparison, stats
+from gdlib import comparison, f1_stats, stats
 from gdlib.results import Results, row
 
 GOLD = np.array([0, 1] * 20)
@@ -188,6 +188,6 @@ def test_macro_f1_differences_are_paired_by_seed_and_student_seed():
     results = one_seed()
     found = comparison.f1_difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
     a, b = (results.predicted[results.rows("KimCNN", arm).sort_values("student_seed").index] for arm in ("hard labels", "labelled only"))
-    assert found == stats.paired_f1_difference(results.gold, a, b, 2, resamples=1999)
+    assert found == f1_stats.paired_f1_difference(results.gold, a, b, 2, resamples=1999)
     with pytest.raises(KeyError, match="no results of KimCNN, soft"):
         results.rows("KimCNN", "soft")

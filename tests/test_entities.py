@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
-from gdlib import stats
+from gdlib import f1_stats
 from gdlib.entities import by_language, entity_counts, f1_by_language
 
 TAG = st.sampled_from(["O", "B-LOC", "I-LOC", "B-PER", "I-PER"])
@@ -46,14 +46,14 @@ def test_intervals_speak_of_the_mean_over_languages_and_seeds() -> None:
     languages = ["a"] * 50 + ["b"] * 30
     good, bad = made(1, 1), made(2, 3)
     f1 = [[np.mean(list(f1_by_language(one, languages).values())) for one in arm] for arm in (good, bad)]
-    interval = stats.count_interval(by_language(good, languages), resamples=999)
+    interval = f1_stats.count_interval(by_language(good, languages), resamples=999)
     assert interval.mean == pytest.approx(np.mean(f1[0])) and (interval.seeds, interval.texts) == (3, 80)
     assert interval.low < interval.mean < interval.high
     # over seeds: Student's t with 2 degrees of freedom, 4.3027 standard errors
     assert interval.seeds_high - interval.mean == pytest.approx(4.302653 * np.std(f1[0], ddof=1) / np.sqrt(3), rel=1e-5)
-    d = stats.paired_count_difference(by_language(good, languages), by_language(bad, languages), resamples=999)
+    d = f1_stats.paired_count_difference(by_language(good, languages), by_language(bad, languages), resamples=999)
     assert d.mean == pytest.approx(np.mean(f1[0]) - np.mean(f1[1])) and d.resolved and d.p < 0.01
-    same = stats.paired_count_difference(by_language(good, languages), by_language(good, languages), resamples=99)
+    same = f1_stats.paired_count_difference(by_language(good, languages), by_language(good, languages), resamples=99)
     assert (same.mean, same.low, same.high, same.resolved) == (0.0, 0.0, 0.0, False)
 
 
@@ -65,13 +65,13 @@ def test_the_interval_is_the_bootstrap_over_sentences() -> None:
     for _ in range(2000):
         sums = spread[random.integers(0, 80, 80)].sum(axis=0).astype(float)  # [seeds, 3, languages]
         drawn.append((2 * sums[:, 0] / (sums[:, 1] + sums[:, 2])).mean())
-    interval = stats.count_interval(spread, resamples=4999)
+    interval = f1_stats.count_interval(spread, resamples=4999)
     assert (interval.high - interval.low) / 2 == pytest.approx(1.96 * np.std(drawn), rel=0.1)
 
 
 def test_counts_of_other_shapes_are_refused() -> None:
     one = by_language(made(1, 1), ["a"] * 80)
     with pytest.raises(ValueError, match=r"expected counts \[texts, seeds, 3, groups\]"):
-        stats.paired_count_difference(one, one[:, :2])
+        f1_stats.paired_count_difference(one, one[:, :2])
     with pytest.raises(ValueError, match="expected counts"):
-        stats.count_interval(one[:1])
+        f1_stats.count_interval(one[:1])

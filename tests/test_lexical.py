@@ -10,7 +10,7 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib import gloss_vectors, lexical, wsd, zoo
+from gdlib import gloss_vectors, layers, lexical, wsd, zoo
 from gdlib.gloss_vectors import VectorModel
 from gdlib.lexical import LABELS, LexicalModel
 from gdlib.lexical_arms import GOLD_ONLY, LexicalPlan
@@ -169,7 +169,7 @@ def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_p
     plan = replace(PLAN, epochs=25, negatives=0, layers=1, loss=soft)
     lexical.fine_tune(network, some, some, plan, tmp_path / "student", tmp_path / "teacher")
     models = [LexicalModel.load(tmp_path / name) for name in ("teacher", "student")]
-    assert [len(lexical.stack_of(model.classifier)[2]) for model in models] == [2, 1]
+    assert [len(layers.stack_of(model.classifier)[2]) for model in models] == [2, 1]
     said = [np.array([s.argmax() for s in lexical.scores(model, coder, coder.code(some))]) for model in models]
     assert (said[0] == said[1]).mean() > 0.75
 
@@ -177,15 +177,15 @@ def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_p
 def test_layers_are_kept_from_first_to_last_and_the_lower_ones_can_stand_still(tmp_path: Path) -> None:
     deep = zoo.locate(str(tiny.encoder(tmp_path / "deep", layers=6)))
     classifier = zoo.classifier(deep, LABELS)
-    layers = list(lexical.stack_of(classifier)[2])
-    lexical.keep_layers(classifier, 3)
-    assert list(lexical.stack_of(classifier)[2]) == [layers[0], layers[2], layers[5]]
+    before = list(layers.stack_of(classifier)[2])
+    layers.keep_layers(classifier, 3)
+    assert list(layers.stack_of(classifier)[2]) == [before[0], before[2], before[5]]
     assert classifier.config.num_hidden_layers == 3
-    lexical.freeze(classifier, 1)
+    layers.freeze(classifier, 1)
     trained = {name.removeprefix("bert.").split(".")[0] for name, p in classifier.named_parameters() if p.requires_grad}
     assert trained == {"encoder", "pooler", "classifier"}
-    assert all(p.requires_grad == (layer is layers[5]) for layer in (layers[0], layers[2], layers[5]) for p in layer.parameters())
-    lexical.freeze(classifier, 0, pooler=False)
+    assert all(p.requires_grad == (layer is before[5]) for layer in (before[0], before[2], before[5]) for p in layer.parameters())
+    layers.freeze(classifier, 0, pooler=False)
     assert {name.split(".")[1] for name, p in classifier.named_parameters() if not p.requires_grad} == {"pooler"}
 
 

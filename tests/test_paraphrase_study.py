@@ -9,7 +9,7 @@ import pytest
 import tiny
 from sklearn.metrics import f1_score
 
-from gdlib import config, paraphrase_compare, paraphrase_figures, pipeline
+from gdlib import config, f1_stats, paraphrase_compare, paraphrase_figures, pipeline
 from gdlib.errors import BadCorpus, BadSetting, UnknownName
 from gdlib.paraphrase_compare import CROSS_TOOL, IN_TOOL
 from gdlib.paraphrase_settings import DETECTORS, PLAN, Settings
@@ -129,7 +129,7 @@ def test_f1_of_cells_is_that_of_scikit_learn() -> None:
             means.append(f1_score(results.gold[of], said, average="macro"))
     counts = paraphrase_compare.counts(results, cases, "LMGC", wanted)
     assert counts.shape == (32, 2, 3, 8), "32 sources: a text that both spinners rewrote counts once"
-    assert paraphrase_compare.stats.count_interval(counts, resamples=99).mean == pytest.approx(np.mean(means))
+    assert f1_stats.count_interval(counts, resamples=99).mean == pytest.approx(np.mean(means))
 
 
 def test_differences_are_between_the_two_detectors_means() -> None:

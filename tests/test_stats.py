@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from sklearn.metrics import f1_score
 
-from gdlib import stats
+from gdlib import f1_stats, stats
 
 QUICK = {"resamples": 999}
 
@@ -158,7 +158,7 @@ def test_f1_difference_equals_resampling_with_sklearn():
     expected = scipy_stats.bootstrap(
         (np.arange(60),), statistic, n_resamples=99, vectorized=False, method="BCa", rng=np.random.default_rng(0)
     )
-    found = stats.paired_f1_difference(gold, a, b, 4, resamples=99)
+    found = f1_stats.paired_f1_difference(gold, a, b, 4, resamples=99)
     assert found.mean == pytest.approx(statistic(np.arange(60)))
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval), abs=1e-9)
 
@@ -166,20 +166,20 @@ def test_f1_difference_equals_resampling_with_sklearn():
 def test_f1_difference_turns_with_its_sides_and_vanishes_on_equals():
     gold = np.random.default_rng(0).integers(0, 4, 80)
     a, b = labels(2, 80, 0.8, gold, 1), labels(2, 80, 0.5, gold, 2)
-    one, other = stats.paired_f1_difference(gold, a, b, 4, **QUICK), stats.paired_f1_difference(gold, b, a, 4, **QUICK)
+    one, other = f1_stats.paired_f1_difference(gold, a, b, 4, **QUICK), f1_stats.paired_f1_difference(gold, b, a, 4, **QUICK)
     assert (one.low, one.high, one.p) == pytest.approx((-other.high, -other.low, other.p), abs=1e-9)
     assert one.p < 0.05
-    same = stats.paired_f1_difference(gold, a, a, 4, **QUICK)
+    same = f1_stats.paired_f1_difference(gold, a, a, 4, **QUICK)
     assert (same.mean, same.low, same.high, same.p, same.resolved) == (0, 0, 0, 1, False)
 
 
 def test_f1_p_is_not_small_for_two_equally_good_sides():
     gold = np.random.default_rng(0).integers(0, 4, 200)
-    found = stats.paired_f1_difference(gold, labels(1, 200, 0.6, gold, 1), labels(1, 200, 0.6, gold, 2), 4, **QUICK)
+    found = f1_stats.paired_f1_difference(gold, labels(1, 200, 0.6, gold, 1), labels(1, 200, 0.6, gold, 2), 4, **QUICK)
     assert found.p > 0.05
     assert not found.resolved
 
 
 def test_f1_refuses_gold_of_another_length():
     with pytest.raises(ValueError, match="for gold labels of shape"):
-        stats.paired_f1_difference([0, 1, 2], [0, 1], [0, 1], 3)
+        f1_stats.paired_f1_difference([0, 1, 2], [0, 1], [0, 1], 3)
