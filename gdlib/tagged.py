@@ -19,15 +19,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
-from pyarrow import ArrowInvalid
 
-from gdlib import silver
+from gdlib import silver, tagged_files
 from gdlib.config import digest
-from gdlib.corpora import SPLIT_NAMES, names_of_feature
+from gdlib.corpora import SPLIT_NAMES
 from gdlib.download import cached_store
 from gdlib.errors import BadCorpus, BadDownload, first_line, unknown
 from gdlib.store import code_digest, texts_digest
+from gdlib.tagged_files import Rows
 
 SPLITS = ("train", "test", "unlabeled")  # a validation split that a corpus brings along would be labels for free
 CONLL = (".conll", ".bio", ".txt")
@@ -103,8 +102,6 @@ class TaggedCorpus:
         return digest([self.tags, [[name, part.digest] for name, part in self.parts.items()]])
 
 
-Rows = list[tuple[list[str], list[Any]]]
-"""The sentences of one language and split: tokens, and tags as names or as integers."""
 
 
 def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
@@ -219,7 +216,7 @@ def _silver(language: str) -> dict[str, Rows]:
             table.to_parquet(work / f"{split}.parquet", index=False)
 
     made = cached_store().make("corpora", recipe, make)
-    return {split: _parquet(made / f"{split}.parquet")[0] for split in silver.SENTENCES}
+    return {split: tagged_files.parquet(made / f"{split}.parquet")[0] for split in silver.SENTENCES}
 
 
 # folders
@@ -236,7 +233,7 @@ def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
     for language in _chosen(str(folder), languages, there):
         tables[language] = {}
         for split, path in _files(folder / language).items():
-            rows, noted = _parquet(path) if path.suffix == ".parquet" else (_conll(path, language), ())
+            rows, noted = tagged_files.parquet(path) if path.suffix == ".parquet" else (tagged_files.conll(path, language), ())
             tables[language][split] = rows
             names = names or noted
     return build(folder.resolve().name, tables, names, "a folder", "as its owner says")
@@ -247,40 +244,6 @@ def _files(folder: Path) -> dict[str, Path]:
     files = sorted(path for path in folder.iterdir() if path.suffix in (".parquet", *CONLL))
     found = {SPLIT_NAMES.get(path.stem.lower(), ""): path for path in files}
     return {split: found[split] for split in SPLITS if split in found}
-
-
-def _parquet(path: Path) -> tuple[Rows, tuple[str, ...]]:
-    """The sentences of a file, and the names of its integer tags if it has them."""
-    try:
-        table = pq.read_table(path)
-    except (ArrowInvalid, OSError) as error:
-        raise BadCorpus(f"{path} cannot be read as parquet: {first_line(error)}") from error
-    for column in ("tokens", "ner_tags"):
-        if column not in table.column_names:
-            raise BadCorpus(f'{path} has no column "{column}"; found: {", ".join(table.column_names)}')
-    return list(zip(table["tokens"].to_pylist(), table["ner_tags"].to_pylist())), names_of_feature(path, "ner_tags")
-
-
-def _conll(path: Path, language: str) -> Rows:
-    """Tokens first, tags last on a line; the prefix ``de:`` that WikiAnn's own files put before every token is taken off."""
-    rows: Rows = []
-    tokens: list[str] = []
-    tags: list[str] = []
-    try:
-        lines = path.read_bytes().decode("utf-8").removeprefix("\ufeff").split("\n")
-    except UnicodeDecodeError as error:
-        raise BadCorpus(f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position {error.start}; save it as UTF-8") from error
-    for number, line in enumerate([*lines, ""], 1):
-        fields = line.rstrip("\r").split("\t" if "\t" in line else None)
-        if len(fields) == 1 and fields[0].strip():
-            raise BadCorpus(f'{path}, line {number}: "{fields[0]}" has no tag; expected a token, white space and a tag')
-        if len(fields) > 1 and fields[0] != "-DOCSTART-":
-            tokens.append(fields[0].removeprefix(f"{language}:"))
-            tags.append(fields[-1].strip())
-        elif tokens:
-            rows.append((tokens, tags))
-            tokens, tags = [], []
-    return rows
 
 
 # the hub
