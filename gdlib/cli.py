@@ -1,17 +1,15 @@
 """Floor 5. The command line. Whatever takes a second to import is imported where it is used: ``--help`` is there at once."""
 
-import os
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from gdlib import __version__
 from gdlib.errors import GdlibError, unknown
+from gdlib.invocation import EngineName, command_line, run_of
 from gdlib.shelves import SHELVES, on_shelf, shelves_of
 
 app = typer.Typer(
@@ -22,11 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class EngineName(StrEnum):
-    local = "local"
-    ray = "ray"
 
 
 StudyOption = Annotated[str, typer.Option(help="Which study: gdlib list studies.", show_default=True)]
@@ -102,9 +95,9 @@ def run(
     from gdlib.jobs import StageFailed
 
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments, "--only": only}
-    command = _command("run", study, profile, options, store, engine, ray_address)
+    command = command_line("run", study, profile, options, store, engine, ray_address)
     with _one_line_errors():
-        chosen = _run(study, profile, assignments, corpus, seed, store, command)
+        chosen = run_of(study, profile, assignments, corpus, seed, store, command)
         try:
             chosen.execute(RayEngine(ray_address) if engine is EngineName.ray else LocalEngine(), only, force)
         except StageFailed as error:
@@ -137,7 +130,7 @@ def status(
         from gdlib.liveline import duration
         from gdlib.pipeline import expectations, numbers_line
 
-        chosen = _run(study, profile, assignments, corpus, seed, store, "gdlib run")
+        chosen = run_of(study, profile, assignments, corpus, seed, store, "gdlib run")
         artifacts, jobs = chosen.open_store(), list(chosen.jobs().values())
         expected = expectations(jobs, artifacts, chosen.plan.name)
         for job in jobs:
@@ -172,7 +165,7 @@ def report(
     """
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
     with _one_line_errors():
-        page = _run(study, profile, assignments, corpus, seed, store, _command("run", study, profile, options, store)).report(only)
+        page = run_of(study, profile, assignments, corpus, seed, store, command_line("run", study, profile, options, store)).report(only)
         if publish:
             from gdlib import report as reports
 
@@ -285,62 +278,6 @@ def _one_line_errors() -> Iterator[None]:
     except GdlibError as error:
         typer.echo(f"gdlib: {error}", err=True)
         raise typer.Exit(2) from None
-
-
-def _run(
-    study: str, profile: str, assignments: Sequence[str], corpus: Sequence[str], seed: Sequence[int], store: Path, command: str
-) -> Any:
-    from gdlib import config, pipeline
-
-    plan = pipeline.plan_of(study)
-    root = pipeline.project_root(plan)
-    overrides = config.parse(plan.settings, assignments)
-    if corpus:
-        overrides |= {"corpus": corpus[0], "corpora": corpus[1:] and corpus}
-    if seed:
-        overrides |= {"seed": seed[0], "seeds": seed[1:] and seed}
-    overrides = {name: _from_root(root, value) for name, value in overrides.items()}
-    settings = pipeline.settings_of(plan, profile, overrides)
-    return pipeline.Run(plan, settings, profile, root, _from_root(root, store), command, say=typer.echo)
-
-
-def _from_root(root: Path, value: Any) -> Any:
-    """A path, seen from here, as seen from the project's folder: notebooks run there. Other values as they are."""
-    if isinstance(value, (list, tuple)):
-        return tuple(_from_root(root, one) for one in value)
-    if isinstance(value, Path):
-        inside = value.absolute().is_relative_to(root)
-        return os.path.relpath(value, root) if inside else str(value.absolute())
-    if (
-        isinstance(value, str)
-        and value
-        and (folder := Path(value).expanduser()).is_dir()
-        and (os.sep in value or Path.cwd() != root)
-    ):
-        return os.path.relpath(folder, root) if not folder.is_absolute() else str(folder)
-    return value
-
-
-def _command(
-    name: str,
-    study: str,
-    profile: str,
-    options: Mapping[str, Sequence[Any]],
-    store: Path,
-    engine: EngineName = EngineName.local,
-    ray_address: str | None = None,
-) -> str:
-    """The command line that does the same again. ``--force`` is left out: going on must not start anew."""
-    words = ["gdlib", name]
-    words += ["--study", study] if study != "generation" else []
-    words += ["--profile", profile] if profile != "quick" else []
-    for option, values in options.items():
-        for value in values:
-            words += [option, str(value)]
-    words += ["--store", str(store)] if store != Path("runs/store") else []
-    words += ["--engine", engine] if engine is not EngineName.local else []
-    words += ["--ray-address", ray_address] if ray_address else []
-    return shlex.join(words)
 
 
 def main() -> None:

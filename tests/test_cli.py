@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from gdlib import __version__, pipeline
 from gdlib.cli import app
 from gdlib.engines import LocalEngine, RayEngine
+from gdlib.invocation import from_root
 from gdlib.jobs import StageFailed
 from gdlib.store import Store
 
@@ -255,3 +256,13 @@ def test_clean_takes_stages_of_changed_code_with_their_products(here: Path) -> N
     assert len(list((store.root / "stages").iterdir())) == len(list((store.root / "products").iterdir())) == 1
     lines = gdlib("status", "--set", "number=7").output.splitlines()
     assert ["up to date" in line for line in lines] == [True, False, False]
+
+
+def test_folders_are_named_as_seen_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, folder = tmp_path / "project", tmp_path / "texts" / "sick"
+    project.mkdir(), folder.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    seen = from_root(project, ("texts/sick", "texts/sick:relatedness", str(folder), "movies", "hub:texts", "texts/none:label", 3))
+    assert seen == ("../texts/sick", "../texts/sick:relatedness", str(folder), "movies", "hub:texts", "texts/none:label", 3)
+    assert from_root(project, Path("store")) == str(tmp_path / "store")
+    assert from_root(project, project / "runs" / "store") == "runs/store"
