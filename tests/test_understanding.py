@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_a_run_is_named_by_its_number_of_training_texts() -> None:
-    tasks = expand(PLAN, Settings(labels_sweep=(100,), seeds=(0, 1)))
+    tasks = expand(PLAN, Settings(train_texts=240, labels_sweep=(100,), seeds=(0, 1)))
     assert [task.name for task in tasks if task.stage.name == "tune"] == [f"wordnet-l{n}-s{s}/tune" for n in (240, 100) for s in (0, 1)]
     assert label(tasks[0]) == "wordnet, 240 train texts, seed 0"
     moved = expand(PLAN, Settings(encoder_lr=1e-5))[1]
