@@ -163,8 +163,10 @@ class MLMStudy(TeachingStudy):
 
     def ask(self) -> None:
         """All that teachers do, heads and labelling, each teacher in a process of its own; else it is done when first needed."""
-        with tqdm(total=len(self.networks), desc="teachers", unit="teacher", mininterval=2.0) as bar:
-            for _ in in_processes(_ask, [(self.settings, self.store.root, name) for name in self.networks]):
+        jobs = [(name, part) for name in self.networks for part in PARTS[1:]]
+        names = dict.fromkeys(name for name, _ in self.store.missing(self.kept_artifact, jobs))
+        with tqdm(total=len(names), desc="teachers", unit="teacher", mininterval=2.0, disable=not names) as bar:
+            for _ in in_processes(_ask, [(self.settings, self.store.root, name) for name in names]):
                 bar.update()
 
     @cached_property
