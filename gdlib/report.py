@@ -75,9 +75,7 @@ class Run:
     sections: list[Section] = field(default_factory=list)
 
 
-def write(
-    plan: Plan, tasks: Sequence[Task], store: Store, folder: str | os.PathLike[str], *, profile: str, command: str
-) -> Path:
+def write(plan: Plan, tasks: Sequence[Task], store: Store, folder: str | os.PathLike[str], *, profile: str, command: str) -> Path:
     """Write the report of these tasks into ``folder``, replacing an earlier report there in one step.
 
     Args:
