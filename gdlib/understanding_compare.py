@@ -86,8 +86,13 @@ def verdicts(table: pd.DataFrame) -> Iterator[str]:
         better, worse = (tasks[tasks["resolved"] & (sign * tasks["difference"] > 0)]["task"].tolist() for sign in (1, -1))
         open_ = [task for task in tasks["task"] if task not in better + worse]
         parts = [f"{what} on {', '.join(names)}" for what, names in (("better", better), ("worse", worse), ("not resolved", open_)) if names]
-        mean = of[of["task"] == AVERAGE]["sentence"].str.partition(": ")[2].tolist()
+        mean = [sentence.partition(": ")[2] for sentence in of["sentence"][of["task"] == AVERAGE]]  # of one task there is none
         yield f"**{one} against {other}**: {'; '.join(parts)}." + (f" Average: {mean[0]}." if mean else "")
+
+
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """The row of :func:`differences` that answers each question: that of the average or, of one task, that of the metric that counts."""
+    return table[table["counts"]].groupby(["encoder", "against"], sort=False).tail(1)
 
 
 def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:

@@ -113,9 +113,20 @@ def test_the_questions_and_what_is_said_of_them() -> None:
     assert mean["seeds_low"] < mean["difference"] < mean["seeds_high"]
     said_ = list(understanding_compare.verdicts(table))
     assert said_[0].startswith("**LMGC against plain**: worse on cola; not resolved on rte. Average: -")
+    assert understanding_compare.headline(table)["task"].tolist() == ["average"] * 3
     quality = understanding_compare.quality(results)
     assert len(quality) == 3 * (2 + 1) and quality["counts"].sum() == 6
     assert (quality["low"] <= quality["score"]).all() and (quality["score"] <= quality["high"]).all()
+
+
+def test_of_one_task_there_is_no_average() -> None:
+    table = understanding_compare.differences({"cola": said(SHARES)})
+    assert list(understanding_compare.verdicts(table)) == [
+        "**LMGC against plain**: worse on cola.", "**LMGC-M against plain**: not resolved on cola.", "**LMGC-M against LMGC**: better on cola.",
+    ]  # fmt: skip
+    answers = understanding_compare.headline(table)
+    assert answers[["task", "metric"]].values.tolist() == [["cola", "Matthews"]] * 3
+    assert answers["difference"].tolist() == table[table["metric"] == "Matthews"]["difference"].tolist()
 
 
 # ---- figures
