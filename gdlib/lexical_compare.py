@@ -44,7 +44,7 @@ def questions(answers: Answers) -> list[tuple[str, str]]:
     return [(one, other) for one, other in QUESTIONS if {one, other} <= set(answers.methods)]
 
 
-def costs(study: LexicalStudy, instances: int = 64) -> tuple[pd.DataFrame, pd.DataFrame]:
+def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What an answer costs, of every trained arm, on real test instances; gloss vectors are made beforehand, and kept.
 
     Returns:
@@ -55,7 +55,7 @@ def costs(study: LexicalStudy, instances: int = 64) -> tuple[pd.DataFrame, pd.Da
     sizes, times = [], []
     for name in study.settings.arms:
         model, call, inputs = _calls(study, ARMS[name], asked)
-        flops = operations(call, [inputs([i]) for i in range(min(32, len(asked)))])
+        flops = operations(call, [inputs([i]) for i in range(min(16, len(asked)))])
         sizes.append({"method": name, "parameters": parameters(model), "megaflops": flops / 1e6})
         for batch in BATCHES:
             groups = [list(range(i, i + batch)) for i in range(0, len(asked) - batch + 1, batch)]

@@ -12,7 +12,7 @@ class Settings(EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile."""
 
     # senses
-    test_instances: int = knob(600, "senses", "instances a test set at most; 0: all")
+    test_instances: int = knob(400, "senses", "instances a test set at most; 0: all")
     # train
     arms: tuple[str, ...] = knob(tuple(ARMS), "train", "what is trained", tuple(ARMS))
     word_vector: str = knob(

@@ -46,7 +46,7 @@ class Settings(TeachingSettings):
     teacher_depths: tuple[int, ...] = knob(
         (3, 6), "teacher", "lowest layers of each that are used (0: all, and a head of its own): the top ones of sentence encoders forget words"
     )
-    head_steps: int = knob(200, "teacher", "optimisation steps of a new head")
+    head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
     head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
     head_batch: int = knob(256, "teacher", "masked positions a step")
     body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
@@ -72,7 +72,7 @@ class Settings(TeachingSettings):
     tuned_arms: tuple[str, ...] = knob(
         (PLAIN_ARM, "mean"), "students", "whose students are fine-tuned on the corpus, beside the start", tuple(ARMS)
     )
-    tuned_epochs: int = knob(6, "students", "passes over the labelled texts at most; the best held-out look is kept")
+    tuned_epochs: int = knob(4, "students", "passes over the labelled texts at most; the best held-out look is kept")
     tuned_lr: float = knob(2e-4, "students", "peak learning rate of their fine-tuning; chosen, as the next, on held-out texts of AG News")
     tuned_scratch_lr: float = knob(1e-3, "students", "that of a student from scratch")
     # compare

@@ -57,8 +57,8 @@ class EncoderSettings:
 
     # senses
     corpus: str = knob("wordnet", "senses", "wordnet (its example sentences), or a folder with SemCor and the Raganato sets")
-    train_instances: int = knob(800, "senses", "words in sentences to train on at most; 0: all")
-    held_out_instances: int = knob(200, "senses", "held-out instances at most, for choosing; 0: all")
+    train_instances: int = knob(400, "senses", "words in sentences to train on at most; 0: all")
+    held_out_instances: int = knob(120, "senses", "held-out instances at most, for choosing; 0: all")
     seed: int = knob(0, "senses", "seed of the split and the draw; the embedded test lemmas stay the same")
     # train
     encoder: str = knob("minilm-l6", "train", "minilm-l6, mpnet-base, a folder, or hub:NAME")

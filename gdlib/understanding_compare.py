@@ -105,26 +105,28 @@ def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:
 
 
 def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What an answer costs, of every encoder under a head, on test texts of every task.
+    """What an answer costs, of every encoder under a head, on test texts of every task; encoders of one shape are timed once a task.
 
     Returns:
         ``sizes`` (task, encoder, parameters, megaflops a text) and ``times`` (task, encoder, batch, ms a text): forward
         passes alone, float32, one thread, one run. Only the second varies from run to run.
     """
-    sizes, times = [], []
+    sizes, times, measured = [], [], dict[tuple[str, int], list[float]]()
     for encoder in study.settings.encoders:
         network = study.encoders.network(encoder, study.model_seed(study.settings.tuning_seeds[0]))
         coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
         for name, task in study.tasks.items():
             model = TaskModel(network, task, study.settings.tuning_pooling).eval()
             call, rows = partial(_logits, model), coder.rows(task.test.take([i % len(task.test) for i in range(texts)]))
-            flops = operations(call, [coder.inputs([row]) for row in rows])
-            sizes.append({"task": name, "encoder": encoder, "parameters": parameters(model), "megaflops": flops / 1e6})
-            for batch in BATCHES:
-                groups = [coder.inputs(rows[i : i + batch]) for i in range(0, len(rows) - batch + 1, batch)]
-                with torch.inference_mode():
-                    took = latency(call, groups, repeats=1, warmup=2, cores=1)
-                times.append({"task": name, "encoder": encoder, "batch": batch, "ms a text": took.p50 / batch})
+            if (shape := (name, parameters(model))) not in measured:
+                measured[shape] = [operations(call, [coder.inputs([row]) for row in rows]) / 1e6]
+                for batch in BATCHES:
+                    groups = [coder.inputs(rows[i : i + batch]) for i in range(0, len(rows) - batch + 1, batch)]
+                    with torch.inference_mode():
+                        measured[shape].append(latency(call, groups, repeats=1, warmup=2, cores=1).p50 / batch)
+            megaflops, *took = measured[shape]
+            sizes.append({"task": name, "encoder": encoder, "parameters": parameters(model), "megaflops": megaflops})
+            times += [{"task": name, "encoder": encoder, "batch": batch, "ms a text": ms} for batch, ms in zip(BATCHES, took, strict=True)]
     return pd.DataFrame(sizes), pd.DataFrame(times)
 
 

@@ -16,9 +16,9 @@ class Settings(EncoderSettings):
     tasks: tuple[str, ...] = knob(
         ("movies", "bbc", WORD_IN_CONTEXT), "tasks", "movies, bbc, wordnet, word-in-context, or folders (cola, mrpc, sick, sick:relatedness ...)"
     )
-    train_texts: int = knob(160, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all")
+    train_texts: int = knob(120, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all")
     held_out_share: float = knob(0.2, "tasks", "of them, held out: what the weights are chosen by")
-    test_texts: int = knob(240, "tasks", "test texts of a task at most; 0: all")
+    test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
     encoders: tuple[str, ...] = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", tuple(ENCODERS))
     tuning_epochs: int = knob(2, "tune", "passes over the texts; the best held-out look is kept")
