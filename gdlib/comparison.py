@@ -7,6 +7,7 @@ import pandas as pd
 
 from gdlib import f1_stats, stats
 from gdlib.results import Results
+from gdlib.wording import counted
 
 OVERVIEW_RESAMPLES = 1999  # a table of a hundred intervals; the study's questions get all 9,999
 REFERENCES = {"majority": "baseline", "tfidf-lr": "baseline", "teacher": "teacher"}
@@ -31,7 +32,7 @@ def f1_difference(results: Results, one: Place, other: Place, resamples: int = 1
 def units(results: Results) -> str:
     """What the means are over, in words."""
     seeds, student_seeds = results.table["seed"].nunique(), results.table["student_seed"][results.table["student_seed"] >= 0].nunique()
-    return f"{seeds} seed{'s' * (seeds > 1)} x {student_seeds} student seed{'s' * (student_seeds > 1)}"
+    return f"{counted(seeds, 'seed')} x {counted(student_seeds, 'student seed')}"
 
 
 def seeds_shown(results: Results) -> int:

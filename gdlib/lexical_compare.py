@@ -15,6 +15,7 @@ from gdlib.lexical_study import LexicalStudy
 from gdlib.metrics import latency
 from gdlib.sense_results import ALL, Answers
 from gdlib.students import parameters
+from gdlib.wording import counted
 from gdlib.wsd import Instance
 
 QUESTIONS = (
@@ -93,7 +94,7 @@ def headline(table: pd.DataFrame) -> Iterator[tuple[str, float]]:
 def units(answers: Answers) -> str:
     """What the means are over, in words."""
     seeds, models = answers.table["seed"].nunique(), answers.table["model_seed"][answers.table["model_seed"] >= 0].nunique()
-    return f"{seeds} seed{'s' * (seeds > 1)} x {models} model seed{'s' * (models > 1)}"
+    return f"{counted(seeds, 'seed')} x {counted(models, 'model seed')}"
 
 
 def seeds_shown(answers: Answers) -> int:

@@ -54,7 +54,7 @@ def candidates(lemma: str, pos: str) -> tuple[Sense, ...]:
 def base_forms(word: str, pos: str) -> frozenset[str]:
     """Every lemma that a lower-case word might be a form of, whether it is one or not: "took" gives took and take."""
     rules = (word.removesuffix(ending) + lemma for ending, lemma in ENDINGS[pos] if word.endswith(ending))
-    return frozenset((word, *_exceptions().get((pos, word), ()), *rules))
+    return frozenset((word, *exceptions("form", "lemma").get((pos, word), ()), *rules))
 
 
 def pack_exceptions(wordnet_folder: Path, folder: Path) -> None:
@@ -85,9 +85,10 @@ def _senses() -> dict[tuple[str, str], tuple[Sense, ...]]:
 
 
 @cache
-def _exceptions() -> dict[tuple[str, str], tuple[str, ...]]:
+def exceptions(by: str, of: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """WordNet's list of irregular forms, by part of speech and one of its columns ``form`` and ``lemma``: what stands in the other."""
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in pq.read_table(wordnet.DATA / EXCEPTIONS).to_pylist():
-        key = (row["pos"], row["form"])
-        found[key] = (*found.get(key, ()), row["lemma"])
+        key = (row["pos"], row[by])
+        found[key] = (*found.get(key, ()), row[of])
     return found

@@ -24,6 +24,7 @@ from gdlib.results import Results
 from gdlib.students import encode
 from gdlib.teacher import collate, tokenize
 from gdlib.training import pad
+from gdlib.wording import counted
 
 Cell = tuple[str, str, str]
 IN_TOOL, CROSS_TOOL = "in-tool", "cross-tool"
@@ -174,7 +175,7 @@ def headline(table: pd.DataFrame, own: str) -> Iterator[tuple[str, float]]:
 def units(results: Results) -> str:
     """What the means are over, in words."""
     seeds, models = results.table["seed"].nunique(), results.table["student_seed"].nunique()
-    return f"{seeds} seed{'s' * (seeds > 1)} x {models} model seed{'s' * (models > 1)}"
+    return f"{counted(seeds, 'seed')} x {counted(models, 'model seed')}"
 
 
 def seeds_shown(results: Results) -> int:

@@ -10,10 +10,8 @@ irregular verbs whose past and participle differ ("took", "taken": the table doe
 import re
 from functools import cache
 
-import pyarrow.parquet as pq
-
 from gdlib import wordnet
-from gdlib.lexicon import EXCEPTIONS, POS, base_forms, candidates
+from gdlib.lexicon import POS, base_forms, candidates, exceptions
 
 LONG = 6  # letters from which an adjective takes "more" and "most"
 CONSONANT_Y, HISSING = re.compile(r"[^aeiou]y$"), re.compile(r"(s|x|z|ch|sh)$")
@@ -56,7 +54,7 @@ def inflect(lemma: str, pos: str, ending: str | None) -> str | None:
         return None
     if not ending:
         return lemma
-    irregular = _irregular().get((pos, lemma), ())
+    irregular = exceptions("lemma", "form").get((pos, lemma), ())
     if listed := [form for form in irregular if form.endswith(ending)] or (list(irregular) if pos == "noun" else []):
         return listed[0]
     if ending == "ed" and (past := [form for form in irregular if not form.endswith(("ing", "s"))]):
@@ -78,13 +76,3 @@ def _lemmas() -> dict[str, tuple[str, ...]]:
     table = wordnet.senses()
     table = table[table["lemma"].str.fullmatch("[a-z]{2,}")]
     return {synset: tuple(lemmas) for synset, lemmas in table.groupby("synset")["lemma"]}
-
-
-@cache
-def _irregular() -> dict[tuple[str, str], tuple[str, ...]]:
-    """The irregular forms of a part of speech and lemma."""
-    found: dict[tuple[str, str], tuple[str, ...]] = {}
-    for row in pq.read_table(wordnet.DATA / EXCEPTIONS).to_pylist():
-        key = (row["pos"], row["lemma"])
-        found[key] = (*found.get(key, ()), row["form"])
-    return found

@@ -18,6 +18,7 @@ from gdlib.task_metrics import METRICS
 from gdlib.task_tuning import TaskCoder, TaskModel
 from gdlib.training import Batch
 from gdlib.understanding_study import Said, UnderstandingStudy
+from gdlib.wording import counted
 
 QUESTIONS = (("LMGC", PLAIN), ("LMGC-M", PLAIN), ("LMGC-M", "LMGC"), ("gloss pairs", PLAIN), ("distilled", PLAIN))
 """(encoder, other encoder): the differences the study is about."""
@@ -75,8 +76,7 @@ def average(results: Mapping[str, Said], one: str, other: str, resamples: int = 
     low, high = np.quantile(of, [0.025, 0.975])
     p = min(1.0, 2 * min((of <= 0).mean(), (of >= 0).mean()) + 1 / resamples)
     texts = sum(len(said.gold) for said in results.values())
-    over = stats.mean_interval(np.repeat(means[:, None], 2, axis=1)) if len(means) > 1 else None
-    return stats.Difference(float(means.mean()), float(low), float(high), over and over.seeds_low, over and over.seeds_high, len(means), texts, float(p))
+    return stats.Difference(float(means.mean()), float(low), float(high), *stats.over_seeds(means, 0.95), len(means), texts, float(p))
 
 
 def verdicts(table: pd.DataFrame) -> Iterator[str]:
@@ -152,7 +152,7 @@ def units(results: Mapping[str, Said]) -> str:
     """What the means are over, in words."""
     table = next(iter(results.values())).table
     seeds, tunings = table["seed"].nunique(), table["tuning_seed"].nunique()
-    return f"{seeds} seed{'s' * (seeds > 1)} x {tunings} fine-tuning{'s' * (tunings > 1)}"
+    return f"{counted(seeds, 'seed')} x {counted(tunings, 'fine-tuning')}"
 
 
 def seeds_shown(results: Mapping[str, Said]) -> int:

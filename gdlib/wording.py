@@ -17,6 +17,11 @@ from markupsafe import Markup
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "html_block", "html_inline"])
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{number} {noun}{'s' * (number > 1)}"
+
+
 def plain(value: Any) -> str:
     """One cell of a table: three digits after the point, lists in brackets, nothing where there is nothing."""
     if isinstance(value, (list, tuple, np.ndarray)):

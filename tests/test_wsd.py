@@ -52,7 +52,7 @@ def test_irregular_forms_are_packed_from_wordnets_own_lists(tmp_path: Path, monk
         (tmp_path / f"{pos}.exc").write_text("axes ax axis\nabaci abacus\n" if pos == "noun" else "")
     lexicon.pack_exceptions(tmp_path, tmp_path)
     monkeypatch.setattr(wordnet, "DATA", tmp_path)
-    assert lexicon._exceptions.__wrapped__() == {("noun", "axes"): ("ax", "axis"), ("noun", "abaci"): ("abacus",)}
+    assert lexicon.exceptions.__wrapped__("form", "lemma") == {("noun", "axes"): ("ax", "axis"), ("noun", "abaci"): ("abacus",)}
 
 
 # ---- WordNet's sentences
