@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdlib import corpora, generator, zoo
-from gdlib.generator import Generator, draw
-from gdlib.training import has_bf16
+from gdlib.networks import generator
+from gdlib.sources import corpora, zoo
+from gdlib.networks.generator import Generator, draw
+from gdlib.learn.loop import has_bf16
 
 KNOBS = {"temperature": 0.9, "top_p": 0.95, "top_k": 0}
 

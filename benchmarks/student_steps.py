@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from gdlib import corpora
-from gdlib.metrics import words
-from gdlib.students import PAD, STUDENTS, Vocabulary, build, parameters
-from gdlib.training import Regime, batches_by_length, fit, pad
+from gdlib.sources import corpora
+from gdlib.compare.metrics import words
+from gdlib.networks.students import PAD, STUDENTS, Vocabulary, build, parameters
+from gdlib.learn.loop import Regime, batches_by_length, fit, pad
 
 
 def rows_of(corpus: str, number: int) -> list[list[int]]:

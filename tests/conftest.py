@@ -18,7 +18,8 @@ for name in ("OMP_NUM_THREADS", "GDLIB_THREADS"):
 import nbformat  # noqa: E402
 import pytest  # noqa: E402
 
-from gdlib import config, pipeline  # noqa: E402
+from gdlib.core import settings as config
+from gdlib.run import pipeline
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,9 +34,9 @@ import os
 import time
 from pathlib import Path
 
-from gdlib.config import knob, replace, settings_class
-from gdlib.plans import Plan, Stage
-from gdlib.products import Products, read_index
+from gdlib.core.settings import knob, replace, settings_class
+from gdlib.core.plans import Plan, Stage
+from gdlib.core.products import Products, read_index
 
 
 @settings_class
@@ -85,8 +86,8 @@ def runs(settings):
 
 START = """
 import tinystudy
-from gdlib.config import from_notebook
-from gdlib.store import Store
+from gdlib.core.settings import from_notebook
+from gdlib.core.store import Store
 
 settings = from_notebook(tinystudy.Settings, globals())
 store = Store(store)
@@ -144,7 +145,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
     """Put the tiny study in the place of the real one: for the command line, here and in a process of its own."""
-    report = ModuleType("gdlib.report")
+    report = ModuleType("gdlib.run.report")
     report.write = _write_report
     set_attribute(pipeline, "plan_of", lambda name: study.PLAN)
     set_attribute(pipeline, "_report", lambda: report)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gdlib.training import Regime, fit
+from gdlib.learn.loop import Regime, fit
 
 REGIME = Regime(steps=24, lr=0.01, evaluate_every=3, precision="fp32", seed=5)
 

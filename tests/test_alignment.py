@@ -6,8 +6,8 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from gdlib.alignment import align
-from gdlib.errors import BadSetting
+from gdlib.networks.alignment import align
+from gdlib.core.errors import BadSetting
 
 
 @pytest.fixture(scope="module")

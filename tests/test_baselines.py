@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tiny
 
-from gdlib import baselines
-from gdlib.corpora import Part
-from gdlib.errors import UnknownName
+from gdlib.compare import baselines
+from gdlib.sources.corpora import Part
+from gdlib.core.errors import UnknownName
 
 LABELS = ("animals", "music", "weather")
 

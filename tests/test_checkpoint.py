@@ -7,8 +7,8 @@ import pytest
 import torch
 from killed_training import REGIME, batches, held_out, loss, network
 
-from gdlib import checkpoint
-from gdlib.training import fit
+from gdlib.learn import checkpoint
+from gdlib.learn.loop import fit
 
 
 @pytest.fixture

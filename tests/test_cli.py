@@ -11,12 +11,13 @@ import pytest
 from conftest import executed, make_project, patch
 from typer.testing import CliRunner, Result
 
-from gdlib import __version__, pipeline
-from gdlib.cli import app
-from gdlib.engines import LocalEngine, RayEngine
-from gdlib.invocation import from_root
-from gdlib.jobs import StageFailed
-from gdlib.store import Store
+from gdlib import __version__
+from gdlib.run import pipeline
+from gdlib.run.cli import app
+from gdlib.run.engines import LocalEngine, RayEngine
+from gdlib.run.invocation import from_root
+from gdlib.run.jobs import StageFailed
+from gdlib.core.store import Store
 
 COMMANDS = ("run", "status", "report", "fetch", "list", "clean")
 
@@ -69,7 +70,7 @@ def test_the_first_help_page_says_where_to_start() -> None:
 
 def test_help_needs_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "pandas", "datasets", "ray", "papermill")
-    code = f"import sys, gdlib.cli; print([module for module in {heavy} if module in sys.modules])"
+    code = f"import sys, gdlib.run.cli; print([module for module in {heavy} if module in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
     )
@@ -113,7 +114,7 @@ def test_status_of_a_sweep(here: Path) -> None:
 
 
 def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gdlib import report
+    from gdlib.run import report
 
     seen = []
     monkeypatch.setattr(report, "publish", lambda page, to: seen.append((page.name, to)) or to, raising=False)

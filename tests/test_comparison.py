@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdlib import comparison, f1_stats, stats
-from gdlib.results import Results, row
+from gdlib.compare import comparison, f1_stats, stats
+from gdlib.compare.results import Results, row
 
 GOLD = np.array([0, 1] * 20)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib import config
-from gdlib.config import build, digest, from_notebook, jsonable, knob, knobs, parse, replace, settings_class, subset
-from gdlib.errors import BadSetting, GdlibError, UnknownName
-from gdlib.pipeline import STUDIES, plan_of
-from gdlib.plans import expand
+from gdlib.core import settings as config
+from gdlib.core.settings import build, digest, from_notebook, jsonable, knob, knobs, parse, replace, settings_class, subset
+from gdlib.core.errors import BadSetting, GdlibError, UnknownName
+from gdlib.run.pipeline import STUDIES, plan_of
+from gdlib.core.plans import expand
 
 
 @settings_class

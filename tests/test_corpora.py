@@ -9,9 +9,9 @@ import datasets
 import pandas as pd
 import pytest
 
-from gdlib import corpora
-from gdlib.corpora import build, load
-from gdlib.errors import BadCorpus, BadDownload, UnknownName
+from gdlib.sources import corpora
+from gdlib.sources.corpora import build, load
+from gdlib.core.errors import BadCorpus, BadDownload, UnknownName
 
 ROWS = [("good film", "positive"), ("bad film", "negative"), ("fine, really", "positive")]
 TABLE = pd.DataFrame(ROWS, columns=["text", "label"])
@@ -236,7 +236,7 @@ def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -
 def test_wordnet_is_carried_and_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDLIB_CACHE", str(tmp_path))
     first = load("wordnet")
-    monkeypatch.setattr("gdlib.wordnet.noun_glosses", lambda: pytest.fail("parsed again"))
+    monkeypatch.setattr("gdlib.sources.wordnet.noun_glosses", lambda: pytest.fail("parsed again"))
     assert load("wordnet").digest == first.digest
     counts = Counter(first.labels[label] for label in first.parts["train"].labels)
     assert len(first.parts["train"]) == corpora.CORPORA["wordnet"].texts == 69_885

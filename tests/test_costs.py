@@ -5,10 +5,11 @@ import tiny
 import torch
 from torch import nn
 
-from gdlib import costs, students, zoo
-from gdlib.recurrent import BiLSTM
-from gdlib.students import STUDENTS, Vocabulary
-from gdlib.teacher import Teacher
+from gdlib.networks import costs, students
+from gdlib.sources import zoo
+from gdlib.networks.recurrent import BiLSTM
+from gdlib.networks.students import STUDENTS, Vocabulary
+from gdlib.networks.teacher import Teacher
 
 
 def test_operations_of_a_linear_layer_and_a_convolution():

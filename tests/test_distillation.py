@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gdlib import distillation, students
-from gdlib.distillation import (
+from gdlib.networks import distillation, students
+from gdlib.networks.distillation import (
     ARMS,
     Arm,
     Source,
@@ -22,9 +22,9 @@ from gdlib.distillation import (
     predict,
     transfer_set,
 )
-from gdlib.errors import BadSetting, UnknownName
-from gdlib.losses import DistillationLoss
-from gdlib.students import Vocabulary
+from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.learn.losses import DistillationLoss
+from gdlib.networks.students import Vocabulary
 
 
 def source(first, number, labelled=False):
@@ -169,7 +169,7 @@ def test_predict_keeps_the_order_whatever_the_batch():
 
 
 def test_the_names_of_a_plan_are_those_of_the_settings():
-    from gdlib.generation_settings import Settings
+    from gdlib.studies.generation.settings import Settings
 
     assert {name for name in StudentPlan.__dataclass_fields__ if name != "loss"} <= set(Settings.__dataclass_fields__)
     assert distillation.MAIN_ARM in ARMS

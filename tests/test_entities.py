@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
-from gdlib import f1_stats
-from gdlib.entities import by_language, entity_counts, f1_by_language
+from gdlib.compare import f1_stats
+from gdlib.compare.entities import by_language, entity_counts, f1_by_language
 
 TAG = st.sampled_from(["O", "B-LOC", "I-LOC", "B-PER", "I-PER"])
 SENTENCE = st.integers(1, 6).flatmap(lambda n: st.tuples(st.lists(TAG, min_size=n, max_size=n), st.lists(TAG, min_size=n, max_size=n)))

@@ -25,11 +25,11 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
 import gdlib
-from gdlib import explorer, explorer_html
-from gdlib.config import knob, settings_class
-from gdlib.errors import BadCorpus, BadSetting, UnknownName
-from gdlib.explorer import Explorer
-from gdlib.explorer_view import Filters, Marks, Nearest, SampleView, load_marks
+from gdlib.explorer import explorer, html as explorer_html
+from gdlib.core.settings import knob, settings_class
+from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
+from gdlib.explorer.explorer import Explorer
+from gdlib.explorer.view import Filters, Marks, Nearest, SampleView, load_marks
 
 BROWSER = Path(__file__).parent / "browser"
 sys.path.insert(0, str(BROWSER))
@@ -295,7 +295,7 @@ def test_stale_or_damaged_marks_are_said_and_never_applied_nor_overwritten(tmp_p
 def test_a_kill_while_saving_leaves_the_marks_whole(tmp_path):
     path = tmp_path / "marks.json"
     code = (
-        "import sys, pathlib; from gdlib.explorer_view import Marks\n"
+        "import sys, pathlib; from gdlib.explorer.view import Marks\n"
         "while True:\n for size in (1, 5000):\n  Marks('abc', {k: 'keep' for k in range(size)}).save(pathlib.Path(sys.argv[1]))"
     )
     env = os.environ | {"PYTHONPATH": str(Path(gdlib.__file__).parents[1])}
@@ -489,7 +489,7 @@ def test_papermill_and_html_show_the_static_page(tmp_path, monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     code = (
         f"import sys; sys.path[:0] = [{str(BROWSER)!r}, {str(Path(gdlib.__file__).parents[1])!r}]\n"
-        "import made; from gdlib.explorer import Explorer\n"
+        "import made; from gdlib.explorer.explorer import Explorer\n"
         "table, labelled, student = made.samples(60)\n"
         "table.loc[0, 'confidence'] = 1.0\n"  # the script tag comes out best
         "Explorer(table, made.LABELS, labelled, student_logits=student, train=made.train)"
@@ -540,7 +540,7 @@ def test_the_notebook_runs_on_a_study(tmp_path, monkeypatch):
         train_on = staticmethod(made.train)
 
     fake = SimpleNamespace(Settings=Settings, GenerationStudy=Study)
-    monkeypatch.setitem(sys.modules, "gdlib.generation", fake)
+    monkeypatch.setitem(sys.modules, "gdlib.studies.generation.study", fake)
     monkeypatch.setattr(gdlib, "generation", fake, raising=False)
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.chdir(tmp_path)  # the notebook goes to the project's folder, if it is in one

@@ -8,7 +8,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gdlib import drawing, figures, metrics
+from gdlib.charts import figures, style as drawing
+from gdlib.compare import metrics
 
 LABELS = ["act", "animal", "communication"]
 STUDENTS = ["BlendCNN", "KimCNN"]

@@ -15,12 +15,12 @@ from tokenizers.pre_tokenizers import Metaspace
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from gdlib import generator as g
-from gdlib import zoo
-from gdlib.corpora import Part
-from gdlib.errors import BadSetting
-from gdlib.generator import IGNORED, Generator, GeneratorPlan, collate_text, draw, encode, fine_tune, freeze, held_out_nll, nll
-from gdlib.training import trainable_state
+from gdlib.networks import generator as g
+from gdlib.sources import zoo
+from gdlib.sources.corpora import Part
+from gdlib.core.errors import BadSetting
+from gdlib.networks.generator import IGNORED, Generator, GeneratorPlan, collate_text, draw, encode, fine_tune, freeze, held_out_nll, nll
+from gdlib.learn.loop import trainable_state
 
 LABELS = ("animals", "music", "weather")
 
@@ -300,7 +300,7 @@ def plan(**changes):
 
 @pytest.mark.parametrize("method", ["full", "lora", "last-1"])
 def test_fine_tune_and_load_back(network, part, tmp_path, method, monkeypatch):
-    monkeypatch.setattr("gdlib.training.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
     monkeypatch.setattr(g, "has_bf16", lambda: False)
     held_out = Part([text for label in LABELS for text in tiny.texts_of(label, 16, 0)[12:]], [0] * 4 + [1] * 4 + [2] * 4)
     history = fine_tune(network, part, held_out, LABELS, plan(method=method), tmp_path)
@@ -329,7 +329,7 @@ def test_conditioned_fine_tuning_is_loaded_with_its_labels(network, part, tmp_pa
 
 
 def test_killed_fine_tuning_goes_on_to_the_same_weights(network, part, tmp_path, monkeypatch):
-    from gdlib import checkpoint
+    from gdlib.learn import checkpoint
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):

@@ -10,15 +10,16 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib import gloss_vectors, layers, lexical, wsd, zoo
-from gdlib.gloss_vectors import VectorModel
-from gdlib.lexical import LABELS, LexicalModel
-from gdlib.lexical_arms import GOLD_ONLY, LexicalPlan
-from gdlib.losses import DistillationLoss, soft_kl
-from gdlib.masked_lm import NOT_ASKED
-from gdlib.sense_coding import Coder
-from gdlib.training import Regime
-from gdlib.wsd import Instance
+from gdlib.networks import gloss_vectors, layers, pairs as lexical
+from gdlib.sources import senses as wsd, zoo
+from gdlib.networks.gloss_vectors import VectorModel
+from gdlib.networks.pairs import LABELS, LexicalModel
+from gdlib.networks.lexical_arms import GOLD_ONLY, LexicalPlan
+from gdlib.learn.losses import DistillationLoss, soft_kl
+from gdlib.networks.masked_lm import NOT_ASKED
+from gdlib.networks.sense_coding import Coder
+from gdlib.learn.loop import Regime
+from gdlib.sources.senses import Instance
 
 PLAN = LexicalPlan(epochs=1, lr=3e-3, batch=8, max_length=48, dropout=0.0, negatives=2, trained_layers=0, seed=0)
 

@@ -7,13 +7,15 @@ import pytest
 import tiny
 import torch
 
-from gdlib import config, lexical_settings, zoo
-from gdlib.lexical import LexicalModel
-from gdlib.lexical_arms import ARMS
-from gdlib.lexical_encoders import DISTILLED, ENCODERS, PLAIN, LexicalEncoders
-from gdlib.lexical_study import LexicalStudy
-from gdlib.store import Store
-from gdlib.study_settings import EncoderSettings
+from gdlib.core import settings as config
+from gdlib.sources import zoo
+from gdlib.studies.lexical import settings as lexical_settings
+from gdlib.networks.pairs import LexicalModel
+from gdlib.networks.lexical_arms import ARMS
+from gdlib.studies.shared.encoders import DISTILLED, ENCODERS, PLAIN, LexicalEncoders
+from gdlib.studies.lexical.study import LexicalStudy
+from gdlib.core.store import Store
+from gdlib.studies.shared.settings import EncoderSettings
 
 
 @pytest.fixture(scope="module")

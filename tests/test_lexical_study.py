@@ -8,14 +8,17 @@ import pandas as pd
 import pytest
 import tiny
 
-from gdlib import config, lexical_compare, lexical_figures, pipeline, wsd
-from gdlib.lexical_arms import ARMS
-from gdlib.lexical_settings import PLAN, Settings
-from gdlib.lexical_study import LexicalStudy
-from gdlib.plans import expand
-from gdlib.report import label
-from gdlib.sense_results import CHOSEN_ON
-from gdlib.store import Store
+from gdlib.core import settings as config
+from gdlib.run import pipeline
+from gdlib.sources import senses as wsd
+from gdlib.studies.lexical import compare as lexical_compare, figures as lexical_figures
+from gdlib.networks.lexical_arms import ARMS
+from gdlib.studies.lexical.settings import PLAN, Settings
+from gdlib.studies.lexical.study import LexicalStudy
+from gdlib.core.plans import expand
+from gdlib.run.report import label
+from gdlib.compare.sense_results import CHOSEN_ON
+from gdlib.core.store import Store
 
 ROOT = Path(__file__).parents[1]
 

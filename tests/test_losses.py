@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gdlib.errors import BadSetting, UnknownName
-from gdlib.losses import (
+from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.learn.losses import (
     DistillationLoss,
     StagedLoss,
     hard_cross_entropy,

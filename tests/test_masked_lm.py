@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gdlib.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
+from gdlib.networks.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
 
 MASK, VOCABULARY = 4, 1000
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, f1_score
 
-from gdlib import metrics
+from gdlib.compare import metrics
 
 GOLD, SAID = [0, 0, 1, 1, 2], [0, 1, 1, 1, 0]
 

@@ -10,14 +10,15 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertModel
 
-from gdlib import mlm_students, mlm_teachers, zoo
-from gdlib.errors import BadCorpus
-from gdlib.losses import DistillationLoss
-from gdlib.masked_lm import NOT_ASKED
-from gdlib.mlm_students import StudentPlan
-from gdlib.mlm_teachers import HeadPlan, MaskedLM, MaskedTeacher, Phase
-from gdlib.mlm_texts import NOWHERE, MaskedTexts, frequent, mask_texts
-from gdlib.teachers import Kept, Mixture, keep
+from gdlib.networks import mlm_students, mlm_teachers
+from gdlib.sources import zoo
+from gdlib.core.errors import BadCorpus
+from gdlib.learn.losses import DistillationLoss
+from gdlib.networks.masked_lm import NOT_ASKED
+from gdlib.networks.mlm_students import StudentPlan
+from gdlib.networks.mlm_teachers import HeadPlan, MaskedLM, MaskedTeacher, Phase
+from gdlib.networks.mlm_texts import NOWHERE, MaskedTexts, frequent, mask_texts
+from gdlib.learn.mixtures import Kept, Mixture, keep
 
 HEAD = HeadPlan(Phase(150, 5e-3, 64), Phase(0, 0.0, 0), seed=0, looks=3)
 PLAN = StudentPlan(

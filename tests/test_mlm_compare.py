@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib import mlm_compare, mlm_figures, stats
-from gdlib.mlm_compare import Curves, area, crossing, differences, mean_curves, steps_to_plain, verdict
+from gdlib.compare import stats
+from gdlib.studies.mlm import compare as mlm_compare, figures as mlm_figures
+from gdlib.studies.mlm.compare import Curves, area, crossing, differences, mean_curves, steps_to_plain, verdict
 
 STEPS = np.array([0.0, 10.0, 20.0, 30.0])
 

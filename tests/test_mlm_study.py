@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tiny
 
-from gdlib import mlm_compare, mlm_tuning, mlm_views, pipeline
-from gdlib.config import build
-from gdlib.errors import BadCorpus, BadSetting
-from gdlib.mlm_settings import ARMS, PLAN, Settings
-from gdlib.mlm_study import MLMStudy, Trial
-from gdlib.plans import expand
-from gdlib.store import Store
+from gdlib.run import pipeline
+from gdlib.studies.mlm import compare as mlm_compare, tuning as mlm_tuning, views as mlm_views
+from gdlib.core.settings import build
+from gdlib.core.errors import BadCorpus, BadSetting
+from gdlib.studies.mlm.settings import ARMS, PLAN, Settings
+from gdlib.studies.mlm.study import MLMStudy, Trial
+from gdlib.core.plans import expand
+from gdlib.core.store import Store
 
 ROOT = Path(__file__).parents[1]
 

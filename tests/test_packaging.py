@@ -15,9 +15,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gdlib.config import jsonable, knobs
-from gdlib.pipeline import STUDIES, plan_of
-from gdlib.store import imported_modules
+from gdlib.core.settings import jsonable, knobs
+from gdlib.run.pipeline import STUDIES, plan_of
+from gdlib.core.store import imported_modules
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]

@@ -9,15 +9,18 @@ import pytest
 import tiny
 from sklearn.metrics import f1_score
 
-from gdlib import config, f1_stats, paraphrase_compare, paraphrase_figures, pipeline
-from gdlib.errors import BadCorpus, BadSetting, UnknownName
-from gdlib.paraphrase_compare import CROSS_TOOL, IN_TOOL
-from gdlib.paraphrase_settings import DETECTORS, PLAN, Settings
-from gdlib.paraphrase_study import ParaphraseStudy, Sources
-from gdlib.results import Results
-from gdlib.spinners import SPINNERS
-from gdlib.splits import normalise
-from gdlib.store import Store
+from gdlib.compare import f1_stats
+from gdlib.core import settings as config
+from gdlib.run import pipeline
+from gdlib.studies.paraphrase import compare as paraphrase_compare, figures as paraphrase_figures
+from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
+from gdlib.studies.paraphrase.compare import CROSS_TOOL, IN_TOOL
+from gdlib.studies.paraphrase.settings import DETECTORS, PLAN, Settings
+from gdlib.studies.paraphrase.study import ParaphraseStudy, Sources
+from gdlib.compare.results import Results
+from gdlib.studies.paraphrase.spinners import SPINNERS
+from gdlib.sources.splits import normalise
+from gdlib.core.store import Store
 
 ROOT = Path(__file__).parents[1]
 

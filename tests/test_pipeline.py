@@ -12,14 +12,14 @@ import nbformat
 import pytest
 from conftest import ended, executed, kernel_of, make_project, patch, start, until
 
-from gdlib import store as store_module
-from gdlib.config import replace, thread_count
-from gdlib.engines import LocalEngine
-from gdlib.errors import BadSetting, GdlibError, UnknownName
-from gdlib.jobs import Outcome, StageFailed, finished
-from gdlib.liveline import LiveLine, duration
-from gdlib.pipeline import Inputs, Run, expectations, folder_digest, numbers_line, settings_of
-from gdlib.plans import expand, slug
+from gdlib.core import store as store_module
+from gdlib.core.settings import replace, thread_count
+from gdlib.run.engines import LocalEngine
+from gdlib.core.errors import BadSetting, GdlibError, UnknownName
+from gdlib.run.jobs import Outcome, StageFailed, finished
+from gdlib.run.live import LiveLine, duration
+from gdlib.run.pipeline import Inputs, Run, expectations, folder_digest, numbers_line, settings_of
+from gdlib.core.plans import expand, slug
 
 FIRST, SECOND, LAST = (f"notebooks/tiny/{name}.ipynb" for name in ("1_first", "2_second", "3_last"))
 
@@ -118,8 +118,8 @@ def test_prose_comments_and_outputs_of_a_notebook_do_not_count(finished_project:
 
 def test_code_of_the_library_moved(finished_project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     read = store_module._read_code
-    changed = lambda module: ("other code", read(module)[1]) if module == "gdlib.errors" else read(module)  # noqa: E731
-    monkeypatch.setattr(store_module, "_read_code", changed)  # imported by gdlib.config, which the notebooks import
+    changed = lambda module: ("other code", read(module)[1]) if module == "gdlib.core.errors" else read(module)  # noqa: E731
+    monkeypatch.setattr(store_module, "_read_code", changed)  # imported by gdlib.core.settings, which the notebooks import
     assert stale(make_run(finished_project, tiny, number=7)) == ["first", "second", "last"]
 
 
@@ -209,7 +209,7 @@ def test_a_failing_cell_is_shown_with_its_error(finished_project: Path, tiny: Mo
 
 
 def test_an_error_of_the_user_is_one_line(project: Path, tiny: ModuleType) -> None:
-    edit(project, FIRST, 2, "from gdlib.errors import unknown\nraise unknown('corpus', 'rose', ['roses', 'tulips'])")
+    edit(project, FIRST, 2, "from gdlib.core.errors import unknown\nraise unknown('corpus', 'rose', ['roses', 'tulips'])")
     with pytest.raises(UnknownName, match=r'^unknown corpus "rose"; known: roses, tulips$'):
         make_run(project, tiny).execute()
 

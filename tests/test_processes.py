@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gdlib.processes import in_processes, together
-from gdlib.training import Regime, fit, writes_files
+from gdlib.core.processes import in_processes, together
+from gdlib.learn.loop import Regime, fit, writes_files
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -34,7 +34,7 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
 
 
 def test_workers_end_when_their_parent_is_killed():
-    code = "import time; from gdlib.processes import in_processes; list(in_processes(time.sleep, [(600,), (600,)]))"
+    code = "import time; from gdlib.core.processes import in_processes; list(in_processes(time.sleep, [(600,), (600,)]))"
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "GDLIB_THREADS": "2"})
     try:
         workers: list[psutil.Process] = []

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from gdlib.drawing import use_style
-from gdlib.products import Products, read_index
-from gdlib.store import Store
+from gdlib.charts.style import use_style
+from gdlib.core.products import Products, read_index
+from gdlib.core.store import Store
 
 RECIPE = {"study": "generation", "stage": "corpus", "settings": {"seed": 0}}
 
@@ -81,7 +81,7 @@ def test_a_notebook_that_fails_before_closing_leaves_nothing(store):
 
 def test_what_is_shown_is_escaped(store, monkeypatch):
     shown = []
-    monkeypatch.setattr("gdlib.products.display", lambda *things: shown.extend(things))
+    monkeypatch.setattr("gdlib.core.products.display", lambda *things: shown.extend(things))
     filled(store)
     [styled] = [thing for thing in shown if hasattr(thing, "to_html")]
     assert "&lt;b&gt;" in styled.to_html() and "<b>" not in styled.to_html()

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from conftest import executed, make_project, patch, until
 
-from gdlib.engines import Engine, LocalEngine, RayEngine
-from gdlib.errors import GdlibError
-from gdlib.jobs import StageFailed
-from gdlib.pipeline import Run
+from gdlib.run.engines import Engine, LocalEngine, RayEngine
+from gdlib.core.errors import GdlibError
+from gdlib.run.jobs import StageFailed
+from gdlib.run.pipeline import Run
 
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'gdlib[ray]'")
 

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlib.errors import UnknownName
-from gdlib.recurrent import BiLSTM, Projected
-from gdlib.students import PAD, parameters
-from gdlib.training import pad
+from gdlib.core.errors import UnknownName
+from gdlib.networks.recurrent import BiLSTM, Projected
+from gdlib.networks.students import PAD, parameters
+from gdlib.learn.loop import pad
 
 
 def made(pooling="max", vocabulary=11, classes=3, hidden=4, embedding_dim=5, seed=0):

@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gdlib import config, provenance, report, wording
-from gdlib.config import knob, settings_class
-from gdlib.data_figures import funnel
-from gdlib.errors import GdlibError
-from gdlib.plans import Plan, Stage, expand
-from gdlib.products import Products
-from gdlib.store import Store
+from gdlib.compare import wording
+from gdlib.core import settings as config
+from gdlib.run import provenance, report
+from gdlib.core.settings import knob, settings_class
+from gdlib.charts.data_figures import funnel
+from gdlib.core.errors import GdlibError
+from gdlib.core.plans import Plan, Stage, expand
+from gdlib.core.products import Products
+from gdlib.core.store import Store
 
 EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
 

@@ -12,11 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib import samples, zoo
-from gdlib.corpora import Part
-from gdlib.generator import Generator
-from gdlib.samples import FATES, NearDuplicates, SamplingPlan, funnel, generate, whole_batches
-from gdlib.signals import Signals
+from gdlib.sources import zoo
+from gdlib.studies.shared import samples
+from gdlib.sources.corpora import Part
+from gdlib.networks.generator import Generator
+from gdlib.studies.shared.samples import FATES, NearDuplicates, SamplingPlan, funnel, generate, whole_batches
+from gdlib.networks.signals import Signals
 
 LABELLED = ["the old cat sat on the mat near the door of the house", "rain fell on the quiet town"]
 TEST = ["a loud storm broke over the long coast and the small boats came home late", "Jazz, played softly."]

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gdlib import schedules
-from gdlib.errors import UnknownName
-from gdlib.losses import StagedLoss
-from gdlib.recurrent import BiLSTM, Projected
-from gdlib.schedules import STRATEGIES, Stage, Strategy, batch_loss, draw, run, stage_score, strategy
-from gdlib.training import Regime, copy_of, pad
+from gdlib.learn import schedules
+from gdlib.core.errors import UnknownName
+from gdlib.learn.losses import StagedLoss
+from gdlib.networks.recurrent import BiLSTM, Projected
+from gdlib.learn.schedules import STRATEGIES, Stage, Strategy, batch_loss, draw, run, stage_score, strategy
+from gdlib.learn.loop import Regime, copy_of, pad
 
 CLASSES, WIDTH = 3, 5
 LOSS = StagedLoss(hard_weight=1.0, representation_weight=0.5, soft_weight=0.25)

@@ -6,9 +6,9 @@ import pytest
 import tiny
 import torch
 
-from gdlib import zoo
-from gdlib.sense_coding import Coder, draw_candidates
-from gdlib.wsd import Instance
+from gdlib.sources import zoo
+from gdlib.networks.sense_coding import Coder, draw_candidates
+from gdlib.sources.senses import Instance
 
 ONE = Instance("x", ("He", "sat", "on", "the", "river_bank", "of", "the", "old", "city"), 4, "bank", "noun", ("bank%1:17:01::",))
 

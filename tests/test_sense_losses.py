@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gdlib.losses import DistillationLoss, soft_kl
-from gdlib.sense_losses import NONE, choice_loss, in_rows, pair_loss
+from gdlib.learn.losses import DistillationLoss, soft_kl
+from gdlib.learn.sense_losses import NONE, choice_loss, in_rows, pair_loss
 
 LOGITS = torch.tensor([[0.0, 1.0], [0.5, 0.0], [1.0, -1.0], [0.2, 0.4], [0.0, 3.0]])
 LABELS, INSTANCE = torch.tensor([1, 0, 0, 0, 1]), torch.tensor([7, 7, 7, 2, 2])

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdlib import sense_baselines, sense_results, stats, wsd
-from gdlib.sense_results import CHOSEN_ON, Answers
-from gdlib.wsd import Instance
+from gdlib.compare import sense_results, stats
+from gdlib.sources import senses as wsd
+from gdlib.studies.lexical import baselines as sense_baselines
+from gdlib.compare.sense_results import CHOSEN_ON, Answers
+from gdlib.sources.senses import Instance
 
 
 def bank(*tokens: str, key: str = "bank%1:17:01::") -> Instance:

@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from gdlib import signals
-from gdlib.errors import StaleArtifact
-from gdlib.signals import Signals
-from gdlib.store import texts_digest
+from gdlib.networks import signals
+from gdlib.core.errors import StaleArtifact
+from gdlib.networks.signals import Signals
+from gdlib.core.store import texts_digest
 
 TEXTS, LABELS = ["a cat", "a song", "rain"], ("animals", "music")
 

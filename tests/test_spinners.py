@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from gdlib import spinners, synonyms, zoo
-from gdlib.errors import BadSetting, UnknownName
-from gdlib.lexicon import candidates
-from gdlib.mlm_teachers import MaskedLM, MaskedTeacher
-from gdlib.spinners import Infiller, SpinPlan, spin
+from gdlib.sources import synonyms, zoo
+from gdlib.studies.paraphrase import spinners
+from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.sources.lexicon import candidates
+from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
+from gdlib.studies.paraphrase.spinners import Infiller, SpinPlan, spin
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlib.corpora import Corpus, build
-from gdlib.errors import BadCorpus, BadSetting
-from gdlib.splits import Splits, normalise, split
+from gdlib.sources.corpora import Corpus, build
+from gdlib.core.errors import BadCorpus, BadSetting
+from gdlib.sources.splits import Splits, normalise, split
 
 DISGUISES = (str, str.upper, lambda t: f"  {t}!", lambda t: t.replace(" ", ",  "), lambda t: t.replace("text", "ｔｅｘｔ"))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from sklearn.metrics import f1_score
 
-from gdlib import f1_stats, stats
+from gdlib.compare import f1_stats, stats
 
 QUICK = {"resamples": 999}
 

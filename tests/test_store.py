@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib import store as store_module
-from gdlib.errors import StaleArtifact
-from gdlib.store import MANIFEST, Artifact, Store, bare_code, code_digest, imported_modules, texts_digest, write_atomically
+from gdlib.core import store as store_module
+from gdlib.core.errors import StaleArtifact
+from gdlib.core.store import MANIFEST, Artifact, Store, bare_code, code_digest, imported_modules, texts_digest, write_atomically
 
 RECIPE = {"epochs": 3, "layers": [1, 2]}
 
@@ -39,7 +39,7 @@ def write(text: str):
 
 def python(code: str, folder: Path) -> subprocess.Popen[str]:
     """Some code in a process of its own; ``root`` is the store's folder."""
-    start = "import os, signal, time\nfrom gdlib import store as module\nfrom gdlib.store import Store, write_atomically\n"
+    start = "import os, signal, time\nfrom gdlib import store as module\nfrom gdlib.core.store import Store, write_atomically\n"
     start += f"root = {str(folder)!r}\n"
     return subprocess.Popen(
         [sys.executable, "-c", start + textwrap.dedent(code)],
@@ -288,9 +288,9 @@ def test_imports_of_a_module_are_found_wherever_they_stand() -> None:
     import ast
 
     code = (
-        "import gdlib.zoo\nfrom gdlib import stats, __version__\ndef f():\n    from gdlib.losses import x\nimport numpy"
+        "import gdlib.sources.zoo\nfrom gdlib import stats, __version__\ndef f():\n    from gdlib.learn.losses import x\nimport numpy"
     )
-    assert imported_modules(ast.parse(code)) == ["gdlib.losses", "gdlib.stats", "gdlib.zoo"]
+    assert imported_modules(ast.parse(code)) == ["gdlib.learn.losses", "gdlib.compare.stats", "gdlib.sources.zoo"]
 
 
 def test_the_digest_of_code_reaches_all_that_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:

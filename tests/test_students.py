@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlib import students
-from gdlib.errors import BadSetting, UnknownName
-from gdlib.students import STUDENTS, Vocabulary, build, parameters, svd_embedding
-from gdlib.training import pad
+from gdlib.networks import students
+from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.networks.students import STUDENTS, Vocabulary, build, parameters, svd_embedding
+from gdlib.learn.loop import pad
 
 
 def made(name, vocabulary=11, classes=3, channels=4, embedding_dim=5, seed=0):

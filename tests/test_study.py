@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 import tiny
 
-from gdlib import generation, pipeline
-from gdlib.plans import expand
-from gdlib.results import Results
-from gdlib.store import Store
+from gdlib.run import pipeline
+from gdlib.studies.generation import study as generation
+from gdlib.core.plans import expand
+from gdlib.compare.results import Results
+from gdlib.core.store import Store
 
 ROOT = Path(__file__).parents[1]
 STAGES = [stage.name for stage in generation.PLAN.stages]

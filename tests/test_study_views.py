@@ -5,10 +5,10 @@ import pytest
 import tiny
 from sklearn.linear_model import LogisticRegression
 
-from gdlib import study_views as views
-from gdlib.store import Store
-from gdlib.study import TeachingStudy
-from gdlib.study_settings import TeachingSettings
+from gdlib.studies.shared import views
+from gdlib.core.store import Store
+from gdlib.studies.shared.study import TeachingStudy
+from gdlib.studies.shared.settings import TeachingSettings
 
 
 @pytest.fixture(scope="module")

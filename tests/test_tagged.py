@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from gdlib import silver, tagged, tagged_splits
-from gdlib.errors import BadCorpus, BadSetting, UnknownName
-from gdlib.splits import normalise
+from gdlib.sources import silver, tagged, tagged_splits
+from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
+from gdlib.sources.splits import normalise
 
 GOOD = [(["Anna", "lives", "in", "New", "York"], ["B-PER", "O", "O", "B-LOC", "I-LOC"]), (["Oslo", "."], ["B-LOC", "O"])]
 

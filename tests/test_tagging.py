@@ -8,15 +8,17 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib import schedules, signals, tagged, tagging, zoo
-from gdlib.errors import BadSetting, StaleArtifact
-from gdlib.losses import StagedLoss
-from gdlib.recurrent import BiLSTM, Projected
-from gdlib.students import Vocabulary
-from gdlib.tagged import Sentences
-from gdlib.tagging import LOST, TaggedSource
-from gdlib.teacher import TeacherPlan
-from gdlib.training import Regime
+from gdlib.learn import schedules
+from gdlib.networks import signals, tagger as tagging
+from gdlib.sources import tagged, zoo
+from gdlib.core.errors import BadSetting, StaleArtifact
+from gdlib.learn.losses import StagedLoss
+from gdlib.networks.recurrent import BiLSTM, Projected
+from gdlib.networks.students import Vocabulary
+from gdlib.sources.tagged import Sentences
+from gdlib.networks.tagger import LOST, TaggedSource
+from gdlib.networks.teacher import TeacherPlan
+from gdlib.learn.loop import Regime
 
 TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 PLAN = TeacherPlan(epochs=8, lr=3e-3, batch=16, max_length=40, seed=0)

@@ -9,18 +9,20 @@ import pytest
 import tiny
 from seqeval.metrics import f1_score
 
-from gdlib import schedules, students, tagging_figures
-from gdlib import tagging_views as views
-from gdlib.config import build, replace
-from gdlib.engines import LocalEngine
-from gdlib.errors import BadSetting
-from gdlib.pipeline import Run, plan_of, project_root
-from gdlib.plans import expand
-from gdlib.report import label
-from gdlib.store import Store
-from gdlib.tagging_results import TaggedResults
-from gdlib.tagging_settings import Settings
-from gdlib.tagging_study import TaggingStudy, Trial, sizes
+from gdlib.learn import schedules
+from gdlib.networks import students
+from gdlib.studies.tagging import figures as tagging_figures
+from gdlib.studies.tagging import views
+from gdlib.core.settings import build, replace
+from gdlib.run.engines import LocalEngine
+from gdlib.core.errors import BadSetting
+from gdlib.run.pipeline import Run, plan_of, project_root
+from gdlib.core.plans import expand
+from gdlib.run.report import label
+from gdlib.core.store import Store
+from gdlib.compare.tagging_results import TaggedResults
+from gdlib.studies.tagging.settings import Settings
+from gdlib.studies.tagging.study import TaggingStudy, Trial, sizes
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 import sklearn.metrics
 
-from gdlib import stats
-from gdlib.task_metrics import METRICS, metrics_of
+from gdlib.compare import stats
+from gdlib.compare.task_metrics import METRICS, metrics_of
 
 GOLD, SAID = [1, 1, 1, 0, 0, 0, 0, 1], [1, 1, 0, 0, 0, 1, 0, 1]  # right: 3 of class 1, 3 of class 0; wrong: one each way
 

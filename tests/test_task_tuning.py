@@ -8,10 +8,11 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib import task_tuning, zoo
-from gdlib.sense_coding import Coder
-from gdlib.task_tuning import TaskCoder, TuningPlan
-from gdlib.tasks import Task, Texts
+from gdlib.networks import tuning as task_tuning
+from gdlib.sources import zoo
+from gdlib.networks.sense_coding import Coder
+from gdlib.networks.tuning import TaskCoder, TuningPlan
+from gdlib.sources.tasks import Task, Texts
 
 PLAN = TuningPlan(epochs=8, lr=3e-3, batch=8, max_length=24, tuned_layers=0, pooling="parts", seed=0)
 

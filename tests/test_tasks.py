@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import tiny
 
-from gdlib import tasks, wsd
-from gdlib.errors import BadCorpus, UnknownName
-from gdlib.splits import normalise
-from gdlib.tasks import Sizes
+from gdlib.sources import senses as wsd, tasks
+from gdlib.core.errors import BadCorpus, UnknownName
+from gdlib.sources.splits import normalise
+from gdlib.sources.tasks import Sizes
 
 SIZES = Sizes(20, 0.25, 0)
 

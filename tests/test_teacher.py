@@ -8,10 +8,11 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from gdlib import corpora, splits, teacher, zoo
-from gdlib.errors import BadSetting, UnknownName
-from gdlib.store import texts_digest
-from gdlib.teacher import Teacher, TeacherPlan, collate, fine_tune
+from gdlib.networks import teacher
+from gdlib.sources import corpora, splits, zoo
+from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.core.store import texts_digest
+from gdlib.networks.teacher import Teacher, TeacherPlan, collate, fine_tune
 
 PLAN = TeacherPlan(epochs=4, lr=2e-3, batch=8, max_length=20, seed=3)
 
@@ -52,7 +53,7 @@ def test_it_learns_and_is_better_than_chance(parts, tuned):
 
 
 def test_states_are_those_at_cls_or_the_mean_over_a_text_s_own_positions(parts, tuned, monkeypatch):
-    monkeypatch.setattr("gdlib.training.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
     loaded, texts = Teacher.load(tuned[1]), parts.test.texts[:5]  # of several lengths in one batch: padding must not count
     for layer, first, mean in zip((0, 2), *(loaded.signals(texts, (0, 2), pooling=p).states.values() for p in ("cls", "mean"))):
         for row, text in enumerate(texts):
@@ -73,7 +74,7 @@ def test_a_layer_or_a_pooling_that_is_not_there(tuned):
 
 
 def test_loaded_back_it_says_what_plain_transformers_says(parts, tuned, monkeypatch):
-    monkeypatch.setattr("gdlib.training.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
     loaded = Teacher.load(tuned[1])
     assert loaded.labels == parts.labels and loaded.max_length == 20
     texts = parts.test.texts[:7]
@@ -82,7 +83,7 @@ def test_loaded_back_it_says_what_plain_transformers_says(parts, tuned, monkeypa
 
 
 def test_signals_are_in_the_order_of_the_texts_with_their_layers(parts, tuned, monkeypatch):
-    monkeypatch.setattr("gdlib.training.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
     loaded = Teacher.load(tuned[1])
     texts = ["cat", "the song was sung by a choir in the city with a piano and violin", "", *parts.test.texts[:9]]
     found = loaded.signals(texts, layers=(0, 2), batch=4)
@@ -122,7 +123,7 @@ def test_killed_and_gone_on_with_it_is_the_same_teacher(parts, network, tuned, t
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gdlib.checkpoint.save", save)
+        patch.setattr("gdlib.learn.checkpoint.save", save)
         with pytest.raises(KeyboardInterrupt):
             fine_tune(network, parts.train, parts.validation, parts.labels, PLAN, tmp_path)
     assert fine_tune(network, parts.train, parts.validation, parts.labels, PLAN, tmp_path) == tuned[0]

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib.errors import StaleArtifact, UnknownName
-from gdlib.teachers import (
+from gdlib.core.errors import StaleArtifact, UnknownName
+from gdlib.learn.mixtures import (
     RULES,
     Gate,
     Kept,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from killed_training import REGIME, batches, held_out, loss, network
 from torch import nn
 
-from gdlib import training
-from gdlib.training import Regime, adamw, batches_by_length, fit, in_batches, pad, rate, trainable_state
+from gdlib.learn import loop as training
+from gdlib.learn.loop import Regime, adamw, batches_by_length, fit, in_batches, pad, rate, trainable_state
 
 
 class Killed(Exception):

@@ -11,16 +11,17 @@ import pytest
 import tiny
 import torch
 
-from gdlib import pipeline, transfer_compare
-from gdlib.comparison import means
-from gdlib.config import build, replace
-from gdlib.errors import BadSetting
-from gdlib.plans import expand
-from gdlib.results import Results
-from gdlib.schedules import STRATEGIES
-from gdlib.store import Store
-from gdlib.transfer import TransferStudy
-from gdlib.transfer_settings import PLAN, Settings, arms, trials
+from gdlib.run import pipeline
+from gdlib.studies.transfer import compare as transfer_compare
+from gdlib.compare.comparison import means
+from gdlib.core.settings import build, replace
+from gdlib.core.errors import BadSetting
+from gdlib.core.plans import expand
+from gdlib.compare.results import Results
+from gdlib.learn.schedules import STRATEGIES
+from gdlib.core.store import Store
+from gdlib.studies.transfer.study import TransferStudy
+from gdlib.studies.transfer.settings import PLAN, Settings, arms, trials
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,10 +6,10 @@ import tiny
 import torch
 from torch import nn
 
-from gdlib.corpora import Part
-from gdlib.splits import Splits
-from gdlib.students import STUDENTS
-from gdlib.trials import Trials
+from gdlib.sources.corpora import Part
+from gdlib.sources.splits import Splits
+from gdlib.networks.students import STUDENTS
+from gdlib.studies.shared.trials import Trials
 
 COLUMNS = {"corpus": "made", "labels_per_class": 5, "seed": 3}
 TEST = Part([text for c in ("animals", "music") for text in tiny.texts_of(c, 10, 1)], [0] * 10 + [1] * 10)

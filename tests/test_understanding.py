@@ -10,13 +10,14 @@ import pytest
 import sklearn.metrics
 import tiny
 
-from gdlib import pipeline, understanding_compare, understanding_figures
-from gdlib.config import replace
-from gdlib.plans import expand
-from gdlib.report import label
-from gdlib.store import Store
-from gdlib.understanding_settings import PLAN, Settings
-from gdlib.understanding_study import Said, UnderstandingStudy
+from gdlib.run import pipeline
+from gdlib.studies.understanding import compare as understanding_compare, figures as understanding_figures
+from gdlib.core.settings import replace
+from gdlib.core.plans import expand
+from gdlib.run.report import label
+from gdlib.core.store import Store
+from gdlib.studies.understanding.settings import PLAN, Settings
+from gdlib.studies.understanding.study import Said, UnderstandingStudy
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdlib import wordnet
+from gdlib.sources import wordnet
 
 
 @pytest.fixture(scope="module")

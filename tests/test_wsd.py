@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdlib import lexicon, wordnet, wsd
-from gdlib.errors import BadCorpus, UnknownName
-from gdlib.splits import normalise
-from gdlib.wsd import Instance
+from gdlib.sources import lexicon, senses as wsd, wordnet
+from gdlib.core.errors import BadCorpus, UnknownName
+from gdlib.sources.splits import normalise
+from gdlib.sources.senses import Instance
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BertConfig, BertModel, BertTokenizerFast
 
-from gdlib import download, zoo
-from gdlib.download import Package, fetch
-from gdlib.errors import BadDownload, UnknownName
-from gdlib.store import file_digest
-from gdlib.unpack import folder_in_wheel, joined_parts
-from gdlib.zoo import Card, locate
+from gdlib.sources import download, zoo
+from gdlib.sources.download import Package, fetch
+from gdlib.core.errors import BadDownload, UnknownName
+from gdlib.core.store import file_digest
+from gdlib.sources.unpack import folder_in_wheel, joined_parts
+from gdlib.sources.zoo import Card, locate
 
 PARAGRAPH = (
     "Photosynthesis is the process by which green plants and some other organisms use sunlight to make their own food. In plants, "

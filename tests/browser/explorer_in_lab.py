@@ -26,7 +26,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 CODE = """
 import made
-from gdlib.explorer import Explorer
+from gdlib.explorer.explorer import Explorer
 table, labelled, student_logits = made.samples()
 table.loc[[0, 6], "confidence"] = 1.0  # a script tag and dollar signs come out best: they are on the static page too
 Explorer(table, made.LABELS, labelled, student_logits=student_logits, marks_path="marks.json", train=made.train)

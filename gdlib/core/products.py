@@ -1,0 +1,91 @@
+"""Floor 0. What a stage shows: figures, tables and numbers, kept for the report as the notebook displays them.
+
+::
+
+    out = Products(store, recipe)
+    out.figure("learning-curve", fig, "Held-out loss by epoch.")
+    out.table("confusion", frame, "Rows: gold; columns: the teacher.")
+    out.number("teacher accuracy", 0.79, "share")
+    out.timing("labelling", 213.0, "texts/s")        # kept apart: never part of what must be identical
+    out.close()                                      # writes all of it, or nothing if the notebook failed before
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from gdlib.core.store import Artifact, Store, write_atomically
+
+
+class Products:
+    """Collects the products of one stage; :meth:`close` writes them as one artifact of kind ``products``.
+
+    Args:
+        store: where they go.
+        recipe: what made them: at least ``study``, ``stage`` and the settings in force.
+    """
+
+    def __init__(self, store: Store, recipe: dict[str, Any]):
+        self.store, self.recipe = store, recipe
+        self.index: dict[str, Any] = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
+        self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
+        self._figures: dict[str, Figure] = {}
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def close(self) -> Artifact:
+        """Write everything; what the same recipe left before is replaced."""
+        return self.store.make("products", self.recipe, self._write, again=True)
+
+    def figure(self, name: str, figure: Figure, caption: str) -> None:
+        """Show a figure with its caption and keep it (SVG and PNG)."""
+        self.index["figures"][name] = caption
+        self._show(name, figure, caption)
+
+    def timed_figure(self, name: str, figure: Figure, caption: str) -> None:
+        """A figure that shows timings: kept with them."""
+        self.timings["figures"][name] = caption
+        self._show(name, figure, caption)
+
+    def _show(self, name: str, figure: Figure, caption: str) -> None:
+        self._figures[name] = figure
+        display(figure, Markdown(f"*{caption}*"))
+        plt.close(figure)  # or the notebook's backend shows it a second time
+
+    def table(self, name: str, table: pd.DataFrame, caption: str, shown: int = 60) -> None:
+        """Show a table with its caption (its first ``shown`` rows) and keep it whole (Parquet and JSON). The index is dropped."""
+        self._tables[name] = table.reset_index(drop=True)
+        self.index["tables"][name] = caption
+        display(Markdown(f"*{caption}*"), table.head(shown).style.hide(axis="index").format(precision=3, escape="html"))
+
+    def number(self, name: str, value: float | int | str, unit: str = "") -> None:
+        """Keep a key number; the line that a run prints for the stage shows it."""
+        self.index["numbers"][name] = {"value": value, "unit": unit}
+
+    def timing(self, name: str, value: float, unit: str = "s") -> None:
+        """Keep a timing, apart from everything that must be byte-identical when the stage is run again."""
+        self.timings["numbers"][name] = {"value": value, "unit": unit}
+
+    def note(self, text: str) -> None:
+        """A sentence for the report (Markdown), shown in the notebook too."""
+        self.index["notes"].append(text)
+        display(Markdown(text))
+
+    def _write(self, folder: Path) -> None:
+        for name, figure in self._figures.items():
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+        for name, table in self._tables.items():
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+            write_atomically(folder / f"{name}.json", table.to_json(orient="records", indent=1, force_ascii=False))
+        write_atomically(folder / "products.json", json.dumps(self.index, indent=1, ensure_ascii=False))
+        write_atomically(folder / "timings.json", json.dumps(self.timings, indent=1))
+
+
+def read_index(artifact: Artifact) -> dict[str, Any]:
+    """The captions and numbers of a ``products`` artifact."""
+    return artifact.json("products.json")

@@ -1,0 +1,154 @@
+"""Floor 0. Parameters: frozen, typed, checked at the door; profiles are data (``profiles.toml``).
+
+A study's parameters are one flat pydantic dataclass whose fields are made with :func:`knob`. A knob has one name
+everywhere: notebook parameter cell, dataclass field, command-line option, result column.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.dataclasses import dataclass as _dataclass
+
+from gdlib.core.errors import BadSetting, UnknownName, unknown
+
+settings_class = _dataclass(frozen=True, kw_only=True)
+
+
+def knob(default: Any, stage: str, help: str, choices: Iterable[str] = ()) -> Any:
+    """One parameter of a study.
+
+    Args:
+        default: its value in the default profile (``quick``).
+        stage: the stage it belongs to; a stage is out of date only if a knob of its own or of a stage before it moved.
+        help: one line for ``--help`` and for the comment in the notebook's parameters cell.
+        choices: the known values, where they are names.
+    """
+    return dataclasses.field(default=default, metadata={"stage": stage, "help": help, "choices": tuple(choices)})
+
+
+def knobs(settings: Any) -> dict[str, Mapping[str, Any]]:
+    """The metadata (``stage``, ``help``, ``choices``) of every knob of a settings class or object, by name."""
+    return {field.name: field.metadata for field in dataclasses.fields(settings)}
+
+
+def build(settings_type: type, values: Mapping[str, Any]) -> Any:
+    """Settings from plain values; an unknown name or a wrong value is a one-line :class:`BadSetting` / ``UnknownName``.
+
+    Args:
+        settings_type: a class made with :data:`settings_class`.
+        values: name to value; lists become tuples.
+    """
+    meta = knobs(settings_type)
+    for name, value in values.items():
+        if name not in meta:
+            raise unknown("setting", name, meta)
+        choices = meta[name]["choices"]
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            if choices and one not in choices:
+                raise unknown(name, one, choices)
+    try:
+        return settings_type(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadSetting(f"setting {name} = {first['input']!r}: {first['msg']}") from None
+
+
+def from_notebook(settings_type: type, names: Mapping[str, Any]) -> Any:
+    """Settings from a notebook's variables: every variable that is named like a knob counts, all others are ignored.
+
+    So any knob can be given to any notebook by papermill's ``-p``, also one whose default is set in another notebook.
+    """
+    return build(settings_type, {name: names[name] for name in knobs(settings_type) if name in names})
+
+
+def subset(settings: Any, stages: Iterable[str]) -> dict[str, Any]:
+    """The values (JSON-able) of the knobs that belong to the named stages: what an artifact of theirs is keyed by."""
+    wanted = set(stages)
+    meta = knobs(settings)
+    return {name: jsonable(getattr(settings, name)) for name in meta if meta[name]["stage"] in wanted}
+
+
+def replace(settings: Any, **changes: Any) -> Any:
+    """A copy with some knobs moved, checked again."""
+    return build(type(settings), {**dataclasses.asdict(settings), **changes})
+
+
+def jsonable(value: Any) -> Any:
+    """Tuples become lists, so that a value equals itself after a round trip through JSON."""
+    return json.loads(json.dumps(value))
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """The first ``length`` hex digits of the sha256 of a JSON-able value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def thread_count() -> int:
+    """Threads that a stage computes with: ``GDLIB_THREADS``, else the physical cores. Another number, other last bits."""
+    given = os.environ.get("GDLIB_THREADS")
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise BadSetting(f'GDLIB_THREADS is "{given}"; expected a number of threads, 1 or more')
+        return int(given)
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(psutil.cpu_count(logical=False) or allowed, allowed)
+
+
+@cache
+def _profiles() -> dict[str, Any]:
+    return tomllib.loads(resources.files("gdlib").joinpath("profiles.toml").read_text("utf-8"))
+
+
+def profiles(study: str) -> dict[str, dict[str, Any]]:
+    """Every profile of a study as it stands in ``profiles.toml``: name to ``{"help": ..., knob: value, ...}``."""
+    known = _profiles()
+    if study not in known:
+        raise unknown("study", study, known)
+    return known[study]
+
+
+def profile(study: str, name: str) -> dict[str, Any]:
+    """The knobs (without the help line) that a profile moves away from the defaults."""
+    known = profiles(study)
+    if name not in known:
+        raise unknown("profile", name, known)
+    return {key: value for key, value in known[name].items() if key != "help"}
+
+
+def parse(settings_type: type, assignments: Iterable[str]) -> dict[str, Any]:
+    """Overrides from the command line: ``["seed=3", "students=KimCNN,ResCNN"]`` to name and typed value.
+
+    A value is read as a TOML literal where it is one (numbers, true, [1, 2]), else as text; a knob that holds
+    a tuple takes a comma-separated list too.
+    """
+    values: dict[str, Any] = {}
+    known = {field.name: field.default for field in dataclasses.fields(settings_type)}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise BadSetting(f'"{assignment}" is no assignment; expected NAME=VALUE, e.g. seed=3')
+        if name not in known:
+            raise UnknownName(str(unknown("setting", name, known)))
+        values[name] = _literal(text)
+        if isinstance(known[name], tuple) and not isinstance(values[name], list):
+            values[name] = [_literal(part) for part in text.split(",") if part]
+    return values
+
+
+def _literal(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,256 @@
+"""Floor 0. Artifacts on disk: keyed by everything that made them, written aside and renamed, checked when read.
+
+An artifact is a folder ``<root>/<kind>/<key>/``. Its key is the digest of its *recipe*: parameters, digests of the
+inputs, digests of the weights, and the code that makes it. ``artifact.json`` in it holds the recipe and the sha256 of
+every file. :meth:`Store.make` is the one way to come by an artifact::
+
+    teacher = store.make("teacher", recipe, build)    # build(folder) writes the files; called only if needed
+
+``build`` is given a work folder that outlives a kill: what it left there the last time is there again, so that it can
+go on. The finished folder is renamed into place, so a reader sees a whole artifact or none. A lock per key keeps two
+runs from making the same artifact twice; the second waits and then finds it.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from gdlib.core.settings import digest, jsonable
+from gdlib.core.errors import StaleArtifact
+
+MANIFEST = "artifact.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished, verified artifact: where it is and what made it."""
+
+    path: Path
+    kind: str
+    key: str
+    recipe: dict[str, Any]
+    seconds: float
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text("utf-8"))
+
+
+class _NotMade(Exception):
+    """An artifact that is not there is asked for where nothing may be built."""
+
+
+_MAY_BUILD = ContextVar("may_build", default=True)
+Job = TypeVar("Job", bound=tuple)
+
+
+class Store:
+    """The artifacts of all runs under one folder. Safe for several processes at once."""
+
+    def __init__(self, root: str | os.PathLike[str] = "runs/store", say: Callable[[str], None] | None = None):
+        self.root = Path(root)
+        self.say = say or (lambda line: print(line, file=sys.stderr))
+
+    def folder(self, kind: str, recipe: Mapping[str, Any]) -> Path:
+        """Where the artifact of this recipe is, or would be."""
+        return self.root / kind / digest(jsonable(recipe))
+
+    def find(self, kind: str, recipe: Mapping[str, Any]) -> Artifact | None:
+        """The artifact if it is there and sound; a damaged one is said, set aside and counts as missing."""
+        path = self.folder(kind, recipe)
+        if not path.is_dir():
+            return None
+        try:
+            return self.open(path, recipe)
+        except StaleArtifact as error:
+            self._set_aside(path, str(error))
+            return None
+
+    def open(self, path: Path, recipe: Mapping[str, Any] | None = None) -> Artifact:
+        """Read and verify one artifact.
+
+        Raises:
+            StaleArtifact: no manifest, a file that is missing or whose sha256 differs, or another recipe.
+        """
+        try:
+            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            for name, expected in manifest["files"].items():
+                if file_digest(path / name) != expected:
+                    raise StaleArtifact(f"artifact {path}: {name} is damaged (its sha256 is not the recorded one)")
+            if recipe is not None and manifest["recipe"] != jsonable(recipe):
+                raise StaleArtifact(f"artifact {path}: made from another recipe than the one asked for")
+            return Artifact(path, manifest["kind"], path.name, manifest["recipe"], manifest["seconds"])
+        except (OSError, ValueError, KeyError) as error:
+            raise StaleArtifact(f"artifact {path}: unreadable ({error})") from error
+
+    def make(self, kind: str, recipe: Mapping[str, Any], build: Callable[[Path], None], *, again: bool = False) -> Artifact:
+        """The artifact of this recipe; built now if it is missing or damaged.
+
+        Args:
+            kind: the sort of artifact, the name of its folder ("teacher", "samples").
+            recipe: JSON-able; everything that decides what the artifact holds.
+            build: writes the files into the folder it is given. That folder may hold what an interrupted
+                build of the same recipe left; names that start with ``checkpoint`` are not kept in the artifact.
+            again: build even if the artifact is there, and replace it.
+        """
+        if not again and (found := self.find(kind, recipe)):
+            return found
+        path = self.folder(kind, recipe)
+        if not _MAY_BUILD.get():
+            raise _NotMade(path)
+        with self.lock(path):
+            if not again and (found := self.find(kind, recipe)):
+                return found
+            work = self.root / "work" / kind / path.name
+            work.mkdir(parents=True, exist_ok=True)
+            start = time.monotonic()
+            build(work)
+            self._seal(work, kind, recipe, time.monotonic() - start)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                shutil.rmtree(path)
+            os.rename(work, path)
+            return self.open(path, recipe)
+
+    @staticmethod
+    def missing(ask: Callable[..., Any], jobs: Iterable[Job]) -> list[Job]:
+        """Of some jobs (arguments) those for whose ``ask(*job)`` something would have to be built; nothing is built now."""
+        found, before = [], _MAY_BUILD.set(False)
+        try:
+            for job in jobs:
+                try:
+                    ask(*job)
+                except _NotMade:
+                    found.append(job)
+        finally:
+            _MAY_BUILD.reset(before)
+        return found
+
+    def lock(self, path: Path) -> FileLock:
+        """A lock on one artifact, released by the system even if its holder is killed. Says when it has to wait."""
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"{path.parent.name}-{path.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+            lock.release()
+        except Timeout:
+            self.say(f"waiting for another run that is making {path.parent.name}/{path.name}")
+        return lock
+
+    def _seal(self, work: Path, kind: str, recipe: Mapping[str, Any], seconds: float) -> None:
+        for left in work.glob("checkpoint*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        files = sorted(p for p in work.rglob("*") if p.is_file() and p != work / MANIFEST)
+        manifest = {
+            "kind": kind,
+            "recipe": jsonable(recipe),
+            "files": {p.relative_to(work).as_posix(): file_digest(p) for p in files},
+            "seconds": round(seconds, 3),
+        }
+        write_atomically(work / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+
+    def _set_aside(self, path: Path, why: str) -> None:
+        self.say(f"{why}; set aside, to be made again")
+        broken = self.root / "damaged" / f"{path.parent.name}-{path.name}-{time.time_ns()}"
+        broken.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(path, broken)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write aside and rename: a reader, or a kill, never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    os.replace(aside, path)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, hex. A process reads a file again only if it changed since, or only just before (clocks tick coarsely)."""
+    stat = os.stat(path)
+    settled = time.time() - stat.st_ctime > 2
+    read = _file_digest if settled else _file_digest.__wrapped__
+    return read(os.path.abspath(path), stat.st_ino, stat.st_size, stat.st_ctime_ns)
+
+
+@cache
+def _file_digest(path: str, *_: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def texts_digest(texts: Iterable[str]) -> str:
+    """sha256 over texts in their order; the length goes in, so that no two lists run into each other."""
+    total = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        total.update(len(encoded).to_bytes(8, "little") + encoded)
+    return total.hexdigest()[:16]
+
+
+def code_digest(*modules: str) -> str:
+    """Digest of the code of the named ``gdlib`` modules and of every ``gdlib`` module they import, all the way down.
+
+    Comments and docstrings don't count, so explaining the code better does not retrain a teacher; and since a module
+    imports only from floors below its own, a change in a figure does not either.
+    """
+    found: dict[str, str] = {}
+    open_ends = list(modules)
+    while open_ends:
+        name = open_ends.pop()
+        if name not in found:
+            found[name], imported = _read_code(name)
+            open_ends.extend(imported)
+    return digest(found)
+
+
+def module_file(module: str) -> Path:
+    """The file of a ``gdlib`` module; of a package its ``__init__.py``."""
+    path = Path(__file__).parents[2].joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def _read_code(module: str) -> tuple[str, tuple[str, ...]]:
+    path = module_file(module)
+    tree = ast.parse(path.read_text("utf-8"))
+    return hashlib.sha256(bare_code(tree).encode()).hexdigest(), tuple(imported_modules(tree))
+
+
+def bare_code(tree: ast.Module) -> str:
+    """The code of a module without comments and docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def imported_modules(tree: ast.AST) -> list[str]:
+    """The ``gdlib`` modules that some code imports, in the order of their names."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names if alias.name.startswith("gdlib."))
+        elif isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("gdlib."):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inside if module_file(name).exists()}
+            names.update(modules)
+            if inside - modules and node.module != "gdlib":
+                names.add(node.module)
+    return sorted(names)

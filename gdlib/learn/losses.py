@@ -1,0 +1,187 @@
+"""Floor 2. Every loss of the studies, stated once.
+
+Let ``z`` be the student's logits and ``t`` the teacher's, both ``[batch, classes]``; ``T`` the temperature; ``u`` the
+student's states projected to the width of the teacher's states ``v``, both ``[batch, width]``. A batch is one of items:
+texts, or the tagged word pieces of some texts.
+
+==============  ==========================================================================  ============================
+``hard``        ``CE(z, y)``, y the gold label or the teacher's argmax                      the usual one
+``kl``          ``T^2 * KL(softmax(t/T) || softmax(z/T))``, mean over the batch             Hinton et al. 2015
+``mse``         ``mean over batch and classes of (z - t)^2``, on raw logits                 Ba and Caruana 2014
+``logits``      ``1/2 ||z - t||^2``, mean over the batch                                    arXiv 1910.01769, 2004.05686
+``states``      ``mse``: mean over batch and width of ``(u - v)^2``; ``kl``:                arXiv 2004.05686: its code;
+                ``KL(softmax(v) || softmax(u))``, mean over the batch                       its text, as we read it
+==============  ==========================================================================  ============================
+
+Libraries differ in the factor ``T^2``, in the divisor and in what they call KL; this table is what holds here. The
+factor keeps the gradient's size independent of ``T``. Neither form nor temperature of generation-distillation's own
+soft loss (arXiv 2002.00733) is known to us: the choice between ``kl`` and ``mse`` is ours, and both are measured.
+XtremeDistil's text has the KL divergence between states, which are no distributions; a softmax over their width makes
+them some. Its teacher's ``t`` is ``log(p / (1 - p))``, which explodes where p is near 1: here ``t`` are the raw logits.
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from gdlib.core.errors import BadSetting, unknown
+
+SOFT_LOSSES = ("kl", "mse")
+REPRESENTATION_LOSSES = ("mse", "kl")
+PARTS = ("hard", "soft", "representation")
+
+
+def hard_cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy with class indices.
+
+    *Shape:* student_logits ``[batch, classes]``, labels ``[batch]`` (int64) -> scalar.
+    """
+    return F.cross_entropy(student_logits, labels)
+
+
+def soft_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """``T^2 * KL(teacher || student)``, summed over classes, mean over the batch ("batchmean").
+
+    *Shape:* both ``[batch, classes]`` -> scalar, >= 0, zero where the two distributions are equal.
+    """
+    student = F.log_softmax(student_logits / temperature, dim=-1)
+    teacher = F.log_softmax(teacher_logits / temperature, dim=-1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+def logit_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Mean squared difference of raw logits, over batch and classes.
+
+    *Shape:* both ``[batch, classes]`` -> scalar.
+    """
+    return F.mse_loss(student_logits, teacher_logits)
+
+
+def logit_regression(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Half the squared distance of raw logits, summed over classes, mean over the batch.
+
+    *Shape:* both ``[batch, classes]`` -> scalar.
+    """
+    return 0.5 * (student_logits - teacher_logits).square().sum(dim=-1).mean()
+
+
+def representation_mse(projected: Tensor, teacher_states: Tensor) -> Tensor:
+    """Mean squared difference of states, over batch and width.
+
+    *Shape:* both ``[batch, width]`` -> scalar.
+    """
+    return F.mse_loss(projected, teacher_states)
+
+
+def representation_kl(projected: Tensor, teacher_states: Tensor) -> Tensor:
+    """``KL(softmax(teacher) || softmax(projected))`` over the width, mean over the batch.
+
+    *Shape:* both ``[batch, width]`` -> scalar.
+    """
+    return soft_kl(projected, teacher_states)
+
+
+@dataclass(frozen=True)
+class DistillationLoss:
+    """``hard_weight * CE(z, y) + soft_weight * soft(z, t)`` over a batch in which not every text has a gold label.
+
+    Args:
+        soft: ``"kl"`` or ``"mse"``.
+        temperature: T of the ``kl`` form; the ``mse`` form has none.
+        hard_weight: weight of the gold cross-entropy, over the texts that have a label (label >= 0).
+        soft_weight: weight of the soft loss, over all texts.
+
+    Raises:
+        UnknownName: no such soft loss.
+        BadSetting: both weights zero, one negative, or a temperature that is not positive.
+    """
+
+    soft: str = "kl"
+    temperature: float = 1.0
+    hard_weight: float = 0.0
+    soft_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.soft not in SOFT_LOSSES:
+            raise unknown("soft loss", self.soft, SOFT_LOSSES)
+        if min(self.hard_weight, self.soft_weight) < 0 or self.hard_weight + self.soft_weight == 0:
+            raise BadSetting(f"hard_weight = {self.hard_weight}, soft_weight = {self.soft_weight}: expected >= 0, not both 0")
+        if self.temperature <= 0:
+            raise BadSetting(f"temperature = {self.temperature}: expected > 0")
+
+    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
+        """The loss of one batch.
+
+        *Shape:* student_logits and teacher_logits ``[batch, classes]`` (None where ``soft_weight`` is 0),
+        labels ``[batch]``, -1 for a text without one -> scalar.
+        """
+        total = student_logits.new_zeros(())
+        if self.soft_weight:
+            total = total + self.soft_weight * self._soft(student_logits, teacher_logits)
+        labelled = labels >= 0
+        if self.hard_weight and bool(labelled.any()):
+            total = total + self.hard_weight * hard_cross_entropy(student_logits[labelled], labels[labelled])
+        return total
+
+    def _soft(self, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+        if self.soft == "mse":
+            return logit_mse(student_logits, teacher_logits)
+        return soft_kl(student_logits, teacher_logits, self.temperature)
+
+
+@dataclass(frozen=True)
+class StagedLoss:
+    """``hard_weight * CE + representation_weight * states + soft_weight * logits``: XtremeDistil's joint loss.
+
+    The weights are the paper's alpha, beta and gamma. A schedule's stage takes some of the three parts (:meth:`only`).
+
+    Args:
+        hard_weight: of the cross-entropy, over the items that have a label (label >= 0).
+        representation_weight: of the states' loss, over all items.
+        soft_weight: of the logit regression, over all items.
+        representation: ``"mse"`` or ``"kl"``.
+
+    Raises:
+        UnknownName: no such representation loss.
+        BadSetting: all weights zero, or one negative.
+    """
+
+    hard_weight: float = 1.0
+    representation_weight: float = 1.0
+    soft_weight: float = 1.0
+    representation: str = "mse"
+
+    def __post_init__(self) -> None:
+        if self.representation not in REPRESENTATION_LOSSES:
+            raise unknown("representation loss", self.representation, REPRESENTATION_LOSSES)
+        weights = {name: getattr(self, name) for name in ("hard_weight", "representation_weight", "soft_weight")}
+        if min(weights.values()) < 0 or not any(weights.values()):
+            raise BadSetting(", ".join(f"{name} = {w}" for name, w in weights.items()) + ": expected >= 0, not all 0")
+
+    def only(self, *parts: str) -> "StagedLoss":
+        """The same with the weights of all other parts zero (``hard``, ``soft``, ``representation``)."""
+        return replace(self, **{f"{part}_weight": 0.0 for part in PARTS if part not in parts})
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        labels: Tensor,
+        teacher_logits: Tensor | None = None,
+        projected: Tensor | None = None,
+        teacher_states: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of one batch of items.
+
+        *Shape:* both logits ``[items, classes]``, labels ``[items]`` (-1: none), projected and teacher_states
+        ``[items, width]`` -> scalar. What a part with weight zero would read may be None.
+        """
+        parts, labelled = [], labels >= 0
+        if self.hard_weight and bool(labelled.any()):
+            parts.append(self.hard_weight * hard_cross_entropy(student_logits[labelled], labels[labelled]))
+        if self.soft_weight:
+            parts.append(self.soft_weight * logit_regression(student_logits, teacher_logits))
+        if self.representation_weight:
+            states = representation_mse if self.representation == "mse" else representation_kl
+            parts.append(self.representation_weight * states(projected, teacher_states))
+        return sum(parts) if parts else student_logits.sum() * 0.0  # a batch without a label has a gradient too: zero

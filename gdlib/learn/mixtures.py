@@ -1,0 +1,237 @@
+"""Floor 2. Several teachers at masked positions: what each says, kept on disk, and the rules that make one of them.
+
+Every rule gives weights to the teachers, position by position, and the mixture ``p = sum_m w_m p_m`` is what a student
+learns from. Let ``H_m`` be the entropy of teacher ``m`` at a position and ``y`` the piece that was hidden there:
+
+====================  ==============================================================  ==================================
+``mean``              ``w_m = 1 / M``
+``confidence``        ``w_m`` proportional to ``1 / H_m``                             the surer, the heavier
+``gold probability``  ``w_m`` proportional to ``p_m(y)``                              needs the gold piece
+``best teacher``      ``w_m = 1`` for the largest ``p_m(y)``                          needs the gold piece
+``gate``              ``w = softmax(A (H, log max p) + b)``, learnt on texts apart    blind to the gold piece when it weighs
+====================  ==============================================================  ==================================
+
+arXiv 2301.08130 says that predictions of several teachers are weighted by confidence; its formula is not known to us,
+and this family is ours. In training all rules may see the gold piece (it is the label); to judge a rule as a predictor
+only those that do not need it count.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from gdlib.core.errors import StaleArtifact, unknown
+
+FILE = "pieces.safetensors"
+LEAST_ENTROPY = 1e-3  # nats: a teacher that is all but certain does not weigh infinitely more
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the rules look at. *Shape:* each ``[teachers, positions]``.
+
+    Args:
+        entropy: of the whole distribution, nats.
+        confidence: log-probability of the likeliest piece.
+        gold: log-probability of the hidden piece.
+    """
+
+    entropy: Tensor
+    confidence: Tensor
+    gold: Tensor
+
+
+def evidence(log_probabilities: Tensor, gold: Tensor) -> Evidence:
+    """*Shape:* log_probabilities ``[teachers, positions, pieces]``, gold ``[positions]``."""
+    entropy = -(log_probabilities.exp() * log_probabilities.clamp(min=-1e4)).sum(dim=-1)
+    at_gold = log_probabilities.gather(-1, gold.expand(len(log_probabilities), -1).unsqueeze(-1)).squeeze(-1)
+    return Evidence(entropy, log_probabilities.amax(dim=-1), at_gold)
+
+
+def mean(seen: Evidence) -> Tensor:
+    """All teachers alike. *Shape:* ``[teachers, positions]``, as for every rule; the sum over teachers is 1."""
+    return torch.full_like(seen.entropy, 1 / len(seen.entropy))
+
+
+def confidence(seen: Evidence) -> Tensor:
+    """In proportion to the inverse entropy."""
+    inverse = 1 / seen.entropy.clamp(min=LEAST_ENTROPY)
+    return inverse / inverse.sum(dim=0)
+
+
+def gold_probability(seen: Evidence) -> Tensor:
+    """In proportion to the probability given to the gold piece."""
+    return seen.gold.softmax(dim=0)
+
+
+def best_teacher(seen: Evidence) -> Tensor:
+    """The teacher that gives the gold piece most, alone; the first of equal ones."""
+    return torch.zeros_like(seen.gold).scatter_(0, seen.gold.argmax(dim=0, keepdim=True), 1.0)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A linear gate over all teachers' entropies and confidences. *Shape:* weight ``[teachers, 2 * teachers]``, bias ``[teachers]``."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, seen: Evidence) -> Tensor:
+        """The weights; blind to the gold piece."""
+        features = torch.cat([seen.entropy, seen.confidence])
+        return (self.weight @ features + self.bias[:, None]).softmax(dim=0)
+
+
+def learn_gate(seen: Evidence, steps: int = 50, decay: float = 1e-3) -> Gate:
+    """The gate under whose mixture the gold pieces of some positions are likeliest, weights kept small; starts as the mean.
+
+    The positions are of texts that neither teachers nor students are trained on.
+    """
+    teachers = len(seen.entropy)
+    weight, bias = (torch.zeros(shape, requires_grad=True) for shape in ((teachers, 2 * teachers), (teachers,)))
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def surprise() -> Tensor:
+        optimizer.zero_grad()
+        loss = -mixed_gold(seen.gold, Gate(weight, bias)(seen)).mean() + decay * weight.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(surprise)
+    return Gate(weight.detach(), bias.detach())
+
+
+Rule = Callable[[Evidence], Tensor]
+RULES: dict[str, Rule | None] = {
+    "mean": mean,
+    "confidence": confidence,
+    "gold probability": gold_probability,
+    "best teacher": best_teacher,
+    "gate": None,  # learnt: see learn_gate
+}
+SEES_GOLD = ("gold probability", "best teacher")
+
+
+def rule_of(name: str, gate: Gate | None = None) -> Rule:
+    """The rule of that name; ``gate`` has to be learnt first."""
+    if name not in RULES:
+        raise unknown("rule", name, RULES)
+    rule = RULES[name] or gate
+    if rule is None:
+        raise ValueError("the gate has to be learnt (learn_gate) before it is asked for")
+    return rule
+
+
+def combine(log_probabilities: Tensor, weights: Tensor) -> Tensor:
+    """The logarithm of the mixture.
+
+    *Shape:* log_probabilities ``[teachers, positions, pieces]``, weights ``[teachers, positions]`` -> ``[positions, pieces]``.
+    """
+    return (log_probabilities + weights.clamp(min=1e-30).log().unsqueeze(-1)).logsumexp(dim=0)
+
+
+def mixed_gold(gold: Tensor, weights: Tensor) -> Tensor:
+    """Log-probability of the gold piece under the mixture. *Shape:* both ``[teachers, positions]`` -> ``[positions]``."""
+    return (gold + weights.clamp(min=1e-30).log()).logsumexp(dim=0)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one teacher says at every masked position of some texts: its likeliest pieces; the rest is spread evenly.
+
+    Entropy and the gold piece's log-probability are those of the whole distribution, before anything is left out.
+
+    Args:
+        pieces: ids in the reference vocabulary. *Shape:* ``[positions, kept]``, int32.
+        log_probabilities: of these. *Shape:* ``[positions, kept]``, float32.
+        entropy, gold: *Shape:* ``[positions]``.
+        vocabulary: number of pieces in all.
+        digest: of the masked texts.
+    """
+
+    pieces: Tensor
+    log_probabilities: Tensor
+    entropy: Tensor
+    gold: Tensor
+    vocabulary: int
+    digest: str
+
+    @property
+    def rest(self) -> Tensor:
+        """The probability that is not on the kept pieces. *Shape:* ``[positions]``."""
+        return (1 - self.log_probabilities.exp().sum(dim=-1)).clamp(min=0)
+
+    def dense(self, positions: Tensor) -> Tensor:
+        """Log-probabilities over the whole vocabulary. *Shape:* ``[number]`` -> ``[number, vocabulary]``; each sums to 1."""
+        others = max(1, self.vocabulary - self.pieces.shape[1])
+        even = (self.rest[positions] / others).clamp(min=1e-12).log()
+        whole = even.unsqueeze(-1).expand(-1, self.vocabulary).clone()
+        return whole.scatter_(1, self.pieces[positions].long(), self.log_probabilities[positions])
+
+    def save(self, folder: Path) -> None:
+        tensors = {name: getattr(self, name).contiguous() for name in ("pieces", "log_probabilities", "entropy", "gold")}
+        save_file(tensors, folder / FILE, {"vocabulary": str(self.vocabulary), "texts": self.digest})
+
+
+def keep(logits: Tensor, gold: Tensor, kept: int) -> dict[str, Tensor]:
+    """The tensors of :class:`Kept` from a teacher's logits. *Shape:* logits ``[positions, vocabulary]``, gold ``[positions]``."""
+    said = logits.float().log_softmax(dim=-1)
+    seen = evidence(said.unsqueeze(0), gold)
+    top = said.topk(min(kept, said.shape[-1]), dim=-1)
+    return {
+        "pieces": top.indices.to(torch.int32),
+        "log_probabilities": top.values,
+        "entropy": seen.entropy[0],
+        "gold": seen.gold[0],
+    }
+
+
+def load(folder: Path, vocabulary: int, digest: str) -> Kept:
+    """Read what a teacher said back, and check that it speaks of these texts, masked so, in this vocabulary.
+
+    Raises:
+        StaleArtifact: other texts, other masks, or another vocabulary.
+    """
+    with safe_open(folder / FILE, "pt") as file:
+        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    if header["texts"] != digest:
+        raise StaleArtifact(f"what is kept in {folder} was said of other texts, or of other masks, than those given")
+    if int(header["vocabulary"]) != vocabulary:
+        raise StaleArtifact(f"what is kept in {folder} is over {header['vocabulary']} pieces; expected {vocabulary}")
+    return Kept(**tensors, vocabulary=vocabulary, digest=digest)
+
+
+def evidence_of(kept: Sequence[Kept]) -> Evidence:
+    """What the rules look at, of several teachers at the same positions."""
+    return Evidence(
+        torch.stack([one.entropy for one in kept]),
+        torch.stack([one.log_probabilities[:, 0] for one in kept]),
+        torch.stack([one.gold for one in kept]),
+    )
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One or several teachers under a rule: what a student is told. ``weights`` *Shape:* ``[teachers, positions]``."""
+
+    kept: tuple[Kept, ...]
+    weights: Tensor
+
+    def __call__(self, positions: Tensor) -> Tensor:
+        """Log-probabilities at some positions. *Shape:* ``[number]`` -> ``[number, vocabulary]``."""
+        if len(self.kept) == 1:
+            return self.kept[0].dense(positions)
+        return combine(torch.stack([one.dense(positions) for one in self.kept]), self.weights[:, positions])
+
+
+def mixture(said: Mapping[str, Kept], arm: str, gate: Gate | None = None) -> Mixture:
+    """What an arm's students are told: a teacher alone (by its name), or all of them under a rule."""
+    if arm in said:
+        return Mixture((said[arm],), torch.ones(1, len(said[arm].gold)))
+    kept = tuple(said.values())
+    return Mixture(kept, rule_of(arm, gate)(evidence_of(kept)))

@@ -1,0 +1,63 @@
+"""Floor 2. What training on senses minimises: over pairs of a sentence and a gloss, or over an instance's candidates together.
+
+==============  ====================================================================  ==========================================
+``pairs``       ``CE(z, y)`` of each pair's two logits z, y whether its gloss is       Wahle et al. 2021 (LMGC)
+                the right one
+``candidates``  ``-log sum_{k right} softmax_k(z_1 - z_0)`` over the candidates of     ours, for pairs; Blevins and Zettlemoyer
+                one instance, mean over instances                                      2020 for vectors
+==============  ====================================================================  ==========================================
+
+The second asks for what is answered with, the best of an instance's candidates, and not how right each is by itself.
+Learning from a teacher takes :class:`gdlib.learn.losses.DistillationLoss` over the two logits of a pair, or over the
+candidates' log-odds.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gdlib.learn.losses import DistillationLoss
+
+PAIR_LOSSES = ("candidates", "pairs")
+NONE = -1e4  # score of a candidate that an instance hasn't: softmax gives it 0, and 0 times its logarithm is 0
+
+
+def choice_loss(scores: Tensor, right: Tensor) -> Tensor:
+    """``-log P(a right candidate)``, mean over the instances that have one.
+
+    *Shape:* both ``[instances, candidates]``, scores :data:`NONE` (or minus infinity) where an instance has fewer -> scalar.
+    """
+    surprise = scores.logsumexp(-1) - scores.masked_fill(~right, NONE).logsumexp(-1)
+    kept = right.any(-1)
+    return surprise[kept].sum() / kept.sum().clamp(min=1)
+
+
+def pair_loss(logits: Tensor, labels: Tensor, instance: Tensor, form: str, how: DistillationLoss, teacher: Tensor | None = None) -> Tensor:
+    """Of pairs, some of one instance side by side.
+
+    Args:
+        logits: wrong, right. *Shape:* ``[pairs, 2]``.
+        labels: 1 where the gloss is right. *Shape:* ``[pairs]``.
+        instance: a number for each instance. *Shape:* ``[pairs]``.
+        form: of :data:`PAIR_LOSSES`.
+        how: weights of gold labels and of the teacher's logits, and the soft loss.
+        teacher: its logits. *Shape:* ``[pairs, 2]``.
+    """
+    if form == "pairs":
+        return how(logits, teacher, labels)
+    odds = in_rows(logits[:, 1] - logits[:, 0], instance, NONE)
+    total = how.hard_weight * choice_loss(odds, in_rows(labels.bool(), instance, False))
+    if how.soft_weight and teacher is not None:
+        of_teacher = in_rows(teacher[:, 1] - teacher[:, 0], instance, NONE)
+        total = total + replace(how, hard_weight=0.0)(odds, of_teacher, labels)
+    return total
+
+
+def in_rows(values: Tensor, instance: Tensor, fill: float | bool) -> Tensor:
+    """Values of pairs as a row an instance, filled up on the right. *Shape:* both ``[pairs]`` -> ``[instances, most candidates]``."""
+    _, row, counts = instance.unique_consecutive(return_inverse=True, return_counts=True)
+    column = torch.arange(len(values), device=values.device) - (counts.cumsum(0) - counts)[row]
+    out = values.new_full((len(counts), int(counts.max())), fill)
+    out[row, column] = values
+    return out

@@ -1,0 +1,65 @@
+"""Floor 5. What there is to choose from, as ``gdlib list`` names it. Imports where used, so that ``--help`` is there at once."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+SHELVES = {
+    "studies": "what can be run (--study)",
+    "profiles": "where settings start from (--profile)",
+    "corpora": "texts with labels (--corpus)",
+    "networks": "pretrained networks (--set teacher=..., --set generator=...)",
+    "stages": "the notebooks of the study, in order (--only)",
+    "knobs": "every parameter with its default (--set NAME=VALUE)",
+}
+
+
+def shelves_of(study: str) -> dict[str, str]:
+    """Every shelf of a study and what stands on it: :data:`SHELVES`, and a shelf for each knob that holds names."""
+    from gdlib.core import settings as config
+    from gdlib.run.pipeline import plan_of
+
+    plan = plan_of(study)
+    knobs = config.knobs(plan.settings)
+    return SHELVES | {knob: f"{knobs[knob]['help']} (--set {knob}=A,B)" for knob in plan.choices}
+
+
+def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
+    """What stands on a shelf of :func:`shelves_of`: names and a line each."""
+    from gdlib.core import settings as config
+    from gdlib.run.pipeline import STUDIES, plan_of
+
+    if shelf == "studies":
+        return STUDIES
+    if shelf == "profiles":
+        return {name: values["help"] for name, values in config.profiles(study).items()}
+    if shelf == "corpora":
+        from gdlib.sources import corpora, tagged
+
+        sizes = {name: f"{card.classes} classes, {card.texts:,} texts; " for name, card in corpora.CORPORA.items()}
+        return {
+            name: f"{card.help} [{sizes.get(name, '')}{card.source}; licence: {card.licence}]"
+            for name, card in (corpora.CORPORA | tagged.CORPORA).items()
+        }
+    if shelf == "networks":
+        from gdlib.sources.zoo import available
+
+        return {
+            row.name: f"{row.help} [{row.parameters / 1e6:.1f}M parameters, {row.download:.0f} MB, "
+            f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: {row.licence}]"
+            for row in available().itertuples(index=False)
+        }
+    plan = plan_of(study)
+    if shelf in plan.choices:
+        return plan.choices[shelf]
+    if shelf == "stages":
+        return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
+    default = plan.settings()
+    return {
+        f"{name} = {textwrap.shorten(_written(getattr(default, name)), 32, placeholder=' ...')}": f"{meta['help']} [{meta['stage']}]"
+        for name, meta in config.knobs(plan.settings).items()
+    }
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,76 @@
+"""Floor 5. What a command line asks for, as a run; and a run as the command line that does it again."""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+class EngineName(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+def run_of(
+    study: str, profile: str, assignments: Sequence[str], corpus: Sequence[str], seed: Sequence[int], store: Path, command: str
+) -> Any:
+    """The :class:`gdlib.run.pipeline.Run` of some options: the profile, then ``--set``, then ``--corpus`` and ``--seed``."""
+    from gdlib.core import settings as config
+    from gdlib.run import pipeline
+
+    plan = pipeline.plan_of(study)
+    root = pipeline.project_root(plan)
+    overrides = config.parse(plan.settings, assignments)
+    if corpus:
+        overrides |= {"corpus": corpus[0], "corpora": corpus[1:] and corpus}
+    if seed:
+        overrides |= {"seed": seed[0], "seeds": seed[1:] and seed}
+    overrides = {name: from_root(root, value) for name, value in overrides.items()}
+    settings = pipeline.settings_of(plan, profile, overrides)
+    return pipeline.Run(plan, settings, profile, root, from_root(root, store), command, say=typer.echo)
+
+
+def from_root(root: Path, value: Any) -> Any:
+    """A path, seen from here, as seen from the project's folder: notebooks run there. Other values as they are."""
+    if isinstance(value, (list, tuple)):
+        return tuple(from_root(root, one) for one in value)
+    if isinstance(value, Path):
+        inside = value.absolute().is_relative_to(root)
+        return os.path.relpath(value, root) if inside else str(value.absolute())
+    if (
+        isinstance(value, str)
+        and value
+        and (folder := Path(value).expanduser()).is_dir()
+        and (os.sep in value or Path.cwd() != root)
+    ):
+        return os.path.relpath(folder, root) if not folder.is_absolute() else str(folder)
+    if isinstance(value, str) and Path(value.rpartition(":")[0] or os.devnull).is_dir():  # a folder and one of its columns
+        path, _, column = value.rpartition(":")
+        return f"{from_root(root, path)}:{column}"
+    return value
+
+
+def command_line(
+    name: str,
+    study: str,
+    profile: str,
+    options: Mapping[str, Sequence[Any]],
+    store: Path,
+    engine: EngineName = EngineName.local,
+    ray_address: str | None = None,
+) -> str:
+    """The command line that does the same again. ``--force`` is left out: going on must not start anew."""
+    words = ["gdlib", name]
+    words += ["--study", study] if study != "generation" else []
+    words += ["--profile", profile] if profile != "quick" else []
+    for option, values in options.items():
+        for value in values:
+            words += [option, str(value)]
+    words += ["--store", str(store)] if store != Path("runs/store") else []
+    words += ["--engine", engine] if engine is not EngineName.local else []
+    words += ["--ray-address", ray_address] if ray_address else []
+    return shlex.join(words)

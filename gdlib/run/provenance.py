@@ -1,0 +1,88 @@
+"""Floor 4. Where a result comes from: parameters and who set them, versions of the software, licences, the machine."""
+
+import importlib
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from gdlib.core import settings as config
+from gdlib.core.plans import Plan, Task, expand
+
+SOFTWARE = (
+    "torch", "transformers", "accelerate", "peft", "datasets", "numpy", "scipy", "pandas", "scikit-learn", "datasketch",
+    "sacrebleu", "matplotlib", "papermill", "ray",
+)  # fmt: skip
+"""Packages whose version may change a result or a figure."""
+
+
+def parameters(plan: Plan, tasks: Sequence[Task], profile: str) -> list[dict[str, Any]]:
+    """Every knob of a sweep: ``parameter``, ``value``, ``set by`` (default, profile or override), ``stage``, ``help``.
+
+    A knob that differs between the runs (corpus, labels_per_class, seed) shows all its values, in the order of the runs.
+    """
+    by_default = expand(plan, plan.settings())
+    by_profile = expand(plan, config.build(plan.settings, config.profile(plan.name, profile)))
+    rows = []
+    for name, meta in config.knobs(plan.settings).items():
+        here, default, moved = (_values(some, name) for some in (tasks, by_default, by_profile))
+        who = "default" if here == default else "profile" if here == moved else "override"
+        value = here[0] if len(here) == 1 else here
+        rows.append({"parameter": name, "value": value, "set by": who, "stage": meta["stage"], "help": meta["help"]})
+    return rows
+
+
+def _values(tasks: Sequence[Task], name: str) -> list[Any]:
+    """The different values (JSON-able) of a knob in the runs; a comparison's settings are derived from theirs."""
+    runs = [task for task in tasks if task.stage.once_a == "run"] or list(tasks)
+    found: list[Any] = []
+    for task in runs:
+        value = config.jsonable(getattr(task.settings, name))
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
+    """Name, licence and source of every network and corpus that the settings name.
+
+    What comes from a folder or a hub has the licence of its owner, and is listed as such.
+    """
+    cards = {"sources.zoo": "NETWORKS", "sources.corpora": "CORPORA", "sources.tagged": "CORPORA"}
+    known = {name: card for module, of in cards.items() for name, card in getattr(importlib.import_module(f"gdlib.{module}"), of).items()}
+    rows: dict[str, dict[str, str]] = {}
+    for name in config.knobs(tasks[0].settings):
+        for value in _values(tasks, name):
+            for one in value if isinstance(value, list) else [value]:
+                if one in rows or not isinstance(one, str):
+                    continue
+                if one in known:
+                    rows[one] = {"name": one, "licence": known[one].licence, "source": known[one].source}
+                elif one.startswith("hub:") or os.sep in one:
+                    rows[one] = {
+                        "name": one,
+                        "licence": "as its owner states",
+                        "source": "hub" if one.startswith("hub:") else "folder",
+                    }
+    return list(rows.values()) or [{"name": "–", "licence": "", "source": ""}]
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that may change a result."""
+    found = {"python": platform.python_version()}
+    for name in SOFTWARE:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def machine() -> str:
+    """Processor and cores: what a timing must be read with."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    model = next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.processor())
+    return f"{model or platform.machine()}, {os.cpu_count()} cores, {platform.system()}; latencies on one thread"

@@ -1,0 +1,104 @@
+"""Floor 3. Trials: every student of every arm and seed is trained, tested, and kept at once."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gdlib.compare import baselines, metrics
+from gdlib.networks import distillation, students
+from gdlib.sources.corpora import Part
+from gdlib.compare.results import Results, row
+from gdlib.sources.splits import Splits
+
+
+def once(file: Path, make: Callable[[], tuple[dict[str, Tensor], dict[str, str]]]) -> Path:
+    """What ``make`` gives, tensors and a header, in a safetensors file, unless it is there already.
+
+    The file is written aside and renamed: a run that was killed trains no finished student twice, and several processes
+    may work in one folder.
+    """
+    if not file.exists():
+        tensors, header = make()
+        aside = file.with_suffix(f".{os.getpid()}")
+        save_file(tensors, aside, header)
+        aside.rename(file)
+    return file
+
+
+def run_trial(
+    folder: Path, name: str, arm: str, seed: int, test_rows: list[list[int]], train: Callable[[], tuple[students.Student, int]]
+) -> Path:
+    """Train one student and keep its logits on the test texts, unless they are there already; the file they are in."""
+
+    def make() -> tuple[dict[str, Tensor], dict[str, str]]:
+        student, steps = train()
+        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
+        return {"logits": distillation.predict(student, test_rows)}, header
+
+    return once(folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors", make)
+
+
+@dataclass
+class Trials:
+    """Collects what references and students say of the test texts.
+
+    Args:
+        columns: the columns that all rows share (corpus, labels_per_class, seed).
+        test: the test part.
+        teacher_probabilities: *Shape:* ``[texts, classes]``.
+        folder: where each finished student leaves its logits; a run that was killed trains none of them twice.
+    """
+
+    columns: dict[str, Any]
+    test: Part
+    teacher_probabilities: np.ndarray
+    folder: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    said: list[np.ndarray] = field(default_factory=list)
+
+    def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
+        """The baselines, trained on the whole labelled budget, and the teacher itself."""
+        same = {"student_seed": -1, "size": 0}
+        for name in baselines.BASELINES:
+            model = baselines.build(name, splits.labelled)
+            probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
+            self.count(probabilities, student=name, arm="baseline", parameters=baselines.parameters(model), steps=0, **same)
+        size = students.parameters(teacher)
+        self.count(self.teacher_probabilities, student="teacher", arm="teacher", parameters=size, steps=teacher_steps, **same)
+
+    def student(
+        self,
+        name: str,
+        arm: str,
+        seed: int,
+        size: int,
+        test_rows: list[list[int]],
+        train: Callable[[], tuple[students.Student, int]],
+    ) -> None:
+        """One student (see :func:`run_trial`); ``train`` gives the student and its best step."""
+        file = run_trial(self.folder, name, arm, seed, test_rows, train)
+        with safe_open(file, "np") as saved:
+            logits, header = saved.get_tensor("logits"), saved.metadata()
+        numbers = {"parameters": int(header["parameters"]), "steps": int(header["steps"])}
+        self.count(metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers)
+
+    def results(self) -> Results:
+        """All of it, in the order in which it was counted."""
+        said = np.stack(self.said)
+        return Results(
+            pd.DataFrame(self.rows), said.argmax(-1).astype(np.int16), said.max(-1).astype(np.float32), np.array(self.test.labels)
+        )
+
+    def count(self, probabilities: np.ndarray, **more: Any) -> None:
+        """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
+        gold, teacher = np.array(self.test.labels), self.teacher_probabilities.argmax(-1)
+        self.rows.append(row(gold, probabilities, teacher, probabilities.shape[1], **self.columns, **more))
+        self.said.append(np.asarray(probabilities))
