@@ -23,6 +23,8 @@ study: $(VENV)/.study
 
 test: $(VENV)/.test
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check gdlib tests benchmarks
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/python -m pytest $(ARGS)
 
 lab: $(VENV)/.study

@@ -1,11 +1,12 @@
-"""What it saves that ended texts leave the batch while sampling: tokens a second against a batch that keeps them to the end.
+"""What it saves that ended texts leave the batch while sampling: tokens a second against a batch
+that keeps them to the end.
 
 ::
 
     python benchmarks/sampling.py --network smollm2-135m --corpus wordnet --batch 64 --threads 2
 
-Both ways write texts of the same lengths, those of real texts of the corpus, in one run and in turns. Times are of this
-machine; only the ratio is worth comparing.
+Both ways write texts of the same lengths, those of real texts of the corpus, in one run and in
+turns. Times are of this machine; only the ratio is worth comparing.
 """
 
 import argparse
@@ -15,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdlib.networks import generator
-from gdlib.sources import corpora, zoo
-from gdlib.networks.generator import Generator, draw
 from gdlib.learn.loop import has_bf16
+from gdlib.networks import generator
+from gdlib.networks.generator import Generator, draw
+from gdlib.sources import corpora, zoo
 
 KNOBS = {"temperature": 0.9, "top_p": 0.95, "top_k": 0}
 
@@ -27,7 +28,10 @@ def lengths_of(made: Generator, corpus: str, batch: int, most: int) -> list[int]
     """Tokens of random texts of a corpus, the end token included, at most so many."""
     texts = corpora.load(corpus).parts["train"].texts
     chosen = [texts[i] for i in np.random.default_rng(0).permutation(len(texts))[:batch]]
-    return [min(most, len(ids) + 1) for ids in made.tokenizer(chosen, add_special_tokens=False)["input_ids"]]
+    return [
+        min(most, len(ids) + 1)
+        for ids in made.tokenizer(chosen, add_special_tokens=False)["input_ids"]
+    ]
 
 
 def ending_at(lengths: list[int], end: int, leaving: bool):
@@ -39,7 +43,9 @@ def ending_at(lengths: list[int], end: int, leaving: bool):
         step += 1
         alive = [length for length in lengths if length >= step] if leaving else lengths
         logits[:, end] = -torch.inf
-        return torch.where(torch.tensor([length == step for length in alive]), end, draw(logits, *knobs))
+        return torch.where(
+            torch.tensor([length == step for length in alive]), end, draw(logits, *knobs)
+        )
 
     return drawn
 
@@ -47,7 +53,11 @@ def ending_at(lengths: list[int], end: int, leaving: bool):
 @torch.inference_mode()
 def keeping_all(made: Generator, lengths: list[int], drawn) -> None:
     """The plain way: every text stays in the batch until the longest has ended."""
-    ids, cache, random = torch.tensor([made.prompt()] * len(lengths)), None, torch.Generator().manual_seed(0)
+    ids, cache, random = (
+        torch.tensor([made.prompt()] * len(lengths)),
+        None,
+        torch.Generator().manual_seed(0),
+    )
     for _ in range(max(lengths)):
         out = made.network(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values
@@ -55,8 +65,12 @@ def keeping_all(made: Generator, lengths: list[int], drawn) -> None:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--network", default="smollm2-135m", help="a name of the zoo, a folder, or hub:NAME")
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument(
+        "--network", default="smollm2-135m", help="a name of the zoo, a folder, or hub:NAME"
+    )
     options.add_argument("--corpus", default="wordnet")
     options.add_argument("--batch", type=int, default=64)
     options.add_argument("--max-new-tokens", type=int, default=64)
@@ -65,7 +79,10 @@ def main() -> None:
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     network = zoo.locate(given.network)
-    made = Generator(zoo.causal(network).to(torch.bfloat16 if has_bf16() else torch.float32), zoo.tokenizer(network))
+    made = Generator(
+        zoo.causal(network).to(torch.bfloat16 if has_bf16() else torch.float32),
+        zoo.tokenizer(network),
+    )
     end = made.tokenizer.eos_token_id
     lengths = lengths_of(made, given.corpus, given.batch, given.max_new_tokens)
     took: dict[str, list[float]] = {"leaving": [], "keeping all": []}
@@ -75,16 +92,25 @@ def main() -> None:
             start = time.perf_counter()
             if name == "leaving":
                 generator.draw = drawn
-                made.sample([made.prompt()] * given.batch, max_new_tokens=given.max_new_tokens, seed=0, **KNOBS)
+                made.sample(
+                    [made.prompt()] * given.batch,
+                    max_new_tokens=given.max_new_tokens,
+                    seed=0,
+                    **KNOBS,
+                )
             else:
                 keeping_all(made, lengths, drawn)
             times.append(time.perf_counter() - start)
     leaving, keeping = (float(np.median(times)) for times in took.values())
     print(
-        f"{given.network}, {given.corpus}: batch {given.batch}, texts of {np.mean(lengths):.1f} tokens (longest {max(lengths)}), "
+        f"{given.network}, {given.corpus}: batch {given.batch}, texts of "
+        f"{np.mean(lengths):.1f} tokens (longest {max(lengths)}), "
         f"{next(made.network.parameters()).dtype}, threads {given.threads}"
     )
-    print(f"leaving {sum(lengths) / leaving:.0f} tokens/s, keeping all {sum(lengths) / keeping:.0f} tokens/s, ratio {keeping / leaving:.2f}")
+    print(
+        f"leaving {sum(lengths) / leaving:.0f} tokens/s, keeping all "
+        f"{sum(lengths) / keeping:.0f} tokens/s, ratio {keeping / leaving:.2f}"
+    )
 
 
 if __name__ == "__main__":

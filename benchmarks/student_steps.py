@@ -1,10 +1,12 @@
-"""How much batches of like length save a student: steps a second against random batches, both in one run.
+"""How much batches of like length save a student: steps a second against random batches, both in
+one run.
 
 ::
 
     python benchmarks/student_steps.py --corpus bbc --threads 2
 
-Times are of this machine; only the ratio is worth comparing. The texts are cut into words here, not into a teacher's
+Times are of this machine; only the ratio is worth comparing. The texts are cut into words here, not
+into a teacher's
 pieces: no network has to be fetched.
 """
 
@@ -17,10 +19,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from gdlib.sources import corpora
 from gdlib.compare.metrics import words
-from gdlib.networks.students import PAD, STUDENTS, Vocabulary, build, parameters
 from gdlib.learn.loop import Regime, batches_by_length, fit, pad
+from gdlib.networks.students import PAD, STUDENTS, Vocabulary, build, parameters
+from gdlib.sources import corpora
 
 
 def rows_of(corpus: str, number: int) -> list[list[int]]:
@@ -28,7 +30,9 @@ def rows_of(corpus: str, number: int) -> list[list[int]]:
     texts = corpora.load(corpus).parts["train"].texts
     ids: dict[str, int] = {}
     chosen = np.random.default_rng(0).permutation(len(texts))[:number]
-    encoded = [[ids.setdefault(word, len(ids) + 2) for word in words(texts[i])][:64] for i in chosen]
+    encoded = [
+        [ids.setdefault(word, len(ids) + 2) for word in words(texts[i])][:64] for i in chosen
+    ]
     return Vocabulary.seen(encoded, pad=0, unknown=1, at_most=8000).rows(encoded)
 
 
@@ -39,7 +43,9 @@ def random_batches(number: int, batch: int) -> Callable[[int], list[int]]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--corpus", default="wordnet")
     options.add_argument("--texts", type=int, default=2000)
     options.add_argument("--batch", type=int, default=64)
@@ -51,19 +57,32 @@ def main() -> None:
     rows = rows_of(given.corpus, given.texts)
     labels = torch.arange(len(rows)) % 4
     lengths = [len(row) for row in rows]
-    orders = {"random": random_batches(len(rows), given.batch), "by length": batches_by_length(lengths, given.batch, seed=0)}
+    orders = {
+        "random": random_batches(len(rows), given.batch),
+        "by length": batches_by_length(lengths, given.batch, seed=0),
+    }
     regime = Regime(steps=given.steps, lr=2e-3, evaluate_every=10**9, precision="fp32")
-    print(f"{given.corpus}: {len(rows)} texts of {np.mean(lengths):.1f} pieces, batch {given.batch}, threads {given.threads}")
+    print(
+        f"{given.corpus}: {len(rows)} texts of {np.mean(lengths):.1f} pieces, batch "
+        f"{given.batch}, threads {given.threads}"
+    )
     for name, order in orders.items():
-        filled = [sum(lengths[i] for i in rows_) / (len(rows_) * max(lengths[i] for i in rows_)) for rows_ in map(order, range(given.steps))]
+        filled = [
+            sum(lengths[i] for i in rows_) / (len(rows_) * max(lengths[i] for i in rows_))
+            for rows_ in map(order, range(given.steps))
+        ]
         print(f"  {name}: {100 * (1 - np.mean(filled)):.0f} % of a batch is padding")
     for student in STUDENTS:
         took: dict[str, list[float]] = {name: [] for name in orders}
-        for number in range(-1, given.rounds):  # in turns, so that what else the machine does meets both; round -1 warms up
+        for number in range(
+            -1, given.rounds
+        ):  # in turns, so that what else the machine does meets both; round -1 warms up
             for name, order in orders.items():
                 network = build(student, 8000, 4, 1_100_000, 64, 0.3)
 
-                def batch(step: int, order: Callable[[int], list[int]] = order) -> dict[str, torch.Tensor]:
+                def batch(
+                    step: int, order: Callable[[int], list[int]] = order
+                ) -> dict[str, torch.Tensor]:
                     index = order(step)
                     return {"pieces": pad([rows[i] for i in index], PAD), "labels": labels[index]}
 
@@ -80,7 +99,8 @@ def main() -> None:
                     took[name].append(given.steps / (time.perf_counter() - start))
         speed = {name: float(np.median(values)) for name, values in took.items()}
         print(
-            f"{student} ({parameters(network):,} parameters): {speed['random']:.1f} steps/s random, {speed['by length']:.1f} by length, "
+            f"{student} ({parameters(network):,} parameters): {speed['random']:.1f} steps/s "
+            f"random, {speed['by length']:.1f} by length, "
             f"ratio {speed['by length'] / speed['random']:.2f}"
         )
 

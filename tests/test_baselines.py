@@ -5,14 +5,17 @@ import pytest
 import tiny
 
 from gdlib.compare import baselines
-from gdlib.sources.corpora import Part
 from gdlib.core.errors import UnknownName
+from gdlib.sources.corpora import Part
 
 LABELS = ("animals", "music", "weather")
 
 
 def part(number, of=(0, 1, 2)):
-    return Part([text for c in of for text in tiny.texts_of(LABELS[c], number, 0)], [c for c in of for _ in range(number)])
+    return Part(
+        [text for c in of for text in tiny.texts_of(LABELS[c], number, 0)],
+        [c for c in of for _ in range(number)],
+    )
 
 
 def test_majority():
@@ -34,7 +37,10 @@ def test_columns_are_label_indices_when_a_class_is_missing(number):
 def test_tfidf_learns_from_words():
     train = part(40)
     model = baselines.build("tfidf-lr", train)
-    test = Part([text for c in LABELS for text in tiny.texts_of(c, 60, 0)[40:]], [i // 20 for i in range(60)])
+    test = Part(
+        [text for c in LABELS for text in tiny.texts_of(c, 60, 0)[40:]],
+        [i // 20 for i in range(60)],
+    )
     assert (baselines.predict(model, test.texts, 3).argmax(1) == test.labels).mean() > 0.7
     words = {word for text in train.texts for word in text.split() if len(word) > 1}
     assert set(model[0].vocabulary_) == words
@@ -52,5 +58,8 @@ def test_two_classes_have_one_row_of_weights():
 
 
 def test_the_same_labels_give_the_same_baseline():
-    one, other = (baselines.predict(baselines.build("tfidf-lr", part(10)), part(15).texts, 3) for _ in range(2))
+    one, other = (
+        baselines.predict(baselines.build("tfidf-lr", part(10)), part(15).texts, 3)
+        for _ in range(2)
+    )
     assert np.array_equal(one, other)

@@ -13,7 +13,11 @@ from gdlib.learn.loop import fit
 
 @pytest.fixture
 def saved(tmp_path):
-    groups = {"network": {"a/b.weight": torch.arange(6.0).view(2, 3)}, "best": {}, "optimizer": {"0/step": torch.tensor(7.0)}}
+    groups = {
+        "network": {"a/b.weight": torch.arange(6.0).view(2, 3)},
+        "best": {},
+        "optimizer": {"0/step": torch.tensor(7.0)},
+    }
     checkpoint.save(tmp_path, 7, groups, {"best": math.inf, "step": [7]})
     return tmp_path
 
@@ -105,7 +109,10 @@ def test_optimizer_round_trip():
     copy = network().eval()
     copy.load_state_dict(model.state_dict())
     other = torch.optim.AdamW(copy.parameters())
-    slots = {name: tensor.clone() for name, tensor in checkpoint.optimizer_tensors(optimizer)["optimizer"].items()}
+    slots = {
+        name: tensor.clone()
+        for name, tensor in checkpoint.optimizer_tensors(optimizer)["optimizer"].items()
+    }
     checkpoint.restore_optimizer(other, checkpoint.Checkpoint(3, {"optimizer": slots}, {}))
     stepped(optimizer, model, 2)
     stepped(other, copy, 2)

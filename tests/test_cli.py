@@ -12,12 +12,12 @@ from conftest import executed, make_project, patch
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
+from gdlib.core.store import Store
 from gdlib.run import pipeline
 from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
-from gdlib.core.store import Store
 
 COMMANDS = ("run", "status", "report", "fetch", "list", "clean")
 
@@ -70,9 +70,15 @@ def test_the_first_help_page_says_where_to_start() -> None:
 
 def test_help_needs_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "pandas", "datasets", "ray", "papermill")
-    code = f"import sys, gdlib.run.cli; print([module for module in {heavy} if module in sys.modules])"
+    code = (
+        f"import sys, gdlib.run.cli; print([module for module in {heavy} if module in sys.modules])"
+    )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
     )
     assert result.stdout == "[]\n"
 
@@ -91,7 +97,9 @@ def test_run_again_is_up_to_date(here: Path) -> None:
 
 def test_status_says_what_a_change_would_make_run(here: Path) -> None:
     lines = gdlib("status", "-s", "number=7", "-s", "factor=9").output.splitlines()
-    assert re.fullmatch(r"first      roses-l10-s0       up to date \(\d+ s\)     value 7 points", lines[0])
+    assert re.fullmatch(
+        r"first      roses-l10-s0       up to date \(\d+ s\)     value 7 points", lines[0]
+    )
     assert re.fullmatch(r"second     roses-l10-s0       to do \(about \d+ s\)", lines[1])
     assert re.fullmatch(r"last       roses              to do \(about \d+ s\)", lines[2])
 
@@ -100,9 +108,17 @@ def test_status_of_a_sweep(here: Path) -> None:
     lines = gdlib("status", "--profile", "full").output.splitlines()
     assert len(lines) == 2 * (2 * 2 + 1)
     assert all("to do" in line for line in lines)
-    lines = gdlib("status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7").output.splitlines()
-    assert [line.split()[0] for line in lines if "up to date" in line] == ["first", "second", "last"]
-    lines = gdlib("status", "--corpus", "a", "--corpus", "b", "--seed", "1", "--seed", "2").output.splitlines()
+    lines = gdlib(
+        "status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7"
+    ).output.splitlines()
+    assert [line.split()[0] for line in lines if "up to date" in line] == [
+        "first",
+        "second",
+        "last",
+    ]
+    lines = gdlib(
+        "status", "--corpus", "a", "--corpus", "b", "--seed", "1", "--seed", "2"
+    ).output.splitlines()
     assert [line.split()[1] for line in lines if line.startswith(("first", "last"))] == [
         "a-l10-s1",
         "a-l10-s2",
@@ -117,7 +133,9 @@ def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     from gdlib.run import report
 
     seen = []
-    monkeypatch.setattr(report, "publish", lambda page, to: seen.append((page.name, to)) or to, raising=False)
+    monkeypatch.setattr(
+        report, "publish", lambda page, to: seen.append((page.name, to)) or to, raising=False
+    )
     assert gdlib("run", "--set", "number=7").exit_code == 0
     result = gdlib("report", "--set", "number=7", "--publish", "reports/mine")
     assert result.exit_code == 0 and "published: reports/mine" in result.output
@@ -127,13 +145,17 @@ def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_report_is_written_again_with_the_command_of_the_run(here: Path) -> None:
     shutil.rmtree(here / "runs/tiny/quick/report")
     assert gdlib("report", "--set", "number=7").exit_code == 0
-    assert (here / "runs/tiny/quick/report/report.html").read_text() == "Tiny: 3 tasks of quick by gdlib run --set number=7"
+    assert (
+        here / "runs/tiny/quick/report/report.html"
+    ).read_text() == "Tiny: 3 tasks of quick by gdlib run --set number=7"
     missing = gdlib("report")
     assert missing.exit_code == 2
     assert "gdlib: 3 of 3 stages are not up to date" in missing.output
 
 
-def test_from_a_folder_below_paths_mean_the_same(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_a_folder_below_paths_mean_the_same(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (here / "data" / "mine").mkdir(parents=True)
     monkeypatch.chdir(here / "data")
     lines = gdlib("status", "--corpus", "mine", "--store", "../runs/store").output.splitlines()
@@ -142,23 +164,40 @@ def test_from_a_folder_below_paths_mean_the_same(here: Path, monkeypatch: pytest
     assert all("up to date" in line for line in lines)
 
 
-def test_a_failed_stage_ends_with_the_command_to_go_on(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_stage_ends_with_the_command_to_go_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
         raise StageFailed("second failed (roses-l10-s0) in its notebook")
 
     monkeypatch.setattr(LocalEngine, "run", fail)
     result = gdlib("run", "--set", "factor=3", "--store", "other store", "--force")
     assert result.exit_code == 1
-    assert (
-        result.stderr
-        == "second failed (roses-l10-s0) in its notebook\nto go on from here: gdlib run --set factor=3 --store 'other store'\n"
+    assert result.stderr == (
+        "second failed (roses-l10-s0) in its notebook\nto go on from here: gdlib run --set "
+        "factor=3 --store 'other store'\n"
     )
 
 
 def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(RayEngine, "run", lambda self, jobs, done, expected: seen.append((self.address, len(jobs))))
-    assert gdlib("run", "--engine", "ray", "--ray-address", "auto", "--only", "first", "--set", "number=3").exit_code == 0
+    monkeypatch.setattr(
+        RayEngine, "run", lambda self, jobs, done, expected: seen.append((self.address, len(jobs)))
+    )
+    assert (
+        gdlib(
+            "run",
+            "--engine",
+            "ray",
+            "--ray-address",
+            "auto",
+            "--only",
+            "first",
+            "--set",
+            "number=3",
+        ).exit_code
+        == 0
+    )
     assert seen == [("auto", 1)]
 
 
@@ -168,12 +207,21 @@ def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--set", "numbr=3"], 'unknown setting "numbr"; known: corpus, labels_per_class, seed, number'),
+        (
+            ["run", "--set", "numbr=3"],
+            'unknown setting "numbr"; known: corpus, labels_per_class, seed, number',
+        ),
         (["run", "--set", "number"], '"number" is no assignment; expected NAME=VALUE'),
-        (["run", "--set", "number=many"], "setting number = 'many': Input should be a valid integer"),
+        (
+            ["run", "--set", "number=many"],
+            "setting number = 'many': Input should be a valid integer",
+        ),
         (["run", "--profile", "fast"], 'unknown profile "fast"; known: quick, full'),
         (["run", "--only", "third"], 'unknown stage "third"; known: first, second, last'),
-        (["list", "corpuses"], 'unknown list "corpuses"; known: studies, profiles, corpora, networks'),
+        (
+            ["list", "corpuses"],
+            'unknown list "corpuses"; known: studies, profiles, corpora, networks',
+        ),
         (["clean", "--store", "nowhere"], "no store at nowhere; expected the folder of artifacts"),
     ],
 )
@@ -186,13 +234,23 @@ def test_a_mistake_is_one_line(here: Path, arguments: list[str], message: str) -
 
 def test_an_unknown_study() -> None:
     result = gdlib("run", "--study", "generaton")
-    assert (result.exit_code, result.stderr) == (2, 'gdlib: unknown study "generaton"; known: generation, transfer, tagging, lexical, mlm, understanding, paraphrase\n')
+    assert (result.exit_code, result.stderr) == (
+        2,
+        (
+            'gdlib: unknown study "generaton"; known: generation, transfer, tagging, lexical, '
+            "mlm, understanding, paraphrase\n"
+        ),
+    )
 
 
-def test_outside_of_a_project(tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_of_a_project(
+    tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     patch(tiny, monkeypatch.setattr)
     monkeypatch.chdir(tmp_path)
-    assert f"gdlib: no notebooks/tiny/1_first.ipynb in {tmp_path} or above" in gdlib("status").stderr
+    assert (
+        f"gdlib: no notebooks/tiny/1_first.ipynb in {tmp_path} or above" in gdlib("status").stderr
+    )
 
 
 # ---- list and fetch, of the real study
@@ -226,7 +284,9 @@ def test_fetch_takes_corpora_and_networks_by_name() -> None:
 
 def test_clean_takes_what_nothing_needs_and_asks(here: Path) -> None:
     store = Store(here / "runs/store")
-    network = store.make("teacher", {"a": 1}, lambda folder: (folder / "weights").write_bytes(bytes(1_000_000)))
+    network = store.make(
+        "teacher", {"a": 1}, lambda folder: (folder / "weights").write_bytes(bytes(1_000_000))
+    )
     (store.root / "damaged" / "teacher-1").mkdir(parents=True)
     (store.root / "work" / "teacher" / "2").mkdir(parents=True)
     (store.root / "work" / "teacher" / "3").mkdir(parents=True)
@@ -254,16 +314,41 @@ def test_clean_takes_stages_of_changed_code_with_their_products(here: Path) -> N
     found = gdlib("clean", "--yes").output
     assert found.count("  stages/") == found.count("  products/") == 2
     store = pipeline.Store(here / "runs/store")
-    assert len(list((store.root / "stages").iterdir())) == len(list((store.root / "products").iterdir())) == 1
+    assert (
+        len(list((store.root / "stages").iterdir()))
+        == len(list((store.root / "products").iterdir()))
+        == 1
+    )
     lines = gdlib("status", "--set", "number=7").output.splitlines()
     assert ["up to date" in line for line in lines] == [True, False, False]
 
 
-def test_folders_are_named_as_seen_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_are_named_as_seen_from_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project, folder = tmp_path / "project", tmp_path / "texts" / "sick"
     project.mkdir(), folder.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    seen = from_root(project, ("texts/sick", "texts/sick:relatedness", str(folder), "movies", "hub:texts", "texts/none:label", 3))
-    assert seen == ("../texts/sick", "../texts/sick:relatedness", str(folder), "movies", "hub:texts", "texts/none:label", 3)
+    seen = from_root(
+        project,
+        (
+            "texts/sick",
+            "texts/sick:relatedness",
+            str(folder),
+            "movies",
+            "hub:texts",
+            "texts/none:label",
+            3,
+        ),
+    )
+    assert seen == (
+        "../texts/sick",
+        "../texts/sick:relatedness",
+        str(folder),
+        "movies",
+        "hub:texts",
+        "texts/none:label",
+        3,
+    )
     assert from_root(project, Path("store")) == str(tmp_path / "store")
     assert from_root(project, project / "runs" / "store") == "runs/store"

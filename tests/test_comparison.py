@@ -15,10 +15,33 @@ def made(rows, gold=GOLD):
     table, predicted = [], []
     for seed, student_seed, student, arm, right in rows:
         said = np.where(right, gold, 1 - gold)
-        shared = {"corpus": "made", "labels_per_class": 5, "size": 10, "macro_f1": 0.5, "agreement": 0.6, "ece": 0.1, "parameters": 7, "steps": 3}
-        table.append({"seed": seed, "student_seed": student_seed, "student": student, "arm": arm, "accuracy": right.mean()} | shared)
+        shared = {
+            "corpus": "made",
+            "labels_per_class": 5,
+            "size": 10,
+            "macro_f1": 0.5,
+            "agreement": 0.6,
+            "ece": 0.1,
+            "parameters": 7,
+            "steps": 3,
+        }
+        table.append(
+            {
+                "seed": seed,
+                "student_seed": student_seed,
+                "student": student,
+                "arm": arm,
+                "accuracy": right.mean(),
+            }
+            | shared
+        )
         predicted.append(said)
-    return Results(pd.DataFrame(table), np.array(predicted, dtype=np.int16), np.full((len(rows), len(gold)), 0.7, np.float32), gold)
+    return Results(
+        pd.DataFrame(table),
+        np.array(predicted, dtype=np.int16),
+        np.full((len(rows), len(gold)), 0.7, np.float32),
+        gold,
+    )
 
 
 def right(*numbers):
@@ -52,14 +75,23 @@ def test_units_of_one_seed_are_its_student_seeds_in_order():
 
 
 def test_what_means_are_over_in_words():
-    assert comparison.units(one_seed()) == "1 seed x 2 student seeds" and comparison.seeds_shown(one_seed()) == 2
-    assert comparison.units(two_seeds()) == "2 seeds x 2 student seeds" and comparison.seeds_shown(two_seeds()) == 2
+    assert (
+        comparison.units(one_seed()) == "1 seed x 2 student seeds"
+        and comparison.seeds_shown(one_seed()) == 2
+    )
+    assert (
+        comparison.units(two_seeds()) == "2 seeds x 2 student seeds"
+        and comparison.seeds_shown(two_seeds()) == 2
+    )
 
 
 def test_the_table_of_arms_against_another_arm_and_of_some_of_them():
     table = comparison.arms_table(one_seed(), "hard labels", ["labelled only"]).set_index("arm")
     assert table.index.tolist() == ["labelled only", "baseline", "teacher"]
-    assert table.loc["labelled only", "minus labels"].startswith("-20.0 [") and table.loc["teacher", "minus labels"] == ""
+    assert (
+        table.loc["labelled only", "minus labels"].startswith("-20.0 [")
+        and table.loc["teacher", "minus labels"] == ""
+    )
 
 
 def test_units_of_several_seeds_are_averages_of_their_student_seeds():
@@ -83,11 +115,16 @@ def test_one_row_meets_every_student_seed():
 
 def test_several_seeds_are_paired_seed_by_seed():
     student, teacher = two_seeds().paired(("KimCNN", "hard labels"), ("teacher", "teacher"))
-    assert student.mean(1).tolist() == [25 / 40, 27 / 40] and teacher.mean(1).tolist() == [1.0, 30 / 40]
+    assert student.mean(1).tolist() == [25 / 40, 27 / 40] and teacher.mean(1).tolist() == [
+        1.0,
+        30 / 40,
+    ]
 
 
 def test_difference_by_hand():
-    found = comparison.difference(one_seed(), ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
+    found = comparison.difference(
+        one_seed(), ("KimCNN", "hard labels"), ("KimCNN", "labelled only")
+    )
     assert found.mean == pytest.approx(((28 - 20) + (32 - 24)) / 2 / 40)
     assert (found.seeds, found.texts) == (2, 40) and found.low <= found.mean <= found.high
     a, b = np.array(right(28, 32), float), np.array(right(20, 24), float)
@@ -100,8 +137,14 @@ def test_save_and_load(tmp_path):
     kept = two_seeds()
     kept.save(tmp_path)
     found = Results.load(tmp_path)
-    assert found.table.equals(kept.table) and np.array_equal(found.gold, kept.gold) and np.array_equal(found.confidence, kept.confidence)
-    assert np.array_equal(found.predicted, kept.predicted) and np.array_equal(found.correct, kept.correct)
+    assert (
+        found.table.equals(kept.table)
+        and np.array_equal(found.gold, kept.gold)
+        and np.array_equal(found.confidence, kept.confidence)
+    )
+    assert np.array_equal(found.predicted, kept.predicted) and np.array_equal(
+        found.correct, kept.correct
+    )
 
 
 def test_stack_of_seeds_equals_all_at_once():
@@ -109,12 +152,21 @@ def test_stack_of_seeds_equals_all_at_once():
     parts = []
     for seed in (5, 2):
         rows = np.flatnonzero(whole.table["seed"] == seed)
-        parts.append(Results(whole.table.iloc[rows].reset_index(drop=True), whole.predicted[rows], whole.confidence[rows], whole.gold))
+        parts.append(
+            Results(
+                whole.table.iloc[rows].reset_index(drop=True),
+                whole.predicted[rows],
+                whole.confidence[rows],
+                whole.gold,
+            )
+        )
     stacked = Results.stack(parts)
     for arm in whole.arms():
         assert np.array_equal(stacked.units(*arm), whole.units(*arm))
     other = made([(0, 0, "teacher", "teacher", right(5)[0])], gold=1 - GOLD)
-    with pytest.raises(ValueError, match="^results of different test parts can't be compared text by text$"):
+    with pytest.raises(
+        ValueError, match="^results of different test parts can't be compared text by text$"
+    ):
         Results.stack([parts[0], other])
 
 
@@ -125,7 +177,9 @@ def test_row_by_hand():
     assert found["student"] == "KimCNN" and found["seed"] == 1
     assert found["accuracy"] == 0.75 and found["agreement"] == 0.75
     assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)
-    assert found["ece"] == pytest.approx((2 * abs(0.8 - 1) + 2 * abs(0.6 - 0.5)) / 4)  # two bins of 15: those at 0.8, those at 0.6
+    assert found["ece"] == pytest.approx(
+        (2 * abs(0.8 - 1) + 2 * abs(0.6 - 0.5)) / 4
+    )  # two bins of 15: those at 0.8, those at 0.6
 
 
 def test_arms_table_by_hand():
@@ -135,16 +189,34 @@ def test_arms_table_by_hand():
     hard = table.loc[("KimCNN", "hard labels")]
     assert hard["accuracy"] == 0.75 and hard["low"] <= 0.75 <= hard["high"]
     assert hard["retention"] == pytest.approx(0.75 / 0.9)
-    assert (hard["macro_f1"], hard["agreement"], hard["ece"], hard["parameters"], hard["size"]) == (0.5, 0.6, 0.1, 7, 10)
+    assert (hard["macro_f1"], hard["agreement"], hard["ece"], hard["parameters"], hard["size"]) == (
+        0.5,
+        0.6,
+        0.1,
+        7,
+        10,
+    )
     for column, against in {
         "minus labels": ("KimCNN", "labelled only"), "minus tfidf-lr": ("tfidf-lr", "baseline"), "minus teacher": ("teacher", "teacher"),
     }.items():  # fmt: skip
-        assert hard[column] == comparison.difference(results, ("KimCNN", "hard labels"), against, comparison.OVERVIEW_RESAMPLES).describe()
-    assert hard["minus labels"].startswith("+20.0 [") and hard["minus tfidf-lr"].endswith("(not resolved)")
+        assert (
+            hard[column]
+            == comparison.difference(
+                results, ("KimCNN", "hard labels"), against, comparison.OVERVIEW_RESAMPLES
+            ).describe()
+        )
+    assert hard["minus labels"].startswith("+20.0 [") and hard["minus tfidf-lr"].endswith(
+        "(not resolved)"
+    )
     assert table.loc[("KimCNN", "labelled only"), "minus labels"] == ""
-    assert table.loc[("tfidf-lr", "baseline"), "minus tfidf-lr"] == "" and table.loc[("teacher", "teacher"), "minus teacher"] == ""
+    assert (
+        table.loc[("tfidf-lr", "baseline"), "minus tfidf-lr"] == ""
+        and table.loc[("teacher", "teacher"), "minus teacher"] == ""
+    )
     assert table.loc[("teacher", "teacher"), "retention"] == 1.0
-    assert "minus labels" not in comparison.arms_table(results, labels_only="an arm of another study")
+    assert "minus labels" not in comparison.arms_table(
+        results, labels_only="an arm of another study"
+    )
 
 
 def test_retention_over_seeds_is_of_the_means():
@@ -155,9 +227,21 @@ def test_retention_over_seeds_is_of_the_means():
 def test_differences_and_pooled():
     results = two_seeds()
     [found] = comparison.differences(results, [("hard labels", "labelled only")]).to_dict("records")
-    expected = comparison.difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"), comparison.OVERVIEW_RESAMPLES)
-    assert (found["student"], found["arm"], found["against"]) == ("KimCNN", "hard labels", "labelled only")
-    assert found["difference"] == expected.mean == pytest.approx((0 + 6) / 2 / 40) and found["in words"] == expected.describe()
+    expected = comparison.difference(
+        results,
+        ("KimCNN", "hard labels"),
+        ("KimCNN", "labelled only"),
+        comparison.OVERVIEW_RESAMPLES,
+    )
+    assert (found["student"], found["arm"], found["against"]) == (
+        "KimCNN",
+        "hard labels",
+        "labelled only",
+    )
+    assert (
+        found["difference"] == expected.mean == pytest.approx((0 + 6) / 2 / 40)
+        and found["in words"] == expected.describe()
+    )
     assert not found["resolved"]  # one seed gains six texts, the other none
     pooled = comparison.pooled(results, "hard labels", "labelled only")
     assert pooled.mean == pytest.approx(expected.mean)  # one student: the same
@@ -169,25 +253,42 @@ def test_pooled_averages_students():
         (0, 0, "KimCNN", "labelled only", a), (0, 0, "KimCNN", "hard labels", b),
         (0, 0, "ResCNN", "labelled only", c), (0, 0, "ResCNN", "hard labels", d), (0, -1, "teacher", "teacher", b),
     ])  # fmt: skip
-    assert comparison.pooled(results, "hard labels", "labelled only").mean == pytest.approx((10 + 14) / 2 / 40)
+    assert comparison.pooled(results, "hard labels", "labelled only").mean == pytest.approx(
+        (10 + 14) / 2 / 40
+    )
 
 
 def test_means_and_hard_against_soft():
     results = one_seed()
     table = comparison.means(results).set_index(["student", "arm"])
     assert table.index.tolist() == results.arms()
-    expected = {("KimCNN", "hard labels"): 0.75, ("tfidf-lr", "baseline"): 0.75, ("teacher", "teacher"): 0.9}
+    expected = {
+        ("KimCNN", "hard labels"): 0.75,
+        ("tfidf-lr", "baseline"): 0.75,
+        ("teacher", "teacher"): 0.9,
+    }
     assert table.loc[list(expected), "accuracy"].tolist() == list(expected.values())
-    [row] = comparison.hard_against_soft(results, hard="labelled only", soft="hard labels").to_dict("records")
-    assert (row["student"], row["hard"], row["soft"]) == ("KimCNN", pytest.approx(0.55), pytest.approx(0.75))
+    [row] = comparison.hard_against_soft(results, hard="labelled only", soft="hard labels").to_dict(
+        "records"
+    )
+    assert (row["student"], row["hard"], row["soft"]) == (
+        "KimCNN",
+        pytest.approx(0.55),
+        pytest.approx(0.75),
+    )
     assert row["low"] <= 0.2 <= row["high"]
     assert comparison.hard_against_soft(results, "hard labels", "generation-distillation").empty
 
 
 def test_macro_f1_differences_are_paired_by_seed_and_student_seed():
     results = one_seed()
-    found = comparison.f1_difference(results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only"))
-    a, b = (results.predicted[results.rows("KimCNN", arm).sort_values("student_seed").index] for arm in ("hard labels", "labelled only"))
+    found = comparison.f1_difference(
+        results, ("KimCNN", "hard labels"), ("KimCNN", "labelled only")
+    )
+    a, b = (
+        results.predicted[results.rows("KimCNN", arm).sort_values("student_seed").index]
+        for arm in ("hard labels", "labelled only")
+    )
     assert found == f1_stats.paired_f1_difference(results.gold, a, b, 2, resamples=1999)
     with pytest.raises(KeyError, match="no results of KimCNN, soft"):
         results.rows("KimCNN", "soft")

@@ -1,4 +1,6 @@
-"""Parameters: what is refused and how it is said, overrides from the command line, the profiles of every study."""
+"""Parameters: what is refused and how it is said, overrides from the command line, the profiles of
+every study.
+"""
 
 import dataclasses
 import tomllib
@@ -10,10 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdlib.core import settings as config
-from gdlib.core.settings import build, digest, from_notebook, jsonable, knob, knobs, parse, replace, settings_class, subset
 from gdlib.core.errors import BadSetting, GdlibError, UnknownName
-from gdlib.run.pipeline import STUDIES, plan_of
 from gdlib.core.plans import expand
+from gdlib.core.settings import (
+    build,
+    digest,
+    from_notebook,
+    jsonable,
+    knob,
+    knobs,
+    parse,
+    replace,
+    settings_class,
+    subset,
+)
+from gdlib.run.pipeline import STUDIES, plan_of
 
 
 @settings_class
@@ -31,7 +44,13 @@ class Settings:
     [
         ({"rat": 0.2}, 'unknown setting "rat"; known: rate, count, loss, guests, seeds, warm'),
         ({"loss": "ce"}, 'unknown loss "ce"; known: kl, mse'),
-        ({"count": 2.5}, r"setting count = 2.5: Input should be a valid integer, got a number with a fractional part"),
+        (
+            {"count": 2.5},
+            (
+                r"setting count = 2.5: Input should be a valid integer, got a number with a "
+                r"fractional part"
+            ),
+        ),
         ({"rate": "fast"}, r"setting rate = 'fast': Input should be a valid number"),
         ({"seeds": ["one"]}, r"setting seeds.0 = 'one': Input should be a valid integer"),
     ],
@@ -51,9 +70,9 @@ def test_settings_are_frozen_and_replace_checks_again() -> None:
 
 
 def test_a_notebook_s_variables_count_if_they_are_named_like_a_knob() -> None:
-    assert from_notebook(Settings, {"count": 4, "seeds": [1, 2], "Path": object(), "store": "runs/store"}) == Settings(
-        count=4, seeds=(1, 2)
-    )
+    assert from_notebook(
+        Settings, {"count": 4, "seeds": [1, 2], "Path": object(), "store": "runs/store"}
+    ) == Settings(count=4, seeds=(1, 2))
 
 
 def test_a_stage_has_its_own_knobs() -> None:
@@ -85,7 +104,9 @@ def test_overrides_from_the_command_line(text: str, value: object) -> None:
 
 
 def test_overrides_that_are_none() -> None:
-    with pytest.raises(BadSetting, match=r'"count" is no assignment; expected NAME=VALUE, e\.g\. seed=3'):
+    with pytest.raises(
+        BadSetting, match=r'"count" is no assignment; expected NAME=VALUE, e\.g\. seed=3'
+    ):
         parse(Settings, ["count"])
     with pytest.raises(UnknownName, match=r'unknown setting "cont"; known: rate, count, '):
         parse(Settings, ["cont=3"])
@@ -93,12 +114,15 @@ def test_overrides_that_are_none() -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
 def test_a_digest_knows_values_not_their_order(value: Any) -> None:
     assert digest(value) == digest(jsonable(value))
-    assert digest({"a": value, "b": 1}) == digest({"b": 1, "a": value}) != digest({"a": value, "b": 2})
+    assert (
+        digest({"a": value, "b": 1}) == digest({"b": 1, "a": value}) != digest({"a": value, "b": 2})
+    )
 
 
 # ---- profiles
@@ -113,7 +137,9 @@ def test_every_study_has_the_four_profiles_each_with_a_help_line() -> None:
         assert config.profile(study, "quick") == {}, "the defaults are the quick profile"
 
 
-@pytest.mark.parametrize(("study", "name"), [(study, name) for study in STUDIES for name in config.profiles(study)])
+@pytest.mark.parametrize(
+    ("study", "name"), [(study, name) for study in STUDIES for name in config.profiles(study)]
+)
 def test_every_profile_is_a_valid_sweep(study: str, name: str) -> None:
     plan = plan_of(study)
     settings = build(plan.settings, config.profile(study, name))
@@ -127,11 +153,20 @@ def test_full_is_three_corpora_five_seeds_and_fewer_labels() -> None:
         for task in expand(plan, build(plan.settings, config.profile("generation", "full")))
         if task.stage.once_a == "run"
     }
-    assert runs == {f"{c}-l{n}-s{s}" for c in ("bbc", "movies", "wordnet") for n in (10, 50, 100) for s in range(5)}
+    assert runs == {
+        f"{c}-l{n}-s{s}"
+        for c in ("bbc", "movies", "wordnet")
+        for n in (10, 50, 100)
+        for s in range(5)
+    }
 
 
 def test_unknown_profiles_and_studies() -> None:
-    with pytest.raises(UnknownName, match='unknown profile "fast"; known: smoke, quick, full, paper'):
+    with pytest.raises(
+        UnknownName, match='unknown profile "fast"; known: smoke, quick, full, paper'
+    ):
         config.profile("generation", "fast")
-    with pytest.raises(UnknownName, match='unknown study "taggin"; known: generation, transfer, tagging'):
+    with pytest.raises(
+        UnknownName, match='unknown study "taggin"; known: generation, transfer, tagging'
+    ):
         config.profiles("taggin")

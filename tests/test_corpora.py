@@ -1,4 +1,6 @@
-"""Corpora: the embedded ones as they really are, folders in every format, and every error by its text."""
+"""Corpora: the embedded ones as they really are, folders in every format, and every error by its
+text.
+"""
 
 import json
 import re
@@ -9,9 +11,9 @@ import datasets
 import pandas as pd
 import pytest
 
+from gdlib.core.errors import BadCorpus, BadDownload, UnknownName
 from gdlib.sources import corpora
 from gdlib.sources.corpora import build, load
-from gdlib.core.errors import BadCorpus, BadDownload, UnknownName
 
 ROWS = [("good film", "positive"), ("bad film", "negative"), ("fine, really", "positive")]
 TABLE = pd.DataFrame(ROWS, columns=["text", "label"])
@@ -26,7 +28,9 @@ def write(folder: Path, name: str, table: pd.DataFrame = TABLE) -> None:
         case ".tsv":
             table.to_csv(path, index=False, sep="\t")
         case ".jsonl":
-            path.write_text("".join(json.dumps(row) + "\n" for row in table.to_dict("records")), "utf-8")
+            path.write_text(
+                "".join(json.dumps(row) + "\n" for row in table.to_dict("records")), "utf-8"
+            )
         case ".parquet":
             table.to_parquet(path, index=False)
 
@@ -48,7 +52,11 @@ def test_a_folder_in_every_format_gives_the_same_corpus(tmp_path: Path, suffix: 
 
 
 def test_words_like_na_stay_texts_and_line_breaks_and_quotes_survive_csv(tmp_path: Path) -> None:
-    write(tmp_path, "train.csv", pd.DataFrame({"text": ["NA", 'null "x",\ny'], "label": ["None", "nan"]}))
+    write(
+        tmp_path,
+        "train.csv",
+        pd.DataFrame({"text": ["NA", 'null "x",\ny'], "label": ["None", "nan"]}),
+    )
     corpus = load(str(tmp_path))
     assert corpus.parts["train"].texts == ["NA", 'null "x",\ny']
     assert corpus.labels == ("None", "nan")
@@ -73,7 +81,9 @@ def test_several_files_of_a_split_are_read_in_order_and_other_files_ignored(tmp_
 
 
 def test_class_names_that_datasets_wrote_into_parquet_are_used(tmp_path: Path) -> None:
-    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["zero", "2", "1"])})
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["zero", "2", "1"])}
+    )
     rows = {"text": ["a", "b", "c"], "label": [2, 1, 0]}
     datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "train.parquet"))
     corpus = load(str(tmp_path))
@@ -90,7 +100,12 @@ def test_the_digest_is_of_the_content() -> None:
     base = build("a", {"train": TABLE}, "", "")
     assert build("b", {"train": TABLE}, "elsewhere", "").digest == base.digest
     assert build("a", {"train": TABLE[::-1]}, "", "").digest != base.digest
-    assert build("a", {"train": TABLE.assign(label=["negative", "negative", "positive"])}, "", "").digest != base.digest
+    assert (
+        build(
+            "a", {"train": TABLE.assign(label=["negative", "negative", "positive"])}, "", ""
+        ).digest
+        != base.digest
+    )
     assert build("a", {"train": TABLE, "test": TABLE}, "", "").digest != base.digest
 
 
@@ -102,7 +117,9 @@ def local_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_hub_data_set_of_titles_and_bodies(local_hub: Path) -> None:
-    table = pd.DataFrame({"label": ["b", "a"], "title": ["Head", " One "], "content": ["body text", None]})
+    table = pd.DataFrame(
+        {"label": ["b", "a"], "title": ["Head", " One "], "content": ["body text", None]}
+    )
     write(local_hub, "train.jsonl", table)
     write(local_hub, "test.jsonl", table)
     corpus = load(f"hub:{local_hub}")
@@ -119,7 +136,8 @@ def test_a_hub_data_set_without_texts_says_its_columns(local_hub: Path) -> None:
 
 def test_a_hub_data_set_that_is_not_there() -> None:
     with pytest.raises(
-        BadDownload, match=r'corpus "hub:/no/such/thing" cannot be fetched from the hub: .*network and the name'
+        BadDownload,
+        match=r'corpus "hub:/no/such/thing" cannot be fetched from the hub: .*network and the name',
     ):
         load("hub:/no/such/thing")
 
@@ -133,8 +151,13 @@ def refused(message: str, **tables: pd.DataFrame) -> None:
 
 
 def test_missing_column() -> None:
-    refused('corpus films: train has no column "label"; found: text, score', train=TABLE.rename(columns={"label": "score"}))
-    refused('corpus films: test has no column "text"; found: label', train=TABLE, test=TABLE[["label"]])
+    refused(
+        'corpus films: train has no column "label"; found: text, score',
+        train=TABLE.rename(columns={"label": "score"}),
+    )
+    refused(
+        'corpus films: test has no column "text"; found: label', train=TABLE, test=TABLE[["label"]]
+    )
 
 
 def test_empty_table() -> None:
@@ -142,35 +165,67 @@ def test_empty_table() -> None:
 
 
 def test_one_class_only() -> None:
-    refused('corpus films: train has one class only ("positive"); expected two or more', train=TABLE.assign(label="positive"))
+    refused(
+        'corpus films: train has one class only ("positive"); expected two or more',
+        train=TABLE.assign(label="positive"),
+    )
 
 
 def test_empty_texts() -> None:
     holes = pd.DataFrame({"text": ["a", "  ", "b", None], "label": list("xyxy")})
-    refused("corpus films: train has 2 empty texts, the first in row 2 (the header not counted)", train=holes)
-    message = "corpus films: unlabeled has 2 empty texts, the first in row 2 (the header not counted)"
+    refused(
+        "corpus films: train has 2 empty texts, the first in row 2 (the header not counted)",
+        train=holes,
+    )
+    message = (
+        "corpus films: unlabeled has 2 empty texts, the first in row 2 (the header not counted)"
+    )
     refused(message, train=TABLE, unlabeled=holes)
 
 
 def test_text_that_is_no_text() -> None:
-    refused('corpus films: train: column "text" holds int in row 1, expected text', train=TABLE.assign(text=7))
+    refused(
+        'corpus films: train: column "text" holds int in row 1, expected text',
+        train=TABLE.assign(text=7),
+    )
 
 
 def test_texts_without_a_label() -> None:
     bare = TABLE.assign(label=["x", None, float("nan")])
-    refused("corpus films: train has 2 texts without a label, the first in row 2 (the header not counted)", train=bare)
+    refused(
+        (
+            "corpus films: train has 2 texts without a label, the first in row 2 (the header "
+            "not counted)"
+        ),
+        train=bare,
+    )
 
 
 def test_label_in_test_that_train_lacks() -> None:
-    message = 'corpus films: test has the label "neutral" that train lacks; labels of train: negative, positive'
+    message = (
+        'corpus films: test has the label "neutral" that train lacks; labels of train: '
+        "negative, positive"
+    )
     refused(message, train=TABLE, test=TABLE.assign(label=["positive", "neutral", "neutral"]))
     with pytest.raises(BadCorpus, match=message):
-        build("films", {"train": TABLE, "test": TABLE.assign(label=1)}, "", "", names=("negative", "neutral", "positive"))
+        build(
+            "films",
+            {"train": TABLE, "test": TABLE.assign(label=1)},
+            "",
+            "",
+            names=("negative", "neutral", "positive"),
+        )
 
 
 def test_label_beyond_the_class_names() -> None:
     with pytest.raises(BadCorpus, match='train has the label "7" that has no name'):
-        build("films", {"train": TABLE.assign(label=[0, 1, 7])}, "", "", names=("negative", "positive"))
+        build(
+            "films",
+            {"train": TABLE.assign(label=[0, 1, 7])},
+            "",
+            "",
+            names=("negative", "positive"),
+        )
 
 
 def test_no_train_split() -> None:
@@ -178,18 +233,27 @@ def test_no_train_split() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(UnknownName, match=r'^unknown corpus "bbcc"; known: bbc, movies, wordnet \(or a folder, or hub:NAME\)$'):
+    with pytest.raises(
+        UnknownName,
+        match=r'^unknown corpus "bbcc"; known: bbc, movies, wordnet \(or a folder, or hub:NAME\)$',
+    ):
         load("bbcc")
 
 
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(BadCorpus, match=r"corpus folder .*/nowhere does not exist; known corpora: bbc, movies, wordnet"):
+    with pytest.raises(
+        BadCorpus,
+        match=r"corpus folder .*/nowhere does not exist; known corpora: bbc, movies, wordnet",
+    ):
         load(str(tmp_path / "nowhere"))
 
 
 def test_folder_without_splits(tmp_path: Path) -> None:
     write(tmp_path, "texts.csv")
-    message = "has no train split: found texts.csv; expected train, and perhaps test, validation, unlabeled, as .parquet, .csv"
+    message = (
+        "has no train split: found texts.csv; expected train, and perhaps test, validation, "
+        "unlabeled, as .parquet, .csv"
+    )
     with pytest.raises(BadCorpus, match=message):
         load(str(tmp_path))
 
@@ -197,7 +261,11 @@ def test_folder_without_splits(tmp_path: Path) -> None:
 def test_single_file(tmp_path: Path) -> None:
     write(tmp_path, "train.csv")
     with pytest.raises(
-        BadCorpus, match=r"train.csv is a single file; expected a folder with train\{.parquet,.csv,.tsv,.jsonl\}"
+        BadCorpus,
+        match=(
+            r"train.csv is a single file; expected a folder with "
+            r"train\{.parquet,.csv,.tsv,.jsonl\}"
+        ),
     ):
         load(str(tmp_path / "train.csv"))
 
@@ -211,7 +279,9 @@ def test_empty_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
 def test_wrong_encoding(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"train{suffix}").write_bytes("text,label\ncafé,x\n".encode("latin-1"))
-    with pytest.raises(BadCorpus, match=rf"train{suffix} is not UTF-8: byte 0xe9 at position 14; save it as UTF-8$"):
+    with pytest.raises(
+        BadCorpus, match=rf"train{suffix} is not UTF-8: byte 0xe9 at position 14; save it as UTF-8$"
+    ):
         load(str(tmp_path))
 
 
@@ -233,7 +303,9 @@ def test_damaged_file(tmp_path: Path, name: str, content: bytes, message: str) -
 # the embedded corpora, as they really are
 
 
-def test_wordnet_is_carried_and_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wordnet_is_carried_and_parsed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GDLIB_CACHE", str(tmp_path))
     first = load("wordnet")
     monkeypatch.setattr("gdlib.sources.wordnet.noun_glosses", lambda: pytest.fail("parsed again"))
@@ -253,7 +325,8 @@ def test_bbc_as_downloaded() -> None:
     assert Counter(part.labels) == {0: 503, 1: 369, 2: 403, 3: 505, 4: 347}
     assert len(part) == corpora.CORPORA["bbc"].texts == 2_127
     assert part.texts[0].startswith(
-        "Ad sales boost Time Warner profit. Quarterly profits at US media giant TimeWarner jumped 76%"
+        "Ad sales boost Time Warner profit. Quarterly profits at US media giant TimeWarner "
+        "jumped 76%"
     )
     assert "$1.13bn (£600m)" in part.texts[0]
     assert not any("Â£" in text for text in part.texts)

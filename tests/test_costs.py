@@ -6,43 +6,63 @@ import torch
 from torch import nn
 
 from gdlib.networks import costs, students
-from gdlib.sources import zoo
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.networks.students import STUDENTS, Vocabulary
 from gdlib.networks.teacher import Teacher
+from gdlib.sources import zoo
 
 
 def test_operations_of_a_linear_layer_and_a_convolution():
     linear, convolution = nn.Linear(7, 5), nn.Conv1d(4, 6, 3, padding="same")
     assert costs.operations(linear, [torch.zeros(2, 7)]) == 2 * 2 * 7 * 5
     assert costs.operations(convolution, [torch.zeros(1, 4, 10)]) == 2 * 10 * 4 * 6 * 3
-    assert costs.operations(convolution, [torch.zeros(1, 4, 10), torch.zeros(1, 4, 30)]) == 2 * 20 * 4 * 6 * 3  # the mean
+    assert (
+        costs.operations(convolution, [torch.zeros(1, 4, 10), torch.zeros(1, 4, 30)])
+        == 2 * 20 * 4 * 6 * 3
+    )  # the mean
 
 
 @pytest.mark.parametrize("name", STUDENTS)
 def test_operations_of_a_student_by_hand(name):
     network, length, e, c = STUDENTS[name](50, 3, 4, 8, 0.0).eval(), 11, 8, 4
-    kernels = {"KimCNN": e * (3 + 4 + 5) * c, "BlendCNN": 5 * (e * c + 2 * c * c), "ResCNN": 3 * (e * c + 4 * c * c)}
+    kernels = {
+        "KimCNN": e * (3 + 4 + 5) * c,
+        "BlendCNN": 5 * (e * c + 2 * c * c),
+        "ResCNN": 3 * (e * c + 4 * c * c),
+    }
     readout = {"KimCNN": 12 * 3, "BlendCNN": 12 * 4 + 4 * 3, "ResCNN": 4 * 3}
     found = costs.operations(network, [torch.ones(1, length, dtype=torch.long)])
     assert found == 2 * (length * kernels[name] + readout[name])
 
 
 def test_operations_of_an_lstm_are_counted():
-    """Two directions of four gates, each a product with the input and one with the state; then the readout."""
+    """Two directions of four gates, each a product with the input and one with the state; then the
+    readout.
+    """
     network, length, e, h, classes = BiLSTM(50, 3, 4, 5).eval(), 6, 5, 4, 3
     found = costs.operations(network, [torch.ones(1, length, dtype=torch.long)])
     assert found == 2 * (2 * length * 4 * h * (e + h) + 2 * h * classes)
 
 
 def test_operations_of_attention_are_counted():
-    """One layer of a tiny BERT by hand: four projections, scores and their products, and the two layers of the MLP."""
+    """One layer of a tiny BERT by hand: four projections, scores and their products, and the two
+    layers of the MLP.
+    """
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    config = BertConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
     network, n, d = BertModel(config, add_pooling_layer=False).eval(), 6, 8
     expected = 2 * (4 * n * d * d + 2 * n * n * d + 2 * n * d * 16)
-    assert costs.operations(lambda x: network(input_ids=x), [torch.ones(1, n, dtype=torch.long)]) == expected
+    assert (
+        costs.operations(lambda x: network(input_ids=x), [torch.ones(1, n, dtype=torch.long)])
+        == expected
+    )
 
 
 def test_costs(tmp_path):
@@ -55,13 +75,22 @@ def test_costs(tmp_path):
     sizes, times = costs.costs(teacher, vocabulary, {"BlendCNN": student}, texts, repeats=1)
     assert sizes["name"].tolist() == ["teacher", "BlendCNN"]
     parameters = [sum(p.numel() for p in n.parameters()) for n in (teacher.network, student)]
-    assert sizes["parameters"].tolist() == parameters and sizes["bytes"].tolist() == [4 * p for p in parameters]
+    assert sizes["parameters"].tolist() == parameters and sizes["bytes"].tolist() == [
+        4 * p for p in parameters
+    ]
     assert sizes["megaflops"].iloc[0] > sizes["megaflops"].iloc[1] > 0
-    assert times[["name", "batch"]].values.tolist() == [["teacher", 1], ["teacher", 32], ["BlendCNN", 1], ["BlendCNN", 32]]
+    assert times[["name", "batch"]].values.tolist() == [
+        ["teacher", 1],
+        ["teacher", 32],
+        ["BlendCNN", 1],
+        ["BlendCNN", 32],
+    ]
     assert (times["p95"] >= times["p50"]).all() and (times["p50"] > 0).all()
     assert times["ms a text"].tolist() == (times["p50"] / times["batch"]).tolist()
     assert times["times faster"].tolist()[:2] == [1.0, 1.0]
-    assert times["times faster"].tolist()[2:] == pytest.approx((times["p50"].values[:2] / times["p50"].values[2:]).tolist())
+    assert times["times faster"].tolist()[2:] == pytest.approx(
+        (times["p50"].values[:2] / times["p50"].values[2:]).tolist()
+    )
     again, _ = costs.costs(teacher, vocabulary, {"BlendCNN": student}, texts, repeats=1)
     assert again.equals(sizes)  # the sizes can stand in what must be byte-identical
     fixed, _ = costs.costs(teacher, vocabulary, {"BlendCNN": student}, texts, repeats=1, length=9)

@@ -1,4 +1,6 @@
-"""Arms by hand: which texts, which targets, in which order; and a student that learns what its teacher says."""
+"""Arms by hand: which texts, which targets, in which order; and a student that learns what its
+teacher says.
+"""
 
 import math
 
@@ -7,6 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import (
     ARMS,
@@ -22,20 +26,30 @@ from gdlib.networks.distillation import (
     predict,
     transfer_set,
 )
-from gdlib.core.errors import BadSetting, UnknownName
-from gdlib.learn.losses import DistillationLoss
 from gdlib.networks.students import Vocabulary
 
 
 def source(first, number, labelled=False):
-    """Texts of one piece each, ``first``, ``first + 1``, ...; the teacher's class is the piece modulo 3, gold is always 0."""
+    """Texts of one piece each, ``first``, ``first + 1``, ...; the teacher's class is the piece
+    modulo 3, gold is always 0.
+    """
     pieces = [[first + i] for i in range(number)]
-    logits = F.one_hot(torch.tensor([row[0] % 3 for row in pieces], dtype=torch.long), 3).float() * 2
+    logits = (
+        F.one_hot(torch.tensor([row[0] % 3 for row in pieces], dtype=torch.long), 3).float() * 2
+    )
     return Source(pieces, logits, torch.full((number,), 0 if labelled else -1))
 
 
-SOURCES = {"labelled": source(10, 3, labelled=True), "generated": source(100, 5), "real": source(200, 9)}
-L, G, R = [10, 11, 12], [100, 101, 102, 103, 104], [200, 201, 202, 203, 204]  # real text is cut to the number of generated
+SOURCES = {
+    "labelled": source(10, 3, labelled=True),
+    "generated": source(100, 5),
+    "real": source(200, 9),
+}
+L, G, R = (
+    [10, 11, 12],
+    [100, 101, 102, 103, 104],
+    [200, 201, 202, 203, 204],
+)  # real text is cut to the number of generated
 
 
 def plan(**changes):
@@ -54,22 +68,38 @@ def test_transfer_set_of_every_arm(name, texts):
     found = transfer_set(ARMS[name], SOURCES)
     assert [row[0] for row in found.pieces] == texts
     assert found.teacher_logits.argmax(-1).tolist() == [piece % 3 for piece in texts]
-    expected = [0 if piece in L else piece % 3 if name == "hard labels" else -1 for piece in texts]  # gold stays gold
+    expected = [
+        0 if piece in L else piece % 3 if name == "hard labels" else -1 for piece in texts
+    ]  # gold stays gold
     assert found.labels.tolist() == expected
 
 
 def test_arms_of_the_parametrized_test_are_all_arms():
-    assert list(ARMS) == ["labelled only", "distilled on labelled", "generation-distillation", "hard labels", "real unlabelled", "generated + real"]
+    assert list(ARMS) == [
+        "labelled only",
+        "distilled on labelled",
+        "generation-distillation",
+        "hard labels",
+        "real unlabelled",
+        "generated + real",
+    ]
 
 
 def test_states_go_where_their_texts_go():
-    one, other = (Source([[1], [2]], torch.zeros(2, 3), torch.zeros(2).long(), torch.tensor([[k], [k + 1.0]])) for k in (1.0, 5.0))
-    assert join([one, other]).rows([3, 0]).teacher_states.tolist() == [[6], [1]] and one.head(1).teacher_states.tolist() == [[1]]
+    one, other = (
+        Source([[1], [2]], torch.zeros(2, 3), torch.zeros(2).long(), torch.tensor([[k], [k + 1.0]]))
+        for k in (1.0, 5.0)
+    )
+    assert join([one, other]).rows([3, 0]).teacher_states.tolist() == [[6], [1]] and one.head(
+        1
+    ).teacher_states.tolist() == [[1]]
     assert join([one, source(3, 2)]).teacher_states is None
 
 
 def test_real_and_generated_have_the_same_size():
-    assert len(transfer_set(ARMS["real unlabelled"], SOURCES)) == len(transfer_set(ARMS["generation-distillation"], SOURCES))
+    assert len(transfer_set(ARMS["real unlabelled"], SOURCES)) == len(
+        transfer_set(ARMS["generation-distillation"], SOURCES)
+    )
     few = SOURCES | {"real": source(200, 2)}
     assert [row[0] for row in transfer_set(ARMS["real unlabelled"], few).pieces] == L + R[:2]
 
@@ -82,7 +112,12 @@ def test_the_sweep_takes_one_in_k_rounded_up(divisor, kept):
 
 
 def test_arms_in_their_order():
-    assert [arm.name for arm in arms(("hard labels", "labelled only"), (2, 4))] == ["hard labels", "labelled only", "generated /2", "generated /4"]
+    assert [arm.name for arm in arms(("hard labels", "labelled only"), (2, 4))] == [
+        "hard labels",
+        "labelled only",
+        "generated /2",
+        "generated /4",
+    ]
     assert arms(("hard labels",), ()) == [ARMS["hard labels"]]
     known = ", ".join(ARMS)
     with pytest.raises(UnknownName) as error:
@@ -91,7 +126,9 @@ def test_arms_in_their_order():
 
 
 def test_no_sample_was_kept():
-    nothing = SOURCES | {"generated": Source([], torch.empty(0, 3), torch.empty(0, dtype=torch.long))}
+    nothing = SOURCES | {
+        "generated": Source([], torch.empty(0, 3), torch.empty(0, dtype=torch.long))
+    }
     for name in ("generation-distillation", "hard labels", "real unlabelled"):
         assert [row[0] for row in transfer_set(ARMS[name], nothing).pieces] == L
 
@@ -100,13 +137,24 @@ def test_source_rows_and_join():
     both = join([SOURCES["labelled"], SOURCES["real"]])
     assert len(both) == 12 and both.labels.tolist() == [0] * 3 + [-1] * 9
     part = both.rows([11, 0])
-    assert part.pieces == [[208], [10]] and torch.equal(part.teacher_logits, both.teacher_logits[[11, 0]]) and part.labels.tolist() == [-1, 0]
+    assert (
+        part.pieces == [[208], [10]]
+        and torch.equal(part.teacher_logits, both.teacher_logits[[11, 0]])
+        and part.labels.tolist() == [-1, 0]
+    )
 
 
 def test_loss_of_an_arm():
     p = plan()
     hard = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
-    assert [loss_of(ARMS[name], p) == p.loss for name in ARMS] == [False, True, True, False, True, True]
+    assert [loss_of(ARMS[name], p) == p.loss for name in ARMS] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
     assert loss_of(ARMS["labelled only"], p) == loss_of(ARMS["hard labels"], p) == hard
     assert loss_of(Arm("generated /2", ("generated",), "soft", 2), p) is p.loss
 
@@ -123,7 +171,9 @@ def test_new_student_starts_from_the_svd_or_at_random():
     assert torch.equal(student.embedding.weight, students.svd_embedding(EMBEDDING, VOCABULARY, 8))
     random = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="random"), seed=1)
     assert not torch.equal(random.embedding.weight, student.embedding.weight)
-    assert torch.equal(random.convolutions[0].weight, student.convolutions[0].weight)  # the arms differ in one thing
+    assert torch.equal(
+        random.convolutions[0].weight, student.convolutions[0].weight
+    )  # the arms differ in one thing
     other = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=2)
     assert not torch.equal(other.convolutions[0].weight, student.convolutions[0].weight)
     with pytest.raises(BadSetting, match='^embedding = "glove"; expected svd or random$'):
@@ -152,7 +202,8 @@ def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
     rows = VOCABULARY.rows(test.pieces)
     assert (predict(student, rows).argmax(-1) == test.labels).float().mean() > 0.8
     score = held_out_score(predict(student, VOCABULARY.rows(held_out.pieces)), held_out.labels)
-    # Stopping looks at gold, and the best is put back; the loop looks in bf16 where the hardware has it, this in float32.
+    # Stopping looks at gold, and the best is put back; the loop looks in bf16 where the hardware
+    # has it, this in float32.
     assert score == pytest.approx(history.best, abs=1e-3)
     again, same = trained(0)
     assert same == history and torch.equal(predict(again, rows), predict(student, rows))
@@ -171,14 +222,26 @@ def test_predict_keeps_the_order_whatever_the_batch():
 def test_the_names_of_a_plan_are_those_of_the_settings():
     from gdlib.studies.generation.settings import Settings
 
-    assert {name for name in StudentPlan.__dataclass_fields__ if name != "loss"} <= set(Settings.__dataclass_fields__)
+    assert {name for name in StudentPlan.__dataclass_fields__ if name != "loss"} <= set(
+        Settings.__dataclass_fields__
+    )
     assert distillation.MAIN_ARM in ARMS
 
 
 def test_students_are_chosen_by_errors_then_by_cross_entropy():
     labels = torch.tensor([0, 1])
-    sure, unsure, wrong = torch.tensor([[9.0, 0], [0, 9.0]]), torch.tensor([[1.0, 0], [0, 1.0]]), torch.tensor([[1.0, 0], [1.0, 0]])
+    sure, unsure, wrong = (
+        torch.tensor([[9.0, 0], [0, 9.0]]),
+        torch.tensor([[1.0, 0], [0, 1.0]]),
+        torch.tensor([[1.0, 0], [1.0, 0]]),
+    )
     by_hand = math.log(1 + math.exp(-1)) / 1000
     assert held_out_score(unsure, labels) == pytest.approx(by_hand)
-    assert held_out_score(wrong, labels) == pytest.approx(0.5 + (by_hand + (math.log(1 + math.exp(1)) / 1000)) / 2)
-    assert held_out_score(sure, labels) < held_out_score(unsure, labels) < held_out_score(wrong, labels)
+    assert held_out_score(wrong, labels) == pytest.approx(
+        0.5 + (by_hand + (math.log(1 + math.exp(1)) / 1000)) / 2
+    )
+    assert (
+        held_out_score(sure, labels)
+        < held_out_score(unsure, labels)
+        < held_out_score(wrong, labels)
+    )

@@ -10,14 +10,21 @@ from gdlib.compare import f1_stats
 from gdlib.compare.entities import by_language, entity_counts, f1_by_language
 
 TAG = st.sampled_from(["O", "B-LOC", "I-LOC", "B-PER", "I-PER"])
-SENTENCE = st.integers(1, 6).flatmap(lambda n: st.tuples(st.lists(TAG, min_size=n, max_size=n), st.lists(TAG, min_size=n, max_size=n)))
+SENTENCE = st.integers(1, 6).flatmap(
+    lambda n: st.tuples(
+        st.lists(TAG, min_size=n, max_size=n), st.lists(TAG, min_size=n, max_size=n)
+    )
+)
 
 
 def test_counts_by_hand() -> None:
     gold = [["B-LOC", "I-LOC", "O", "B-PER"], ["O", "O"], ["B-LOC", "B-LOC"]]
     said = [["B-LOC", "I-LOC", "O", "B-LOC"], ["I-PER", "O"], ["B-LOC", "I-LOC"]]
     assert entity_counts(gold, said).tolist() == [[1, 2, 2], [0, 1, 0], [0, 1, 2]]
-    assert f1_by_language(entity_counts(gold, said), ["x", "y", "x"]) == {"x": 2 * 1 / (3 + 4), "y": 0.0}
+    assert f1_by_language(entity_counts(gold, said), ["x", "y", "x"]) == {
+        "x": 2 * 1 / (3 + 4),
+        "y": 0.0,
+    }
 
 
 @given(st.lists(SENTENCE, min_size=1, max_size=12))
@@ -25,7 +32,9 @@ def test_f1_is_seqeval_s(pairs: list[tuple[list[str], list[str]]]) -> None:
     gold, said = ([pair[side] for pair in pairs] for side in (0, 1))
     if not any(tag != "O" for row in gold + said for tag in row):
         return
-    assert f1_by_language(entity_counts(gold, said), ["x"] * len(gold))["x"] == pytest.approx(f1_score(gold, said, zero_division=0))
+    assert f1_by_language(entity_counts(gold, said), ["x"] * len(gold))["x"] == pytest.approx(
+        f1_score(gold, said, zero_division=0)
+    )
 
 
 def test_a_tag_too_few_is_refused() -> None:
@@ -38,27 +47,45 @@ def made(seed: int, shift: int, seeds: int = 3, sentences: int = 80) -> np.ndarr
     gold = np.random.default_rng(0).integers(1, 4, sentences)
     random = np.random.default_rng(seed)
     predicted = np.maximum(gold + random.integers(-1, 2, (seeds, sentences)), 0)
-    right = np.maximum(np.minimum(gold, predicted) - random.integers(0, 1 + shift, (seeds, sentences)), 0)
-    return np.stack([right, predicted, np.broadcast_to(gold, predicted.shape)], axis=-1).astype(np.int16)
+    right = np.maximum(
+        np.minimum(gold, predicted) - random.integers(0, 1 + shift, (seeds, sentences)), 0
+    )
+    return np.stack([right, predicted, np.broadcast_to(gold, predicted.shape)], axis=-1).astype(
+        np.int16
+    )
 
 
 def test_intervals_speak_of_the_mean_over_languages_and_seeds() -> None:
     languages = ["a"] * 50 + ["b"] * 30
     good, bad = made(1, 1), made(2, 3)
-    f1 = [[np.mean(list(f1_by_language(one, languages).values())) for one in arm] for arm in (good, bad)]
+    f1 = [
+        [np.mean(list(f1_by_language(one, languages).values())) for one in arm]
+        for arm in (good, bad)
+    ]
     interval = f1_stats.count_interval(by_language(good, languages), resamples=999)
-    assert interval.mean == pytest.approx(np.mean(f1[0])) and (interval.seeds, interval.texts) == (3, 80)
+    assert interval.mean == pytest.approx(np.mean(f1[0])) and (interval.seeds, interval.texts) == (
+        3,
+        80,
+    )
     assert interval.low < interval.mean < interval.high
     # over seeds: Student's t with 2 degrees of freedom, 4.3027 standard errors
-    assert interval.seeds_high - interval.mean == pytest.approx(4.302653 * np.std(f1[0], ddof=1) / np.sqrt(3), rel=1e-5)
-    d = f1_stats.paired_count_difference(by_language(good, languages), by_language(bad, languages), resamples=999)
+    assert interval.seeds_high - interval.mean == pytest.approx(
+        4.302653 * np.std(f1[0], ddof=1) / np.sqrt(3), rel=1e-5
+    )
+    d = f1_stats.paired_count_difference(
+        by_language(good, languages), by_language(bad, languages), resamples=999
+    )
     assert d.mean == pytest.approx(np.mean(f1[0]) - np.mean(f1[1])) and d.resolved and d.p < 0.01
-    same = f1_stats.paired_count_difference(by_language(good, languages), by_language(good, languages), resamples=99)
+    same = f1_stats.paired_count_difference(
+        by_language(good, languages), by_language(good, languages), resamples=99
+    )
     assert (same.mean, same.low, same.high, same.resolved) == (0.0, 0.0, 0.0, False)
 
 
 def test_the_interval_is_the_bootstrap_over_sentences() -> None:
-    """The spread of F1 over resampled sentences, done by hand, is what the interval's width says (1.96 standard deviations)."""
+    """The spread of F1 over resampled sentences, done by hand, is what the interval's width says
+    (1.96 standard deviations).
+    """
     languages, counts = ["a"] * 50 + ["b"] * 30, made(1, 2)
     random, drawn = np.random.default_rng(5), []
     spread = by_language(counts, languages)

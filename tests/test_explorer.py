@@ -1,4 +1,6 @@
-"""The explorer: filters against a slow reference, escaping, marks that survive a kill, overlap, widgets, static page."""
+"""The explorer: filters against a slow reference, escaping, marks that survive a kill, overlap,
+widgets, static page.
+"""
 
 import ast
 import json
@@ -25,9 +27,10 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook
 
 import gdlib
-from gdlib.explorer import explorer, html as explorer_html
-from gdlib.core.settings import knob, settings_class
 from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
+from gdlib.core.settings import knob, settings_class
+from gdlib.explorer import explorer
+from gdlib.explorer import html as explorer_html
 from gdlib.explorer.explorer import Explorer
 from gdlib.explorer.view import Filters, Marks, Nearest, SampleView, load_marks
 
@@ -55,23 +58,30 @@ def table(rows: list[tuple[str, str, list[float] | None]]) -> pd.DataFrame:
     )
 
 
-# ---- filters ------------------------------------------------------------------------------------------------------
+# ---- filters
+# ------------------------------------------------------------------------------------------------------
 
 texts = st.text(alphabet="aAbB ßİé\"'<&", max_size=12)
 logits = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), min_size=3, max_size=3)
 rows = st.tuples(texts, st.sampled_from(["kept", "empty", "in test set"]), st.none() | logits)
-span = st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda ends: (min(ends), max(ends)))
+span = st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)).map(
+    lambda ends: (min(ends), max(ends))
+)
 
 
 @st.composite
 def cases(draw):
     given_rows = draw(st.lists(rows, max_size=12))
     student = draw(st.none() | st.lists(logits, min_size=len(given_rows), max_size=len(given_rows)))
-    view = SampleView(table(given_rows), LABELS, None if student is None else np.array(student).reshape(-1, 3))
+    view = SampleView(
+        table(given_rows), LABELS, None if student is None else np.array(student).reshape(-1, 3)
+    )
     numbers = st.integers(0, max(0, len(given_rows) - 1))
     marks = Marks(view.digest)
     if given_rows:
-        marks.verdicts = draw(st.dictionaries(numbers, st.sampled_from(["keep", "drop"]), max_size=4))
+        marks.verdicts = draw(
+            st.dictionaries(numbers, st.sampled_from(["keep", "drop"]), max_size=4)
+        )
         marks.notes = draw(st.dictionaries(numbers, st.just("odd"), max_size=3))
     filters = Filters(
         search=draw(st.sampled_from(["", "a", "A b", '"a b"', "ß", "<", "zz", "İ"])),
@@ -87,7 +97,9 @@ def cases(draw):
     return view, given_rows, student, marks, filters
 
 
-def slowly(view: SampleView, given_rows: list, student: list | None, marks: Marks, filters: Filters) -> list[int]:
+def slowly(
+    view: SampleView, given_rows: list, student: list | None, marks: Marks, filters: Filters
+) -> list[int]:
     """The same answer, one text after the other, in plain Python."""
     phrases = ["a b"] if filters.search == '"a b"' else filters.search.lower().split()
     passed = []
@@ -96,16 +108,29 @@ def slowly(view: SampleView, given_rows: list, student: list | None, marks: Mark
         guess = None if student is None else student[row].index(max(student[row]))
         against = None if label < 0 or guess is None else "right" if guess == label else "wrong"
         verdict, noted = marks.verdicts.get(row), row in marks.notes
-        kinds = {verdict} | ({"note"} if noted else set()) | ({"unmarked"} if not verdict and not noted else set())
+        kinds = (
+            {verdict}
+            | ({"note"} if noted else set())
+            | ({"unmarked"} if not verdict and not noted else set())
+        )
         passes = all(phrase in text.lower() for phrase in phrases)
         passes = passes and filters.fate in (None, fate) and filters.label in (None, label)
-        for limits, value in ((filters.confidence, view.confidence[row]), (filters.entropy, view.entropy[row])):
+        for limits, value in (
+            (filters.confidence, view.confidence[row]),
+            (filters.entropy, view.entropy[row]),
+        ):
             passes = passes and (limits is None or limits[0] <= value <= limits[1])
-        if passes and filters.student in (None, against) and (filters.mark is None or filters.mark in kinds):
+        if (
+            passes
+            and filters.student in (None, against)
+            and (filters.mark is None or filters.mark in kinds)
+        ):
             passed.append(row)
     key = view.sorts[filters.sort]
     known = [row for row in passed if not math.isnan(key[row])]
-    return sorted(known, key=lambda row: -key[row] if filters.descending else key[row]) + [r for r in passed if r not in known]
+    return sorted(known, key=lambda row: -key[row] if filters.descending else key[row]) + [
+        r for r in passed if r not in known
+    ]
 
 
 @settings(max_examples=300, deadline=None)
@@ -116,16 +141,26 @@ def test_filters_and_order_are_those_of_a_slow_reference(case):
 
 
 def test_measures_of_teacher_and_student():
-    view = SampleView(table([("a", "kept", [0.0, 0.0, 0.0]), ("b", "empty", None)]), LABELS, np.array([[9e3, 0, 0], [0, 1, 0]]))
+    view = SampleView(
+        table([("a", "kept", [0.0, 0.0, 0.0]), ("b", "empty", None)]),
+        LABELS,
+        np.array([[9e3, 0, 0], [0, 1, 0]]),
+    )
     np.testing.assert_allclose(view.teacher[0], 1 / 3)
-    assert np.isnan(view.teacher[1]).all() and view.student[0].tolist() == [1.0, 0.0, 0.0]  # no overflow
+    assert np.isnan(view.teacher[1]).all() and view.student[0].tolist() == [
+        1.0,
+        0.0,
+        0.0,
+    ]  # no overflow
     distance = view.sorts["distance of student from teacher"]
     assert distance[0] == pytest.approx(2 / 3) and math.isnan(distance[1])
     assert view.right.tolist() == [True, False] and view.wrong.tolist() == [False, False]
 
 
 def test_counts_of_fates_and_labels():
-    view = SampleView(table([("a", "empty", None), ("b", "kept", [1, 0, 0]), ("c", "kept", [0, 1, 0])]), LABELS)
+    view = SampleView(
+        table([("a", "empty", None), ("b", "kept", [1, 0, 0]), ("c", "kept", [0, 1, 0])]), LABELS
+    )
     assert list(view.fate_counts().items()) == [("kept", 2), ("empty", 1)]
     assert view.fate_counts(np.array([1])) == {"kept": 1, "empty": 0}
     assert view.label_counts(np.array([0, 2])) == {"cat": 0, "dog": 1, "owl": 0}
@@ -134,11 +169,18 @@ def test_counts_of_fates_and_labels():
 def test_bad_tables_are_refused_in_one_line():
     good = table([("a", "kept", [1, 0, 0])])
     with pytest.raises(
-        BadSetting, match="samples table without fate, entropy; expected the columns text, fate, teacher_logits"
+        BadSetting,
+        match=(
+            "samples table without fate, entropy; expected the columns text, fate, teacher_logits"
+        ),
     ):
         SampleView(good.drop(columns=["fate", "entropy"]), LABELS)
     with pytest.raises(
-        BadSetting, match=r"teacher_logits of shape \(1, 3\); expected \(1, 2\): one row a text, one column a class"
+        BadSetting,
+        match=(
+            r"teacher_logits of shape \(1, 3\); expected \(1, 2\): one row a text, one column a "
+            r"class"
+        ),
     ):
         SampleView(good, ("cat", "dog"))
     with pytest.raises(BadSetting, match=r"student_logits of shape \(2, 3\); expected \(1, 3\)"):
@@ -165,9 +207,16 @@ def test_twenty_thousand_texts_are_filtered_within_a_tenth_of_a_second():
 
 
 def test_what_a_student_is_trained_on():
-    given_rows = [("a", "kept", [1, 0, 0]), ("b", "kept", [1, 0, 0]), ("c", "duplicate", [1, 0, 0]), ("d", "empty", None)]
+    given_rows = [
+        ("a", "kept", [1, 0, 0]),
+        ("b", "kept", [1, 0, 0]),
+        ("c", "duplicate", [1, 0, 0]),
+        ("d", "empty", None),
+    ]
     view = SampleView(table([*given_rows, ("e", "in test set", [1, 0, 0])]), LABELS)
-    marks = Marks(view.digest, {1: "drop", 2: "keep", 3: "keep", 4: "keep"})  # 3 has no teacher, 4 is test text: never
+    marks = Marks(
+        view.digest, {1: "drop", 2: "keep", 3: "keep", 4: "keep"}
+    )  # 3 has no teacher, 4 is test text: never
     assert view.selection(Marks(view.digest), "marks") == [0, 1]
     assert view.selection(marks, "marks") == [0, 2]
     assert view.selection(marks, "keep") == [2]
@@ -177,12 +226,15 @@ def test_what_a_student_is_trained_on():
 
 
 def test_examples_are_best_typical_and_worst_by_confidence():
-    view = SampleView(table([("t", "kept", [k / 5, 0, 0]) for k in range(1, 22)] + [("x", "empty", None)]), LABELS)
+    view = SampleView(
+        table([("t", "kept", [k / 5, 0, 0]) for k in range(1, 22)] + [("x", "empty", None)]), LABELS
+    )
     assert view.examples(2) == {"best": [20, 19], "typical": [11, 10], "worst": [0, 1]}
     assert SampleView(table([]), LABELS).examples() == {"best": [], "typical": [], "worst": []}
 
 
-# ---- nearest labelled text and overlap ------------------------------------------------------------------------------
+# ---- nearest labelled text and overlap
+# ------------------------------------------------------------------------------
 
 
 def test_nearest_labelled_text():
@@ -195,18 +247,26 @@ def test_nearest_labelled_text():
 
 
 def test_overlapping_words_are_marked_and_runs_stronger():
-    assert explorer_html.overlap("The cat & the dog ran <far> away, OK?", "a dog; the cat ran far away") == (
+    assert explorer_html.overlap(
+        "The cat & the dog ran <far> away, OK?", "a dog; the cat ran far away"
+    ) == (
         "<mark>The</mark> <mark>cat</mark> &amp; <mark>the</mark> <mark>dog</mark> "
         '<mark class="run">ran &lt;far&gt; away</mark>, OK?'
     )
-    assert explorer_html.overlap("nothing", "shared") == "nothing" and explorer_html.overlap("", "x") == ""
+    assert (
+        explorer_html.overlap("nothing", "shared") == "nothing"
+        and explorer_html.overlap("", "x") == ""
+    )
 
 
-# ---- escaping -----------------------------------------------------------------------------------------------------
+# ---- escaping
+# -----------------------------------------------------------------------------------------------------
 
 
 class Reader(HTMLParser):
-    """Collects what a browser would see: tags, attributes, and text outside of style sheets; checks that tags nest."""
+    """Collects what a browser would see: tags, attributes, and text outside of style sheets; checks
+    that tags nest.
+    """
 
     def __init__(self, page: str):
         super().__init__()
@@ -227,7 +287,23 @@ class Reader(HTMLParser):
         self.text += "" if "style" in self.open else data
 
 
-OURS = {"style", "div", "span", "p", "b", "br", "h3", "h4", "mark", "details", "summary", "table", "tr", "th", "td"}
+OURS = {
+    "style",
+    "div",
+    "span",
+    "p",
+    "b",
+    "br",
+    "h3",
+    "h4",
+    "mark",
+    "details",
+    "summary",
+    "table",
+    "tr",
+    "th",
+    "td",
+}
 
 
 def test_nothing_generated_gets_out_of_its_place():
@@ -236,12 +312,21 @@ def test_nothing_generated_gets_out_of_its_place():
     view = SampleView(table(given_rows), hostile[:3], np.eye(3)[np.arange(len(given_rows)) % 3])
     marks = Marks(view.digest, {0: "keep"}, dict.fromkeys(range(len(hostile)), hostile[0]))
     nearest, classes = Nearest(hostile), [0, 1, 2] * 4
-    pages = [explorer_html.static_html(view, nearest, classes, marks), explorer_html.summary_html(view)]
+    pages = [
+        explorer_html.static_html(view, nearest, classes, marks),
+        explorer_html.summary_html(view),
+    ]
     for row in range(len(view)):
         detail = explorer_html.detail_html(view, row, nearest, classes, marks)
         assert view.texts[row] in Reader(detail).text
         pages += [detail, explorer_html.row_html(view, row, marks)]
-    result = {"chosen": hostile[0], "texts": 3, "accuracy": 0.5, "baseline_accuracy": 0.4, hostile[0]: hostile[1]}
+    result = {
+        "chosen": hostile[0],
+        "texts": 3,
+        "accuracy": 0.5,
+        "baseline_accuracy": 0.4,
+        hostile[0]: hostile[1],
+    }
     pages.append(explorer_html.results_html([result]))
     for page in pages:
         seen = Reader(page)
@@ -258,7 +343,8 @@ def test_bars_name_the_likeliest_classes_and_sum_the_rest():
     assert "–" in explorer_html.bars(labels, np.full(14, np.nan), shares)
 
 
-# ---- marks --------------------------------------------------------------------------------------------------------
+# ---- marks
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_marks_survive_a_round_trip(tmp_path):
@@ -275,7 +361,10 @@ def test_stale_or_damaged_marks_are_said_and_never_applied_nor_overwritten(tmp_p
     path = tmp_path / "marks.json"
     Marks("old", {1: "keep"}).save(path)
     found, said = load_marks(path, "new")
-    assert found == Marks("new") and "belong to other samples (old, these are new): not applied" in said
+    assert (
+        found == Marks("new")
+        and "belong to other samples (old, these are new): not applied" in said
+    )
     Marks("new", {2: "drop"}).save(path)
     assert load_marks(path, "new")[0].verdicts == {2: "drop"}
     assert load_marks(tmp_path / "marks.stale.json", "old")[0].verdicts == {1: "keep"}
@@ -296,7 +385,8 @@ def test_a_kill_while_saving_leaves_the_marks_whole(tmp_path):
     path = tmp_path / "marks.json"
     code = (
         "import sys, pathlib; from gdlib.explorer.view import Marks\n"
-        "while True:\n for size in (1, 5000):\n  Marks('abc', {k: 'keep' for k in range(size)}).save(pathlib.Path(sys.argv[1]))"
+        "while True:\n for size in (1, 5000):\n  Marks('abc', {k: 'keep' for k in "
+        "range(size)}).save(pathlib.Path(sys.argv[1]))"
     )
     env = os.environ | {"PYTHONPATH": str(Path(gdlib.__file__).parents[1])}
     for _ in range(2):
@@ -311,7 +401,8 @@ def test_a_kill_while_saving_leaves_the_marks_whole(tmp_path):
         path.unlink()
 
 
-# ---- widgets ------------------------------------------------------------------------------------------------------
+# ---- widgets
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -323,7 +414,12 @@ def shown(tmp_path):
         labelled,
         student_logits=student,
         marks_path=tmp_path / "marks.json",
-        train=lambda chosen: {"accuracy": 0.75, "baseline_accuracy": 0.7, "texts": len(chosen), "steps": 12},
+        train=lambda chosen: {
+            "accuracy": 0.75,
+            "baseline_accuracy": 0.7,
+            "texts": len(chosen),
+            "steps": 12,
+        },
     )
 
 
@@ -334,18 +430,32 @@ def plain(widget) -> str:
 def test_filter_widgets_filter_live(shown):
     ui, view = shown.ui, shown.view
     assert "200 of 200 texts, page 1 of 25" in plain(ui.count)
-    moves = {"search": "the", "fate": "kept", "label": 2, "confidence": (0.4, 0.95), "entropy": (0.1, 1.4), "student": "right"}
+    moves = {
+        "search": "the",
+        "fate": "kept",
+        "label": 2,
+        "confidence": (0.4, 0.95),
+        "entropy": (0.1, 1.4),
+        "student": "right",
+    }
     expected = Filters()
     for name, value in moves.items():
         before = len(shown.rows)
         getattr(ui, name).value = value
         expected = replace(expected, **{name: value})
-        assert shown.rows.tolist() == view.select(expected).tolist() and 0 < len(shown.rows) <= before
+        assert (
+            shown.rows.tolist() == view.select(expected).tolist() and 0 < len(shown.rows) <= before
+        )
     ui.sort.value, ui.descending.value = "teacher's entropy", True
     assert np.all(np.diff(view.entropy[shown.rows]) <= 0)
     assert f"{len(shown.rows)} of 200 texts" in plain(ui.count)
     ui.search.value = "no such words"
-    assert "No text passes" in plain(ui.count) and ui.keep.disabled and ui.keep_all.disabled and ui.after.disabled
+    assert (
+        "No text passes" in plain(ui.count)
+        and ui.keep.disabled
+        and ui.keep_all.disabled
+        and ui.after.disabled
+    )
     assert all(slot.layout.display == "none" for slot in ui.slots)
     ui.clear.click()
     assert shown.filters == Filters() and len(shown.rows) == 200
@@ -355,7 +465,9 @@ def test_pages_and_open_text(shown):
     ui = shown.ui
     assert ui.back.disabled and not ui.forth.disabled
     ui.forth.click()
-    assert shown.page == 1 and [o.description for o in ui.openers] == [f"Show text {k}" for k in range(8, 16)]
+    assert shown.page == 1 and [o.description for o in ui.openers] == [
+        f"Show text {k}" for k in range(8, 16)
+    ]
     ui.openers[3].click()
     assert "Text #11" in plain(ui.detail) and "gdx-current" in ui.slots[3]._dom_classes
     for _ in range(5):
@@ -374,7 +486,11 @@ def test_marking_undoing_saving_and_finding_again(shown):
     assert ui.save.disabled and ui.undo.disabled
     ui.drop.click()
     ui.note.value = "half a <b>sentence</b>"
-    assert shown.marks.verdicts == {0: "drop"} and "drop" in plain(ui.lines[0]) and "✎" in plain(ui.lines[0])
+    assert (
+        shown.marks.verdicts == {0: "drop"}
+        and "drop" in plain(ui.lines[0])
+        and "✎" in plain(ui.lines[0])
+    )
     assert "half a <b>sentence</b>" in plain(ui.detail) and "not saved" in plain(ui.status)
     ui.advance.value = True
     ui.keep.click()
@@ -395,7 +511,9 @@ def test_marking_undoing_saving_and_finding_again(shown):
     samples, labelled, _ = made.samples(200)
     again = Explorer(samples, made.LABELS, labelled, marks_path=shown.path)
     assert again.marks == shown.marks and again.warning == "" and again.ui.student.disabled
-    assert again.ui.note.value == "half a <b>sentence</b>" and again.ui.undo.disabled  # showing a note is no change
+    assert (
+        again.ui.note.value == "half a <b>sentence</b>" and again.ui.undo.disabled
+    )  # showing a note is no change
 
 
 def test_marks_of_other_samples_are_said_in_widget_and_page(shown, monkeypatch):
@@ -403,7 +521,9 @@ def test_marks_of_other_samples_are_said_in_widget_and_page(shown, monkeypatch):
     shown.ui.save.click()
     samples, labelled, _ = made.samples(100)
     other = Explorer(samples, made.LABELS, labelled, marks_path=shown.path)
-    assert other.marks.verdicts == {} and "belong to other samples" in plain(other.ui.app.children[1])
+    assert other.marks.verdicts == {} and "belong to other samples" in plain(
+        other.ui.app.children[1]
+    )
     pages = []
     monkeypatch.setattr(explorer, "display", pages.append)
     other.show()
@@ -423,23 +543,31 @@ def test_training_on_a_selection(shown):
     kept = shown.view.selection(Marks(""), "marks")
     assert ui.train.description == f"Train a student on {len(kept):,} texts"
     shown.train = lambda rows: (
-        chosen.append(rows) or {"accuracy": 0.75, "baseline_accuracy": 0.7, "texts": len(rows), "steps": 12}
+        chosen.append(rows)
+        or {"accuracy": 0.75, "baseline_accuracy": 0.7, "texts": len(rows), "steps": 12}
     )
     ui.drop.click()
     ui.train.click()
     assert chosen == [kept[1:]]
     text = plain(ui.outcome)
-    assert all(part in text for part in ("75.0%", "70.0%", "+5.0 points", "steps", "12", "One student and one seed"))
+    assert all(
+        part in text
+        for part in ("75.0%", "70.0%", "+5.0 points", "steps", "12", "One student and one seed")
+    )
     ui.rule.value = "shown"
     ui.label.value = 1
     ui.train.click()
-    assert chosen[1] == shown.view.selection(shown.marks, "shown", shown.rows) and len(shown.results) == 2
+    assert (
+        chosen[1] == shown.view.selection(shown.marks, "shown", shown.rows)
+        and len(shown.results) == 2
+    )
     ui.rule.value = "keep"
     assert ui.train.disabled and "0 texts" in ui.train.description
 
 
 @pytest.mark.parametrize(
-    ("error", "said"), [(BadCorpus("one <class> only"), "one <class> only"), (KeyboardInterrupt(), "stopped")]
+    ("error", "said"),
+    [(BadCorpus("one <class> only"), "one <class> only"), (KeyboardInterrupt(), "stopped")],
 )
 def test_a_training_that_fails_is_said_and_can_be_repeated(shown, error, said):
     def fail(rows):
@@ -447,7 +575,9 @@ def test_a_training_that_fails_is_said_and_can_be_repeated(shown, error, said):
 
     train, shown.train = shown.train, fail
     shown.ui.train.click()
-    assert f"No student was trained: {said}" in plain(shown.ui.outcome) and not shown.ui.train.disabled
+    assert (
+        f"No student was trained: {said}" in plain(shown.ui.outcome) and not shown.ui.train.disabled
+    )
     shown.train = train
     shown.ui.train.click()
     assert "+5.0 points" in plain(shown.ui.outcome) and "No student" not in plain(shown.ui.outcome)
@@ -459,17 +589,22 @@ def test_an_unforeseen_error_shows_its_traceback_below_the_button(shown, monkeyp
     monkeypatch.setattr("ipywidgets.widgets.widget_output.get_ipython", lambda: shell)
     shown.train = lambda rows: rows["no list has this"]
     shown.ui.train.click()
-    assert seen == [TypeError] and "No student was trained: see the error below" in plain(shown.ui.outcome)
+    assert seen == [TypeError] and "No student was trained: see the error below" in plain(
+        shown.ui.outcome
+    )
     assert not shown.ui.train.disabled
 
 
 def test_without_texts_or_training():
     empty = Explorer(table([]), LABELS, made.Part([], []))
     assert "No text passes" in plain(empty.ui.count) and "No text is open" in plain(empty.ui.detail)
-    assert empty.ui.train not in [child for box in empty.ui.app.children for child in getattr(box, "children", ())]
+    assert empty.ui.train not in [
+        child for box in empty.ui.app.children for child in getattr(box, "children", ())
+    ]
 
 
-# ---- static page and notebook -------------------------------------------------------------------------------------
+# ---- static page and notebook
+# -------------------------------------------------------------------------------------
 
 
 def test_widget_only_before_a_live_frontend(shown, monkeypatch):
@@ -482,27 +617,40 @@ def test_widget_only_before_a_live_frontend(shown, monkeypatch):
     shown.show(live=False)
     assert len(pages) == 2
     shown._ipython_display_()
-    assert len(pages) == 4 and "application/vnd.jupyter.widget-view+json" in pages[3] and pages[3]["text/html"] == ""
+    assert (
+        len(pages) == 4
+        and "application/vnd.jupyter.widget-view+json" in pages[3]
+        and pages[3]["text/html"] == ""
+    )
 
 
 def test_papermill_and_html_show_the_static_page(tmp_path, monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     code = (
-        f"import sys; sys.path[:0] = [{str(BROWSER)!r}, {str(Path(gdlib.__file__).parents[1])!r}]\n"
+        f"import sys; sys.path[:0] = [{str(BROWSER)!r}, "
+        f"{str(Path(gdlib.__file__).parents[1])!r}]\n"
         "import made; from gdlib.explorer.explorer import Explorer\n"
         "table, labelled, student = made.samples(60)\n"
         "table.loc[0, 'confidence'] = 1.0\n"  # the script tag comes out best
         "Explorer(table, made.LABELS, labelled, student_logits=student, train=made.train)"
     )
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=[new_code_cell(code)], metadata=kernel), tmp_path / "in.ipynb")
+    nbformat.write(
+        new_notebook(cells=[new_code_cell(code)], metadata=kernel), tmp_path / "in.ipynb"
+    )
     papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
     done = nbformat.read(tmp_path / "out.ipynb", 4)
     outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
     assert [sorted(output["data"]) for output in outputs] == [["text/html", "text/plain"]]
-    assert "widgets" not in done.metadata  # no dead state, nothing that a page would fetch a renderer for
+    assert (
+        "widgets" not in done.metadata
+    )  # no dead state, nothing that a page would fetch a renderer for
     page = HTMLExporter().from_notebook_node(done)[0]
-    assert "60 generated texts" in page and "widget-state+json" not in page and "&lt;script&gt;document.title" in page
+    assert (
+        "60 generated texts" in page
+        and "widget-state+json" not in page
+        and "&lt;script&gt;document.title" in page
+    )
     assert "<script>document.title" not in page
 
 

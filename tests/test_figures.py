@@ -1,4 +1,6 @@
-"""Figures: the same bytes twice, all names on them, series told apart without colour, honest titles and axes."""
+"""Figures: the same bytes twice, all names on them, series told apart without colour, honest titles
+and axes.
+"""
 
 import io
 
@@ -8,7 +10,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gdlib.charts import figures, style as drawing
+from gdlib.charts import figures
+from gdlib.charts import style as drawing
 from gdlib.compare import metrics
 
 LABELS = ["act", "animal", "communication"]
@@ -24,7 +27,11 @@ REAL = pd.DataFrame([{"student": "teacher", "arm": "teacher", "accuracy": 0.71}]
 
 
 def arm_table() -> pd.DataFrame:
-    rows = [(student, arm, value, value - 0.01, value + 0.01) for student in STUDENTS for arm, value in VALUES.items()]
+    rows = [
+        (student, arm, value, value - 0.01, value + 0.01)
+        for student in STUDENTS
+        for arm, value in VALUES.items()
+    ]
     rows += [
         ("majority", "baseline", 0.16, 0.16, 0.16),
         ("tfidf-lr", "baseline", 0.54, 0.53, 0.55),
@@ -34,12 +41,24 @@ def arm_table() -> pd.DataFrame:
 
 
 def curve(column: str) -> pd.DataFrame:
-    rows = [(one, x, 0.5 + 0.05 * i, 0.49 + 0.05 * i, 0.52 + 0.05 * i) for one in STUDENTS for i, x in enumerate((10, 50, 500))]
-    return pd.DataFrame(rows, columns=["student" if column == "size" else "arm", column, "accuracy", "low", "high"])
+    rows = [
+        (one, x, 0.5 + 0.05 * i, 0.49 + 0.05 * i, 0.52 + 0.05 * i)
+        for one in STUDENTS
+        for i, x in enumerate((10, 50, 500))
+    ]
+    return pd.DataFrame(
+        rows, columns=["student" if column == "size" else "arm", column, "accuracy", "low", "high"]
+    )
 
 
 def history() -> pd.DataFrame:
-    return pd.DataFrame({"step": [10, 20, 30, 40], "train_loss": [2, 1, 0.5, 0.2], "held_out": [2, 1.4, 1.2, np.nan]})
+    return pd.DataFrame(
+        {
+            "step": [10, 20, 30, 40],
+            "train_loss": [2, 1, 0.5, 0.2],
+            "held_out": [2, 1.4, 1.2, np.nan],
+        }
+    )
 
 
 def calibrated() -> pd.DataFrame:
@@ -51,16 +70,28 @@ def calibrated() -> pd.DataFrame:
 def traces() -> pd.DataFrame:
     """Two stages with unfreezing, and the same without; the second stage keeps what it began with."""
     rows = []
-    for arm, layers in (("D3.1", [""] + ["embedding"] * 4), ("D3.2", ["", "readout", "BiLSTM", "BiLSTM", "embedding"])):
-        for stage, (losses, scores) in enumerate([("states", [0.9, 0.6, 0.5, 0.4, 0.3]), ("labels + logits", [0.2, 0.5, 0.4, 0.35, 0.3])]):
+    for arm, layers in (
+        ("D3.1", [""] + ["embedding"] * 4),
+        ("D3.2", ["", "readout", "BiLSTM", "BiLSTM", "embedding"]),
+    ):
+        for stage, (losses, scores) in enumerate(
+            [("states", [0.9, 0.6, 0.5, 0.4, 0.3]), ("labels + logits", [0.2, 0.5, 0.4, 0.35, 0.3])]
+        ):
             best = scores.index(min(scores))
             for i, (layer, score) in enumerate(zip(layers, scores)):
                 rows.append((arm, stage, losses, layer, 40 * stage + 10 * i, score, i == best))
-    return pd.DataFrame(rows, columns=["arm", "stage", "losses", "unfrozen", "step", "score", "kept"])
+    return pd.DataFrame(
+        rows, columns=["arm", "stage", "losses", "unfrozen", "step", "score", "kept"]
+    )
 
 
 COST = pd.DataFrame(
-    {"name": ["teacher", "KimCNN"], "latency": [14.0, 0.8], "accuracy": [0.71, 0.63], "parameters": [22_700_000, 1_100_000]}
+    {
+        "name": ["teacher", "KimCNN"],
+        "latency": [14.0, 0.8],
+        "accuracy": [0.71, 0.63],
+        "parameters": [22_700_000, 1_100_000],
+    }
 )
 COUNTS = pd.DataFrame(
     {
@@ -110,7 +141,11 @@ def svg(figure: Figure) -> bytes:
 
 def words(figure: Figure) -> list[str]:
     FigureCanvasAgg(figure).draw()
-    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")) if text.get_text()]
+    return [
+        text.get_text()
+        for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))
+        if text.get_text()
+    ]
 
 
 def test_every_figure_function_is_drawn_here():
@@ -135,12 +170,20 @@ def test_nothing_is_cut_off_and_no_legend_covers_a_panel(name):
     assert box.x1 <= figure.get_figwidth() + 0.02
     assert box.y1 <= figure.get_figheight() + 0.02
     for legend in figure.legends:
-        assert not any(legend.get_window_extent().overlaps(axes.get_tightbbox()) for axes in figure.axes)
+        assert not any(
+            legend.get_window_extent().overlaps(axes.get_tightbbox()) for axes in figure.axes
+        )
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_letters_are_large_enough(name):
-    assert min(text.get_fontsize() for text in EVERY[name]().findobj(lambda artist: hasattr(artist, "get_fontsize"))) >= 9
+    assert (
+        min(
+            text.get_fontsize()
+            for text in EVERY[name]().findobj(lambda artist: hasattr(artist, "get_fontsize"))
+        )
+        >= 9
+    )
 
 
 def test_a_figure_of_one_seed_says_so():
@@ -150,16 +193,27 @@ def test_a_figure_of_one_seed_says_so():
 
 def test_arms_stand_in_the_fixed_order_under_every_student():
     figure = figures.arms(arm_table(), seeds=5)
-    expected = ["labelled only", "generated /4", "generated /2", "generation-distillation", "generated + real"]
+    expected = [
+        "labelled only",
+        "generated /4",
+        "generated /2",
+        "generation-distillation",
+        "generated + real",
+    ]
     assert figures.arm_order(["of mine", *VALUES]) == [*expected, "of mine"]
     assert [axes.get_title(loc="left") for axes in figure.axes] == STUDENTS
-    assert all([label.get_text() for label in axes.get_yticklabels()] == expected for axes in figure.axes)
+    assert all(
+        [label.get_text() for label in axes.get_yticklabels()] == expected for axes in figure.axes
+    )
 
 
 def test_the_axis_says_its_range_and_names_the_line_that_is_off_it():
     figure = figures.arms(arm_table(), seeds=5)
     low, high = figure.axes[0].get_xlim()
-    assert figure.axes[-1].get_xlabel() == f"accuracy in % (axis: {100 * low:.0f} to {100 * high:.0f}; majority: 16.0)"
+    assert (
+        figure.axes[-1].get_xlabel()
+        == f"accuracy in % (axis: {100 * low:.0f} to {100 * high:.0f}; majority: 16.0)"
+    )
     assert low < 0.54
     assert high > 0.71
     assert {"tfidf-lr", "teacher"} <= set(words(figure))
@@ -178,13 +232,23 @@ def test_an_arm_has_the_same_mark_in_every_figure():
 
 def test_unfreezing_marks_what_is_kept_and_where_a_layer_is_let_in():
     figure = figures.unfreezing(traces())
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["stage 1: states", "stage 2: labels + logits"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "stage 1: states",
+        "stage 2: labels + logits",
+    ]
     for axes, kept in zip(figure.axes, ((40, 0.3), (0, 0.2))):  # steps are those of the stage
         let_in = {text.get_text(): text.xy[0] for text in axes.texts}
         assert let_in == {"+ readout": 0, "+ BiLSTM": 10, "+ embedding": 30}
-        rings = [tuple(line.get_xydata()[0]) for line in axes.get_lines() if line.get_fillstyle() == "none"]
+        rings = [
+            tuple(line.get_xydata()[0])
+            for line in axes.get_lines()
+            if line.get_fillstyle() == "none"
+        ]
         assert rings == [kept, kept]  # of both arms
-    assert figure.axes[0].get_ylabel() == "loss on states" and figure.axes[1].get_ylabel() == "errors, % of texts"
+    assert (
+        figure.axes[0].get_ylabel() == "loss on states"
+        and figure.axes[1].get_ylabel() == "errors, % of texts"
+    )
 
 
 def test_a_strategy_given_more_steps_is_its_mark_made_hollow_and_the_teacher_a_line():
@@ -192,12 +256,23 @@ def test_a_strategy_given_more_steps_is_its_mark_made_hollow_and_the_teacher_a_l
     at = {line.get_label(): line for line in axes.get_lines()}
     assert set(at) == set(STEPS["name"]) and list(at["teacher"].get_ydata()) == [0.60, 0.60]
     one, longer = at["D1"], at["D1, as long as D4.2"]
-    assert (one.get_marker(), one.get_fillstyle()) == (longer.get_marker(), "full") and longer.get_fillstyle() == "none"
+    assert (one.get_marker(), one.get_fillstyle()) == (
+        longer.get_marker(),
+        "full",
+    ) and longer.get_fillstyle() == "none"
     assert (longer.get_xdata()[0], longer.get_ydata()[0]) == (4050, 0.52)
 
 
 def test_strategies_have_marks_of_their_own_and_variations_that_of_their_strategy():
-    assert len({drawing.arm_mark(name).marker for name in ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2", "hard")}) == 8
+    assert (
+        len(
+            {
+                drawing.arm_mark(name).marker
+                for name in ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2", "hard")
+            }
+        )
+        == 8
+    )
     assert drawing.arm_mark("D4.2, layer 2") == drawing.arm_mark("D4.2")
 
 
@@ -227,16 +302,27 @@ def test_splits_whose_classes_are_unknown_are_left_out():
 
 
 def test_size_curve_draws_the_references_of_each_student():
-    references = pd.concat([REAL, pd.DataFrame([{"student": "KimCNN", "arm": "real unlabelled", "accuracy": 0.66}])])
+    references = pd.concat(
+        [REAL, pd.DataFrame([{"student": "KimCNN", "arm": "real unlabelled", "accuracy": 0.66}])]
+    )
     one, other = figures.size_curve(curve("size"), references, seeds=5).axes
-    assert [len(axes.get_lines()) for axes in (one, other)] == [len(one.get_lines()), len(one.get_lines()) + 1]
+    assert [len(axes.get_lines()) for axes in (one, other)] == [
+        len(one.get_lines()),
+        len(one.get_lines()) + 1,
+    ]
 
 
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: figures.arms(arm_table().drop(columns="arm"), seeds=1), "figure arms needs the columns .*; missing: arm"),
-        (lambda: figures.arms(arm_table().tail(3), seeds=1), "figure arms was given a table without rows"),
+        (
+            lambda: figures.arms(arm_table().drop(columns="arm"), seeds=1),
+            "figure arms needs the columns .*; missing: arm",
+        ),
+        (
+            lambda: figures.arms(arm_table().tail(3), seeds=1),
+            "figure arms was given a table without rows",
+        ),
         (lambda: figures.funnel({"kept": 0}), "figure funnel was given no texts"),
     ],
 )
@@ -253,6 +339,8 @@ def test_figures_are_not_kept_open():
     assert plt.get_fignums() == before
 
 
-@pytest.mark.parametrize(("value", "text"), [(950, "950"), (1200, "1.2k"), (22_700_000, "22.7M"), (0.3, "0.3")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(950, "950"), (1200, "1.2k"), (22_700_000, "22.7M"), (0.3, "0.3")]
+)
 def test_counts_are_short(value, text):
     assert drawing.short(value) == text

@@ -1,4 +1,6 @@
-"""The generator: drawing against brute force, sampling against recomputation without a cache, training on the text alone."""
+"""The generator: drawing against brute force, sampling against recomputation without a cache,
+training on the text alone.
+"""
 
 import json
 import math
@@ -15,12 +17,23 @@ from tokenizers.pre_tokenizers import Metaspace
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from gdlib.core.errors import BadSetting
+from gdlib.learn.loop import trainable_state
 from gdlib.networks import generator as g
+from gdlib.networks.generator import (
+    IGNORED,
+    Generator,
+    GeneratorPlan,
+    collate_text,
+    draw,
+    encode,
+    fine_tune,
+    freeze,
+    held_out_nll,
+    nll,
+)
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
-from gdlib.core.errors import BadSetting
-from gdlib.networks.generator import IGNORED, Generator, GeneratorPlan, collate_text, draw, encode, fine_tune, freeze, held_out_nll, nll
-from gdlib.learn.loop import trainable_state
 
 LABELS = ("animals", "music", "weather")
 
@@ -45,7 +58,9 @@ def part():
 
 
 def frequencies(logits, number=20_000, **knobs):
-    drawn = draw(torch.tensor(logits).expand(number, -1), random=torch.Generator().manual_seed(0), **knobs)
+    drawn = draw(
+        torch.tensor(logits).expand(number, -1), random=torch.Generator().manual_seed(0), **knobs
+    )
     return np.bincount(drawn.numpy(), minlength=len(logits)) / number
 
 
@@ -78,12 +93,19 @@ def test_filters_by_hand(knobs, kept):
 
 
 def test_temperature_comes_before_the_nucleus():
-    probabilities = np.array([0.5, 0.3, 0.15, 0.05])  # at T = 1/2 the first has 0.685 of the mass, at T = 1 but 0.5
-    assert set(np.flatnonzero(frequencies(np.log(probabilities), temperature=0.5, top_p=0.6, top_k=0))) == {0}
+    probabilities = np.array(
+        [0.5, 0.3, 0.15, 0.05]
+    )  # at T = 1/2 the first has 0.685 of the mass, at T = 1 but 0.5
+    assert set(
+        np.flatnonzero(frequencies(np.log(probabilities), temperature=0.5, top_p=0.6, top_k=0))
+    ) == {0}
 
 
 @settings(deadline=None)
-@given(rows=st.lists(st.lists(st.floats(-9, 9), min_size=6, max_size=6), min_size=1, max_size=5), seed=st.integers(0, 99))
+@given(
+    rows=st.lists(st.lists(st.floats(-9, 9), min_size=6, max_size=6), min_size=1, max_size=5),
+    seed=st.integers(0, 99),
+)
 def test_each_row_is_drawn_from_its_own_nucleus(rows, seed):
     logits = torch.tensor(rows)
     drawn = draw(logits, 1.0, 0.7, 4, torch.Generator().manual_seed(seed))
@@ -92,7 +114,9 @@ def test_each_row_is_drawn_from_its_own_nucleus(rows, seed):
         kept = np.where(row >= np.sort(row.astype(np.float32))[-4] - 1e-6, softmax(row), 0)
         kept /= kept.sum()
         above = kept[kept > kept[token] * (1 + 1e-5)].sum()
-        assert kept[token] > 0 and above < 0.7 + 1e-5  # the more likely ones had not reached the mass yet
+        assert (
+            kept[token] > 0 and above < 0.7 + 1e-5
+        )  # the more likely ones had not reached the mass yet
 
 
 # sampling
@@ -113,17 +137,31 @@ def without_cache(generator, prompt, max_new_tokens):
 
 def test_greedy_sampling_is_the_plain_recomputation(generator):
     prompts = [[0, token] for token in range(2, 42)]
-    found = generator.sample(prompts, max_new_tokens=12, temperature=1.0, top_p=1.0, top_k=1, seed=0)
+    found = generator.sample(
+        prompts, max_new_tokens=12, temperature=1.0, top_p=1.0, top_k=1, seed=0
+    )
     assert found == [without_cache(generator, prompt, 12) for prompt in prompts]
 
 
 def test_random_sampling_while_texts_leave_the_batch(generator, monkeypatch):
-    """Every logits row that is drawn from is that of a full pass over the ids written so far, whoever has left before."""
+    """Every logits row that is drawn from is that of a full pass over the ids written so far,
+    whoever has left before.
+    """
     prompts, seen, logits_of = [[0, token] for token in range(2, 26)], [], []
-    monkeypatch.setattr(g, "draw", lambda logits, *rest: (logits_of.append(logits), seen.append(draw(logits, *rest)))[0] or seen[-1])
-    found = generator.sample(prompts, max_new_tokens=15, temperature=1.2, top_p=0.95, top_k=0, seed=4)
+    monkeypatch.setattr(
+        g,
+        "draw",
+        lambda logits, *rest: (
+            (logits_of.append(logits), seen.append(draw(logits, *rest)))[0] or seen[-1]
+        ),
+    )
+    found = generator.sample(
+        prompts, max_new_tokens=15, temperature=1.2, top_p=0.95, top_k=0, seed=4
+    )
     lengths = [len(written) for written, _ in found]
-    assert len(set(lengths)) > 4 and [len(rows) for rows in logits_of] == sorted(map(len, logits_of), reverse=True)
+    assert len(set(lengths)) > 4 and [len(rows) for rows in logits_of] == sorted(
+        map(len, logits_of), reverse=True
+    )
     assert len(logits_of[-1]) < len(prompts)  # some have left
     assert all(generator.tokenizer.eos_token_id not in written for written, _ in found)
     alive = list(range(len(prompts)))
@@ -131,7 +169,9 @@ def test_random_sampling_while_texts_leave_the_batch(generator, monkeypatch):
         assert len(rows) == len(alive)
         for place, row in enumerate(alive):
             with torch.no_grad():
-                expected = generator.network(torch.tensor([prompts[row] + found[row][0][:step]])).logits[0, -1]
+                expected = generator.network(
+                    torch.tensor([prompts[row] + found[row][0][:step]])
+                ).logits[0, -1]
             assert torch.allclose(rows[place], expected, atol=1e-4)
             if step < lengths[row]:
                 assert chosen[place].item() == found[row][0][step]
@@ -151,7 +191,11 @@ def test_ended_says_whether_the_end_came_in_time(generator):
 def test_the_same_seed_gives_the_same_texts(generator):
     knobs = {"max_new_tokens": 8, "temperature": 1.0, "top_p": 0.9, "top_k": 0}
     first = generator.sample([[0]] * 9, seed=5, **knobs)
-    assert first == generator.sample([[0]] * 9, seed=5, **knobs) != generator.sample([[0]] * 9, seed=6, **knobs)
+    assert (
+        first
+        == generator.sample([[0]] * 9, seed=5, **knobs)
+        != generator.sample([[0]] * 9, seed=6, **knobs)
+    )
 
 
 # texts in, targets out
@@ -173,7 +217,12 @@ def test_encode_by_hand(generator):
 
 
 def test_a_tokenizer_that_puts_the_blank_itself_gets_none(generator):
-    words = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "\u2581the": 2, "\u2581cat": 3, "\u2581word": 4, "\u2581": 5}, unk_token="<s>"))
+    words = Tokenizer(
+        WordLevel(
+            {"<s>": 0, "</s>": 1, "\u2581the": 2, "\u2581cat": 3, "\u2581word": 4, "\u2581": 5},
+            unk_token="<s>",
+        )
+    )
     words.pre_tokenizer = Metaspace()
     metaspace = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>")
     assert (g.blank(metaspace), g.blank(generator.tokenizer)) == ("", " ")
@@ -200,7 +249,9 @@ def test_nll_by_hand(generator):
 
 
 def test_held_out_nll_weighs_every_token_alike(generator):
-    rows = [([0] + [5 + i % 7] * (1 + i % 11) + [1], 1) for i in range(50)]  # two batches of different lengths
+    rows = [
+        ([0] + [5 + i % 7] * (1 + i % 11) + [1], 1) for i in range(50)
+    ]  # two batches of different lengths
     with torch.no_grad():
         found = held_out_nll(generator.network, rows, pad_id=1)
         total = tokens = 0
@@ -213,7 +264,9 @@ def test_held_out_nll_weighs_every_token_alike(generator):
 
 def test_prompts(generator):
     tokenizer = generator.tokenizer
-    assert generator.prompt() == [0] == generator.prompt(2)  # not conditioned: the label is not asked for
+    assert (
+        generator.prompt() == [0] == generator.prompt(2)
+    )  # not conditioned: the label is not asked for
     conditioned = Generator(generator.network, tokenizer, LABELS)
     assert conditioned.prompt(1) == [0, *tokenizer("music:", add_special_tokens=False)["input_ids"]]
     assert conditioned.prompt() == [0]
@@ -235,18 +288,28 @@ def test_prompts_for_a_batch(generator, part):
 
 
 @pytest.mark.parametrize("labels", [(), LABELS])
-def test_prefixes_are_the_first_tokens_of_labelled_texts_as_they_were_learnt(generator, part, labels):
+def test_prefixes_are_the_first_tokens_of_labelled_texts_as_they_were_learnt(
+    generator, part, labels
+):
     conditioned = Generator(generator.network, generator.tokenizer, labels)
     learnt = [ids for ids, _ in encode(generator.tokenizer, part, labels, max_tokens=60)]
     for batch in range(3):
         rows = list(g.prompts_for(conditioned, batch, 8, part, 3, seed=0))
         start = conditioned.prompt(batch if labels else None)
-        assert len({len(ids) for ids, _, _ in rows}) == 1 and len({tuple(ids) for ids, _, _ in rows}) > 1
+        assert (
+            len({len(ids) for ids, _, _ in rows}) == 1
+            and len({tuple(ids) for ids, _, _ in rows}) > 1
+        )
         for ids, prefix, label in rows:
             assert len(ids) == len(start) + 3 and label == (batch if labels else -1)
-            assert any(text[: len(ids)] == ids and (not labels or gold == batch) for text, gold in zip(learnt, part.labels))
+            assert any(
+                text[: len(ids)] == ids and (not labels or gold == batch)
+                for text, gold in zip(learnt, part.labels)
+            )
             assert prefix == generator.tokenizer.decode(ids[len(start) :])
-    assert list(g.prompts_for(conditioned, 0, 8, part, 3, 0)) == list(g.prompts_for(conditioned, 0, 8, part, 3, 0))
+    assert list(g.prompts_for(conditioned, 0, 8, part, 3, 0)) == list(
+        g.prompts_for(conditioned, 0, 8, part, 3, 0)
+    )
 
 
 def test_prefix_longer_than_every_text(generator, part):
@@ -265,7 +328,9 @@ def test_freeze(network):
     full = zoo.causal(network)
     everything = trained(full)
     assert freeze(full, "full", 0) is full and trained(full) == everything
-    last = {name for name in everything if name.startswith("model.layers.1.")} | {"model.norm.weight"}
+    last = {name for name in everything if name.startswith("model.layers.1.")} | {
+        "model.norm.weight"
+    }
     assert trained(freeze(zoo.causal(network), "last-1", 0)) == last
     both = {name for name in everything if name.startswith("model.layers.")} | {"model.norm.weight"}
     assert trained(freeze(zoo.causal(network), "last-2", 0)) == both
@@ -276,16 +341,27 @@ def test_lora(network):
     adapted = freeze(zoo.causal(network), "lora", seed=0)
     names = trained(adapted)
     matrices = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    assert len(names) == 2 * 2 * len(matrices) and all("lora_" in name and any(m in name for m in matrices) for name in names)
-    assert all(p.shape[0 if "lora_A" in name else 1] == 16 for name, p in adapted.named_parameters() if name in names)
+    assert len(names) == 2 * 2 * len(matrices) and all(
+        "lora_" in name and any(m in name for m in matrices) for name in names
+    )
+    assert all(
+        p.shape[0 if "lora_A" in name else 1] == 16
+        for name, p in adapted.named_parameters()
+        if name in names
+    )
     ids = torch.tensor([[0, 5, 9]])
     with torch.no_grad():  # adapters start as nothing
         assert torch.allclose(adapted.eval()(ids).logits, plain.eval()(ids).logits, atol=1e-6)
     again = freeze(zoo.causal(network), "lora", seed=0)
-    assert all(torch.equal(a, b) for a, b in zip(trainable_state(adapted).values(), trainable_state(again).values()))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(trainable_state(adapted).values(), trainable_state(again).values())
+    )
 
 
-@pytest.mark.parametrize("method", ["last-3", "last-0", "last-", "last", "last-x", "lasso-1", "adapter", "LORA"])
+@pytest.mark.parametrize(
+    "method", ["last-3", "last-0", "last-", "last", "last-x", "lasso-1", "adapter", "LORA"]
+)
 def test_freeze_error(network, method):
     expected = f'generator_method = "{method}"; expected full, lora, or last-K with K from 1 to 2'
     with pytest.raises(BadSetting) as error:
@@ -294,7 +370,15 @@ def test_freeze_error(network, method):
 
 
 def plan(**changes):
-    values = {"method": "full", "conditioned": False, "epochs": 3, "lr": 3e-3, "batch": 6, "max_tokens": 30, "seed": 1}
+    values = {
+        "method": "full",
+        "conditioned": False,
+        "epochs": 3,
+        "lr": 3e-3,
+        "batch": 6,
+        "max_tokens": 30,
+        "seed": 1,
+    }
     return GeneratorPlan(**(values | changes))
 
 
@@ -302,22 +386,35 @@ def plan(**changes):
 def test_fine_tune_and_load_back(network, part, tmp_path, method, monkeypatch):
     monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
     monkeypatch.setattr(g, "has_bf16", lambda: False)
-    held_out = Part([text for label in LABELS for text in tiny.texts_of(label, 16, 0)[12:]], [0] * 4 + [1] * 4 + [2] * 4)
+    held_out = Part(
+        [text for label in LABELS for text in tiny.texts_of(label, 16, 0)[12:]],
+        [0] * 4 + [1] * 4 + [2] * 4,
+    )
     history = fine_tune(network, part, held_out, LABELS, plan(method=method), tmp_path)
     kept = json.loads((tmp_path / "history.json").read_text())
     loaded = Generator.load(tmp_path)
     assert loaded.labels == () and kept["best_step"] == history.best_step
-    assert {path.suffix for path in tmp_path.glob("*.safetensors")} == {".safetensors"} and not list(tmp_path.glob("*.bin"))
+    assert {path.suffix for path in tmp_path.glob("*.safetensors")} == {
+        ".safetensors"
+    } and not list(tmp_path.glob("*.bin"))
     plain = LlamaForCausalLM.from_pretrained(tmp_path).eval()
     ids = torch.tensor([[0, 5, 9, 100]])
     rows = encode(loaded.tokenizer, held_out, (), 30)
     with torch.no_grad():
         assert torch.allclose(loaded.network.cpu()(ids).logits, plain(ids).logits, atol=1e-6)
-        assert math.exp(held_out_nll(plain, rows, 1)) == pytest.approx(kept["perplexity_after"], rel=1e-3)
+        assert math.exp(held_out_nll(plain, rows, 1)) == pytest.approx(
+            kept["perplexity_after"], rel=1e-3
+        )
         before = zoo.causal(network).eval()
-        assert math.exp(held_out_nll(before, rows, 1)) == pytest.approx(kept["perplexity_before"], rel=1e-3)
+        assert math.exp(held_out_nll(before, rows, 1)) == pytest.approx(
+            kept["perplexity_before"], rel=1e-3
+        )
     assert kept["perplexity_after"] < kept["perplexity_before"]
-    moved = {name for name, tensor in plain.state_dict().items() if not torch.equal(tensor, before.state_dict()[name])}
+    moved = {
+        name
+        for name, tensor in plain.state_dict().items()
+        if not torch.equal(tensor, before.state_dict()[name])
+    }
     assert ("model.embed_tokens.weight" in moved) == (method == "full")
     assert ("model.layers.0.mlp.up_proj.weight" in moved) == (method != "last-1")
     assert "model.layers.1.mlp.up_proj.weight" in moved

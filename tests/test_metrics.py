@@ -21,7 +21,9 @@ def test_accuracy_and_agreement_count_equal_labels():
 
 @pytest.mark.parametrize(("one", "other"), [([0, 1], [0]), ([], []), ([[0]], [[0]])])
 def test_lists_of_different_shape_are_refused(one, other):
-    with pytest.raises(ValueError, match="expected two non-empty lists of one length, given shapes"):
+    with pytest.raises(
+        ValueError, match="expected two non-empty lists of one length, given shapes"
+    ):
         metrics.accuracy(one, other)
 
 
@@ -32,7 +34,9 @@ def test_f1_and_confusion_equal_sklearn(pairs):
     assert metrics.macro_f1(gold, said, 4) == pytest.approx(
         f1_score(gold, said, labels=range(4), average="macro", zero_division=0)
     )
-    assert np.array_equal(metrics.confusion(gold, said, 4), confusion_matrix(gold, said, labels=range(4)))
+    assert np.array_equal(
+        metrics.confusion(gold, said, 4), confusion_matrix(gold, said, labels=range(4))
+    )
 
 
 def test_a_class_that_the_test_set_lacks_counts_in_macro_f1():
@@ -54,7 +58,10 @@ def test_brier_by_hand():
 
 
 def test_calibration_error_by_hand():
-    confidence, correct = [0.9, 0.9, 0.3, 1.0], [1, 0, 1, 1]  # bins of a half: (0.3 -> 1), (0.9, 0.9, 1.0 -> 2/3)
+    confidence, correct = (
+        [0.9, 0.9, 0.3, 1.0],
+        [1, 0, 1, 1],
+    )  # bins of a half: (0.3 -> 1), (0.9, 0.9, 1.0 -> 2/3)
     assert metrics.expected_calibration_error(confidence, correct, bins=2) == pytest.approx(
         0.25 * 0.7 + 0.75 * abs(2.8 / 3 - 2 / 3)
     )
@@ -82,7 +89,9 @@ def test_self_bleu_tells_copies_from_different_texts():
 
 def test_self_bleu_repeats_for_a_seed():
     texts = [f"word{i} word{i % 7} word{i % 3} end" for i in range(60)]
-    assert metrics.self_bleu(texts, sample=20, seed=3) == metrics.self_bleu(texts, sample=20, seed=3)
+    assert metrics.self_bleu(texts, sample=20, seed=3) == metrics.self_bleu(
+        texts, sample=20, seed=3
+    )
 
 
 def test_diversity_has_every_measure_of_equal_counts():
@@ -101,7 +110,10 @@ def test_latency_counts_calls_after_warming_up_and_puts_the_threads_back():
 
     before, calls = torch.get_num_threads(), []
     found = metrics.latency(
-        lambda one: (calls.append((one, torch.get_num_threads())), time.sleep(0.002)), [1, 2], repeats=3, warmup=4
+        lambda one: (calls.append((one, torch.get_num_threads())), time.sleep(0.002)),
+        [1, 2],
+        repeats=3,
+        warmup=4,
     )
     assert (found.calls, len(calls), found.threads) == (6, 10, 1)
     assert {threads for _, threads in calls} == {1}

@@ -6,15 +6,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdlib.compare import stats
-from gdlib.studies.mlm import compare as mlm_compare, figures as mlm_figures
-from gdlib.studies.mlm.compare import Curves, area, crossing, differences, mean_curves, steps_to_plain, verdict
+from gdlib.studies.mlm import compare as mlm_compare
+from gdlib.studies.mlm import figures as mlm_figures
+from gdlib.studies.mlm.compare import (
+    Curves,
+    area,
+    crossing,
+    differences,
+    mean_curves,
+    steps_to_plain,
+    verdict,
+)
 
 STEPS = np.array([0.0, 10.0, 20.0, 30.0])
 
 
 def test_crossing_by_hand():
-    curve = np.array([[9.0, 7.0, 5.0, 4.0], [9.0, 8.0, 8.0, 8.0], [3.0, 2.0, 1.0, 0.0], [9.0, 5.0, 7.0, 5.0]])
-    np.testing.assert_allclose(crossing(curve, STEPS, np.array([6.0, 5.0, 4.0, 5.0])), [15.0, 30.0, 0.0, 10.0])
+    curve = np.array(
+        [[9.0, 7.0, 5.0, 4.0], [9.0, 8.0, 8.0, 8.0], [3.0, 2.0, 1.0, 0.0], [9.0, 5.0, 7.0, 5.0]]
+    )
+    np.testing.assert_allclose(
+        crossing(curve, STEPS, np.array([6.0, 5.0, 4.0, 5.0])), [15.0, 30.0, 0.0, 10.0]
+    )
 
 
 @given(st.lists(st.integers(0, 100), min_size=4, max_size=4), st.integers(-10, 110))
@@ -29,13 +42,25 @@ def test_crossing_is_between_the_looks(values, target):
 
 
 def curves(shift, texts=200, units=4, noise=0.5):
-    """Plain MLM falls from 8 to 5; the arm "mean" is lower by ``shift`` times the share of the training that is past."""
+    """Plain MLM falls from 8 to 5; the arm "mean" is lower by ``shift`` times the share of the
+    training that is past.
+    """
     random = np.random.default_rng(0)
     fall = 8 - STEPS / 10
     own = random.normal(0, 1, texts)  # texts are hard or easy for all
-    plain = fall[None, :, None] + own + random.normal(0, noise / 5, (units, 1, 1)) + random.normal(0, noise, (units, 4, texts))
+    plain = (
+        fall[None, :, None]
+        + own
+        + random.normal(0, noise / 5, (units, 1, 1))
+        + random.normal(0, noise, (units, 4, texts))
+    )
     arm = plain - shift * (STEPS / 30)[None, :, None] + random.normal(0, 0.05, plain.shape)
-    values = {("teacher", "no teacher"): plain, ("teacher", "a"): plain + 0.5, ("teacher", "b"): plain + 1.0, ("teacher", "mean"): arm}
+    values = {
+        ("teacher", "no teacher"): plain,
+        ("teacher", "a"): plain + 0.5,
+        ("teacher", "b"): plain + 1.0,
+        ("teacher", "mean"): arm,
+    }
     return Curves(STEPS, values, ("a", "b"))
 
 
@@ -47,12 +72,23 @@ def test_area_by_hand():
 def test_differences_and_their_verdict():
     found = differences(curves(1.0)).set_index(["arm", "against", "measure"])
     end = found.loc[("mean", "no teacher", "end")]
-    assert end["difference"] == pytest.approx(-1.0, abs=0.01) and end["resolved"] and end["low"] < end["difference"] < end["high"]
-    assert found.loc[("mean", "no teacher", "whole training"), "difference"] == pytest.approx(-0.5, abs=0.01)
-    assert found.loc[("mean", "a", "end"), "difference"] == pytest.approx(-1.5, abs=0.01)  # the best single one
+    assert (
+        end["difference"] == pytest.approx(-1.0, abs=0.01)
+        and end["resolved"]
+        and end["low"] < end["difference"] < end["high"]
+    )
+    assert found.loc[("mean", "no teacher", "whole training"), "difference"] == pytest.approx(
+        -0.5, abs=0.01
+    )
+    assert found.loc[("mean", "a", "end"), "difference"] == pytest.approx(
+        -1.5, abs=0.01
+    )  # the best single one
     assert ("mean", "b", "end") not in found.index
     said = verdict(found.reset_index(), "teacher")
-    assert said == "**Start: teacher.** Several teachers against no teacher faster: mean — against the best single teacher faster: mean."
+    assert said == (
+        "**Start: teacher.** Several teachers against no teacher faster: mean — against "
+        "the best single teacher faster: mean."
+    )
 
 
 def test_nothing_is_not_resolved():
@@ -73,7 +109,9 @@ def test_steps_until_plain():
 
 def test_intervals_of_a_statistic_are_those_of_the_mean_for_the_mean():
     values = np.random.default_rng(1).normal(3, 1, (3, 80))
-    ours = stats.statistic_interval(lambda index: np.moveaxis(values[:, index].mean(axis=-1), 0, -1), 80, resamples=999)
+    ours = stats.statistic_interval(
+        lambda index: np.moveaxis(values[:, index].mean(axis=-1), 0, -1), 80, resamples=999
+    )
     theirs = stats.mean_interval(values, resamples=999)
     assert (ours.mean, ours.seeds_low, ours.seeds_high, ours.seeds, ours.texts) == pytest.approx(
         (theirs.mean, theirs.seeds_low, theirs.seeds_high, theirs.seeds, theirs.texts)
@@ -98,11 +136,25 @@ def test_mean_curves_and_figures():
     np.testing.assert_allclose(drawn["mean"], at["loss"] - plain)
     np.testing.assert_allclose(drawn["b"], 1.0)
     steps = mlm_figures.steps(steps_to_plain(curves(1.0), resamples=99), seeds=4)
-    assert [tick.get_text() for tick in steps.axes[0].get_yticklabels()] == ["no teacher", "a", "b", "mean"]
-    hollow = [line.get_markerfacecolor() for line in steps.axes[0].get_lines() if line.get_marker() not in ("None", "", None)]
+    assert [tick.get_text() for tick in steps.axes[0].get_yticklabels()] == [
+        "no teacher",
+        "a",
+        "b",
+        "mean",
+    ]
+    hollow = [
+        line.get_markerfacecolor()
+        for line in steps.axes[0].get_lines()
+        if line.get_marker() not in ("None", "", None)
+    ]
     assert hollow.count("white") == 2  # a and b never get there
 
 
 def test_best_single_is_the_one_that_ends_lowest():
     assert curves(0.0).best_single("teacher") == "a"
-    assert mlm_compare.questions(curves(0.0), "teacher") == [("a", "no teacher"), ("b", "no teacher"), ("mean", "no teacher"), ("mean", "a")]
+    assert mlm_compare.questions(curves(0.0), "teacher") == [
+        ("a", "no teacher"),
+        ("b", "no teacher"),
+        ("mean", "no teacher"),
+        ("mean", "a"),
+    ]

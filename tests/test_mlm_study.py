@@ -1,4 +1,6 @@
-"""Masked-language-model distillation from end to end: every notebook on two tiny encoders, and what is refused."""
+"""Masked-language-model distillation from end to end: every notebook on two tiny encoders, and what
+is refused.
+"""
 
 import json
 import os
@@ -8,14 +10,16 @@ import numpy as np
 import pytest
 import tiny
 
-from gdlib.run import pipeline
-from gdlib.studies.mlm import compare as mlm_compare, tuning as mlm_tuning, views as mlm_views
-from gdlib.core.settings import build
 from gdlib.core.errors import BadCorpus, BadSetting
+from gdlib.core.plans import expand
+from gdlib.core.settings import build
+from gdlib.core.store import Store
+from gdlib.run import pipeline
+from gdlib.studies.mlm import compare as mlm_compare
+from gdlib.studies.mlm import tuning as mlm_tuning
+from gdlib.studies.mlm import views as mlm_views
 from gdlib.studies.mlm.settings import ARMS, PLAN, Settings
 from gdlib.studies.mlm.study import MLMStudy, Trial
-from gdlib.core.plans import expand
-from gdlib.core.store import Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,7 +28,10 @@ ROOT = Path(__file__).parents[1]
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict:
     folder = tmp_path_factory.mktemp("mlm")
     corpus = str(tiny.corpus(folder / "corpus", classes=3, texts=90, test=40))
-    encoders = [str(tiny.encoder(folder / name, hidden=hidden, seed=seed)) for seed, (name, hidden) in enumerate({"small": 32, "large": 64}.items())]
+    encoders = [
+        str(tiny.encoder(folder / name, hidden=hidden, seed=seed))
+        for seed, (name, hidden) in enumerate({"small": 32, "large": 64}.items())
+    ]
     return {
         "corpus": corpus, "mlm_corpora": (corpus,), "teacher": encoders[0], "mlm_teachers": tuple(encoders), "labels_per_class": 10,
         "teacher_epochs": 1, "test_size": 100, "head_texts": 60, "choose_texts": 30, "student_texts": 100, "held_out_texts": 40,
@@ -45,30 +52,64 @@ def other(study, **changes):
 
 def test_parts_are_disjoint_and_hold_no_test_text(study):
     parts = study.texts
-    assert {name: len(texts) for name, texts in parts.items()} == {"head": 60, "choose": 30, "student": 100, "held_out": 40}
+    assert {name: len(texts) for name, texts in parts.items()} == {
+        "head": 60,
+        "choose": 30,
+        "student": 100,
+        "held_out": 40,
+    }
     everything = [text for texts in parts.values() for text in texts]
     assert len(set(everything)) == 230
     assert not set(everything) & set(study.splits.test.texts)
-    assert 150 < len(study.masked["student"]) <= 200  # twice each, but for what nothing was hidden in
+    assert (
+        150 < len(study.masked["student"]) <= 200
+    )  # twice each, but for what nothing was hidden in
     hidden = study.guessed.ids[study.masked["held_out"].gold]
-    assert len(study.guessed) == 60 and not set(hidden.tolist()) & set(study.tokenizer.all_special_ids)
+    assert len(study.guessed) == 60 and not set(hidden.tolist()) & set(
+        study.tokenizer.all_special_ids
+    )
     assert other(study, labels_per_class=20).texts == parts != other(study, seed=1).texts
-    with pytest.raises(BadCorpus, match=r"have 270 texts to mask, head_texts 500 \+ choose_texts 30 \+ student_texts 100 \+ held_out_texts 40 asked for"):
+    with pytest.raises(
+        BadCorpus,
+        match=(
+            r"have 270 texts to mask, head_texts 500 \+ choose_texts 30 \+ student_texts 100 \+ "
+            r"held_out_texts 40 asked for"
+        ),
+    ):
         _ = other(study, head_texts=500).texts
 
 
 def test_arms_and_trials(study):
-    assert study.arms == ("no teacher", "small", "large", "mean", "confidence", "gold probability", "best teacher", "gate")
+    assert study.arms == (
+        "no teacher",
+        "small",
+        "large",
+        "mean",
+        "confidence",
+        "gold probability",
+        "best teacher",
+        "gate",
+    )
     assert len(study.trials) == 2 * 8 * 2 and len(mlm_tuning.trials(study)) == 2 * 3 * 2
     assert study.looks == [0, 2, 4, 6]
-    alone = other(study, mlm_teachers=study.settings.mlm_teachers[:1], teacher_bodies=("frozen",), teacher_depths=(0,))
+    alone = other(
+        study,
+        mlm_teachers=study.settings.mlm_teachers[:1],
+        teacher_bodies=("frozen",),
+        teacher_depths=(0,),
+    )
     assert alone.arms == ("no teacher", "small")
 
 
 def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
     causal = str(tiny.causal(tmp_path / "causal"))
     refused = other(study, mlm_teachers=(study.settings.mlm_teachers[0], causal))
-    with pytest.raises(BadSetting, match="^teacher causal has no .* piece, so it is no masked language model; expected teachers"):
+    with pytest.raises(
+        BadSetting,
+        match=(
+            "^teacher causal has no .* piece, so it is no masked language model; expected teachers"
+        ),
+    ):
         _ = refused.ids
     with pytest.raises(BadSetting, match="expected one or more, each once$"):
         _ = other(study, mlm_teachers=()).networks
@@ -82,33 +123,65 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     for name in ("notebooks", "gdlib"):
         os.symlink(ROOT / name, tmp_path / name)
     lines: list[str] = []
-    values = values | {"arms": ("no teacher", "mean", "confidence", "gate"), "test_size": 30, "student_seeds": (0,)}
-    one = pipeline.Run(PLAN, pipeline.settings_of(PLAN, "smoke", values), "smoke", tmp_path, "runs/store", "gdlib run", lines.append)
+    values = values | {
+        "arms": ("no teacher", "mean", "confidence", "gate"),
+        "test_size": 30,
+        "student_seeds": (0,),
+    }
+    one = pipeline.Run(
+        PLAN,
+        pipeline.settings_of(PLAN, "smoke", values),
+        "smoke",
+        tmp_path,
+        "runs/store",
+        "gdlib run",
+        lines.append,
+    )
     one.execute()
     again: list[str] = []
-    pipeline.Run(PLAN, one.settings, "smoke", tmp_path, "runs/store", "gdlib run", again.append).execute()
+    pipeline.Run(
+        PLAN, one.settings, "smoke", tmp_path, "runs/store", "gdlib run", again.append
+    ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
     products = json.loads((one.folder / "report" / "results.json").read_text("utf-8"))["numbers"]
     assert any("loss of mean" in numbers for numbers in products.values())
 
     study = MLMStudy(expand(PLAN, one.settings)[0].settings, Store(tmp_path / "runs/store"))
-    losses, held_out = {trial: study.trained(trial, "losses").numpy() for trial in study.trials}, study.masked["held_out"]
+    losses, held_out = (
+        {trial: study.trained(trial, "losses").numpy() for trial in study.trials},
+        study.masked["held_out"],
+    )
     assert all(loss.shape == (4, len(held_out)) for loss in losses.values())
     for start in ("teacher", "scratch"):  # all arms of a start and a seed begin alike
         begin = losses[Trial(start, "no teacher", 0)][0]
         for arm in study.arms:
             np.testing.assert_array_equal(losses[Trial(start, arm, 0)][0], begin)
-    assert not np.array_equal(losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "no teacher", 0)][-1])
-    assert not np.array_equal(losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "confidence", 0)][-1])
+    assert not np.array_equal(
+        losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "no teacher", 0)][-1]
+    )
+    assert not np.array_equal(
+        losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "confidence", 0)][-1]
+    )
     results = mlm_tuning.results(study)
     assert set(results.table["arm"]) == {"baseline", "teacher", "start", "no teacher", "mean"}
     assert len(results.table) == 3 + 6
-    assert set(results.table["student"]) == {"majority", "tfidf-lr", "teacher", "from teacher", "from scratch"}  # the teacher is no start
+    assert set(results.table["student"]) == {
+        "majority",
+        "tfidf-lr",
+        "teacher",
+        "from teacher",
+        "from scratch",
+    }  # the teacher is no start
     curves = mlm_compare.of_run(study)
     ends = curves.values["teacher", "mean"][:, -1].mean(axis=-1)
-    np.testing.assert_allclose(ends[0], losses[Trial("teacher", "mean", 0)][-1].sum() / len(held_out.gold), rtol=1e-5)
+    np.testing.assert_allclose(
+        ends[0], losses[Trial("teacher", "mean", 0)][-1].sum() / len(held_out.gold), rtol=1e-5
+    )
     shown = mlm_views.predictors(study).set_index("name")["loss"]
     assert shown["best teacher"] <= min(shown["small"], shown["large"])
     assert shown["mean"] <= shown[["small", "large"]].mean() + 1e-6  # the logarithm is concave
     cost = mlm_compare.over_time(study, curves)
-    assert set(cost[cost["arm"] == "no teacher"]["labelling"]) == {0.0} and (cost[cost["arm"] == "mean"]["labelling"] > 0).all()
+    assert (
+        set(cost[cost["arm"] == "no teacher"]["labelling"]) == {0.0}
+        and (cost[cost["arm"] == "mean"]["labelling"] > 0).all()
+    )

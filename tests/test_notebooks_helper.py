@@ -2,10 +2,10 @@
 
 import torch
 
-from gdlib.core.settings import build
-from gdlib.studies.generation.settings import Settings
 from gdlib.compare.metrics import threads
+from gdlib.core.settings import build
 from gdlib.run.notebook import settings_table, start
+from gdlib.studies.generation.settings import Settings
 
 
 def test_threads_are_those_asked_for(monkeypatch):
@@ -20,11 +20,15 @@ def test_threads_are_those_asked_for(monkeypatch):
 
 
 def test_settings_table_shows_the_stage_and_what_was_moved():
-    settings = build(Settings, {"teacher_lr": 0.5, "corpus": "<script>alert(1)</script>", "sample_divisors": [2]})
+    settings = build(
+        Settings, {"teacher_lr": 0.5, "corpus": "<script>alert(1)</script>", "sample_divisors": [2]}
+    )
     html = settings_table(settings, "teacher").to_html()
     shown = settings_table(settings, "teacher").data.set_index("setting")["value"]
     assert {"corpus", "teacher", "teacher_lr", "max_length", "sample_divisors"} <= set(shown.index)
-    assert "num_samples" not in shown.index and "seed" not in shown.index  # neither of the stage nor moved
+    assert (
+        "num_samples" not in shown.index and "seed" not in shown.index
+    )  # neither of the stage nor moved
     assert shown["teacher_lr"] == "0.5" and shown["sample_divisors"] == "(2,)"
     assert "<script>" not in html and "&lt;script&gt;" in html
     bold = html.count("font-weight: bold")

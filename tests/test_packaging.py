@@ -1,4 +1,4 @@
-"""What is shipped: one list of dependencies, pinned whole; clean notebooks; no import upwards."""
+"""What is shipped: one list of dependencies, pinned whole; clean notebooks."""
 
 import ast
 import os
@@ -17,18 +17,24 @@ from packaging.utils import canonicalize_name
 
 from gdlib.core.settings import jsonable, knobs
 from gdlib.run.pipeline import STUDIES, plan_of
-from gdlib.core.store import imported_modules
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PINS = dict(
-    line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")
+    line.split("==")
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    if line and not line.startswith("#")
 )
 NOTEBOOKS = sorted(
-    path.relative_to(ROOT) for path in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+    path.relative_to(ROOT)
+    for path in (ROOT / "notebooks").rglob("*.ipynb")
+    if ".ipynb_checkpoints" not in path.parts
 )
-STAGES = {f"notebooks/{stage.notebook}": (plan_of(study), stage) for study in STUDIES for stage in plan_of(study).stages}
-MODULES = {path.stem: path for path in (ROOT / "gdlib").glob("*.py") if path.stem != "__init__"}
+STAGES = {
+    f"notebooks/{stage.notebook}": (plan_of(study), stage)
+    for study in STUDIES
+    for stage in plan_of(study).stages
+}
 
 
 # ---- dependencies
@@ -49,13 +55,20 @@ def test_torch_is_taken_as_written() -> None:
 
 def test_every_pin_fits_what_pyproject_asks_for() -> None:
     pins = {canonicalize_name(name): version for name, version in PINS.items()}
-    wanted = [*PROJECT["dependencies"], *(one for extra in PROJECT["optional-dependencies"].values() for one in extra)]
+    wanted = [
+        *PROJECT["dependencies"],
+        *(one for extra in PROJECT["optional-dependencies"].values() for one in extra),
+    ]
     for requirement in map(Requirement, wanted):
-        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), requirement
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), (
+            requirement
+        )
 
 
 def test_the_pins_cover_the_whole_tree() -> None:
-    """From the dependencies on, through what the installed packages ask for here: all of it is pinned."""
+    """From the dependencies on, through what the installed packages ask for here: all of it is
+    pinned.
+    """
     pinned = {canonicalize_name(name) for name in PINS}
     open_ends = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -74,7 +87,9 @@ def test_the_pins_cover_the_whole_tree() -> None:
         except metadata.PackageNotFoundError:  # for another platform, or torch's CUDA wheels
             continue
         for one in map(Requirement, asked):
-            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras | {""}):
+            if one.marker is None or any(
+                one.marker.evaluate({"extra": extra}) for extra in extras | {""}
+            ):
                 open_ends.append(str(one))
     assert len(seen) > 100
 
@@ -82,9 +97,14 @@ def test_the_pins_cover_the_whole_tree() -> None:
 def test_the_style_file_profiles_and_data_are_shipped() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
     shipped = {
-        path for pattern in settings["package-data"]["gdlib"] for path in (ROOT / "gdlib").glob(pattern) if path.is_file()
+        path
+        for pattern in settings["package-data"]["gdlib"]
+        for path in (ROOT / "gdlib").glob(pattern)
+        if path.is_file()
     }
-    tracked = subprocess.run(["git", "ls-files", "gdlib"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files", "gdlib"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {ROOT / path for path in tracked if not path.endswith(".py")} <= shipped
 
 
@@ -92,7 +112,9 @@ def test_the_style_file_profiles_and_data_are_shipped() -> None:
 
 
 def make(*arguments: str, folder: Path = ROOT) -> str:
-    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["make", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_make_help_and_ci_name_the_commands() -> None:
@@ -103,7 +125,9 @@ def test_make_help_and_ci_name_the_commands() -> None:
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
-def test_the_environment_is_set_up_once_and_again_if_its_description_changes(tmp_path: Path) -> None:
+def test_the_environment_is_set_up_once_and_again_if_its_description_changes(
+    tmp_path: Path,
+) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / ".venv/bin").mkdir(parents=True)
@@ -127,21 +151,29 @@ def test_every_stage_has_its_notebook() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=str)
 def test_a_notebook_is_clean(path: Path) -> None:
-    """No outputs, no counts, ids that stay, one parameters cell; nothing longer than ten lines is defined."""
+    """No outputs, no counts, ids that stay, one parameters cell; nothing longer than ten lines is
+    defined.
+    """
     notebook = nbformat.read(ROOT / path, 4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
-    assert len([cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]) == 1
+    assert (
+        len([cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]) == 1
+    )
     assert "papermill" not in notebook.metadata and "widgets" not in notebook.metadata
-    for node in ast.walk(ast.parse("\n".join(cell.source for cell in code if not cell.source.startswith("%")))):
+    for node in ast.walk(
+        ast.parse("\n".join(cell.source for cell in code if not cell.source.startswith("%")))
+    ):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             assert node.end_lineno - node.lineno < 10, f"{node.name} belongs into the library"
 
 
 @pytest.mark.parametrize("path", STAGES)
-def test_a_parameters_cell_has_the_knobs_of_its_stage_with_their_defaults_and_help(path: str) -> None:
+def test_a_parameters_cell_has_the_knobs_of_its_stage_with_their_defaults_and_help(
+    path: str,
+) -> None:
     plan, stage = STAGES[path]
     source, values = _parameters(path)
     own = {name: meta for name, meta in knobs(plan.settings).items() if meta["stage"] == stage.name}
@@ -161,47 +193,37 @@ def test_other_notebooks_agree_with_the_defaults_where_they_name_a_knob() -> Non
 
 
 def _parameters(path: str) -> tuple[str, dict[str, Any]]:
-    """The parameters cell, and its names with their literals; anything but ``name = literal`` fails."""
-    (cell,) = (cell for cell in nbformat.read(ROOT / path, 4).cells if "parameters" in cell.metadata.get("tags", []))
+    """The parameters cell, and its names with their literals; anything but ``name = literal``
+    fails.
+    """
+    (cell,) = (
+        cell
+        for cell in nbformat.read(ROOT / path, 4).cells
+        if "parameters" in cell.metadata.get("tags", [])
+    )
     values = {}
     for node in ast.parse(cell.source).body:
-        assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name), ast.unparse(node)
+        assert isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name), ast.unparse(
+            node
+        )
         values[node.targets[0].id] = ast.literal_eval(node.value)
     return cell.source, values
 
 
-# ---- floors
-
-
-def floor(module: str) -> int:
-    """What the first line of a module's docstring says: ``Floor 2. Losses ...``."""
-    found = re.match(r"Floor ([0-5])\. ", ast.get_docstring(ast.parse(MODULES[module].read_text("utf-8"))) or "")
-    assert found, f"{module} does not say on which floor it stands"
-    return int(found.group(1))
-
-
-def imports(module: str) -> set[str]:
-    found = {name.split(".")[1] for name in imported_modules(ast.parse(MODULES[module].read_text("utf-8")))}
-    return found & set(MODULES)
-
-
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_nothing_knows_a_higher_floor(module: str) -> None:
-    upwards = [name for name in imports(module) if floor(name) > floor(module)]
-    assert not upwards, f"{module} (floor {floor(module)}) imports from above: {upwards}"
-
-
-def test_no_circle() -> None:
-    graph = {module: imports(module) for module in MODULES}
-    while leaves := {module for module, needs in graph.items() if not needs}:
-        graph = {module: needs - leaves for module, needs in graph.items() if module not in leaves}
-    assert not graph, f"these import each other: {sorted(graph)}"
+# ---- what is written where
 
 
 def test_the_tree_names_no_machine() -> None:
-    """No path of a home folder anywhere; no host of a package registry where dependencies are listed."""
-    home, registry = re.compile(r"/home/\w|/root/|/Users/\w"), re.compile(r"https?://|--(extra-)?index-url|--find-links")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    """No path of a home folder anywhere; no host of a package registry where dependencies are
+    listed.
+    """
+    home, registry = (
+        re.compile(r"/home/\w|/root/|/Users/\w"),
+        re.compile(r"https?://|--(extra-)?index-url|--find-links"),
+    )
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     for path in tracked:
         if (
             Path(path).suffix in {".py", ".toml", ".txt", ".yml", ".md", ".ipynb", ".json", ""}

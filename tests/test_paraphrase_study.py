@@ -1,4 +1,6 @@
-"""Paraphrase detection from end to end on tiny networks; F1 of cells against scikit-learn; figures; bad input."""
+"""Paraphrase detection from end to end on tiny networks; F1 of cells against scikit-learn; figures;
+bad input.
+"""
 
 import os
 from pathlib import Path
@@ -10,17 +12,18 @@ import tiny
 from sklearn.metrics import f1_score
 
 from gdlib.compare import f1_stats
+from gdlib.compare.results import Results
 from gdlib.core import settings as config
-from gdlib.run import pipeline
-from gdlib.studies.paraphrase import compare as paraphrase_compare, figures as paraphrase_figures
 from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
+from gdlib.core.store import Store
+from gdlib.run import pipeline
+from gdlib.sources.splits import normalise
+from gdlib.studies.paraphrase import compare as paraphrase_compare
+from gdlib.studies.paraphrase import figures as paraphrase_figures
 from gdlib.studies.paraphrase.compare import CROSS_TOOL, IN_TOOL
 from gdlib.studies.paraphrase.settings import DETECTORS, PLAN, Settings
-from gdlib.studies.paraphrase.study import ParaphraseStudy, Sources
-from gdlib.compare.results import Results
 from gdlib.studies.paraphrase.spinners import SPINNERS
-from gdlib.sources.splits import normalise
-from gdlib.core.store import Store
+from gdlib.studies.paraphrase.study import ParaphraseStudy, Sources
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,10 +33,32 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """Settings of a run on two folders with a tiny encoder."""
     folder = tmp_path_factory.mktemp("small")
     encoder = str(tiny.encoder(folder / "encoder"))
-    corpus, other = (str(tiny.corpus(folder / f"corpus{i}", texts=120, test=30, seed=i)) for i in range(2))
-    moved = {"corpus": corpus, "domains": [corpus, other], "encoder": encoder, "infiller": encoder, "mlm_corpora": [corpus]}
-    moved |= {"train_texts": 60, "transfer_size": 40, "test_size": 40, "min_words": 6, "head_texts": 20, "choose_texts": 10, "head_steps": 5}
-    moved |= {"train_instances": 60, "held_out_instances": 20, "encoder_epochs": 0.2, "mlm_head_steps": 2, "max_length": 24}
+    corpus, other = (
+        str(tiny.corpus(folder / f"corpus{i}", texts=120, test=30, seed=i)) for i in range(2)
+    )
+    moved = {
+        "corpus": corpus,
+        "domains": [corpus, other],
+        "encoder": encoder,
+        "infiller": encoder,
+        "mlm_corpora": [corpus],
+    }
+    moved |= {
+        "train_texts": 60,
+        "transfer_size": 40,
+        "test_size": 40,
+        "min_words": 6,
+        "head_texts": 20,
+        "choose_texts": 10,
+        "head_steps": 5,
+    }
+    moved |= {
+        "train_instances": 60,
+        "held_out_instances": 20,
+        "encoder_epochs": 0.2,
+        "mlm_head_steps": 2,
+        "max_length": 24,
+    }
     return moved | {"detector_epochs": 1, "student_steps": 20, "student_parameters": 40_000}
 
 
@@ -41,47 +66,71 @@ def study_of(small: dict[str, object], store: Path, **more: object) -> Paraphras
     return ParaphraseStudy(config.build(Settings, small | more), Store(store))
 
 
-def test_originals_and_paraphrases_are_unaligned_and_parts_disjoint(small: dict[str, object], tmp_path: Path) -> None:
+def test_originals_and_paraphrases_are_unaligned_and_parts_disjoint(
+    small: dict[str, object], tmp_path: Path
+) -> None:
     study = study_of(small, tmp_path, spinners=("dictionary",))
     parts = [*study.parts.values(), *study.tests.values()]
     own = [normalise(text) for of in parts[:4] for text in (*of.originals, *of.spun)]
     assert len(own) == len(set(own)) == 12 + 48 + 40 + 40
     assert all(len(of.originals) == len(of.spun) for of in parts)
     part = study.part("train", "dictionary")
-    assert part.labels == [0] * 24 + [1] * 24 and not set(part.texts) & set(study.parts["train"].spun)
+    assert part.labels == [0] * 24 + [1] * 24 and not set(part.texts) & set(
+        study.parts["train"].spun
+    )
     other = study_of(small, tmp_path, spinners=("dictionary",), seed=1)
     assert other.tests == study.tests and other.parts != study.parts
 
 
 def test_a_folder_with_too_few_texts_is_refused(small: dict[str, object], tmp_path: Path) -> None:
-    with pytest.raises(BadCorpus, match=r"has \d+ texts to train on of 6 words \(min_words\) or more with words to replace; expected 5000 or more"):
+    with pytest.raises(
+        BadCorpus,
+        match=(
+            r"has \d+ texts to train on of 6 words \(min_words\) or more with words to replace; "
+            r"expected 5000 or more"
+        ),
+    ):
         _ = study_of(small, tmp_path, train_texts=5000).parts
     with pytest.raises(BadCorpus, match=r"has 0 test texts of 90 words"):
         _ = study_of(small, tmp_path, min_words=90).tests
     with pytest.raises(BadSetting, match="two of them have the same name; rename one"):
         _ = study_of(small, tmp_path, domains=["other/corpus0"]).tested
-    with pytest.raises(BadSetting, match="train_texts = 10 with validation_share = 0.2: expected 4 texts or more in each part"):
+    with pytest.raises(
+        BadSetting,
+        match="train_texts = 10 with validation_share = 0.2: expected 4 texts or more in each part",
+    ):
         _ = study_of(small, tmp_path, train_texts=10).parts
 
 
 def test_unknown_names_are_refused_with_the_choices() -> None:
-    with pytest.raises(UnknownName, match='unknown spinners "spinbot"; known: dictionary, masked-lm'):
+    with pytest.raises(
+        UnknownName, match='unknown spinners "spinbot"; known: dictionary, masked-lm'
+    ):
         config.build(Settings, {"spinners": ["spinbot"]})
-    with pytest.raises(UnknownName, match='unknown detectors "bert"; known: TF-IDF, plain, LMGC, LMGC-M, distilled student'):
+    with pytest.raises(
+        UnknownName,
+        match='unknown detectors "bert"; known: TF-IDF, plain, LMGC, LMGC-M, distilled student',
+    ):
         config.build(Settings, {"detectors": ["bert"]})
 
 
 @pytest.mark.slow
-def test_every_notebook_runs(small: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_notebook_runs(
+    small: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GDLIB_THREADS", "1")
     for name in ("notebooks", "gdlib"):
         os.symlink(ROOT / name, tmp_path / name)
     lines: list[str] = []
     settings = pipeline.settings_of(PLAN, "quick", small)
-    run = pipeline.Run(PLAN, settings, "quick", tmp_path, "runs/store", "gdlib run paraphrase", lines.append)
+    run = pipeline.Run(
+        PLAN, settings, "quick", tmp_path, "runs/store", "gdlib run paraphrase", lines.append
+    )
     run.execute()
     again: list[str] = []
-    pipeline.Run(PLAN, settings, "quick", tmp_path, "runs/store", run.command, again.append).execute()
+    pipeline.Run(
+        PLAN, settings, "quick", tmp_path, "runs/store", run.command, again.append
+    ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
 
     study = ParaphraseStudy(settings, Store(tmp_path / "runs/store"))
@@ -93,13 +142,21 @@ def test_every_notebook_runs(small: dict[str, object], tmp_path: Path, monkeypat
         of = results.table[results.table["arm"] == spinner].set_index("student")
         assert teachers["distilled student", spinner] == of["held_out"].astype(float).idxmin()
     table = paraphrase_compare.by_domain(results, cases).set_index(["domain", "detector", "tool"])
-    chosen = ((cases["domain"] == study.cases["domain"].iloc[-1]) & cases["spinner"].isin(("", "masked-lm"))).to_numpy()
+    chosen = (
+        (cases["domain"] == study.cases["domain"].iloc[-1])
+        & cases["spinner"].isin(("", "masked-lm"))
+    ).to_numpy()
     said = results.predicted[results.rows("TF-IDF", "dictionary").index[0]]
     one = f1_score(results.gold[chosen], said[chosen], average="macro")
-    chosen = ((cases["domain"] == study.cases["domain"].iloc[-1]) & cases["spinner"].isin(("", "dictionary"))).to_numpy()
+    chosen = (
+        (cases["domain"] == study.cases["domain"].iloc[-1])
+        & cases["spinner"].isin(("", "dictionary"))
+    ).to_numpy()
     said = results.predicted[results.rows("TF-IDF", "masked-lm").index[0]]
     other = f1_score(results.gold[chosen], said[chosen], average="macro")
-    assert table.loc[(study.cases["domain"].iloc[-1], "TF-IDF", CROSS_TOOL), "f1"] == pytest.approx((one + other) / 2)
+    assert table.loc[(study.cases["domain"].iloc[-1], "TF-IDF", CROSS_TOOL), "f1"] == pytest.approx(
+        (one + other) / 2
+    )
 
 
 # ---- F1 of cells
@@ -110,11 +167,20 @@ def fake(seed: int = 0) -> tuple[Results, pd.DataFrame]:
     random, rows, unit = np.random.default_rng(seed), [], 0
     for domain, number in (("a", 9), ("b", 7)):
         rows += [(domain, "", unit + i, "", 0) for i in range(number)]
-        rows += [(domain, spinner, unit + number + i, "", 1) for spinner in ("s", "t") for i in range(number)]
+        rows += [
+            (domain, spinner, unit + number + i, "", 1)
+            for spinner in ("s", "t")
+            for i in range(number)
+        ]
         unit += 2 * number
     cases = pd.DataFrame(rows, columns=["domain", "spinner", "unit", "text", "gold"])
     table = pd.DataFrame(
-        [{"student": d, "arm": s, "seed": n, "student_seed": 0} for d in ("plain", "LMGC") for s in ("s", "t") for n in range(2)]
+        [
+            {"student": d, "arm": s, "seed": n, "student_seed": 0}
+            for d in ("plain", "LMGC")
+            for s in ("s", "t")
+            for n in range(2)
+        ]
     )
     said = random.integers(2, size=(len(table), len(cases))).astype(np.int16)
     return Results(table, said, np.ones(said.shape, np.float32), cases["gold"].to_numpy()), cases
@@ -131,17 +197,25 @@ def test_f1_of_cells_is_that_of_scikit_learn() -> None:
             said = results.predicted[results.rows("LMGC", trained).index[seed]][of]
             means.append(f1_score(results.gold[of], said, average="macro"))
     counts = paraphrase_compare.counts(results, cases, "LMGC", wanted)
-    assert counts.shape == (32, 2, 3, 8), "32 sources: a text that both spinners rewrote counts once"
+    assert counts.shape == (32, 2, 3, 8), (
+        "32 sources: a text that both spinners rewrote counts once"
+    )
     assert f1_stats.count_interval(counts, resamples=99).mean == pytest.approx(np.mean(means))
 
 
 def test_differences_are_between_the_two_detectors_means() -> None:
     results, cases = fake()
     table = paraphrase_compare.differences(results, cases)
-    assert list(zip(table["tool"], table["where"])) == [(t, w) for t in (IN_TOOL, CROSS_TOOL) for w in ("a", "other domains")]
-    by_domain = paraphrase_compare.by_domain(results, cases).set_index(["domain", "detector", "tool"])["f1"]
+    assert list(zip(table["tool"], table["where"])) == [
+        (t, w) for t in (IN_TOOL, CROSS_TOOL) for w in ("a", "other domains")
+    ]
+    by_domain = paraphrase_compare.by_domain(results, cases).set_index(
+        ["domain", "detector", "tool"]
+    )["f1"]
     first = table.iloc[0]
-    assert first["difference"] == pytest.approx(by_domain["a", "LMGC", IN_TOOL] - by_domain["a", "plain", IN_TOOL])
+    assert first["difference"] == pytest.approx(
+        by_domain["a", "LMGC", IN_TOOL] - by_domain["a", "plain", IN_TOOL]
+    )
     assert first["sentence"].startswith("**LMGC** minus **plain**, in-tool, in a: ")
 
 
@@ -150,13 +224,22 @@ def test_differences_are_between_the_two_detectors_means() -> None:
 
 def test_figures_show_every_detector_and_say_the_seeds() -> None:
     results, cases = fake()
-    matrix = paraphrase_figures.matrix(paraphrase_compare.matrix(results, cases, "a"), seeds=2, domain="a")
+    matrix = paraphrase_figures.matrix(
+        paraphrase_compare.matrix(results, cases, "a"), seeds=2, domain="a"
+    )
     shown = [axes for axes in matrix.axes if axes.get_title(loc="left")]
-    assert [axes.get_title(loc="left") for axes in shown] == ["plain", "LMGC"] and all(len(axes.texts) == 4 for axes in shown)
+    assert [axes.get_title(loc="left") for axes in shown] == ["plain", "LMGC"] and all(
+        len(axes.texts) == 4 for axes in shown
+    )
     domains = paraphrase_figures.domains(paraphrase_compare.by_domain(results, cases), seeds=2)
-    assert [axes.get_title(loc="left") for axes in domains.axes] == ["a (trained on)", "b"] and "2 seeds" in domains.get_suptitle()
+    assert [axes.get_title(loc="left") for axes in domains.axes] == [
+        "a (trained on)",
+        "b",
+    ] and "2 seeds" in domains.get_suptitle()
     gaps = paraphrase_figures.differences(paraphrase_compare.differences(results, cases), seeds=1)
-    assert [axes.get_title(loc="left") for axes in gaps.axes] == ["LMGC minus plain"] and "ONE seed" in gaps.get_suptitle()
+    assert [axes.get_title(loc="left") for axes in gaps.axes] == [
+        "LMGC minus plain"
+    ] and "ONE seed" in gaps.get_suptitle()
 
 
 def test_texts_are_escaped() -> None:

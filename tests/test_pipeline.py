@@ -1,4 +1,6 @@
-"""The pipeline on a tiny study with real notebooks: what is up to date, what runs again, failing, killed, side by side."""
+"""The pipeline on a tiny study with real notebooks: what is up to date, what runs again, failing,
+killed, side by side.
+"""
 
 import json
 import os
@@ -13,20 +15,27 @@ import pytest
 from conftest import ended, executed, kernel_of, make_project, patch, start, until
 
 from gdlib.core import store as store_module
+from gdlib.core.errors import BadSetting, GdlibError, UnknownName
+from gdlib.core.plans import expand, slug
 from gdlib.core.settings import replace, thread_count
 from gdlib.run.engines import LocalEngine
-from gdlib.core.errors import BadSetting, GdlibError, UnknownName
 from gdlib.run.jobs import Outcome, StageFailed, finished
 from gdlib.run.live import LiveLine, duration
 from gdlib.run.pipeline import Inputs, Run, expectations, folder_digest, numbers_line, settings_of
-from gdlib.core.plans import expand, slug
 
 FIRST, SECOND, LAST = (f"notebooks/tiny/{name}.ipynb" for name in ("1_first", "2_second", "3_last"))
 
 
 def make_run(root: Path, study: ModuleType, lines: list[str] | None = None, **knobs) -> Run:
     said = lines if lines is not None else []
-    return Run(study.PLAN, study.Settings(**knobs), "quick", root, command="gdlib run --set a=b", say=said.append)
+    return Run(
+        study.PLAN,
+        study.Settings(**knobs),
+        "quick",
+        root,
+        command="gdlib run --set a=b",
+        say=said.append,
+    )
 
 
 def stale(run: Run) -> list[str]:
@@ -36,7 +45,9 @@ def stale(run: Run) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def _executed_once(tmp_path_factory: pytest.TempPathFactory, tiny: ModuleType) -> tuple[Path, list[str]]:
+def _executed_once(
+    tmp_path_factory: pytest.TempPathFactory, tiny: ModuleType
+) -> tuple[Path, list[str]]:
     root, lines = make_project(tmp_path_factory.mktemp("executed")), []
     with pytest.MonkeyPatch.context() as monkeypatch:
         patch(tiny, monkeypatch.setattr)
@@ -46,7 +57,10 @@ def _executed_once(tmp_path_factory: pytest.TempPathFactory, tiny: ModuleType) -
 
 @pytest.fixture
 def finished_project(
-    tmp_path: Path, _executed_once: tuple[Path, list[str]], tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    _executed_once: tuple[Path, list[str]],
+    tiny: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """A project whose three stages were executed with ``number=7``; the test's own copy."""
     patch(tiny, monkeypatch.setattr)
@@ -70,15 +84,21 @@ def test_a_line_a_stage_then_the_report(_executed_once: tuple[Path, list[str]]) 
     assert re.fullmatch(r"\[3/3\] last       roses              \d+ s +value 14 points", lines[2])
     assert re.fullmatch(r"3 stages, 3 of them executed now, in \d+ s", lines[3])
     assert lines[4].endswith("runs/tiny/quick/report/report.html")
-    assert (root / "runs/tiny/quick/report/report.html").read_text() == "Tiny: 3 tasks of quick by gdlib run --set a=b"
+    assert (
+        root / "runs/tiny/quick/report/report.html"
+    ).read_text() == "Tiny: 3 tasks of quick by gdlib run --set a=b"
     copy = nbformat.read(root / "runs/tiny/quick/roses-l10-s0/first.ipynb", 4)
     assert "first is at work" in str(copy.cells[-1].outputs)
-    injected = next(cell.source for cell in copy.cells if "injected-parameters" in cell.metadata.get("tags", []))
+    injected = next(
+        cell.source for cell in copy.cells if "injected-parameters" in cell.metadata.get("tags", [])
+    )
     assert "number = 7" in injected.splitlines()
     assert (root / "executed.log").read_text().split("\n")[0].split()[-1] == str(thread_count())
 
 
-def test_up_to_date_executes_nothing_and_restores_the_executed_copies(finished_project: Path, tiny: ModuleType) -> None:
+def test_up_to_date_executes_nothing_and_restores_the_executed_copies(
+    finished_project: Path, tiny: ModuleType
+) -> None:
     copy = finished_project / "runs/tiny/quick/roses-l10-s0/second.ipynb"
     content = copy.read_bytes()
     copy.unlink()
@@ -96,7 +116,9 @@ def test_nothing_moved(finished_project: Path, tiny: ModuleType) -> None:
     assert stale(make_run(finished_project, tiny, number=7)) == []
 
 
-def test_a_parameter_moved_reaches_its_stage_and_what_comes_after(finished_project: Path, tiny: ModuleType) -> None:
+def test_a_parameter_moved_reaches_its_stage_and_what_comes_after(
+    finished_project: Path, tiny: ModuleType
+) -> None:
     assert stale(make_run(finished_project, tiny, number=7, factor=3.0)) == ["second", "last"]
     assert stale(make_run(finished_project, tiny, number=8)) == ["first", "second", "last"]
 
@@ -106,7 +128,9 @@ def test_code_of_a_notebook_moved(finished_project: Path, tiny: ModuleType) -> N
     assert stale(make_run(finished_project, tiny, number=7)) == ["second", "last"]
 
 
-def test_prose_comments_and_outputs_of_a_notebook_do_not_count(finished_project: Path, tiny: ModuleType) -> None:
+def test_prose_comments_and_outputs_of_a_notebook_do_not_count(
+    finished_project: Path, tiny: ModuleType
+) -> None:
     edit(finished_project, FIRST, 0, "Better prose.")
     content = nbformat.read(finished_project / FIRST, 4)
     content.cells[3].source = "# better said\n" + content.cells[3].source
@@ -116,10 +140,16 @@ def test_prose_comments_and_outputs_of_a_notebook_do_not_count(finished_project:
     assert stale(make_run(finished_project, tiny, number=7)) == []
 
 
-def test_code_of_the_library_moved(finished_project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_of_the_library_moved(
+    finished_project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = store_module._read_code
-    changed = lambda module: ("other code", read(module)[1]) if module == "gdlib.core.errors" else read(module)  # noqa: E731
-    monkeypatch.setattr(store_module, "_read_code", changed)  # imported by gdlib.core.settings, which the notebooks import
+    changed = lambda module: (  # noqa: E731
+        ("other code", read(module)[1]) if module == "gdlib.core.errors" else read(module)
+    )
+    monkeypatch.setattr(
+        store_module, "_read_code", changed
+    )  # imported by gdlib.core.settings, which the notebooks import
     assert stale(make_run(finished_project, tiny, number=7)) == ["first", "second", "last"]
 
 
@@ -127,7 +157,13 @@ def test_folders_are_found_in_lists_and_before_a_column(tmp_path: Path) -> None:
     for name in ("sick", "cola"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "train.csv").write_text(name)
-    values = {"tasks": ["sick:relatedness", "cola", "word-in-context"], "corpus": "sick", "encoder": "hub:cola", "seeds": [0, 1], "size": 3}
+    values = {
+        "tasks": ["sick:relatedness", "cola", "word-in-context"],
+        "corpus": "sick",
+        "encoder": "hub:cola",
+        "seeds": [0, 1],
+        "size": 3,
+    }
     found = Inputs(tmp_path).folders(values)
     sick, cola = (folder_digest(tmp_path / name) for name in ("sick", "cola"))
     assert found == {"tasks": {"sick": sick, "cola": cola}, "corpus": {"sick": sick}}
@@ -147,7 +183,9 @@ def test_a_folder_counts_by_its_content(finished_project: Path, tiny: ModuleType
     assert key() != before
 
 
-def test_damaged_products_are_made_again(finished_project: Path, tiny: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_products_are_made_again(
+    finished_project: Path, tiny: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = make_run(finished_project, tiny, number=7)
     job = next(job for job in run.jobs().values() if job.stage == "second")
     (run.open_store().folder("products", job.products) / "products.json").write_text("{}")
@@ -159,10 +197,17 @@ def test_damaged_products_are_made_again(finished_project: Path, tiny: ModuleTyp
 
 
 def test_products_of_another_receipt_do_not_count(finished_project: Path, tiny: ModuleType) -> None:
-    """Code changed, executed, changed back: the first receipt is there, but the products are the second's."""
+    """Code changed, executed, changed back: the first receipt is there, but the products are the
+    second's.
+    """
     run = make_run(finished_project, tiny, number=7)
     job = next(job for job in run.jobs().values() if job.stage == "last")
-    run.open_store().make("products", job.products, lambda folder: (folder / "products.json").write_text("{}"), again=True)
+    run.open_store().make(
+        "products",
+        job.products,
+        lambda folder: (folder / "products.json").write_text("{}"),
+        again=True,
+    )
     assert stale(run) == ["last"]
 
 
@@ -184,7 +229,11 @@ def test_only_takes_what_the_stage_needs_and_force_executes_just_it(
 
 def test_the_report_needs_every_stage(project: Path, tiny: ModuleType) -> None:
     with pytest.raises(
-        GdlibError, match=r"3 of 3 stages are not up to date: roses-l10-s0/first, .*; first: gdlib run --set a=b"
+        GdlibError,
+        match=(
+            r"3 of 3 stages are not up to date: roses-l10-s0/first, .*; first: gdlib run --set "
+            r"a=b"
+        ),
     ):
         make_run(project, tiny).report()
 
@@ -200,7 +249,8 @@ def test_a_failing_cell_is_shown_with_its_error(finished_project: Path, tiny: Mo
         run.execute()
     message = str(failure.value)
     assert message.startswith(
-        "second failed (roses-l10-s0) in notebooks/tiny/2_second.ipynb, cell [3]:\n    half = 1\n    half / 0\n"
+        "second failed (roses-l10-s0) in notebooks/tiny/2_second.ipynb, cell [3]:\n    "
+        "half = 1\n    half / 0\n"
     )
     assert "    ZeroDivisionError: division by zero" in message
     assert message.endswith(f"executed so far: {partial}")
@@ -209,7 +259,15 @@ def test_a_failing_cell_is_shown_with_its_error(finished_project: Path, tiny: Mo
 
 
 def test_an_error_of_the_user_is_one_line(project: Path, tiny: ModuleType) -> None:
-    edit(project, FIRST, 2, "from gdlib.core.errors import unknown\nraise unknown('corpus', 'rose', ['roses', 'tulips'])")
+    edit(
+        project,
+        FIRST,
+        2,
+        (
+            "from gdlib.core.errors import unknown\nraise unknown('corpus', 'rose', ['roses', "
+            "'tulips'])"
+        ),
+    )
     with pytest.raises(UnknownName, match=r'^unknown corpus "rose"; known: roses, tulips$'):
         make_run(project, tiny).execute()
 
@@ -217,7 +275,11 @@ def test_an_error_of_the_user_is_one_line(project: Path, tiny: ModuleType) -> No
 def test_a_kernel_that_is_killed_is_said(project: Path, tiny: ModuleType) -> None:
     edit(project, FIRST, 2, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(
-        StageFailed, match=r"first failed \(roses-l10-s0\): the kernel of notebooks/tiny/1_first.ipynb was ended from outside"
+        StageFailed,
+        match=(
+            r"first failed \(roses-l10-s0\): the kernel of notebooks/tiny/1_first.ipynb was "
+            r"ended from outside"
+        ),
     ):
         make_run(project, tiny).execute()
 
@@ -226,7 +288,9 @@ def test_a_notebook_that_leaves_no_products_is_said_even_if_an_earlier_run_left_
     finished_project: Path, tiny: ModuleType
 ) -> None:
     edit(finished_project, SECOND, 3, "print('nothing')")
-    with pytest.raises(StageFailed, match=r"2_second.ipynb ran to its end but left no products for these settings"):
+    with pytest.raises(
+        StageFailed, match=r"2_second.ipynb ran to its end but left no products for these settings"
+    ):
         make_run(finished_project, tiny, number=7).execute()
 
 
@@ -240,7 +304,9 @@ def test_a_missing_notebook(project: Path, tiny: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_killed_and_started_again_goes_on(project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_and_started_again_goes_on(
+    project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (project / "hold-second").touch()
     process = start(project, "run")
     kernel = kernel_of(project, "second")
@@ -285,7 +351,9 @@ def test_two_runs_at_once_share_the_work(project: Path) -> None:
 
 
 def test_a_sweep_is_corpora_by_labels_by_seeds(tiny: ModuleType) -> None:
-    settings = tiny.Settings(corpora=("roses", "hub:tulips/red"), seeds=(0, 3), labels_sweep=(5, 10))
+    settings = tiny.Settings(
+        corpora=("roses", "hub:tulips/red"), seeds=(0, 3), labels_sweep=(5, 10)
+    )
     tasks = expand(tiny.PLAN, settings)
     assert [task.name for task in tasks if task.stage.name != "second"] == [
         "roses-l10-s0/first",
@@ -300,24 +368,43 @@ def test_a_sweep_is_corpora_by_labels_by_seeds(tiny: ModuleType) -> None:
         "tulips-red/last",
     ]
     last = next(task for task in tasks if task.stage.name == "last")
-    assert [task.name for task in last.needs] == [f"roses-l{count}-s{seed}/second" for count in (10, 5) for seed in (0, 3)]
+    assert [task.name for task in last.needs] == [
+        f"roses-l{count}-s{seed}/second" for count in (10, 5) for seed in (0, 3)
+    ]
     assert last.settings == replace(settings, corpus="roses", corpora=(), labels_sweep=(5,))
     assert last.parameters == {"corpora": [], "seeds": [0, 3], "labels_sweep": [5]}
-    assert tasks[2].parameters == {"corpus": "roses", "labels_per_class": 10, "seed": 3, "number": 1}
+    assert tasks[2].parameters == {
+        "corpus": "roses",
+        "labels_per_class": 10,
+        "seed": 3,
+        "number": 1,
+    }
     assert tasks[3].parameters == {"seed": 3, "factor": 2.0}
     alone = expand(tiny.PLAN, tiny.Settings(seeds=(0,)))[-1]
-    assert alone.settings == tiny.Settings()  # one seed: what the notebook has when it is opened by hand
+    assert (
+        alone.settings == tiny.Settings()
+    )  # one seed: what the notebook has when it is opened by hand
     with pytest.raises(BadSetting, match="two of them would share one folder of results"):
         expand(tiny.PLAN, tiny.Settings(corpora=("a/b", "a-b")))
 
 
-def test_a_knob_of_the_last_stage_leaves_the_others_alone(finished_project: Path, tiny: ModuleType) -> None:
+def test_a_knob_of_the_last_stage_leaves_the_others_alone(
+    finished_project: Path, tiny: ModuleType
+) -> None:
     run = make_run(finished_project, tiny, number=7, seeds=(0, 1))
     store = run.open_store()
-    assert [bool(finished(job, store)) for job in run.jobs().values()] == [True, True, False, False, False]
+    assert [bool(finished(job, store)) for job in run.jobs().values()] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
-def test_corpus_and_seed_end_the_sweep_of_a_profile(tiny: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corpus_and_seed_end_the_sweep_of_a_profile(
+    tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     patch(tiny, monkeypatch.setattr)
     assert settings_of(tiny.PLAN, "full", {}).corpora == ("roses", "tulips")
     one = settings_of(tiny.PLAN, "full", {"corpus": "daisies", "seed": 3})
@@ -327,7 +414,12 @@ def test_corpus_and_seed_end_the_sweep_of_a_profile(tiny: ModuleType, monkeypatc
 
 @pytest.mark.parametrize(
     ("corpus", "name"),
-    [("bbc", "bbc"), ("../data/ag_news/", "data-ag_news"), ("hub:fancyzhx/ag_news", "fancyzhx-ag_news"), ("/", "corpus")],
+    [
+        ("bbc", "bbc"),
+        ("../data/ag_news/", "data-ag_news"),
+        ("hub:fancyzhx/ag_news", "fancyzhx-ag_news"),
+        ("/", "corpus"),
+    ],
 )
 def test_a_corpus_as_the_name_of_a_folder(corpus: str, name: str) -> None:
     assert slug(corpus) == name
@@ -336,7 +428,9 @@ def test_a_corpus_as_the_name_of_a_folder(corpus: str, name: str) -> None:
 # ---- what is said while a stage runs
 
 
-def test_time_is_expected_from_the_most_similar_receipt(finished_project: Path, tiny: ModuleType) -> None:
+def test_time_is_expected_from_the_most_similar_receipt(
+    finished_project: Path, tiny: ModuleType
+) -> None:
     run = make_run(finished_project, tiny, number=8)
     store = run.open_store()
     expected = expectations(run.jobs().values(), store, "tiny")
@@ -372,12 +466,22 @@ def test_numbers_and_durations_as_a_reader_wants_them() -> None:
         "best": ("KimCNN", ""),
         "size": (4.4, "MB"),
     }
-    shown = numbers_line({name: {"value": value, "unit": unit} for name, (value, unit) in numbers.items()})
+    shown = numbers_line(
+        {name: {"value": value, "unit": unit} for name, (value, unit) in numbers.items()}
+    )
     assert shown == "accuracy 79.1% · perplexity 23.46 · texts 12,345 · best KimCNN · size 4.4 MB"
-    assert [duration(seconds) for seconds in (0.4, 99, 100, 5399, 5400)] == ["0 s", "99 s", "2 min", "90 min", "1.5 h"]
+    assert [duration(seconds) for seconds in (0.4, 99, 100, 5399, 5400)] == [
+        "0 s",
+        "99 s",
+        "2 min",
+        "90 min",
+        "1.5 h",
+    ]
 
 
-def test_the_live_line_shows_the_newest_of_a_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_live_line_shows_the_newest_of_a_progress_bar(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     line = LiveLine("teacher (bbc-l10-s0)", 120)
     line.write("epoch 1:  10%|#  | 1/10\r\x1b[32mepoch 1:  20%|## | 2/10\x1b[0m\r\n")
     line.write("\n")
@@ -386,7 +490,9 @@ def test_the_live_line_shows_the_newest_of_a_progress_bar(capsys: pytest.Capture
 
 def test_threads_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GDLIB_THREADS", "many")
-    with pytest.raises(BadSetting, match='GDLIB_THREADS is "many"; expected a number of threads, 1 or more'):
+    with pytest.raises(
+        BadSetting, match='GDLIB_THREADS is "many"; expected a number of threads, 1 or more'
+    ):
         thread_count()
     monkeypatch.setenv("GDLIB_THREADS", "3")
     assert thread_count() == 3

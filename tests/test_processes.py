@@ -1,4 +1,6 @@
-"""Trainings side by side: the same results as one after the other, one thread each, nothing left behind by a kill; and one training in several processes."""
+"""Trainings side by side: the same results as one after the other, one thread each, nothing left
+behind by a kill; and one training in several processes.
+"""
 
 import math
 import os
@@ -34,12 +36,20 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
 
 
 def test_workers_end_when_their_parent_is_killed():
-    code = "import time; from gdlib.core.processes import in_processes; list(in_processes(time.sleep, [(600,), (600,)]))"
-    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "GDLIB_THREADS": "2"})
+    code = (
+        "import time; from gdlib.core.processes import in_processes; "
+        "list(in_processes(time.sleep, [(600,), (600,)]))"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "GDLIB_THREADS": "2"}
+    )
     try:
         workers: list[psutil.Process] = []
         deadline = time.monotonic() + 60
-        while sum("spawn_main" in " ".join(w.cmdline()) for w in workers) < 2 and time.monotonic() < deadline:
+        while (
+            sum("spawn_main" in " ".join(w.cmdline()) for w in workers) < 2
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.2)
             workers = psutil.Process(parent.pid).children(recursive=True)
         time.sleep(5)  # past the start of the workers, into their work
@@ -52,8 +62,12 @@ def test_workers_end_when_their_parent_is_killed():
 
 
 def train_a_line(folder: Path) -> None:
-    """Twelve steps of a linear network, dropout and all randomness apart, on batches of 6; leaves its weights and who it was."""
-    batches = [torch.randn(6, 3, generator=torch.Generator().manual_seed(step)) for step in range(12)]
+    """Twelve steps of a linear network, dropout and all randomness apart, on batches of 6; leaves
+    its weights and who it was.
+    """
+    batches = [
+        torch.randn(6, 3, generator=torch.Generator().manual_seed(step)) for step in range(12)
+    ]
     torch.manual_seed(0)
     network = nn.Linear(3, 1)
     regime = Regime(steps=12, lr=0.05, evaluate_every=4, precision="fp32")
@@ -66,7 +80,10 @@ def train_a_line(folder: Path) -> None:
         quiet=True,
     )
     if writes_files():
-        save_file({"weight": network.weight.detach(), "held_out": torch.tensor(history.held_out)}, folder / "weights.safetensors")
+        save_file(
+            {"weight": network.weight.detach(), "held_out": torch.tensor(history.held_out)},
+            folder / "weights.safetensors",
+        )
     (folder / f"rank-{os.environ.get('RANK', 'none')}").touch()
 
 

@@ -30,7 +30,9 @@ def filled(store, seconds=1.0):
     out = Products(store, RECIPE)
     out.figure("curve", figure(), "A curve.")
     out.timed_figure("speed", figure(), "A speed.")
-    out.table("texts", pd.DataFrame({"text": ["<b>é</b>", None], "n": [1, 2]}, index=[5, 6]), "Texts.")
+    out.table(
+        "texts", pd.DataFrame({"text": ["<b>é</b>", None], "n": [1, 2]}, index=[5, 6]), "Texts."
+    )
     out.number("accuracy", 0.79, "share")
     out.timing("labelling", seconds, "s")
     out.note("Nothing is **resolved**.")
@@ -38,7 +40,9 @@ def filled(store, seconds=1.0):
 
 
 def files(artifact, but=()):
-    return {path.name: path.read_bytes() for path in artifact.path.iterdir() if path.name not in but}
+    return {
+        path.name: path.read_bytes() for path in artifact.path.iterdir() if path.name not in but
+    }
 
 
 def test_everything_is_kept_with_timings_apart(store):
@@ -48,11 +52,19 @@ def test_everything_is_kept_with_timings_apart(store):
         "figures": {"curve": "A curve."}, "tables": {"texts": "Texts."},
         "numbers": {"accuracy": {"value": 0.79, "unit": "share"}}, "notes": ["Nothing is **resolved**."],
     }  # fmt: skip
-    assert timings == {"numbers": {"labelling": {"value": 2.5, "unit": "s"}}, "figures": {"speed": "A speed."}}
+    assert timings == {
+        "numbers": {"labelling": {"value": 2.5, "unit": "s"}},
+        "figures": {"speed": "A speed."},
+    }
     table = pd.read_parquet(artifact / "texts.parquet")
     assert table.index.tolist() == [0, 1] and table["n"].tolist() == [1, 2]
-    assert json.loads((artifact / "texts.json").read_text("utf-8")) == [{"text": "<b>é</b>", "n": 1}, {"text": None, "n": 2}]
-    assert (artifact / "curve.svg").read_bytes().startswith(b"<?xml") and (artifact / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((artifact / "texts.json").read_text("utf-8")) == [
+        {"text": "<b>é</b>", "n": 1},
+        {"text": None, "n": 2},
+    ]
+    assert (artifact / "curve.svg").read_bytes().startswith(b"<?xml") and (
+        artifact / "curve.png"
+    ).read_bytes().startswith(b"\x89PNG")
 
 
 def test_made_again_it_is_the_same_but_for_its_timings(store):
@@ -61,7 +73,9 @@ def test_made_again_it_is_the_same_but_for_its_timings(store):
     before, recorded = files(first, apart), first.json("artifact.json")["files"]
     second = filled(store, 9.0).close()
     assert second.path == first.path and files(second, apart) == before
-    changed = {name for name, sha in second.json("artifact.json")["files"].items() if recorded[name] != sha}
+    changed = {
+        name for name, sha in second.json("artifact.json")["files"].items() if recorded[name] != sha
+    }
     assert changed == {"timings.json"}
 
 

@@ -1,4 +1,6 @@
-"""The Ray engine on a cluster of two nodes in this machine, one of which is killed in the middle of a stage."""
+"""The Ray engine on a cluster of two nodes in this machine, one of which is killed in the middle of
+a stage.
+"""
 
 import sys
 import threading
@@ -10,8 +12,8 @@ from typing import Any
 import pytest
 from conftest import executed, make_project, patch, until
 
-from gdlib.run.engines import Engine, LocalEngine, RayEngine
 from gdlib.core.errors import GdlibError
+from gdlib.run.engines import Engine, LocalEngine, RayEngine
 from gdlib.run.jobs import StageFailed
 from gdlib.run.pipeline import Run
 
@@ -23,7 +25,9 @@ def cluster() -> Iterator[Any]:
     """A head without processors (so that no stage lands on it) and two nodes of one processor each."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+    )
     cluster.nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
     yield cluster
@@ -31,14 +35,19 @@ def cluster() -> Iterator[Any]:
     cluster.shutdown()
 
 
-def execute(root: Path, study: ModuleType, engine: Engine, **knobs: Any) -> tuple[list[str], dict[str, bytes]]:
+def execute(
+    root: Path, study: ModuleType, engine: Engine, **knobs: Any
+) -> tuple[list[str], dict[str, bytes]]:
     """The lines of a run, and the products of every stage as bytes."""
     lines: list[str] = []
-    run = Run(study.PLAN, study.Settings(seeds=(0, 1), number=7, **knobs), "quick", root, say=lines.append)
+    run = Run(
+        study.PLAN, study.Settings(seeds=(0, 1), number=7, **knobs), "quick", root, say=lines.append
+    )
     run.execute(engine, only=["last"])
     store = run.open_store()
     return lines, {
-        job.name: (store.folder("products", job.products) / "products.json").read_bytes() for job in run.jobs().values()
+        job.name: (store.folder("products", job.products) / "products.json").read_bytes()
+        for job in run.jobs().values()
     }
 
 
@@ -77,13 +86,21 @@ def test_a_failing_stage_fails_once_and_the_others_go_on(
 ) -> None:
     patch(tiny, monkeypatch.setattr)
     notebook = project / "notebooks/tiny/2_second.ipynb"
-    notebook.write_text(notebook.read_text().replace("tinystudy.leave(", "1 / settings.seed; tinystudy.leave("))
-    with pytest.raises(StageFailed, match=r"second failed \(roses-l10-s0\) in notebooks/tiny/2_second.ipynb, cell \[4\]"):
+    notebook.write_text(
+        notebook.read_text().replace("tinystudy.leave(", "1 / settings.seed; tinystudy.leave(")
+    )
+    with pytest.raises(
+        StageFailed,
+        match=r"second failed \(roses-l10-s0\) in notebooks/tiny/2_second.ipynb, cell \[4\]",
+    ):
         execute(project, tiny, RayEngine())
     assert sorted(executed(project)) == ["first 0", "first 1", "second 1"]
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(GdlibError, match=r"the engine ray needs Ray, which is not installed: pip install 'gdlib\[ray\]'"):
+    with pytest.raises(
+        GdlibError,
+        match=r"the engine ray needs Ray, which is not installed: pip install 'gdlib\[ray\]'",
+    ):
         RayEngine().run([], lambda job, outcome: None, {})

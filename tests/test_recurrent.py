@@ -1,4 +1,6 @@
-"""The recurrent student against an LSTM written out in numpy, its size by formula, and that padding says nothing."""
+"""The recurrent student against an LSTM written out in numpy, its size by formula, and that padding
+says nothing.
+"""
 
 import math
 
@@ -9,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdlib.core.errors import UnknownName
+from gdlib.learn.loop import pad
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import PAD, parameters
-from gdlib.learn.loop import pad
 
 
 def made(pooling="max", vocabulary=11, classes=3, hidden=4, embedding_dim=5, seed=0):
@@ -28,7 +30,12 @@ def lstm(x, w, name):
     h = c = np.zeros(w[f"{name}.weight_hh_l0"].shape[1])
     states = []
     for row in x:
-        gates = w[f"{name}.weight_ih_l0"] @ row + w[f"{name}.bias_ih_l0"] + w[f"{name}.weight_hh_l0"] @ h + w[f"{name}.bias_hh_l0"]
+        gates = (
+            w[f"{name}.weight_ih_l0"] @ row
+            + w[f"{name}.bias_ih_l0"]
+            + w[f"{name}.weight_hh_l0"] @ h
+            + w[f"{name}.bias_hh_l0"]
+        )
         i, f, g, o = np.split(gates, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
@@ -52,18 +59,30 @@ def test_forward_by_hand(pooling, pieces):
     network = made(pooling)
     learner = Projected(network, 6).eval()
     with torch.no_grad():
-        found, (logits, projected) = network(torch.tensor([pieces])), learner(torch.tensor([pieces]))
+        found, (logits, projected) = (
+            network(torch.tensor([pieces])),
+            learner(torch.tensor([pieces])),
+        )
     states = states_by_hand(network, pieces)
-    assert np.allclose(found[0], states @ network.readout.weight.detach().numpy().T + network.readout.bias.detach().numpy(), atol=1e-5)
+    assert np.allclose(
+        found[0],
+        states @ network.readout.weight.detach().numpy().T + network.readout.bias.detach().numpy(),
+        atol=1e-5,
+    )
     assert torch.equal(found, logits)
-    inner = states @ learner.project.weight.detach().numpy().T + learner.project.bias.detach().numpy()
+    inner = (
+        states @ learner.project.weight.detach().numpy().T + learner.project.bias.detach().numpy()
+    )
     gelu = 0.5 * inner * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
     assert np.allclose(projected[0].numpy(), gelu, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["last", "max", "none"])
 @settings(deadline=None, max_examples=25)
-@given(rows=st.lists(st.lists(st.integers(1, 10), min_size=1, max_size=9), min_size=1, max_size=5), more=st.integers(0, 6))
+@given(
+    rows=st.lists(st.lists(st.integers(1, 10), min_size=1, max_size=9), min_size=1, max_size=5),
+    more=st.integers(0, 6),
+)
 def test_padding_changes_nothing(pooling, rows, more):
     network = made(pooling)
     batch = torch.nn.functional.pad(pad(rows, PAD), (0, more))
@@ -75,12 +94,18 @@ def test_padding_changes_nothing(pooling, rows, more):
 
 
 @given(
-    vocabulary=st.integers(3, 50), classes=st.integers(2, 9), hidden=st.integers(1, 20), embedding_dim=st.integers(1, 20)
+    vocabulary=st.integers(3, 50),
+    classes=st.integers(2, 9),
+    hidden=st.integers(1, 20),
+    embedding_dim=st.integers(1, 20),
 )
 def test_parameters_by_formula(vocabulary, classes, hidden, embedding_dim):
     network = made("max", vocabulary, classes, hidden, embedding_dim)
     direction = 4 * hidden * (embedding_dim + hidden + 2)
-    assert parameters(network) == vocabulary * embedding_dim + 2 * direction + (2 * hidden + 1) * classes
+    assert (
+        parameters(network)
+        == vocabulary * embedding_dim + 2 * direction + (2 * hidden + 1) * classes
+    )
     before = parameters(network)
     assert parameters(Projected(network, 7)) == before + (2 * hidden + 1) * 7
     assert parameters(network) == before  # dropped with its module
@@ -88,7 +113,9 @@ def test_parameters_by_formula(vocabulary, classes, hidden, embedding_dim):
 
 def test_the_forget_gate_starts_open():
     for lstm in (made().ahead, made().back):
-        assert torch.equal(lstm.bias_ih_l0[4:8], torch.ones(4)) and not torch.equal(lstm.bias_ih_l0[:4], torch.ones(4))
+        assert torch.equal(lstm.bias_ih_l0[4:8], torch.ones(4)) and not torch.equal(
+            lstm.bias_ih_l0[:4], torch.ones(4)
+        )
 
 
 def test_groups_go_from_the_top_down_and_hold_every_parameter_once():
@@ -96,7 +123,9 @@ def test_groups_go_from_the_top_down_and_hold_every_parameter_once():
     groups = learner.groups()
     assert [name for name, _ in groups] == ["readout", "BiLSTM", "embedding"]
     held = [p for _, modules in groups for module in modules for p in module.parameters()]
-    assert len(held) == len({id(p) for p in held}) and {id(p) for p in held} == {id(p) for p in learner.parameters()}
+    assert len(held) == len({id(p) for p in held}) and {id(p) for p in held} == {
+        id(p) for p in learner.parameters()
+    }
     assert learner.project in groups[0][1]
 
 

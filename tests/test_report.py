@@ -1,4 +1,6 @@
-"""The report: byte-identical, self-contained, escaped, honest about what is missing, written whole or not at all."""
+"""The report: byte-identical, self-contained, escaped, honest about what is missing, written whole
+or not at all.
+"""
 
 import json
 import re
@@ -9,15 +11,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from gdlib.charts.data_figures import funnel
 from gdlib.compare import wording
 from gdlib.core import settings as config
-from gdlib.run import provenance, report
-from gdlib.core.settings import knob, settings_class
-from gdlib.charts.data_figures import funnel
 from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Stage, expand
 from gdlib.core.products import Products
+from gdlib.core.settings import knob, settings_class
 from gdlib.core.store import Store
+from gdlib.run import provenance, report
 
 EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
 
@@ -48,13 +50,17 @@ COMMAND = "gdlib run made --profile tiny"
 @pytest.fixture(autouse=True)
 def tiny_profile(monkeypatch):
     monkeypatch.setattr(
-        config, "_profiles", lambda: {"made": {"tiny": {"help": "for tests", "seeds": [0, 1], "temperature": 2.0}}}
+        config,
+        "_profiles",
+        lambda: {"made": {"tiny": {"help": "for tests", "seeds": [0, 1], "temperature": 2.0}}},
     )
 
 
 @pytest.fixture
 def tasks():
-    return expand(PLAN, config.build(Settings, {"seeds": [0, 1], "temperature": 2.0, "teacher": "mpnet-base"}))
+    return expand(
+        PLAN, config.build(Settings, {"seeds": [0, 1], "temperature": 2.0, "teacher": "mpnet-base"})
+    )
 
 
 def fill(store: Store, tasks: list, seconds: float = 1.0) -> Store:
@@ -64,7 +70,11 @@ def fill(store: Store, tasks: list, seconds: float = 1.0) -> Store:
             out.number(f"{task.stage.name} accuracy", 0.7 + task.settings.seed / 100, "share")
             out.timing("training", seconds)
             if task.stage.name == "data":
-                rows = {"text": [EVIL, "plain"] * 30, "share": [0.25, np.nan] * 30, "many": [[0.5, 0.5], [1.0, 0.0]] * 30}
+                rows = {
+                    "text": [EVIL, "plain"] * 30,
+                    "share": [0.25, np.nan] * 30,
+                    "many": [[0.5, 0.5], [1.0, 0.0]] * 30,
+                }
                 out.table("gallery", pd.DataFrame(rows), f"Samples, such as {EVIL}")
                 out.note(f"Read **this**: {EVIL}")
             if task.stage.name == "compare":
@@ -83,10 +93,16 @@ def write(tasks, store, folder):
 
 
 def contents(folder) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
-def test_the_same_run_elsewhere_and_later_gives_the_same_bytes_timings_apart(tmp_path, tasks, store):
+def test_the_same_run_elsewhere_and_later_gives_the_same_bytes_timings_apart(
+    tmp_path, tasks, store
+):
     write(tasks, store, tmp_path / "one")
     write(tasks, fill(Store(tmp_path / "other store"), tasks, seconds=7.5), tmp_path / "other")
     one, other = contents(tmp_path / "one"), contents(tmp_path / "other")
@@ -94,7 +110,10 @@ def test_the_same_run_elsewhere_and_later_gives_the_same_bytes_timings_apart(tmp
     differing = {name for name in one if one[name] != other[name]}
     assert differing == {"timings.html", "timings.json", "timings.md"}
     assert "7.5" in other["timings.md"].decode()
-    assert json.loads(other["timings.json"])["timings"]["wordnet/compare"]["training"] == {"value": 7.5, "unit": "s"}
+    assert json.loads(other["timings.json"])["timings"]["wordnet/compare"]["training"] == {
+        "value": 7.5,
+        "unit": "s",
+    }
 
 
 def test_html_needs_nothing_from_outside_and_runs_nothing(tmp_path, tasks, store):
@@ -110,7 +129,9 @@ def test_html_needs_nothing_from_outside_and_runs_nothing(tmp_path, tasks, store
 
 def test_texts_of_data_are_shown_and_never_interpreted(tmp_path, tasks, store):
     html = write(tasks, store, tmp_path / "out").read_text("utf-8")
-    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; | [a](javascript:b) *c*" in html  # a cell
+    assert (
+        "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; | [a](javascript:b) *c*" in html
+    )  # a cell
     assert not re.search(r"<(script|img)(?! alt)", html)
     assert 'href="javascript' not in html
     assert "<strong>this</strong>" in html  # a note is Markdown
@@ -146,15 +167,23 @@ def test_every_figure_and_table_that_the_markdown_names_is_there(tmp_path, tasks
 
 
 def test_results_hold_every_number_and_parameter_of_every_run(tmp_path, tasks, store):
-    results = json.loads((write(tasks, store, tmp_path / "out").with_name("results.json")).read_text("utf-8"))
+    results = json.loads(
+        (write(tasks, store, tmp_path / "out").with_name("results.json")).read_text("utf-8")
+    )
     assert results["command"] == COMMAND
-    assert results["numbers"]["wordnet-l100-s1/train"]["train accuracy"] == {"value": 0.71, "unit": "share"}
+    assert results["numbers"]["wordnet-l100-s1/train"]["train accuracy"] == {
+        "value": 0.71,
+        "unit": "share",
+    }
     assert set(results["numbers"]) == {task.name for task in tasks}
     assert results["missing"] == []
 
 
 def test_parameters_say_who_set_them(tasks):
-    rows = {row["parameter"]: (row["value"], row["set by"]) for row in provenance.parameters(PLAN, tasks, "tiny")}
+    rows = {
+        row["parameter"]: (row["value"], row["set by"])
+        for row in provenance.parameters(PLAN, tasks, "tiny")
+    }
     assert rows["corpus"] == ("wordnet", "default")
     assert rows["seed"] == ([0, 1], "profile")
     assert rows["temperature"] == (2.0, "profile")
@@ -170,26 +199,43 @@ def test_the_report_shows_parameters_unrounded(tmp_path, tasks, store):
 
 def test_parameters_and_timings_are_never_cut():
     assert len(report._grid(pd.DataFrame({"parameter": range(70)}), "Parameters").rows) == 70
-    assert len(report._grid(pd.DataFrame({"text": range(70)}), "Gallery", "gallery").rows) == report.SHOWN
+    assert (
+        len(report._grid(pd.DataFrame({"text": range(70)}), "Gallery", "gallery").rows)
+        == report.SHOWN
+    )
 
 
 def test_licences_of_what_was_used_and_of_nothing_else(tmp_path):
-    some = expand(PLAN, config.build(Settings, {"corpora": ["wordnet", str(tmp_path), "hub:own/data"]}))
+    some = expand(
+        PLAN, config.build(Settings, {"corpora": ["wordnet", str(tmp_path), "hub:own/data"]})
+    )
     found = {row["name"]: row for row in provenance.licences(some)}
     assert set(found) == {"wordnet", "minilm-l6", str(tmp_path), "hub:own/data"}
     assert found["minilm-l6"]["licence"] == "Apache-2.0"
-    assert found["hub:own/data"] == {"name": "hub:own/data", "licence": "as its owner states", "source": "hub"}
+    assert found["hub:own/data"] == {
+        "name": "hub:own/data",
+        "licence": "as its owner states",
+        "source": "hub",
+    }
 
 
 def test_what_has_not_been_run_is_named(tmp_path, tasks):
-    half = fill(Store(tmp_path / "half"), [task for task in tasks if task.name != "wordnet/compare"])
+    half = fill(
+        Store(tmp_path / "half"), [task for task in tasks if task.name != "wordnet/compare"]
+    )
     html = write(tasks, half, tmp_path / "out").read_text("utf-8")
-    assert "Incomplete: 1 of 5 stages have not been run, so nothing of them is shown: wordnet/compare." in html
+    assert (
+        "Incomplete: 1 of 5 stages have not been run, so nothing of them is shown: wordnet/compare."
+    ) in html
 
 
 def test_nothing_run_is_an_error_and_leaves_nothing(tmp_path, tasks):
     with pytest.raises(
-        GdlibError, match="no stage of this run has been executed yet, so there is nothing to report; run: gdlib run made"
+        GdlibError,
+        match=(
+            "no stage of this run has been executed yet, so there is nothing to report; run: "
+            "gdlib run made"
+        ),
     ):
         write(tasks, Store(tmp_path / "empty"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -198,7 +244,9 @@ def test_nothing_run_is_an_error_and_leaves_nothing(tmp_path, tasks):
 def test_a_folder_of_other_things_is_left_alone(tmp_path, tasks, store):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(GdlibError, match="holds something that is no report; give an empty or a new folder"):
+    with pytest.raises(
+        GdlibError, match="holds something that is no report; give an empty or a new folder"
+    ):
         write(tasks, store, tmp_path / "mine")
     assert contents(tmp_path / "mine") == {"thesis.tex": b"years of work"}
 
@@ -237,12 +285,18 @@ def test_publish_copies_the_report_and_refuses_what_is_none(tmp_path, tasks, sto
 
 def test_what_is_ours_is_listed(tmp_path, tasks, store):
     object.__setattr__(
-        plan := Plan(*(getattr(PLAN, name) for name in ("name", "title", "settings", "stages", "help"))),
+        plan := Plan(
+            *(getattr(PLAN, name) for name in ("name", "title", "settings", "stages", "help"))
+        ),
         "ours",
         ("The *filter*.",),
     )
-    html = report.write(plan, tasks, store, tmp_path / "out", profile="tiny", command=COMMAND).read_text("utf-8")
-    assert "What is ours and not the paper&#39;s" in html or "What is ours and not the paper's" in html
+    html = report.write(
+        plan, tasks, store, tmp_path / "out", profile="tiny", command=COMMAND
+    ).read_text("utf-8")
+    assert (
+        "What is ours and not the paper&#39;s" in html or "What is ours and not the paper's" in html
+    )
     assert "<li>The <em>filter</em>.</li>" in html
 
 

@@ -6,11 +6,18 @@ import pytest
 import tiny
 import torch
 
-from gdlib.sources import zoo
 from gdlib.networks.sense_coding import Coder, draw_candidates
+from gdlib.sources import zoo
 from gdlib.sources.senses import Instance
 
-ONE = Instance("x", ("He", "sat", "on", "the", "river_bank", "of", "the", "old", "city"), 4, "bank", "noun", ("bank%1:17:01::",))
+ONE = Instance(
+    "x",
+    ("He", "sat", "on", "the", "river_bank", "of", "the", "old", "city"),
+    4,
+    "bank",
+    "noun",
+    ("bank%1:17:01::",),
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +30,21 @@ def whole(tokenizer, length: int = 2000) -> Coder:
 
 
 def test_a_pair_is_the_papers_with_prefix_and_quotes_where_they_belong(tokenizer) -> None:
-    """Against the tokenizer's own pieces of the two texts spelt out: the published code cut the prefix one piece off."""
+    """Against the tokenizer's own pieces of the two texts spelt out: the published code cut the
+    prefix one piece off.
+    """
     coder = whole(tokenizer)
     (coded,) = coder.code([ONE])
     assert len(coded.glosses) == 10
     for place, sense in enumerate(ONE.candidates):
         ids, second = coder.pair(coded, place)
-        left, right = ('He sat on the " river bank " of the old city', f"river bank : {sense.definition}")
-        expected = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (left, right)]
+        left, right = (
+            'He sat on the " river bank " of the old city',
+            f"river bank : {sense.definition}",
+        )
+        expected = [
+            tokenizer(text, add_special_tokens=False)["input_ids"] for text in (left, right)
+        ]
         assert ids == [coder.cls, *expected[0], coder.sep, *expected[1], coder.sep]
         assert second == len(expected[0]) + 2
 
@@ -42,7 +56,10 @@ def test_unmarked_pairs_are_the_two_texts_as_they_are(tokenizer) -> None:
     expected = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
     assert coder.pair(coded, 1)[0] == [coder.cls, *expected[0], coder.sep, *expected[1], coder.sep]
     context, target = coder.context(coded, 12)
-    assert len(context) == 12 and [piece for piece, is_target in zip(context, target) if is_target] == coded.target
+    assert (
+        len(context) == 12
+        and [piece for piece, is_target in zip(context, target) if is_target] == coded.target
+    )
 
 
 def test_the_prefix_may_be_the_lemma(tokenizer) -> None:
@@ -64,12 +81,22 @@ def test_the_target_stays_whole_and_the_far_ends_go(tokenizer, room: int) -> Non
     assert ids == full[at : at + len(ids)]
     if len(full) > room:
         kept_left, kept_right = start - 1, len(ids) - start - len(coded.target) - 1
-        assert kept_left == len(coded.left) or kept_right == len(coded.right) or abs(kept_left - kept_right) <= 1
+        assert (
+            kept_left == len(coded.left)
+            or kept_right == len(coded.right)
+            or abs(kept_left - kept_right) <= 1
+        )
 
 
-def test_inputs_attend_to_every_piece_and_never_to_padding(tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "token_type_ids" not in whole(tokenizer, 60).pairs([(whole(tokenizer).code([ONE])[0], 0)])  # this tokenizer makes none
-    monkeypatch.setattr(tokenizer, "model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
+def test_inputs_attend_to_every_piece_and_never_to_padding(
+    tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "token_type_ids" not in whole(tokenizer, 60).pairs(
+        [(whole(tokenizer).code([ONE])[0], 0)]
+    )  # this tokenizer makes none
+    monkeypatch.setattr(
+        tokenizer, "model_input_names", ["input_ids", "token_type_ids", "attention_mask"]
+    )
     coder = whole(tokenizer, 60)
     short = Instance("y", ("a", "bank"), 1, "bank", "noun", ("bank%1:17:01::",))
     rows = coder.code([ONE, short])
@@ -77,11 +104,19 @@ def test_inputs_attend_to_every_piece_and_never_to_padding(tokenizer, monkeypatc
     for row, (coded, place) in enumerate(((rows[0], 0), (rows[1], 4))):
         ids, second = coder.pair(coded, place)
         assert len(ids) <= 60
-        assert inputs["input_ids"][row].tolist() == ids + [tokenizer.pad_token_id] * (inputs["input_ids"].shape[1] - len(ids))
-        assert inputs["attention_mask"][row].tolist() == [1] * len(ids) + [0] * (inputs["input_ids"].shape[1] - len(ids))
-        assert inputs["token_type_ids"][row].nonzero().flatten().tolist() == list(range(second, len(ids)))
+        assert inputs["input_ids"][row].tolist() == ids + [tokenizer.pad_token_id] * (
+            inputs["input_ids"].shape[1] - len(ids)
+        )
+        assert inputs["attention_mask"][row].tolist() == [1] * len(ids) + [0] * (
+            inputs["input_ids"].shape[1] - len(ids)
+        )
+        assert inputs["token_type_ids"][row].nonzero().flatten().tolist() == list(
+            range(second, len(ids))
+        )
     maskable = coder.maskable(inputs)
-    special = torch.isin(inputs["input_ids"], torch.tensor([coder.cls, coder.sep, tokenizer.pad_token_id]))
+    special = torch.isin(
+        inputs["input_ids"], torch.tensor([coder.cls, coder.sep, tokenizer.pad_token_id])
+    )
     assert torch.equal(maskable, ~special)
 
 
@@ -90,10 +125,14 @@ def test_a_pair_of_the_real_encoder_is_what_its_tokenizer_makes(tmp_path: Path) 
     coder = Coder(zoo.tokenizer(zoo.locate("minilm-l6")), 160)
     (coded,) = coder.code([ONE])
     gloss = f"river bank : {ONE.candidates[0].definition}"
-    expected = coder.tokenizer('He sat on the " river bank " of the old city', gloss, return_tensors="pt")
+    expected = coder.tokenizer(
+        'He sat on the " river bank " of the old city', gloss, return_tensors="pt"
+    )
     inputs = coder.pairs([(coded, 0)])
     assert inputs.pop("second").long().tolist() == expected["token_type_ids"].tolist()
-    assert {name: t.tolist() for name, t in inputs.items()} == {name: t.tolist() for name, t in expected.items()}
+    assert {name: t.tolist() for name, t in inputs.items()} == {
+        name: t.tolist() for name, t in expected.items()
+    }
 
 
 def test_every_right_gloss_and_some_wrong_ones() -> None:

@@ -16,20 +16,37 @@ GOLD = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
 
 def test_over_pairs_it_is_the_cross_entropy_of_each() -> None:
-    torch.testing.assert_close(pair_loss(LOGITS, LABELS, INSTANCE, "pairs", GOLD), F.cross_entropy(LOGITS, LABELS))
+    torch.testing.assert_close(
+        pair_loss(LOGITS, LABELS, INSTANCE, "pairs", GOLD), F.cross_entropy(LOGITS, LABELS)
+    )
 
 
 def test_over_candidates_it_is_the_surprise_at_the_right_one() -> None:
-    by_hand = sum(-math.log(math.exp(row[right]) / sum(map(math.exp, row))) for row, right in zip(ODDS, (0, 1))) / 2
-    assert pair_loss(LOGITS, LABELS, INSTANCE, "candidates", GOLD).item() == pytest.approx(by_hand, rel=1e-5)
+    by_hand = (
+        sum(
+            -math.log(math.exp(row[right]) / sum(map(math.exp, row)))
+            for row, right in zip(ODDS, (0, 1))
+        )
+        / 2
+    )
+    assert pair_loss(LOGITS, LABELS, INSTANCE, "candidates", GOLD).item() == pytest.approx(
+        by_hand, rel=1e-5
+    )
     moved = LOGITS + torch.tensor([5.0, -1.0])  # what all candidates have in common says nothing
-    assert pair_loss(moved, LABELS, INSTANCE, "candidates", GOLD).item() == pytest.approx(by_hand, rel=1e-5)
+    assert pair_loss(moved, LABELS, INSTANCE, "candidates", GOLD).item() == pytest.approx(
+        by_hand, rel=1e-5
+    )
 
 
 def test_a_teacher_is_learnt_from_over_each_instance_s_own_candidates() -> None:
     teacher = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.5], [0.0, 0.0]])
-    loss = pair_loss(LOGITS, LABELS, INSTANCE, "candidates", DistillationLoss("kl", 2.0, 0.5, 1.5), teacher)
-    soft = [soft_kl(torch.tensor([row]), torch.tensor([said]), 2.0) for row, said in zip(ODDS, ([2.0, 1.0, -1.0], [0.5, 0.0]))]
+    loss = pair_loss(
+        LOGITS, LABELS, INSTANCE, "candidates", DistillationLoss("kl", 2.0, 0.5, 1.5), teacher
+    )
+    soft = [
+        soft_kl(torch.tensor([row]), torch.tensor([said]), 2.0)
+        for row, said in zip(ODDS, ([2.0, 1.0, -1.0], [0.5, 0.0]))
+    ]
     hard = pair_loss(LOGITS, LABELS, INSTANCE, "candidates", GOLD)
     torch.testing.assert_close(loss, 0.5 * hard + 1.5 * (soft[0] + soft[1]) / 2)
 

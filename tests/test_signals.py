@@ -5,17 +5,19 @@ import math
 import pytest
 import torch
 
-from gdlib.networks import signals
 from gdlib.core.errors import StaleArtifact
-from gdlib.networks.signals import Signals
 from gdlib.core.store import texts_digest
+from gdlib.networks import signals
+from gdlib.networks.signals import Signals
 
 TEXTS, LABELS = ["a cat", "a song", "rain"], ("animals", "music")
 
 
 def made():
     logits = torch.tensor([[0.0, math.log(3)], [2.0, 2.0], [5.0, -5.0]])
-    return Signals(LABELS, logits, texts_digest(TEXTS), {0: torch.randn(3, 4), 2: torch.randn(3, 4)}, "mean")
+    return Signals(
+        LABELS, logits, texts_digest(TEXTS), {0: torch.randn(3, 4), 2: torch.randn(3, 4)}, "mean"
+    )
 
 
 def test_round_trip(tmp_path):
@@ -24,7 +26,9 @@ def test_round_trip(tmp_path):
     found = signals.load(tmp_path, LABELS, TEXTS)
     assert found.labels == LABELS and found.digest == kept.digest and found.pooling == "mean"
     assert torch.equal(found.logits, kept.logits)
-    assert set(found.states) == {0, 2} and all(torch.equal(found.states[layer], kept.states[layer]) for layer in (0, 2))
+    assert set(found.states) == {0, 2} and all(
+        torch.equal(found.states[layer], kept.states[layer]) for layer in (0, 2)
+    )
 
 
 def test_probabilities_and_predictions_by_hand():
@@ -35,7 +39,9 @@ def test_probabilities_and_predictions_by_hand():
 def test_take_keeps_rows_together():
     whole = made()
     part = whole.take([2, 0])
-    assert torch.equal(part.logits, whole.logits[[2, 0]]) and torch.equal(part.states[2], whole.states[2][[2, 0]])
+    assert torch.equal(part.logits, whole.logits[[2, 0]]) and torch.equal(
+        part.states[2], whole.states[2][[2, 0]]
+    )
     assert part.digest != whole.digest
 
 
@@ -44,10 +50,16 @@ def test_refused(tmp_path):
     where = f"signals in {tmp_path} "
     with pytest.raises(StaleArtifact) as error:
         signals.load(tmp_path, ("animals", "weather"), TEXTS)
-    assert str(error.value) == where + "are for the classes animals, music; expected, in this order: animals, weather"
+    assert (
+        str(error.value)
+        == where + "are for the classes animals, music; expected, in this order: animals, weather"
+    )
     with pytest.raises(StaleArtifact) as error:
         signals.load(tmp_path, ("music", "animals"), TEXTS)
-    assert str(error.value) == where + "are for the classes animals, music; expected, in this order: music, animals"
+    assert (
+        str(error.value)
+        == where + "are for the classes animals, music; expected, in this order: music, animals"
+    )
     with pytest.raises(StaleArtifact, match="expected, in this order: animals, music, weather$"):
         signals.load(tmp_path, (*LABELS, "weather"), TEXTS)
     for other in (TEXTS[::-1], TEXTS[:2], ["a cat", "a song", "rain "]):
@@ -57,5 +69,7 @@ def test_refused(tmp_path):
 
 
 def test_logits_of_another_number_of_classes():
-    with pytest.raises(StaleArtifact, match=r"^signals have shape \[3, 4\], expected \[texts, 2\]$"):
+    with pytest.raises(
+        StaleArtifact, match=r"^signals have shape \[3, 4\], expected \[texts, 2\]$"
+    ):
         Signals(LABELS, torch.zeros(3, 4), "")

@@ -1,4 +1,6 @@
-"""Spinners: forms of synonyms, what is left alone, the draw by the seed; infilling against a forward pass by hand."""
+"""Spinners: forms of synonyms, what is left alone, the draw by the seed; infilling against a
+forward pass by hand.
+"""
 
 from pathlib import Path
 
@@ -10,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from gdlib.sources import synonyms, zoo
-from gdlib.studies.paraphrase import spinners
 from gdlib.core.errors import BadSetting, UnknownName
-from gdlib.sources.lexicon import candidates
 from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
+from gdlib.sources import synonyms, zoo
+from gdlib.sources.lexicon import candidates
+from gdlib.studies.paraphrase import spinners
 from gdlib.studies.paraphrase.spinners import Infiller, SpinPlan, spin
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
@@ -44,12 +46,20 @@ def test_synonyms_share_a_synset_and_take_the_words_form() -> None:
 
 
 def test_names_numbers_and_punctuation_are_left_alone() -> None:
-    said = [word.group() for word in spinners.words_of('The BBC film, by Smith in 2004. "Great" movies don\'t end; McKay left.')]
+    said = [
+        word.group()
+        for word in spinners.words_of(
+            'The BBC film, by Smith in 2004. "Great" movies don\'t end; McKay left.'
+        )
+    ]
     assert said == ["The", "film", "by", "in", "Great", "movies", "end", "left"]
 
 
 def test_a_word_glued_to_a_number_is_none() -> None:
-    assert [word.group() for word in spinners.words_of("the 50th film of the 1980s made 30bn and x2rise")] == ["the", "film", "of", "the", "made", "and"]
+    assert [
+        word.group()
+        for word in spinners.words_of("the 50th film of the 1980s made 30bn and x2rise")
+    ] == ["the", "film", "of", "the", "made", "and"]
 
 
 def test_every_so_manieth_word_is_replaced_in_its_case() -> None:
@@ -59,8 +69,13 @@ def test_every_so_manieth_word_is_replaced_in_its_case() -> None:
     (spun,) = spin("dictionary", [text], PLAN, None)
     before, after = text.split(), spun.split()
     assert [a for a, b in zip(before, after) if a != b] == ["Movies", "great", "film", "stopped"]
-    assert after[0] in ("Films", "Flicks", "Pics", "Pictures") and spun.endswith("halted in London.")
-    half = [spin("dictionary", [text], SpinPlan(2, 0.5, 3, 0.0, seed), None)[0].split() for seed in range(20)]
+    assert after[0] in ("Films", "Flicks", "Pics", "Pictures") and spun.endswith(
+        "halted in London."
+    )
+    half = [
+        spin("dictionary", [text], SpinPlan(2, 0.5, 3, 0.0, seed), None)[0].split()
+        for seed in range(20)
+    ]
     changed = {tuple(a for a, b in zip(before, one) if a != b) for one in half}
     assert changed == {("Movies", "film"), ("great", "stopped")}
 
@@ -83,7 +98,11 @@ def infiller(tmp_path_factory: pytest.TempPathFactory) -> Infiller:
     guessed = torch.arange(3, len(tokenizer))  # columns are not ids
     model = MaskedLM(zoo.encoder(network), guessed, torch.zeros(len(guessed))).eval()
     torch.nn.init.normal_(model.head.bias, std=2.0)
-    return Infiller(MaskedTeacher("tiny", model, torch.arange(len(tokenizer)), tokenizer.pad_token_id), tokenizer, 32)
+    return Infiller(
+        MaskedTeacher("tiny", model, torch.arange(len(tokenizer)), tokenizer.pad_token_id),
+        tokenizer,
+        32,
+    )
 
 
 def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller: Infiller) -> None:
@@ -96,29 +115,50 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
     ids = infiller.tokenizer(masked, return_tensors="pt")
     at = torch.where(ids["input_ids"] == infiller.tokenizer.mask_token_id, 0, -1)
     with torch.inference_mode():
-        logits = infiller.teacher.model(**{name: ids[name] for name in ("input_ids", "attention_mask")}, positions=at)
+        logits = infiller.teacher.model(
+            **{name: ids[name] for name in ("input_ids", "attention_mask")}, positions=at
+        )
 
     def allowed(word: str) -> bool:
         return word.isalpha() and len(word) > 1 and word not in ENGLISH_STOP_WORDS
 
     for row, place in zip(logits, asked):
-        order = infiller.tokenizer.convert_ids_to_tokens(infiller.teacher.model.guessed[row.argsort(descending=True)].tolist())
-        assert after[place] == next(word for word in order if allowed(word) and word[:4] != before[place][:4])
+        order = infiller.tokenizer.convert_ids_to_tokens(
+            infiller.teacher.model.guessed[row.argsort(descending=True)].tolist()
+        )
+        assert after[place] == next(
+            word for word in order if allowed(word) and word[:4] != before[place][:4]
+        )
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.sampled_from("cat 50th dogs' naïve [MASK] don't fish. 30bn ﬁsh—rain 東京cat guitar é -snow".split()), min_size=1, max_size=40))
-def test_infilling_keeps_the_number_of_words_whatever_stands_there(infiller: Infiller, words: list[str]) -> None:
+@given(
+    st.lists(
+        st.sampled_from(
+            "cat 50th dogs' naïve [MASK] don't fish. 30bn ﬁsh—rain 東京cat guitar é -snow".split()
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_infilling_keeps_the_number_of_words_whatever_stands_there(
+    infiller: Infiller, words: list[str]
+) -> None:
     text = " ".join(words)
     (spun,) = spin("masked-lm", [text], SpinPlan(1, 1.0, 2, 0.0, 0), lambda: infiller)
     assert len(spun.split()) == len(words)
     kept = {"[MASK]", "50th", "30bn", "é", "don't"}
-    assert [word for word in spun.split() if word in kept] == [word for word in words if word in kept]
+    assert [word for word in spun.split() if word in kept] == [
+        word for word in words if word in kept
+    ]
 
 
 def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: Infiller) -> None:
     texts = [text for label in ("animals", "food") for text in tiny.texts_of(label, 20, 0)]
-    one, same, other = (spin("masked-lm", texts, SpinPlan(1, 0.5, 3, 0.0, seed), lambda: infiller) for seed in (0, 0, 1))
+    one, same, other = (
+        spin("masked-lm", texts, SpinPlan(1, 0.5, 3, 0.0, seed), lambda: infiller)
+        for seed in (0, 0, 1)
+    )
     assert one == same != other
     best = SpinPlan(1, 1.0, 1, 0.0, 0)
     alone = [spin("masked-lm", [text], best, lambda: infiller)[0] for text in texts[:5]]
@@ -126,25 +166,40 @@ def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: In
 
 
 def test_nearness_prefers_words_like_the_hidden_one(infiller: Infiller) -> None:
-    """In the tiny encoder words of a class have like embeddings: with a large weight a word becomes one of its class."""
+    """In the tiny encoder words of a class have like embeddings: with a large weight a word becomes
+    one of its class.
+    """
     own = set(tiny.CLASSES["animals"].split())
     near, blind = (
-        spin("masked-lm", ["the cat and the dog and the bird"] * 20, SpinPlan(1, 1.0, 1, weight, 0), lambda: infiller)[0].split()
+        spin(
+            "masked-lm",
+            ["the cat and the dog and the bird"] * 20,
+            SpinPlan(1, 1.0, 1, weight, 0),
+            lambda: infiller,
+        )[0].split()
         for weight in (1000.0, 0.0)
     )
-    assert [near[i] in own for i in (1, 4, 7)].count(True) > [blind[i] in own for i in (1, 4, 7)].count(True)
+    assert [near[i] in own for i in (1, 4, 7)].count(True) > [
+        blind[i] in own for i in (1, 4, 7)
+    ].count(True)
 
 
 def test_shares_and_similarity(tmp_path: Path) -> None:
     assert spinners.changed_share("a b c d", "a x c y") == 0.5
     network = zoo.locate(str(tiny.encoder(tmp_path)))
-    cosines = spinners.similarity(network, ["the cat", "rain and snow"], ["the cat", "a guitar concert"], 32).numpy()
+    cosines = spinners.similarity(
+        network, ["the cat", "rain and snow"], ["the cat", "a guitar concert"], 32
+    ).numpy()
     np.testing.assert_allclose(cosines[0], 1.0, atol=1e-2)
     assert cosines[1] < cosines[0] - 0.01
 
 
 def test_what_is_wrong_is_said_in_one_line() -> None:
-    with pytest.raises(UnknownName, match='unknown spinner "spinbot"; known: dictionary, masked-lm'):
+    with pytest.raises(
+        UnknownName, match='unknown spinner "spinbot"; known: dictionary, masked-lm'
+    ):
         spin("spinbot", ["a text"], PLAN, None)
-    with pytest.raises(BadSetting, match="synonym_every = 0, filled_share = 0.5.*expected 1 or more"):
+    with pytest.raises(
+        BadSetting, match="synonym_every = 0, filled_share = 0.5.*expected 1 or more"
+    ):
         spin("dictionary", ["a text"], SpinPlan(0, 0.5, 3, 0.0, 0), None)

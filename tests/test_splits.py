@@ -8,17 +8,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlib.sources.corpora import Corpus, build
 from gdlib.core.errors import BadCorpus, BadSetting
+from gdlib.sources.corpora import Corpus, build
 from gdlib.sources.splits import Splits, normalise, split
 
-DISGUISES = (str, str.upper, lambda t: f"  {t}!", lambda t: t.replace(" ", ",  "), lambda t: t.replace("text", "ｔｅｘｔ"))
+DISGUISES = (
+    str,
+    str.upper,
+    lambda t: f"  {t}!",
+    lambda t: t.replace(" ", ",  "),
+    lambda t: t.replace("text", "ｔｅｘｔ"),
+)
 
 
-def make_corpus(sizes: list[int], *, test: int = 0, unlabeled: int = 0, doubles: int = 0, seed: int = 0) -> Corpus:
+def make_corpus(
+    sizes: list[int], *, test: int = 0, unlabeled: int = 0, doubles: int = 0, seed: int = 0
+) -> Corpus:
     """Numbered texts; ``doubles`` of them come again, in disguise, in the same and in other parts."""
     rng = np.random.default_rng(seed)
-    rows = [(f"text number {c} {i}", f"class {c}") for c, size in enumerate(sizes) for i in range(size)]
+    rows = [
+        (f"text number {c} {i}", f"class {c}") for c, size in enumerate(sizes) for i in range(size)
+    ]
     tables = {"train": rows}
     if test:
         tables["test"] = [(f"unseen text {i}", f"class {i % len(sizes)}") for i in range(test)]
@@ -31,7 +41,12 @@ def make_corpus(sizes: list[int], *, test: int = 0, unlabeled: int = 0, doubles:
         tables[part].append((DISGUISES[rng.integers(len(DISGUISES))](text), label or "class 0"))
     for part in tables.values():
         rng.shuffle(part)
-    return build("made", {name: pd.DataFrame(part, columns=["text", "label"]) for name, part in tables.items()}, "", "")
+    return build(
+        "made",
+        {name: pd.DataFrame(part, columns=["text", "label"]) for name, part in tables.items()},
+        "",
+        "",
+    )
 
 
 def texts_of(splits: Splits, *names: str) -> set[str]:
@@ -74,13 +89,20 @@ def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
     for name in ("train", "validation", "transfer"):
         assert len(keys[name]) == len(set(keys[name]))
     assert not set(keys["train"] + keys["validation"] + keys["transfer"]) & {
-        normalise(text) for text in (corpus.parts["test"].texts if "test" in corpus.parts else splits.test.texts)
+        normalise(text)
+        for text in (corpus.parts["test"].texts if "test" in corpus.parts else splits.test.texts)
     }
 
     # sizes and strata
     held_out = round(n * asked["validation_share"])
-    assert np.bincount(splits.train.labels, minlength=num_classes).tolist() == [n - held_out] * num_classes
-    assert np.bincount(splits.validation.labels, minlength=num_classes).tolist() == [held_out] * num_classes
+    assert (
+        np.bincount(splits.train.labels, minlength=num_classes).tolist()
+        == [n - held_out] * num_classes
+    )
+    assert (
+        np.bincount(splits.validation.labels, minlength=num_classes).tolist()
+        == [held_out] * num_classes
+    )
     assert len(splits.test) <= asked["test_size"]
     assert len(splits.transfer) <= asked["transfer_size"]
     if own_test := corpus.parts.get("test"):
@@ -88,10 +110,17 @@ def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
         assert np.abs(np.bincount(splits.test.labels, minlength=num_classes) - share).max() < 1
 
     # labels stay with their texts
-    known = {(text, label) for name in ("train", "test") if name in corpus.parts for text, label in pairs(corpus.parts[name])}
+    known = {
+        (text, label)
+        for name in ("train", "test")
+        if name in corpus.parts
+        for text, label in pairs(corpus.parts[name])
+    }
     for name in ("train", "validation", "test"):
         assert set(pairs(splits.parts[name])) <= known
-    assert bool(splits.transfer.labels) == ("unlabeled" not in corpus.parts and len(splits.transfer) > 0)
+    assert bool(splits.transfer.labels) == (
+        "unlabeled" not in corpus.parts and len(splits.transfer) > 0
+    )
 
     # seeded
     again, other = split(corpus, **asked), split(corpus, **{**asked, "seed": asked["seed"] + 1})
@@ -125,7 +154,15 @@ def test_another_seed_draws_other_texts() -> None:
 def test_a_smaller_test_set_is_part_of_a_larger_one() -> None:
     corpus = make_corpus([90, 60])
     small, large = (
-        split(corpus, labels_per_class=5, validation_share=0.2, transfer_size=10, test_size=size, seed=0) for size in (20, 40)
+        split(
+            corpus,
+            labels_per_class=5,
+            validation_share=0.2,
+            transfer_size=10,
+            test_size=size,
+            seed=0,
+        )
+        for size in (20, 40)
     )
     assert texts_of(small, "test") < texts_of(large, "test")
     assert np.bincount(small.test.labels).tolist() == [12, 8]
@@ -133,7 +170,14 @@ def test_a_smaller_test_set_is_part_of_a_larger_one() -> None:
 
 
 def test_the_test_set_takes_at_most_a_third_of_a_corpus_without_one() -> None:
-    splits = split(make_corpus([60, 30]), labels_per_class=5, validation_share=0.2, transfer_size=99, test_size=1000, seed=0)
+    splits = split(
+        make_corpus([60, 30]),
+        labels_per_class=5,
+        validation_share=0.2,
+        transfer_size=99,
+        test_size=1000,
+        seed=0,
+    )
     assert np.bincount(splits.test.labels).tolist() == [20, 10]
     assert len(splits.transfer) == 60 - 10
     assert splits.transfer.labels
@@ -165,8 +209,15 @@ def test_counts_is_a_table_of_what_was_drawn_and_dropped() -> None:
         "test": [("unseen text", "a"), ("new", "b")],
         "unlabeled": [("fresh", ""), ("fresh.", ""), ("New", "")],
     }
-    corpus = build("made", {name: pd.DataFrame(rows, columns=["text", "label"]) for name, rows in tables.items()}, "", "")
-    counts = split(corpus, labels_per_class=5, validation_share=0.2, transfer_size=9, test_size=9, seed=0).counts()
+    corpus = build(
+        "made",
+        {name: pd.DataFrame(rows, columns=["text", "label"]) for name, rows in tables.items()},
+        "",
+        "",
+    )
+    counts = split(
+        corpus, labels_per_class=5, validation_share=0.2, transfer_size=9, test_size=9, seed=0
+    ).counts()
     assert counts.columns.tolist() == ["split", "texts", "a", "b", "words", "dropped"]
     assert counts["split"].tolist() == ["train", "validation", "transfer", "test"]
     assert counts["texts"].tolist() == [8, 2, 1, 2]
@@ -199,11 +250,31 @@ def test_normalise_twice_is_normalise(text: str) -> None:
 
 
 def test_fewer_texts_than_asked_for() -> None:
-    message = r'^corpus made: class "class 1" has 8 texts left beside the test set, labels_per_class = 10 asked for$'
+    message = (
+        r'^corpus made: class "class 1" has 8 texts left beside the test set, labels_per_class '
+        r"= 10 asked for$"
+    )
     with pytest.raises(BadCorpus, match=message):
-        split(make_corpus([30, 12]), labels_per_class=10, validation_share=0.2, transfer_size=9, test_size=14, seed=0)
+        split(
+            make_corpus([30, 12]),
+            labels_per_class=10,
+            validation_share=0.2,
+            transfer_size=9,
+            test_size=14,
+            seed=0,
+        )
 
 
 def test_nothing_left_to_train_on() -> None:
-    with pytest.raises(BadSetting, match=r"^labels_per_class = 1 with validation_share = 0.9 leaves no text to train on$"):
-        split(make_corpus([30, 30]), labels_per_class=1, validation_share=0.9, transfer_size=9, test_size=9, seed=0)
+    with pytest.raises(
+        BadSetting,
+        match=r"^labels_per_class = 1 with validation_share = 0.9 leaves no text to train on$",
+    ):
+        split(
+            make_corpus([30, 30]),
+            labels_per_class=1,
+            validation_share=0.9,
+            transfer_size=9,
+            test_size=9,
+            seed=0,
+        )

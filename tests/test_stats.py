@@ -24,7 +24,9 @@ def test_the_interval_over_texts_is_scipys_bca():
     a, b = scores(3, 200, 0.8, 1), scores(3, 200, 0.7, 2)
     found = stats.paired_difference(a, b)
     over_texts = (a - b).mean(axis=0)
-    expected = scipy_stats.bootstrap((over_texts,), mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0))
+    expected = scipy_stats.bootstrap(
+        (over_texts,), mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0)
+    )
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval), abs=1e-12)
     assert found.mean == pytest.approx(over_texts.mean())
     assert (found.seeds, found.texts) == (3, 200)
@@ -38,8 +40,13 @@ def test_the_interval_over_seeds_is_students_t():
 
 
 def test_p_is_exact_where_the_sign_patterns_can_be_counted():
-    a, b = np.array([1.0, 1, 1, 1, 1, 0, 1, 0]), np.array([0.0, 0, 0, 0, 0, 0, 1, 1])  # 5 for, 1 against, 2 ties
-    assert stats.paired_difference(a, b, **QUICK).p == pytest.approx(scipy_stats.binomtest(5, 6).pvalue)
+    a, b = (
+        np.array([1.0, 1, 1, 1, 1, 0, 1, 0]),
+        np.array([0.0, 0, 0, 0, 0, 0, 1, 1]),
+    )  # 5 for, 1 against, 2 ties
+    assert stats.paired_difference(a, b, **QUICK).p == pytest.approx(
+        scipy_stats.binomtest(5, 6).pvalue
+    )
 
 
 def test_p_is_scipys_sign_flip():
@@ -55,14 +62,19 @@ def test_p_is_scipys_sign_flip():
 @given(st.integers(1, 4), st.integers(2, 40), st.integers(0, 10_000))
 def test_swapping_the_sides_swaps_the_interval(seeds, texts, seed):
     a, b = scores(seeds, texts, 0.7, seed), scores(seeds, texts, 0.6, seed + 1)
-    one, other = stats.paired_difference(a, b, resamples=199), stats.paired_difference(b, a, resamples=199)
+    one, other = (
+        stats.paired_difference(a, b, resamples=199),
+        stats.paired_difference(b, a, resamples=199),
+    )
     assert one.mean == pytest.approx(-other.mean)
     assert (one.low, one.high) == pytest.approx((-other.high, -other.low), abs=1e-9)
     assert one.p == pytest.approx(other.p)
     assert one.resolved == other.resolved
     assert one.low - 1e-9 <= one.mean <= one.high + 1e-9
     if seeds > 1:
-        assert (one.seeds_low, one.seeds_high) == pytest.approx((-other.seeds_high, -other.seeds_low))
+        assert (one.seeds_low, one.seeds_high) == pytest.approx(
+            (-other.seeds_high, -other.seeds_low)
+        )
 
 
 def test_nothing_to_tell_apart_has_no_width_and_is_not_resolved():
@@ -73,11 +85,20 @@ def test_nothing_to_tell_apart_has_no_width_and_is_not_resolved():
 
 def test_a_difference_of_every_text_has_no_width_and_is_resolved():
     found = stats.paired_difference(np.ones((2, 30)), np.zeros((2, 30)), **QUICK)
-    assert (found.low, found.high, found.seeds_low, found.seeds_high, found.resolved) == (1, 1, 1, 1, True)
+    assert (found.low, found.high, found.seeds_low, found.seeds_high, found.resolved) == (
+        1,
+        1,
+        1,
+        1,
+        True,
+    )
 
 
 def test_averages_that_cancel_count_as_zero():
-    a, b = np.array([[0.1, 1], [0.2, 1]]), np.array([[0.3, 1], [0.0, 1]])  # 0.1 + 0.2 - 0.3 is not zero in floats
+    a, b = (
+        np.array([[0.1, 1], [0.2, 1]]),
+        np.array([[0.3, 1], [0.0, 1]]),
+    )  # 0.1 + 0.2 - 0.3 is not zero in floats
     found = stats.paired_difference(a, b, **QUICK)
     assert (found.low, found.high, found.p) == (0, 0, 1)
 
@@ -128,13 +149,17 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         both = rng.random((2, 150)) < np.array([[0.75], [0.65]])
         found = stats.paired_difference(*both.astype(float), resamples=399)
         covered += found.low <= 0.10 <= found.high
-    assert 0.90 <= covered / runs <= 0.985  # 95 % give or take three standard errors and the small sample
+    assert (
+        0.90 <= covered / runs <= 0.985
+    )  # 95 % give or take three standard errors and the small sample
 
 
 def test_mean_interval_is_scipys_and_never_narrower_than_nothing():
     values = scores(2, 120, 0.6, 5)
     found = stats.mean_interval(values)
-    expected = scipy_stats.bootstrap((values.mean(axis=0),), mean, method="BCa", rng=np.random.default_rng(0))
+    expected = scipy_stats.bootstrap(
+        (values.mean(axis=0),), mean, method="BCa", rng=np.random.default_rng(0)
+    )
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval))
     assert stats.mean_interval(np.ones(20)).describe() == "100.0 [100.0, 100.0]"
 
@@ -150,13 +175,21 @@ def test_f1_difference_equals_resampling_with_sklearn():
 
     def statistic(index):
         f1 = [
-            [f1_score(gold[index], one[index], labels=range(4), average="macro", zero_division=0) for one in side]
+            [
+                f1_score(gold[index], one[index], labels=range(4), average="macro", zero_division=0)
+                for one in side
+            ]
             for side in (a, b)
         ]
         return np.mean(f1[0]) - np.mean(f1[1])
 
     expected = scipy_stats.bootstrap(
-        (np.arange(60),), statistic, n_resamples=99, vectorized=False, method="BCa", rng=np.random.default_rng(0)
+        (np.arange(60),),
+        statistic,
+        n_resamples=99,
+        vectorized=False,
+        method="BCa",
+        rng=np.random.default_rng(0),
     )
     found = f1_stats.paired_f1_difference(gold, a, b, 4, resamples=99)
     assert found.mean == pytest.approx(statistic(np.arange(60)))
@@ -166,7 +199,10 @@ def test_f1_difference_equals_resampling_with_sklearn():
 def test_f1_difference_turns_with_its_sides_and_vanishes_on_equals():
     gold = np.random.default_rng(0).integers(0, 4, 80)
     a, b = labels(2, 80, 0.8, gold, 1), labels(2, 80, 0.5, gold, 2)
-    one, other = f1_stats.paired_f1_difference(gold, a, b, 4, **QUICK), f1_stats.paired_f1_difference(gold, b, a, 4, **QUICK)
+    one, other = (
+        f1_stats.paired_f1_difference(gold, a, b, 4, **QUICK),
+        f1_stats.paired_f1_difference(gold, b, a, 4, **QUICK),
+    )
     assert (one.low, one.high, one.p) == pytest.approx((-other.high, -other.low, other.p), abs=1e-9)
     assert one.p < 0.05
     same = f1_stats.paired_f1_difference(gold, a, a, 4, **QUICK)
@@ -175,7 +211,9 @@ def test_f1_difference_turns_with_its_sides_and_vanishes_on_equals():
 
 def test_f1_p_is_not_small_for_two_equally_good_sides():
     gold = np.random.default_rng(0).integers(0, 4, 200)
-    found = f1_stats.paired_f1_difference(gold, labels(1, 200, 0.6, gold, 1), labels(1, 200, 0.6, gold, 2), 4, **QUICK)
+    found = f1_stats.paired_f1_difference(
+        gold, labels(1, 200, 0.6, gold, 1), labels(1, 200, 0.6, gold, 2), 4, **QUICK
+    )
     assert found.p > 0.05
     assert not found.resolved
 

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from gdlib.core import store as store_module
 from gdlib.core.errors import StaleArtifact
-from gdlib.core.store import MANIFEST, Artifact, Store, bare_code, code_digest, imported_modules, texts_digest, write_atomically
+from gdlib.core.store import (
+    MANIFEST,
+    Artifact,
+    Store,
+    bare_code,
+    code_digest,
+    imported_modules,
+    texts_digest,
+    write_atomically,
+)
 
 RECIPE = {"epochs": 3, "layers": [1, 2]}
 
@@ -39,7 +48,10 @@ def write(text: str):
 
 def python(code: str, folder: Path) -> subprocess.Popen[str]:
     """Some code in a process of its own; ``root`` is the store's folder."""
-    start = "import os, signal, time\nfrom gdlib import store as module\nfrom gdlib.core.store import Store, write_atomically\n"
+    start = (
+        "import os, signal, time\nfrom gdlib.core import store as module\nfrom gdlib.core.store "
+        "import Store, write_atomically\n"
+    )
     start += f"root = {str(folder)!r}\n"
     return subprocess.Popen(
         [sys.executable, "-c", start + textwrap.dedent(code)],
@@ -64,12 +76,16 @@ def test_made_once_and_found_again(store: Store) -> None:
 def test_another_recipe_is_another_artifact(store: Store) -> None:
     store.make("teacher", RECIPE, write("a"))
     assert store.find("teacher", {**RECIPE, "epochs": 4}) is None
-    assert (store.make("teacher", {**RECIPE, "epochs": 4}, write("b")) / "weights.txt").read_text() == "b"
+    assert (
+        store.make("teacher", {**RECIPE, "epochs": 4}, write("b")) / "weights.txt"
+    ).read_text() == "b"
 
 
 def test_again_replaces(store: Store) -> None:
     store.make("products", RECIPE, write("a"))
-    assert (store.make("products", RECIPE, write("b"), again=True) / "weights.txt").read_text() == "b"
+    assert (
+        store.make("products", RECIPE, write("b"), again=True) / "weights.txt"
+    ).read_text() == "b"
     assert len(list((store.root / "products").iterdir())) == 1
 
 
@@ -80,7 +96,11 @@ def test_missing_asks_and_builds_nothing(store: Store) -> None:
 
     ask(1, "x")
     store.make("teacher", {"epochs": 2}, write("a"))
-    assert store.missing(ask, [(1, "x"), (1, "y"), (2, "x"), (3, "x")]) == [(1, "y"), (2, "x"), (3, "x")]
+    assert store.missing(ask, [(1, "x"), (1, "y"), (2, "x"), (3, "x")]) == [
+        (1, "y"),
+        (2, "x"),
+        (3, "x"),
+    ]
     assert [len(list((store.root / kind).iterdir())) for kind in ("teacher", "signals")] == [2, 1]
     with pytest.raises(ZeroDivisionError):
         store.missing(lambda _: 1 / 0, [(1,)])  # any other error is the caller's
@@ -102,7 +122,9 @@ def test_checkpoints_are_not_kept(store: Store) -> None:
 # ---- killed
 
 
-def test_a_failed_build_leaves_no_artifact_and_its_work_is_there_the_next_time(store: Store) -> None:
+def test_a_failed_build_leaves_no_artifact_and_its_work_is_there_the_next_time(
+    store: Store,
+) -> None:
     def interrupted(folder: Path) -> None:
         (folder / "step-1").write_text("done")
         raise KeyboardInterrupt
@@ -121,7 +143,9 @@ def test_a_failed_build_leaves_no_artifact_and_its_work_is_there_the_next_time(s
 
 
 def test_killed_between_write_and_rename(store: Store, said: list[str]) -> None:
-    """The build is finished and sealed, the process dies right before the rename: no artifact, no lock, the work goes on."""
+    """The build is finished and sealed, the process dies right before the rename: no artifact, no
+    lock, the work goes on.
+    """
     process = python(
         """
         module.os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -133,7 +157,9 @@ def test_killed_between_write_and_rename(store: Store, said: list[str]) -> None:
     assert (store.root / "work" / "teacher").exists()
     assert store.find("teacher", RECIPE) is None
     seen = []
-    artifact = store.make("teacher", RECIPE, lambda folder: seen.append((folder / "weights.txt").read_text()))
+    artifact = store.make(
+        "teacher", RECIPE, lambda folder: seen.append((folder / "weights.txt").read_text())
+    )
     assert seen == ["a"]
     assert (artifact / "weights.txt").read_text() == "a"
     assert said == []
@@ -178,13 +204,21 @@ def forget(artifact: Artifact) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (spoil, r"artifact .*: weights.txt is damaged \(its sha256 is not the recorded one\); set aside, to be made again"),
+        (
+            spoil,
+            (
+                r"artifact .*: weights.txt is damaged \(its sha256 is not the recorded one\); "
+                r"set aside, to be made again"
+            ),
+        ),
         (lose, r"artifact .*: unreadable \(.*No such file.*\); set aside"),
         (garble, r"artifact .*: unreadable \(.*\); set aside"),
         (forget, r"artifact .*: unreadable \(.*artifact.json.*\); set aside"),
     ],
 )
-def test_a_damaged_artifact_is_said_set_aside_and_made_again(store: Store, said: list[str], damage, message: str) -> None:
+def test_a_damaged_artifact_is_said_set_aside_and_made_again(
+    store: Store, said: list[str], damage, message: str
+) -> None:
     damage(store.make("teacher", RECIPE, write("a")))
     assert (store.make("teacher", RECIPE, write("b")) / "weights.txt").read_text() == "b"
     assert len(said) == 1
@@ -248,11 +282,17 @@ def test_a_killed_writer_s_lock_is_free(store: Store) -> None:
 # ---- digests
 
 
-def test_a_file_is_digested_anew_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_digested_anew_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, reads = tmp_path / "weights", []
     real = hashlib.file_digest
     monkeypatch.setattr(hashlib, "file_digest", lambda *asked: reads.append(1) or real(*asked))
-    for content in (b"one", b"two", b"three"):  # two of them as long as each other, all written at about the same time
+    for content in (
+        b"one",
+        b"two",
+        b"three",
+    ):  # two of them as long as each other, all written at about the same time
         file.write_bytes(content)
         assert store_module.file_digest(file) == hashlib.sha256(content).hexdigest()
     now = time.time()
@@ -272,7 +312,15 @@ def test_texts_have_one_digest(one: list[str], other: list[str]) -> None:
 
 
 def test_texts_do_not_run_into_each_other() -> None:
-    assert len({texts_digest(texts) for texts in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["\ud800"])}) == 5
+    assert (
+        len(
+            {
+                texts_digest(texts)
+                for texts in (["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["\ud800"])
+            }
+        )
+        == 5
+    )
 
 
 def test_code_is_what_is_executed() -> None:
@@ -288,9 +336,15 @@ def test_imports_of_a_module_are_found_wherever_they_stand() -> None:
     import ast
 
     code = (
-        "import gdlib.sources.zoo\nfrom gdlib import stats, __version__\ndef f():\n    from gdlib.learn.losses import x\nimport numpy"
+        "import gdlib.sources.zoo\nfrom gdlib import __version__\nfrom gdlib.compare import stats\n"
+        "def f():\n    from "
+        "gdlib.learn.losses import x\nimport numpy"
     )
-    assert imported_modules(ast.parse(code)) == ["gdlib.learn.losses", "gdlib.compare.stats", "gdlib.sources.zoo"]
+    assert imported_modules(ast.parse(code)) == [
+        "gdlib.compare.stats",
+        "gdlib.learn.losses",
+        "gdlib.sources.zoo",
+    ]
 
 
 def test_the_digest_of_code_reaches_all_that_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,6 @@
-"""Students against forward passes written out in numpy, parameter counts by formula, and properties."""
+"""Students against forward passes written out in numpy, parameter counts by formula, and
+properties.
+"""
 
 import numpy as np
 import pytest
@@ -6,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlib.networks import students
 from gdlib.core.errors import BadSetting, UnknownName
-from gdlib.networks.students import STUDENTS, Vocabulary, build, parameters, svd_embedding
 from gdlib.learn.loop import pad
+from gdlib.networks import students
+from gdlib.networks.students import STUDENTS, Vocabulary, build, parameters, svd_embedding
 
 
 def made(name, vocabulary=11, classes=3, channels=4, embedding_dim=5, seed=0):
@@ -18,16 +20,26 @@ def made(name, vocabulary=11, classes=3, channels=4, embedding_dim=5, seed=0):
 
 
 def weights(network):
-    return {name: tensor.numpy().astype(np.float64) for name, tensor in network.state_dict().items()}
+    return {
+        name: tensor.numpy().astype(np.float64) for name, tensor in network.state_dict().items()
+    }
 
 
 def convolve(x, w, prefix):
-    """A same-padded convolution written out. *Shape:* x [length, in] -> [length, out]; odd widths pad alike on both sides."""
+    """A same-padded convolution written out.
+
+    *Shape:* x [length, in] -> [length, out]; odd widths pad alike on both sides.
+    """
     kernel, bias = w[f"{prefix}.weight"], w[f"{prefix}.bias"]  # [out, in, width]
     width = kernel.shape[-1]
     left = (width - 1) // 2
     padded = np.pad(x, ((left, width - 1 - left), (0, 0)))
-    return np.array([[(padded[i : i + width].T * kernel[o]).sum() + bias[o] for o in range(len(bias))] for i in range(len(x))])
+    return np.array(
+        [
+            [(padded[i : i + width].T * kernel[o]).sum() + bias[o] for o in range(len(bias))]
+            for i in range(len(x))
+        ]
+    )
 
 
 def relu(x):
@@ -42,7 +54,9 @@ def by_hand(name, network, pieces):
     w = weights(network)
     x = w["embedding.weight"][pieces]
     if name == "KimCNN":
-        features = np.concatenate([relu(convolve(x, w, f"convolutions.{i}")).max(0) for i in range(3)])
+        features = np.concatenate(
+            [relu(convolve(x, w, f"convolutions.{i}")).max(0) for i in range(3)]
+        )
         return linear(features, w, "readout.1")
     if name == "BlendCNN":
         pools = []
@@ -69,7 +83,10 @@ def test_forward_by_hand(name, pieces):
 
 @pytest.mark.parametrize("name", STUDENTS)
 @settings(deadline=None, max_examples=25)
-@given(rows=st.lists(st.lists(st.integers(1, 10), min_size=1, max_size=9), min_size=1, max_size=5), more=st.integers(0, 6))
+@given(
+    rows=st.lists(st.lists(st.integers(1, 10), min_size=1, max_size=9), min_size=1, max_size=5),
+    more=st.integers(0, 6),
+)
 def test_padding_changes_nothing(name, rows, more):
     network = made(name)
     batch = torch.nn.functional.pad(pad(rows, students.PAD), (0, more))
@@ -85,7 +102,14 @@ def count(name, vocabulary, classes, c, e):
     if name == "KimCNN":
         return embedding + sum(c * e * width + c for width in (3, 4, 5)) + 3 * c * classes + classes
     if name == "BlendCNN":
-        return embedding + (c * e * 5 + c) + 2 * (c * c * 5 + c) + (3 * c * c + c) + c * classes + classes
+        return (
+            embedding
+            + (c * e * 5 + c)
+            + 2 * (c * c * 5 + c)
+            + (3 * c * c + c)
+            + c * classes
+            + classes
+        )
     return embedding + (c * e * 3 + c) + 4 * (c * c * 3 + c) + c * classes + classes
 
 
@@ -99,18 +123,32 @@ def test_parameter_count_by_formula(name):
 @pytest.mark.parametrize("budget", [360_000, 1_100_000])
 @pytest.mark.parametrize("classes", [2, 14])
 def test_build_uses_its_budget(name, budget, classes):
-    network = build(name, vocabulary=budget // 2 // 64, classes=classes, budget=budget, embedding_dim=64, dropout=0.3)
+    network = build(
+        name,
+        vocabulary=budget // 2 // 64,
+        classes=classes,
+        budget=budget,
+        embedding_dim=64,
+        dropout=0.3,
+    )
     channels = (network.project if name == "ResCNN" else network.convolutions[0]).out_channels
     assert 0.95 * budget < parameters(network) <= budget
     step = 8 if channels >= 64 else 1
-    assert count(name, budget // 2 // 64, classes, channels + step, 64) > budget  # the next width is too wide
+    assert (
+        count(name, budget // 2 // 64, classes, channels + step, 64) > budget
+    )  # the next width is too wide
 
 
 def test_build_errors():
-    with pytest.raises(UnknownName, match='^unknown student "LSTM"; known: BlendCNN, KimCNN, ResCNN$'):
+    with pytest.raises(
+        UnknownName, match='^unknown student "LSTM"; known: BlendCNN, KimCNN, ResCNN$'
+    ):
         build("LSTM", 10, 2, 1000, 4, 0.0)
     least = count("KimCNN", 1000, 2, 1, 64)
-    with pytest.raises(BadSetting, match=rf"^KimCNN: {least:,} parameters at the least with 1,000 pieces x 64; budget 60,000$"):
+    with pytest.raises(
+        BadSetting,
+        match=rf"^KimCNN: {least:,} parameters at the least with 1,000 pieces x 64; budget 60,000$",
+    ):
         build("KimCNN", 1000, 2, 60_000, 64, 0.0)
 
 
@@ -130,16 +168,27 @@ def test_vocabulary_has_the_most_frequent_pieces_first():
     vocabulary = Vocabulary.seen([[7, 7, 9, 0], [7, 5, 9, 8, 100]], pad=0, unknown=100, at_most=10)
     assert vocabulary.teacher_ids == (0, 100, 7, 9, 5, 8)  # 7 three times, 9 twice; then by id
     assert len(vocabulary) == 6
-    assert Vocabulary.seen([[7, 7, 9, 0], [7, 5, 9, 8, 100]], 0, 100, at_most=4).teacher_ids == (0, 100, 7, 9)
+    assert Vocabulary.seen([[7, 7, 9, 0], [7, 5, 9, 8, 100]], 0, 100, at_most=4).teacher_ids == (
+        0,
+        100,
+        7,
+        9,
+    )
     assert Vocabulary.seen([[7]], 0, 100, at_most=1).teacher_ids == (0, 100)
 
 
 def test_rows_of_unknown_pieces_and_of_an_empty_text():
     vocabulary = Vocabulary((0, 100, 7, 9))
-    assert vocabulary.rows([[9, 7, 3], [100], []]) == [[3, 2, students.UNKNOWN], [students.UNKNOWN], [students.UNKNOWN]]
+    assert vocabulary.rows([[9, 7, 3], [100], []]) == [
+        [3, 2, students.UNKNOWN],
+        [students.UNKNOWN],
+        [students.UNKNOWN],
+    ]
 
 
-@given(rows=st.lists(st.lists(st.integers(1, 40), max_size=8), max_size=8), at_most=st.integers(2, 20))
+@given(
+    rows=st.lists(st.lists(st.integers(1, 40), max_size=8), max_size=8), at_most=st.integers(2, 20)
+)
 def test_vocabulary_round_trip(rows, at_most):
     vocabulary = Vocabulary.seen(rows, pad=0, unknown=99, at_most=at_most)
     assert len(vocabulary) <= at_most and len(set(vocabulary.teacher_ids)) == len(vocabulary)
@@ -166,7 +215,9 @@ def test_svd_embedding_against_numpy():
 
 
 def test_svd_embedding_with_all_dimensions_keeps_distances():
-    """Projecting on all singular vectors is a rotation: distances between pieces are those of the teacher, scaled."""
+    """Projecting on all singular vectors is a rotation: distances between pieces are those of the
+    teacher, scaled.
+    """
     matrix = torch.randn(20, 6)
     rows = svd_embedding(matrix, Vocabulary((0, *range(1, 20))), 6)[1:]
     before, after = torch.pdist(matrix[1:]), torch.pdist(rows)
@@ -174,5 +225,7 @@ def test_svd_embedding_with_all_dimensions_keeps_distances():
 
 
 def test_svd_embedding_error():
-    with pytest.raises(BadSetting, match="^embedding_dim = 7: the teacher's embedding has only 6 dimensions$"):
+    with pytest.raises(
+        BadSetting, match="^embedding_dim = 7: the teacher's embedding has only 6 dimensions$"
+    ):
         svd_embedding(torch.randn(20, 6), Vocabulary((0, 1)), 7)

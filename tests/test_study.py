@@ -1,4 +1,6 @@
-"""Study 1 from end to end: every notebook executed on tiny networks, twice; and once with the real embedded networks."""
+"""Study 1 from end to end: every notebook executed on tiny networks, twice; and once with the real
+embedded networks.
+"""
 
 import filecmp
 import json
@@ -10,19 +12,23 @@ import pandas as pd
 import pytest
 import tiny
 
+from gdlib.compare.results import Results
+from gdlib.core.plans import expand
+from gdlib.core.store import Store
 from gdlib.run import pipeline
 from gdlib.studies.generation import study as generation
-from gdlib.core.plans import expand
-from gdlib.compare.results import Results
-from gdlib.core.store import Store
 
 ROOT = Path(__file__).parents[1]
 STAGES = [stage.name for stage in generation.PLAN.stages]
 TIMED = {"timings.json", "timings.html", "timings.md"}
 
 
-def run(folder: Path, settings: dict, monkeypatch: pytest.MonkeyPatch, threads: int = 1) -> tuple[pipeline.Run, list[str]]:
-    """A run of the smoke profile on the project's own notebooks, everything it writes under ``folder``; its lines."""
+def run(
+    folder: Path, settings: dict, monkeypatch: pytest.MonkeyPatch, threads: int = 1
+) -> tuple[pipeline.Run, list[str]]:
+    """A run of the smoke profile on the project's own notebooks, everything it writes under
+    ``folder``; its lines.
+    """
     monkeypatch.setenv("GDLIB_THREADS", str(threads))
     for name in ("notebooks", "gdlib"):
         if not (folder / name).exists():
@@ -30,7 +36,9 @@ def run(folder: Path, settings: dict, monkeypatch: pytest.MonkeyPatch, threads: 
     lines: list[str] = []
     plan = pipeline.plan_of("generation")
     chosen = pipeline.settings_of(plan, "smoke", settings)
-    one = pipeline.Run(plan, chosen, "smoke", folder, "runs/store", "gdlib run --profile smoke", lines.append)
+    one = pipeline.Run(
+        plan, chosen, "smoke", folder, "runs/store", "gdlib run --profile smoke", lines.append
+    )
     one.execute()
     return one, lines
 
@@ -51,7 +59,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 
 @pytest.mark.slow
-def test_every_notebook_runs_and_the_same_run_gives_the_same_bytes(smoke, tmp_path_factory, monkeypatch):
+def test_every_notebook_runs_and_the_same_run_gives_the_same_bytes(
+    smoke, tmp_path_factory, monkeypatch
+):
     reports = []
     for name in ("one", "other"):
         folder = tmp_path_factory.mktemp(name)
@@ -62,10 +72,14 @@ def test_every_notebook_runs_and_the_same_run_gives_the_same_bytes(smoke, tmp_pa
             for stage in STAGES[:-1]:
                 assert sum(f"] {stage} " in line for line in lines) == 2, lines  # two seeds
             again: list[str] = []
-            pipeline.Run(one.plan, one.settings, "smoke", folder, "runs/store", one.command, again.append).execute()
+            pipeline.Run(
+                one.plan, one.settings, "smoke", folder, "runs/store", one.command, again.append
+            ).execute()
             assert all("up to date" in line for line in again if line.startswith("[")), again
             check_results(one, folder)
-    files = [sorted(p.relative_to(r).as_posix() for p in r.rglob("*") if p.is_file()) for r in reports]
+    files = [
+        sorted(p.relative_to(r).as_posix() for p in r.rglob("*") if p.is_file()) for r in reports
+    ]
     assert files[0] == files[1]
     same = [name for name in files[0] if name not in TIMED and "/timed-" not in name]
     assert len(same) > 40
@@ -79,19 +93,33 @@ def check_results(one: pipeline.Run, folder: Path) -> None:
     study = generation.GenerationStudy(expand(one.plan, one.settings)[0].settings, store)
     results: Results = study.results()
     arms = set(results.table["arm"])
-    assert {"labelled only", "generation-distillation", "real unlabelled", "generated /2", "baseline", "teacher"} <= arms
+    assert {
+        "labelled only",
+        "generation-distillation",
+        "real unlabelled",
+        "generated /2",
+        "baseline",
+        "teacher",
+    } <= arms
     np.testing.assert_allclose(results.correct.mean(axis=1), results.table["accuracy"])
     teacher = study.signals(study.splits.test.texts).predicted.numpy()
     row = results.table.index[results.table["student"] == "teacher"][0]
     np.testing.assert_array_equal(results.predicted[row], teacher)
     assert results.table.loc[row, "agreement"] == 1
-    assert (results.table["parameters"][results.table["student_seed"] >= 0] <= one.settings.student_parameters).all()
+    assert (
+        results.table["parameters"][results.table["student_seed"] >= 0]
+        <= one.settings.student_parameters
+    ).all()
     kept = (study.samples()["fate"] == "kept").sum()
     main = results.table[results.table["arm"] == "generation-distillation"]
     assert set(main["size"]) == {kept}
     said = study.student_logits(study.splits.test.texts, "ResCNN").argmax(-1)
-    at = main.index[(main["student"] == "ResCNN") & (main["student_seed"] == one.settings.student_seeds[0])][0]
-    np.testing.assert_array_equal(said, results.predicted[at])  # the student to look at is the one in the table
+    at = main.index[
+        (main["student"] == "ResCNN") & (main["student_seed"] == one.settings.student_seeds[0])
+    ][0]
+    np.testing.assert_array_equal(
+        said, results.predicted[at]
+    )  # the student to look at is the one in the table
     chosen = study.train_on(np.flatnonzero(study.samples()["fate"] == "kept").tolist())
     assert chosen["texts"] == kept and 0 <= chosen["accuracy"] <= 1
 

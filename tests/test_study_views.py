@@ -5,10 +5,10 @@ import pytest
 import tiny
 from sklearn.linear_model import LogisticRegression
 
-from gdlib.studies.shared import views
 from gdlib.core.store import Store
-from gdlib.studies.shared.study import TeachingStudy
+from gdlib.studies.shared import views
 from gdlib.studies.shared.settings import TeachingSettings
+from gdlib.studies.shared.study import TeachingStudy
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +24,23 @@ def study(tmp_path_factory):
 def test_the_probe_is_a_linear_classifier_on_standardised_states_judged_on_held_out_texts(study):
     found = views.layer_probe(study)
     assert found["layer"].tolist() == [0, 2]
-    train, held_out = (study.signals(part.texts).states[2].numpy() for part in (study.splits.train, study.splits.validation))
+    train, held_out = (
+        study.signals(part.texts).states[2].numpy()
+        for part in (study.splits.train, study.splits.validation)
+    )
     mean, sd = train.mean(0), train.std(0)
     by_hand = LogisticRegression(max_iter=1000).fit((train - mean) / sd, study.splits.train.labels)
-    expected = (by_hand.predict((held_out - mean) / sd) == np.array(study.splits.validation.labels)).mean()
+    expected = (
+        by_hand.predict((held_out - mean) / sd) == np.array(study.splits.validation.labels)
+    ).mean()
     assert found["accuracy"].iloc[1] == expected > 0.5  # chance is a third
 
 
 def test_signal_counts_say_who_has_gold_labels(study):
     table = views.signal_counts(study).set_index("part")
-    assert table["texts"].to_dict() == {name: len(part) for name, part in study.splits.parts.items()}
+    assert table["texts"].to_dict() == {
+        name: len(part) for name, part in study.splits.parts.items()
+    }
     said = study.signals(study.splits.test.texts).predicted.numpy()
     assert table.loc["test", "accuracy"] == (said == np.array(study.splits.test.labels)).mean()
     assert views.history(study).columns.tolist() == ["step", "train_loss", "held_out"]

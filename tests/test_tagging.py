@@ -8,25 +8,34 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib.learn import schedules
-from gdlib.networks import signals, tagger as tagging
-from gdlib.sources import tagged, zoo
 from gdlib.core.errors import BadSetting, StaleArtifact
+from gdlib.learn import schedules
+from gdlib.learn.loop import Regime
 from gdlib.learn.losses import StagedLoss
+from gdlib.networks import signals
+from gdlib.networks import tagger as tagging
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import Vocabulary
-from gdlib.sources.tagged import Sentences
 from gdlib.networks.tagger import LOST, TaggedSource
 from gdlib.networks.teacher import TeacherPlan
-from gdlib.learn.loop import Regime
+from gdlib.sources import tagged, zoo
+from gdlib.sources.tagged import Sentences
 
 TAGS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
 PLAN = TeacherPlan(epochs=8, lr=3e-3, batch=16, max_length=40, seed=0)
 
 
 def part(number: int, seed: int) -> Sentences:
-    rows = [(language, *row) for language in tiny.TAGGED for row in tiny.tagged_rows(language, number, seed)]
-    return Sentences([t for _, t, _ in rows], [[TAGS.index(tag) for tag in tags] for *_, tags in rows], [language for language, *_ in rows])
+    rows = [
+        (language, *row)
+        for language in tiny.TAGGED
+        for row in tiny.tagged_rows(language, number, seed)
+    ]
+    return Sentences(
+        [t for _, t, _ in rows],
+        [[TAGS.index(tag) for tag in tags] for *_, tags in rows],
+        [language for language, *_ in rows],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +71,9 @@ def test_a_tag_stands_at_the_first_piece_of_its_token(network: zoo.Network) -> N
 
 
 def test_long_sentences_are_cut_and_counted(network: zoo.Network) -> None:
-    encoded = tagging.encode(zoo.tokenizer(network), [["tora", "vano", "ka"], ["ka", "tora"]], 6)  # four pieces
+    encoded = tagging.encode(
+        zoo.tokenizer(network), [["tora", "vano", "ka"], ["ka", "tora"]], 6
+    )  # four pieces
     assert encoded.cut == 1 and [len(row) for row in encoded.pieces] == [4, 2]
     assert encoded.first == [[0, 1, LOST], [0, 1]]
     assert encoded.tags([1, 2, 3, 4]) == [[1, 2, 0], [3, 4]]
@@ -82,11 +93,15 @@ def test_the_teacher_learns_at_first_pieces_and_leaves_frozen_embeddings_alone(
     assert torch.equal(teacher.embedding, before)
     assert teacher.labels == TAGS
     moved = teacher.network.state_dict()["bert.encoder.layer.0.output.dense.weight"]
-    assert not torch.equal(moved, zoo.encoder(network).state_dict()["encoder.layer.0.output.dense.weight"])
+    assert not torch.equal(
+        moved, zoo.encoder(network).state_dict()["encoder.layer.0.output.dense.weight"]
+    )
 
 
 def test_embeddings_that_are_not_frozen_are_trained(network: zoo.Network, tmp_path: Path) -> None:
-    tagging.fine_tune(network, part(10, 0), part(4, 1), TAGS, TeacherPlan(1, 1e-3, 8, 40, 0), 1, False, tmp_path)
+    tagging.fine_tune(
+        network, part(10, 0), part(4, 1), TAGS, TeacherPlan(1, 1e-3, 8, 40, 0), 1, False, tmp_path
+    )
     tuned = tagging.Tagger.load(tmp_path)
     assert not torch.equal(tuned.embedding, zoo.encoder(network).get_input_embeddings().weight)
     assert len(tuned.network.bert.encoder.layer) == tuned.network.config.num_hidden_layers == 1
@@ -95,7 +110,10 @@ def test_embeddings_that_are_not_frozen_are_trained(network: zoo.Network, tmp_pa
 def test_a_depth_that_the_network_does_not_have(network: zoo.Network) -> None:
     whole, half = zoo.tagger(network, TAGS), zoo.tagger(network, TAGS, 1)
     assert len(whole.bert.encoder.layer) == 2 and len(half.bert.encoder.layer) == 1
-    assert torch.equal(half.bert.encoder.layer[0].output.dense.weight, whole.bert.encoder.layer[0].output.dense.weight)
+    assert torch.equal(
+        half.bert.encoder.layer[0].output.dense.weight,
+        whole.bert.encoder.layer[0].output.dense.weight,
+    )
     with pytest.raises(BadSetting, match=r'^network ".*" has 2 layers; 3 asked for$'):
         zoo.tagger(network, TAGS, 3)
 
@@ -106,7 +124,9 @@ def test_signals_are_those_of_one_sentence_alone(teacher: tagging.Tagger) -> Non
     told = teacher.token_signals(sentences, (1,), batch=4)
     logits, states = [], []
     for tokens in sentences.tokens:
-        inputs = teacher.tokenizer(tokens, is_split_into_words=True, return_tensors="pt", return_token_type_ids=False)
+        inputs = teacher.tokenizer(
+            tokens, is_split_into_words=True, return_tensors="pt", return_token_type_ids=False
+        )
         with torch.no_grad():
             out = teacher.network(**inputs, output_hidden_states=True)
         words = inputs.word_ids(0)
@@ -115,7 +135,9 @@ def test_signals_are_those_of_one_sentence_alone(teacher: tagging.Tagger) -> Non
         states.append(out.hidden_states[1][0, first])
     tolerance = 0.05  # where the hardware has bf16, products run in it
     torch.testing.assert_close(told.logits, torch.cat(logits), atol=tolerance, rtol=tolerance)
-    torch.testing.assert_close(told.states[1].float(), torch.cat(states), atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(
+        told.states[1].float(), torch.cat(states), atol=tolerance, rtol=tolerance
+    )
     assert told.states[1].dtype == torch.float16 and told.pooling == "piece"
 
 
@@ -129,7 +151,10 @@ def test_signals_on_disk_are_checked(teacher: tagging.Tagger, tmp_path: Path) ->
         signals.load(tmp_path, TAGS, sentences.texts[::-1])
     with pytest.raises(StaleArtifact, match="expected, in this order: I-PER"):
         signals.load(tmp_path, TAGS[::-1], sentences.texts)
-    with pytest.raises(BadSetting, match=r"teacher_layers = \(7,\): the teacher has the layers 0 \(its embeddings\) to 2"):
+    with pytest.raises(
+        BadSetting,
+        match=r"teacher_layers = \(7,\): the teacher has the layers 0 \(its embeddings\) to 2",
+    ):
         teacher.token_signals(sentences, (7,))
 
 
@@ -138,8 +163,14 @@ def test_signals_on_disk_are_checked(teacher: tagging.Tagger, tmp_path: Path) ->
 
 def source(teacher: tagging.Tagger, sentences: Sentences, labelled: bool) -> TaggedSource:
     encoded, told = teacher.encode(sentences), teacher.token_signals(sentences, (1,))
-    labels = torch.tensor(encoded.labels(sentences.tags)) if labelled else torch.full((len(told.logits),), -1)
-    return TaggedSource(VOCABULARY.rows(encoded.pieces), encoded.places, told.logits, labels, told.states[1])
+    labels = (
+        torch.tensor(encoded.labels(sentences.tags))
+        if labelled
+        else torch.full((len(told.logits),), -1)
+    )
+    return TaggedSource(
+        VOCABULARY.rows(encoded.pieces), encoded.places, told.logits, labels, told.states[1]
+    )
 
 
 VOCABULARY = Vocabulary(tuple(range(400)))
@@ -166,7 +197,9 @@ def test_the_loss_of_a_batch_is_that_of_its_items(teacher: tagging.Tagger) -> No
     """The joint loss by hand, sentence by sentence without padding; items weigh alike."""
     chosen = tagging.join(source(teacher, part(2, 6), True), source(teacher, part(1, 7), False))
     torch.manual_seed(0)
-    network = Projected(BiLSTM(len(VOCABULARY), len(TAGS), 8, 6, 0.0, "none"), teacher.network.config.hidden_size).eval()
+    network = Projected(
+        BiLSTM(len(VOCABULARY), len(TAGS), 8, 6, 0.0, "none"), teacher.network.config.hidden_size
+    ).eval()
     value = schedules.batch_loss(StagedLoss(2.0, 3.0, 0.5), network, chosen.batch())
     with torch.no_grad():
         outs = [network(torch.tensor([row])) for row in chosen.rows]
@@ -183,13 +216,19 @@ def test_the_loss_of_a_batch_is_that_of_its_items(teacher: tagging.Tagger) -> No
 def test_a_student_learns_to_tag(teacher: tagging.Tagger, name: str) -> None:
     torch.manual_seed(1)
     student = BiLSTM(len(VOCABULARY), len(TAGS), 16, 16, 0.1, "none")
-    told = source(teacher, part(20, 8), True), source(teacher, part(40, 9), False), source(teacher, part(10, 10), True)
+    told = (
+        source(teacher, part(20, 8), True),
+        source(teacher, part(40, 9), False),
+        source(teacher, part(10, 10), True),
+    )
     regime = Regime(steps=180, lr=0.02, evaluate_every=20, seed=1)
     trace = tagging.distil(student, schedules.strategy(name), StagedLoss(), *told, regime, 16)
     assert trace["stage"].nunique() == len(schedules.strategy(name).stages)
     test = part(20, 11)
     encoded = teacher.encode(test)
-    said = encoded.tags(tagging.predict(student, VOCABULARY.rows(encoded.pieces), encoded.places, batch=7).tolist())
+    said = encoded.tags(
+        tagging.predict(student, VOCABULARY.rows(encoded.pieces), encoded.places, batch=7).tolist()
+    )
     right = np.mean([a == b for row, gold in zip(said, test.tags) for a, b in zip(row, gold)])
     assert right > 0.8
     assert all(p.requires_grad for p in student.parameters())
@@ -199,7 +238,9 @@ def test_what_a_student_says_does_not_depend_on_the_batch(teacher: tagging.Tagge
     torch.manual_seed(2)
     student = BiLSTM(len(VOCABULARY), len(TAGS), 8, 6, 0.0, "none").eval()
     told = source(teacher, part(6, 12), True)
-    alone = np.concatenate([tagging.predict(student, [row], [places]) for row, places in zip(told.rows, told.places)])
+    alone = np.concatenate(
+        [tagging.predict(student, [row], [places]) for row, places in zip(told.rows, told.places)]
+    )
     assert np.array_equal(alone, tagging.predict(student, told.rows, told.places, batch=5))
 
 

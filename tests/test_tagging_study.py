@@ -1,4 +1,6 @@
-"""The tagging part of study 2, end to end on tiny networks: artifacts, arms, results, tables, figures and notebooks."""
+"""The tagging part of study 2, end to end on tiny networks: artifacts, arms, results, tables,
+figures and notebooks.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,18 +11,18 @@ import pytest
 import tiny
 from seqeval.metrics import f1_score
 
+from gdlib.compare.tagging_results import TaggedResults
+from gdlib.core.errors import BadSetting
+from gdlib.core.plans import expand
+from gdlib.core.settings import build, replace
+from gdlib.core.store import Store
 from gdlib.learn import schedules
 from gdlib.networks import students
+from gdlib.run.engines import LocalEngine
+from gdlib.run.pipeline import Run, plan_of, project_root
+from gdlib.run.report import label
 from gdlib.studies.tagging import figures as tagging_figures
 from gdlib.studies.tagging import views
-from gdlib.core.settings import build, replace
-from gdlib.run.engines import LocalEngine
-from gdlib.core.errors import BadSetting
-from gdlib.run.pipeline import Run, plan_of, project_root
-from gdlib.core.plans import expand
-from gdlib.run.report import label
-from gdlib.core.store import Store
-from gdlib.compare.tagging_results import TaggedResults
 from gdlib.studies.tagging.settings import Settings
 from gdlib.studies.tagging.study import TaggingStudy, Trial, sizes
 
@@ -74,8 +76,12 @@ def test_the_student_kept_is_the_one_that_was_scored(study: TaggingStudy) -> Non
     results = study.results()
     for size, arm in (((12, 12), "D4.2"), ((6, 5), "D4.2 6x5")):
         student = study.student(*size)
-        (row,) = results.table.index[(results.table["arm"] == arm) & (results.table["student_seed"] == 0)]
-        assert np.array_equal(study.counts(study.student_tags(student, "test")), results.counts[row])
+        (row,) = results.table.index[
+            (results.table["arm"] == arm) & (results.table["student_seed"] == 0)
+        ]
+        assert np.array_equal(
+            study.counts(study.student_tags(student, "test")), results.counts[row]
+        )
         e, h = size
         lstm = 2 * 4 * (e * h + h * h + 2 * h)  # two directions, four gates, two biases each
         assert students.parameters(student) == len(study.vocabulary) * e + lstm + 2 * h * 5 + 5
@@ -88,7 +94,9 @@ def test_a_smaller_transfer_set_is_the_beginning_of_every_language(study: Taggin
     assert (whole.labels == -1).all()
 
 
-def test_artifacts_are_made_once_and_keyed_by_their_settings(study: TaggingStudy, settings: Settings, store: Store) -> None:
+def test_artifacts_are_made_once_and_keyed_by_their_settings(
+    study: TaggingStudy, settings: Settings, store: Store
+) -> None:
     again = TaggingStudy(settings, store)
     assert again.results_artifact.key == study.results_artifact.key
     pd.testing.assert_frame_equal(again.results().table, study.results().table)
@@ -101,43 +109,85 @@ def test_the_same_seed_gives_the_same_student(study: TaggingStudy) -> None:
     trial = Trial("D0", "D0", 8, 1, 12, 12, 1)
     one, _ = study.distil(trial)
     (row,) = study.results().table.query("arm == 'D0' and student_seed == 1").index
-    assert np.array_equal(study.counts(study.student_tags(one, "test")), study.results().counts[row])
+    assert np.array_equal(
+        study.counts(study.student_tags(one, "test")), study.results().counts[row]
+    )
 
 
 def test_the_trace_has_the_stages_and_their_unfreezing(study: TaggingStudy) -> None:
     trace = study.trace("D4.2")
-    assert trace["losses"].drop_duplicates().tolist() == [stage.name for stage in schedules.STRATEGIES["D4.2"].stages]
-    assert list(trace.loc[trace["stage"] == 0, "unfrozen"].drop_duplicates()) == ["", "readout", "BiLSTM", "embedding"]
+    assert trace["losses"].drop_duplicates().tolist() == [
+        stage.name for stage in schedules.STRATEGIES["D4.2"].stages
+    ]
+    assert list(trace.loc[trace["stage"] == 0, "unfrozen"].drop_duplicates()) == [
+        "",
+        "readout",
+        "BiLSTM",
+        "embedding",
+    ]
 
 
 def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
     results = study.over_seeds()
     overview = results.overview().set_index("arm")
-    assert overview.loc["D1, as long as D4.2", "steps"] == 9 * settings.student_steps and overview.loc["D1", "steps"] <= settings.student_steps
-    assert overview.loc["teacher", "retention"] == 1 and overview.loc["teacher", "minus teacher"] == ""
+    assert (
+        overview.loc["D1, as long as D4.2", "steps"] == 9 * settings.student_steps
+        and overview.loc["D1", "steps"] <= settings.student_steps
+    )
+    assert (
+        overview.loc["teacher", "retention"] == 1 and overview.loc["teacher", "minus teacher"] == ""
+    )
     d4 = results.table.query("arm == 'D4.2'")["f1"]
-    assert overview.loc["D4.2", "f1"] == pytest.approx(d4.mean()) and overview.loc["D4.2", "units"] == 2
+    assert (
+        overview.loc["D4.2", "f1"] == pytest.approx(d4.mean())
+        and overview.loc["D4.2", "units"] == 2
+    )
     assert overview.loc["D4.2", "low"] < d4.mean() < overview.loc["D4.2", "high"]
     answers = views.answers(results)
-    assert list(zip(answers["arm"], answers["against"])) == [("D1", "D0"), ("D4.2", "D1"), ("D4.2", "D0"), ("D4.2", "D1, as long as D4.2")]
-    assert answers["difference"].iloc[2] == pytest.approx(d4.mean() - results.table.query("arm == 'D0'")["f1"].mean())
+    assert list(zip(answers["arm"], answers["against"])) == [
+        ("D1", "D0"),
+        ("D4.2", "D1"),
+        ("D4.2", "D0"),
+        ("D4.2", "D1, as long as D4.2"),
+    ]
+    assert answers["difference"].iloc[2] == pytest.approx(
+        d4.mean() - results.table.query("arm == 'D0'")["f1"].mean()
+    )
     curve, lines = views.transfer_curve(results.overview(), "D4.2")
     assert curve["size"].tolist() == [80, 20] and set(lines["arm"]) == {"D0", "teacher"}
     small = views.compression(results, "D4.2").set_index("size")
-    assert small.index.tolist() == ["6x5", "12x12", "16x16", "teacher"] and small.loc["teacher", "times fewer"] == 1
+    assert (
+        small.index.tolist() == ["6x5", "12x12", "16x16", "teacher"]
+        and small.loc["teacher", "times fewer"] == 1
+    )
     times = views.costs(study)
-    assert set(times["size"]) == {"teacher", "6x5", "12x12", "16x16"} and (times.query("size == 'teacher'")["times faster"] == 1).all()
-    assert dict((name, unit) for name, _, unit in views.headline(results, results.overview(), "D4.2"))["retention"] == "share"
+    assert (
+        set(times["size"]) == {"teacher", "6x5", "12x12", "16x16"}
+        and (times.query("size == 'teacher'")["times faster"] == 1).all()
+    )
+    assert (
+        dict((name, unit) for name, _, unit in views.headline(results, results.overview(), "D4.2"))[
+            "retention"
+        ]
+        == "share"
+    )
 
 
 def test_marked_sentences() -> None:
-    assert views.marked(["I", "met", "Anna", "in", "New", "York"], ["O", "O", "B-PER", "O", "B-LOC", "I-LOC"]) == "I met [Anna PER] in [New York LOC]"
+    assert (
+        views.marked(
+            ["I", "met", "Anna", "in", "New", "York"], ["O", "O", "B-PER", "O", "B-LOC", "I-LOC"]
+        )
+        == "I met [Anna PER] in [New York LOC]"
+    )
 
 
 def test_results_of_other_test_parts_are_not_stacked(study: TaggingStudy) -> None:
     results = study.results()
     other = TaggedResults(results.table, results.counts[:, ::-1], results.languages)
-    with pytest.raises(ValueError, match="results of different test parts can't be compared sentence by sentence"):
+    with pytest.raises(
+        ValueError, match="results of different test parts can't be compared sentence by sentence"
+    ):
         TaggedResults.stack([results, other])
     with pytest.raises(KeyError, match="no results of D9"):
         results.units("D9")
@@ -154,11 +204,23 @@ def test_a_sweep_goes_over_tagged_sentences_a_language(settings: Settings) -> No
     plan = plan_of("tagging")
     tasks = expand(plan, replace(settings, corpora=("silver",), seeds=(0, 1), labels_sweep=(5,)))
     first = [task for task in tasks if task.stage.name == "corpus"]
-    assert [(task.settings.labels_per_language, task.settings.seed) for task in first] == [(20, 0), (20, 1), (5, 0), (5, 1)]
+    assert [(task.settings.labels_per_language, task.settings.seed) for task in first] == [
+        (20, 0),
+        (20, 1),
+        (5, 0),
+        (5, 1),
+    ]
     assert label(first[2]) == "silver, 5 labels a language, seed 0"
 
 
-FIGURE = pd.DataFrame({"arm": ["teacher", "D0", "D4.2"], "f1": [0.9, 0.6, 0.8], "low": [0.88, 0.57, 0.78], "high": [0.92, 0.63, 0.82]})
+FIGURE = pd.DataFrame(
+    {
+        "arm": ["teacher", "D0", "D4.2"],
+        "f1": [0.9, 0.6, 0.8],
+        "low": [0.88, 0.57, 0.78],
+        "high": [0.92, 0.63, 0.82],
+    }
+)
 
 
 @pytest.mark.parametrize("silver", [True, False])
@@ -169,7 +231,9 @@ def test_figures_say_what_they_show(silver: bool) -> None:
     drawn = {
         "F1 by language": tagging_figures.languages(by_language, seeds=3, silver=silver),
         "F1 by strategy": tagging_figures.strategies(FIGURE, seeds=3, silver=silver),
-        "F1 by transfer sentences": tagging_figures.curve(FIGURE.assign(size=[10, 20, 40]), "size", "transfer sentences", seeds=3, silver=silver),
+        "F1 by transfer sentences": tagging_figures.curve(
+            FIGURE.assign(size=[10, 20, 40]), "size", "transfer sentences", seeds=3, silver=silver
+        ),
         "Compression and F1": tagging_figures.compression(sized, seeds=3, silver=silver),
         "Speed and F1": tagging_figures.speed(sized, seeds=3, silver=silver),
     }
@@ -179,17 +243,36 @@ def test_figures_say_what_they_show(silver: bool) -> None:
         assert any("entity F1 in %" in text for text in (axes.get_xlabel(), axes.get_ylabel()))
     rows = [text.get_text() for text in drawn["F1 by language"].axes[0].get_yticklabels()]
     assert sorted(rows) == ["de", "ja"]
-    with pytest.raises(ValueError, match="figure curve needs the columns size, arm, f1; missing: size"):
+    with pytest.raises(
+        ValueError, match="figure curve needs the columns size, arm, f1; missing: size"
+    ):
         tagging_figures.curve(FIGURE, "size", "sentences", seeds=1, silver=False)
 
 
 @pytest.mark.slow
-def test_the_notebooks_run_and_the_report_says_what_was_found(settings: Settings, tmp_path: Path) -> None:
+def test_the_notebooks_run_and_the_report_says_what_was_found(
+    settings: Settings, tmp_path: Path
+) -> None:
     plan = plan_of("tagging")
-    values = asdict(settings) | {"student_steps": 6, "student_seeds": (0,), "grid": ("6x5",), "strategies": ("D0", "D4.2"), "teacher_epochs": 2}
+    values = asdict(settings) | {
+        "student_steps": 6,
+        "student_seeds": (0,),
+        "grid": ("6x5",),
+        "strategies": ("D0", "D4.2"),
+        "teacher_epochs": 2,
+    }
     root = project_root(plan)
     (tmp_path / "notebooks").symlink_to(root / "notebooks")
-    run = Run(plan, build(Settings, values), "quick", tmp_path, store=str(tmp_path / "store"), say=lambda line: None)
+    run = Run(
+        plan,
+        build(Settings, values),
+        "quick",
+        tmp_path,
+        store=str(tmp_path / "store"),
+        say=lambda line: None,
+    )
     page = run.execute(LocalEngine())
-    said = page.with_name("report.md").read_text("utf-8").partition("## What was found")[2]  # before it: the profile's help
+    said = (
+        page.with_name("report.md").read_text("utf-8").partition("## What was found")[2]
+    )  # before it: the profile's help
     assert "D4.2" in said and "teacher F1" in said and "silver text" not in said

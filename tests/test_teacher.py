@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from gdlib.networks import teacher
-from gdlib.sources import corpora, splits, zoo
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.core.store import texts_digest
+from gdlib.networks import teacher
 from gdlib.networks.teacher import Teacher, TeacherPlan, collate, fine_tune
+from gdlib.sources import corpora, splits, zoo
 
 PLAN = TeacherPlan(epochs=4, lr=2e-3, batch=8, max_length=20, seed=3)
 
@@ -20,7 +20,9 @@ PLAN = TeacherPlan(epochs=4, lr=2e-3, batch=8, max_length=20, seed=3)
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     corpus = corpora.load(str(tiny.corpus(tmp_path_factory.mktemp("corpus"), texts=80)))
-    return splits.split(corpus, labels_per_class=40, validation_share=0.25, transfer_size=50, test_size=60, seed=0)
+    return splits.split(
+        corpus, labels_per_class=40, validation_share=0.25, transfer_size=50, test_size=60, seed=0
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,15 @@ def tuned(parts, network, tmp_path_factory):
 def reference(folder, text, layers=()):
     """One text alone through plain transformers, in float32."""
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    tokens = AutoTokenizer.from_pretrained(folder)(text, truncation=True, max_length=20, return_tensors="pt")
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        text, truncation=True, max_length=20, return_tensors="pt"
+    )
     with torch.no_grad():
-        out = network(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], output_hidden_states=True)
+        out = network(
+            input_ids=tokens["input_ids"],
+            attention_mask=tokens["attention_mask"],
+            output_hidden_states=True,
+        )
     return out.logits[0], {layer: out.hidden_states[layer][0, 0] for layer in layers}
 
 
@@ -54,20 +62,32 @@ def test_it_learns_and_is_better_than_chance(parts, tuned):
 
 def test_states_are_those_at_cls_or_the_mean_over_a_text_s_own_positions(parts, tuned, monkeypatch):
     monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
-    loaded, texts = Teacher.load(tuned[1]), parts.test.texts[:5]  # of several lengths in one batch: padding must not count
-    for layer, first, mean in zip((0, 2), *(loaded.signals(texts, (0, 2), pooling=p).states.values() for p in ("cls", "mean"))):
+    loaded, texts = (
+        Teacher.load(tuned[1]),
+        parts.test.texts[:5],
+    )  # of several lengths in one batch: padding must not count
+    for layer, first, mean in zip(
+        (0, 2), *(loaded.signals(texts, (0, 2), pooling=p).states.values() for p in ("cls", "mean"))
+    ):
         for row, text in enumerate(texts):
             tokens = loaded.tokenizer(text, truncation=True, max_length=20, return_tensors="pt")
             with torch.no_grad():
                 hidden = loaded.network(
-                    input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"], output_hidden_states=True
+                    input_ids=tokens["input_ids"],
+                    attention_mask=tokens["attention_mask"],
+                    output_hidden_states=True,
                 ).hidden_states[layer][0]
-            assert torch.allclose(first[row], hidden[0], atol=1e-5) and torch.allclose(mean[row], hidden.mean(0), atol=1e-5)
+            assert torch.allclose(first[row], hidden[0], atol=1e-5) and torch.allclose(
+                mean[row], hidden.mean(0), atol=1e-5
+            )
 
 
 def test_a_layer_or_a_pooling_that_is_not_there(tuned):
     loaded = Teacher.load(tuned[1])
-    with pytest.raises(BadSetting, match=r"^teacher_layers = \(1, 3\): the teacher has the layers 0 \(its embeddings\) to 2$"):
+    with pytest.raises(
+        BadSetting,
+        match=r"^teacher_layers = \(1, 3\): the teacher has the layers 0 \(its embeddings\) to 2$",
+    ):
         loaded.signals(["a cat"], (1, 3))
     with pytest.raises(UnknownName, match='^unknown teacher_pooling "max"; known: cls, mean$'):
         loaded.signals(["a cat"], (1,), pooling="max")
@@ -85,14 +105,25 @@ def test_loaded_back_it_says_what_plain_transformers_says(parts, tuned, monkeypa
 def test_signals_are_in_the_order_of_the_texts_with_their_layers(parts, tuned, monkeypatch):
     monkeypatch.setattr("gdlib.learn.loop.has_bf16", lambda: False)
     loaded = Teacher.load(tuned[1])
-    texts = ["cat", "the song was sung by a choir in the city with a piano and violin", "", *parts.test.texts[:9]]
+    texts = [
+        "cat",
+        "the song was sung by a choir in the city with a piano and violin",
+        "",
+        *parts.test.texts[:9],
+    ]
     found = loaded.signals(texts, layers=(0, 2), batch=4)
-    assert found.logits.shape == (12, 3) and set(found.states) == {0, 2} and found.states[2].shape == (12, 64)
+    assert (
+        found.logits.shape == (12, 3)
+        and set(found.states) == {0, 2}
+        and found.states[2].shape == (12, 64)
+    )
     assert found.digest == texts_digest(texts)
     for i, text in enumerate(texts):
         logits, states = reference(tuned[1], text, layers=(0, 2))
         assert torch.allclose(found.logits[i], logits, atol=1e-5)
-        assert all(torch.allclose(found.states[layer][i], states[layer], atol=1e-5) for layer in (0, 2))
+        assert all(
+            torch.allclose(found.states[layer][i], states[layer], atol=1e-5) for layer in (0, 2)
+        )
     again = loaded.signals(texts[::-1], batch=5)
     assert torch.allclose(again.logits.flip(0), found.logits, atol=1e-5)
 
@@ -104,7 +135,9 @@ def test_the_history_and_the_held_out_loss(parts, tuned, monkeypatch):
     assert json.loads((folder / "plan.json").read_text())["seed"] == 3
     logits = Teacher.load(folder).signals(parts.validation.texts).logits
     loss = F.cross_entropy(logits, torch.tensor(parts.validation.labels)).item()
-    assert loss == pytest.approx(history.best, rel=0.02)  # the weights kept are those of the best look
+    assert loss == pytest.approx(
+        history.best, rel=0.02
+    )  # the weights kept are those of the best look
 
 
 def test_the_same_seed_gives_the_same_teacher(parts, network, tuned, tmp_path):
@@ -113,7 +146,9 @@ def test_the_same_seed_gives_the_same_teacher(parts, network, tuned, tmp_path):
     assert torch.equal(Teacher.load(tmp_path).embedding, Teacher.load(tuned[1]).embedding)
 
 
-def test_killed_and_gone_on_with_it_is_the_same_teacher(parts, network, tuned, tmp_path, monkeypatch):
+def test_killed_and_gone_on_with_it_is_the_same_teacher(
+    parts, network, tuned, tmp_path, monkeypatch
+):
     saves = iter(range(100))
     saving = teacher.fit.__globals__["checkpoint"].save
 
@@ -126,7 +161,9 @@ def test_killed_and_gone_on_with_it_is_the_same_teacher(parts, network, tuned, t
         patch.setattr("gdlib.learn.checkpoint.save", save)
         with pytest.raises(KeyboardInterrupt):
             fine_tune(network, parts.train, parts.validation, parts.labels, PLAN, tmp_path)
-    assert fine_tune(network, parts.train, parts.validation, parts.labels, PLAN, tmp_path) == tuned[0]
+    assert (
+        fine_tune(network, parts.train, parts.validation, parts.labels, PLAN, tmp_path) == tuned[0]
+    )
     assert torch.equal(Teacher.load(tmp_path).embedding, Teacher.load(tuned[1]).embedding)
 
 

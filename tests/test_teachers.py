@@ -28,7 +28,8 @@ from gdlib.learn.mixtures import (
     rule_of,
 )
 
-# Two teachers, two positions, four pieces. Teacher A: sure at the first position, uniform at the second; B the other way.
+# Two teachers, two positions, four pieces. Teacher A: sure at the first position, uniform at the
+# second; B the other way.
 SURE = [0.97, 0.01, 0.01, 0.01]
 EVEN = [0.25, 0.25, 0.25, 0.25]
 P = torch.tensor([[SURE, EVEN], [EVEN, SURE]])
@@ -38,7 +39,9 @@ H_SURE = -(0.97 * math.log(0.97) + 0.03 * math.log(0.01))
 
 
 def test_evidence_by_hand():
-    torch.testing.assert_close(SEEN.entropy, torch.tensor([[H_SURE, math.log(4)], [math.log(4), H_SURE]]))
+    torch.testing.assert_close(
+        SEEN.entropy, torch.tensor([[H_SURE, math.log(4)], [math.log(4), H_SURE]])
+    )
     torch.testing.assert_close(SEEN.gold.exp(), torch.tensor([[0.97, 0.25], [0.25, 0.01]]))
     torch.testing.assert_close(SEEN.confidence.exp(), torch.tensor([[0.97, 0.25], [0.25, 0.97]]))
     certain = evidence(torch.tensor([[[1.0, 0.0]]]).log(), torch.tensor([0]))
@@ -54,21 +57,32 @@ def test_evidence_by_hand():
 def test_weights_of_the_first_teacher(rule, first, second):
     weights = rule(SEEN)
     torch.testing.assert_close(weights, torch.tensor([[first, second], [1 - first, 1 - second]]))
-    torch.testing.assert_close(combine(P.log(), weights).exp(), torch.einsum("mp,mpv->pv", weights, P))
-    torch.testing.assert_close(mixed_gold(SEEN.gold, weights), combine(P.log(), weights).gather(1, GOLD[:, None])[:, 0])
+    torch.testing.assert_close(
+        combine(P.log(), weights).exp(), torch.einsum("mp,mpv->pv", weights, P)
+    )
+    torch.testing.assert_close(
+        mixed_gold(SEEN.gold, weights), combine(P.log(), weights).gather(1, GOLD[:, None])[:, 0]
+    )
 
 
 def test_the_mean_by_hand():
-    torch.testing.assert_close(combine(P.log(), mean(SEEN)).exp(), torch.tensor([[0.61, 0.13, 0.13, 0.13]] * 2))
+    torch.testing.assert_close(
+        combine(P.log(), mean(SEEN)).exp(), torch.tensor([[0.61, 0.13, 0.13, 0.13]] * 2)
+    )
 
 
 @given(st.integers(1, 4), st.integers(1, 5), st.integers(2, 9), st.integers(0, 10_000))
-def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(teachers, positions, pieces, seed):
+def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(
+    teachers, positions, pieces, seed
+):
     random = torch.Generator().manual_seed(seed)
     said = (3 * torch.randn(teachers, positions, pieces, generator=random)).log_softmax(-1)
     gold = torch.randint(pieces, (positions,), generator=random)
     seen = evidence(said, gold)
-    gate = Gate(torch.randn(teachers, 2 * teachers, generator=random), torch.randn(teachers, generator=random))
+    gate = Gate(
+        torch.randn(teachers, 2 * teachers, generator=random),
+        torch.randn(teachers, generator=random),
+    )
     for name in RULES:
         weights = rule_of(name, gate)(seen)
         torch.testing.assert_close(weights.sum(dim=0), torch.ones(positions))
@@ -76,10 +90,13 @@ def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(teachers, pos
         torch.testing.assert_close(mixed.exp().sum(-1), torch.ones(positions))
         if teachers == 1:
             torch.testing.assert_close(mixed, said[0])
-    # Of all mixtures none gives the gold piece more than the best teacher alone, and none less than the worst.
+    # Of all mixtures none gives the gold piece more than the best teacher alone, and none less than
+    # the worst.
     best = mixed_gold(seen.gold, best_teacher(seen))
     torch.testing.assert_close(best, seen.gold.amax(dim=0))
-    assert (mixed_gold(seen.gold, gold_probability(seen)) >= mixed_gold(seen.gold, mean(seen)) - 1e-5).all()
+    assert (
+        mixed_gold(seen.gold, gold_probability(seen)) >= mixed_gold(seen.gold, mean(seen)) - 1e-5
+    ).all()
 
 
 def test_the_gate_learns_whom_to_trust_and_does_not_see_gold():
@@ -87,7 +104,11 @@ def test_the_gate_learns_whom_to_trust_and_does_not_see_gold():
     random = torch.Generator().manual_seed(0)
     sure = torch.rand(400, generator=random) < 0.5
     gold = torch.zeros(400, dtype=torch.long)
-    right, wrong, flat = torch.tensor([0.8, 0.1, 0.1]), torch.tensor([0.1, 0.8, 0.1]), torch.tensor([0.34, 0.33, 0.33])
+    right, wrong, flat = (
+        torch.tensor([0.8, 0.1, 0.1]),
+        torch.tensor([0.1, 0.8, 0.1]),
+        torch.tensor([0.34, 0.33, 0.33]),
+    )
     a = torch.where(sure[:, None], right, flat)
     b = torch.where(sure[:, None], wrong, right)
     seen = evidence(torch.stack([a, b]).log(), gold)
@@ -100,7 +121,12 @@ def test_the_gate_learns_whom_to_trust_and_does_not_see_gold():
 
 
 def test_rules_by_name():
-    with pytest.raises(UnknownName, match='^unknown rule "median"; known: mean, confidence, gold probability, best teacher, gate$'):
+    with pytest.raises(
+        UnknownName,
+        match=(
+            '^unknown rule "median"; known: mean, confidence, gold probability, best teacher, gate$'
+        ),
+    ):
         rule_of("median")
     with pytest.raises(ValueError, match="has to be learnt"):
         rule_of("gate")
@@ -118,9 +144,13 @@ def test_what_is_kept_by_hand():
     one = kept(logits, torch.tensor([3]), 2)
     assert one.pieces.tolist() == [[0, 1]]
     assert one.rest.item() == pytest.approx(0.2)
-    torch.testing.assert_close(one.dense(torch.tensor([0])).exp(), torch.tensor([[0.5, 0.3, 0.2 / 3, 0.2 / 3, 0.2 / 3]]))
+    torch.testing.assert_close(
+        one.dense(torch.tensor([0])).exp(), torch.tensor([[0.5, 0.3, 0.2 / 3, 0.2 / 3, 0.2 / 3]])
+    )
     assert one.gold.exp().item() == pytest.approx(0.06)  # not what is spread, but what was said
-    assert one.entropy.item() == pytest.approx(-sum(p * math.log(p) for p in (0.5, 0.3, 0.1, 0.06, 0.04)))
+    assert one.entropy.item() == pytest.approx(
+        -sum(p * math.log(p) for p in (0.5, 0.3, 0.1, 0.06, 0.04))
+    )
 
 
 def test_everything_kept_is_the_whole_distribution():
@@ -135,15 +165,22 @@ def test_kept_and_read_back_is_checked(tmp_path):
     one = kept(logits, torch.zeros(6, dtype=torch.long), 3, "these")
     one.save(tmp_path)
     again = load(tmp_path, 11, "these")
-    assert all(torch.equal(getattr(one, name), getattr(again, name)) for name in ("pieces", "log_probabilities", "entropy", "gold"))
-    with pytest.raises(StaleArtifact, match="was said of other texts, or of other masks, than those given"):
+    assert all(
+        torch.equal(getattr(one, name), getattr(again, name))
+        for name in ("pieces", "log_probabilities", "entropy", "gold")
+    )
+    with pytest.raises(
+        StaleArtifact, match="was said of other texts, or of other masks, than those given"
+    ):
         load(tmp_path, 11, "those")
     with pytest.raises(StaleArtifact, match="is over 11 pieces; expected 12"):
         load(tmp_path, 12, "these")
 
 
 def test_mixture_of_an_arm():
-    logits = torch.stack([torch.randn(5, 7, generator=torch.Generator().manual_seed(i)) for i in range(2)])
+    logits = torch.stack(
+        [torch.randn(5, 7, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    )
     gold = torch.tensor([0, 1, 2, 3, 4])
     said = {name: kept(one, gold, 7) for name, one in zip(("a", "b"), logits)}
     at = torch.tensor([3, 1])
@@ -152,7 +189,9 @@ def test_mixture_of_an_arm():
     torch.testing.assert_close(mixture(said, "mean")(at).exp(), whole.exp().mean(dim=0)[at])
     seen = evidence_of(list(said.values()))
     torch.testing.assert_close(seen.entropy, evidence(whole, gold).entropy)
-    torch.testing.assert_close(mixture(said, "best teacher")(at).gather(1, gold[at, None])[:, 0], seen.gold.amax(0)[at])
+    torch.testing.assert_close(
+        mixture(said, "best teacher")(at).gather(1, gold[at, None])[:, 0], seen.gold.amax(0)[at]
+    )
     gate = Gate(torch.zeros(2, 4), torch.tensor([100.0, 0.0]))
     torch.testing.assert_close(mixture(said, "gate", gate)(at), whole[0][at])
     assert isinstance(mixture(said, "gate", gate), Mixture)

@@ -18,7 +18,16 @@ from killed_training import REGIME, batches, held_out, loss, network
 from torch import nn
 
 from gdlib.learn import loop as training
-from gdlib.learn.loop import Regime, adamw, batches_by_length, fit, in_batches, pad, rate, trainable_state
+from gdlib.learn.loop import (
+    Regime,
+    adamw,
+    batches_by_length,
+    fit,
+    in_batches,
+    pad,
+    rate,
+    trainable_state,
+)
 
 
 class Killed(Exception):
@@ -68,9 +77,14 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, uninterrupted, look):
 def test_killed_three_times_is_uninterrupted(tmp_path, uninterrupted):
     for look in (2, 3, 1):
         with pytest.raises(Killed):
-            fit(network(), batches, loss, killed_at(look), REGIME, resume=tmp_path / "c", quiet=True)
+            fit(
+                network(), batches, loss, killed_at(look), REGIME, resume=tmp_path / "c", quiet=True
+            )
     model = network()
-    assert fit(model, batches, loss, held_out, REGIME, resume=tmp_path / "c", quiet=True) == uninterrupted[0]
+    assert (
+        fit(model, batches, loss, held_out, REGIME, resume=tmp_path / "c", quiet=True)
+        == uninterrupted[0]
+    )
     assert same(state(model), uninterrupted[1])
 
 
@@ -78,7 +92,15 @@ def test_a_resumed_run_does_not_start_over(tmp_path):
     with pytest.raises(Killed):
         fit(network(), batches, loss, killed_at(4), REGIME, resume=tmp_path / "c", quiet=True)
     asked = []
-    fit(network(), lambda step: asked.append(step) or batches(step), loss, held_out, REGIME, resume=tmp_path / "c", quiet=True)
+    fit(
+        network(),
+        lambda step: asked.append(step) or batches(step),
+        loss,
+        held_out,
+        REGIME,
+        resume=tmp_path / "c",
+        quiet=True,
+    )
     assert asked == list(range(9, 24))  # the last checkpoint was at look 3, step 9
 
 
@@ -101,9 +123,18 @@ def test_frozen_parameters_and_dropout_after_resume(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
 def test_a_process_killed_in_mid_training_goes_on_to_the_same_weights(tmp_path, uninterrupted):
     folder = tmp_path / "c"
-    command = [sys.executable, str(Path(__file__).with_name("killed_training.py")), str(folder), "0.4"]
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE)
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("killed_training.py")),
+        str(folder),
+        "0.4",
+    ]
+    path = os.pathsep.join(
+        filter(None, [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH")])
+    )
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE
+    )
     try:
         until = time.monotonic() + 100
         while not (folder / "state.json").exists():
@@ -118,7 +149,15 @@ def test_a_process_killed_in_mid_training_goes_on_to_the_same_weights(tmp_path, 
         process.stderr.close()
     asked = []
     model = network()
-    history = fit(model, lambda step: asked.append(step) or batches(step), loss, held_out, REGIME, resume=folder, quiet=True)
+    history = fit(
+        model,
+        lambda step: asked.append(step) or batches(step),
+        loss,
+        held_out,
+        REGIME,
+        resume=folder,
+        quiet=True,
+    )
     assert 0 < asked[0] < 24  # it did go on, and not from the start
     assert history == uninterrupted[0] and same(state(model), uninterrupted[1])
 
@@ -140,7 +179,11 @@ def test_the_best_weights_are_put_back():
         return (3.0, 1.0, 2.0, 1.5, 4.0, 1.0, 9.0, 9.0)[len(seen) - 1]
 
     history = fit(model, batches, loss, score, REGIME, quiet=True)
-    assert (history.best, history.best_step, history.stopped_early) == (1.0, 6, False)  # of equal scores the earlier
+    assert (history.best, history.best_step, history.stopped_early) == (
+        1.0,
+        6,
+        False,
+    )  # of equal scores the earlier
     assert history.step == [3, 6, 9, 12, 15, 18, 21, 24] and history.held_out[2] == 2.0
     assert same(state(model), seen[1]) and not same(seen[1], seen[-1])
     assert not model.training
@@ -148,38 +191,73 @@ def test_the_best_weights_are_put_back():
 
 def test_early_stopping_at_the_right_step():
     regime = replace(REGIME, patience=2)
-    history = fit(network(), batches, loss, scores([3.0, 2.0, 2.5, 1.0, 1.1, 1.2, 0.1]), regime, quiet=True)
-    assert history.stopped_early and history.step == [3, 6, 9, 12, 15, 18] and history.best_step == 12
+    history = fit(
+        network(), batches, loss, scores([3.0, 2.0, 2.5, 1.0, 1.1, 1.2, 0.1]), regime, quiet=True
+    )
+    assert (
+        history.stopped_early and history.step == [3, 6, 9, 12, 15, 18] and history.best_step == 12
+    )
 
 
 def test_resumed_early_stopping(tmp_path):
     regime, values = replace(REGIME, patience=3), [3.0, 2.0, 2.5, 2.6, 2.7]
     whole = fit(network(), batches, loss, scores(values), regime, quiet=True)
     with pytest.raises(Killed):
-        fit(network(), batches, loss, killed_at(4, scores(values)), regime, resume=tmp_path, quiet=True)
-    assert fit(network(), batches, loss, scores(values[3:]), regime, resume=tmp_path, quiet=True) == whole
+        fit(
+            network(),
+            batches,
+            loss,
+            killed_at(4, scores(values)),
+            regime,
+            resume=tmp_path,
+            quiet=True,
+        )
+    assert (
+        fit(network(), batches, loss, scores(values[3:]), regime, resume=tmp_path, quiet=True)
+        == whole
+    )
     assert whole.stopped_early and whole.step[-1] == 15
 
 
 def test_the_last_step_is_always_looked_at():
-    history = fit(network(), batches, loss, held_out, replace(REGIME, steps=7, evaluate_every=5), quiet=True)
+    history = fit(
+        network(), batches, loss, held_out, replace(REGIME, steps=7, evaluate_every=5), quiet=True
+    )
     assert history.step == [5, 7]
 
 
 def test_training_loss_is_the_mean_since_the_last_look():
-    history = fit(network(), batches, lambda m, b: loss(m, b) * 0 + b["y"].numel(), held_out, replace(REGIME, lr=0.0), quiet=True)
+    history = fit(
+        network(),
+        batches,
+        lambda m, b: loss(m, b) * 0 + b["y"].numel(),
+        held_out,
+        replace(REGIME, lr=0.0),
+        quiet=True,
+    )
     assert history.train_loss == [8.0] * 8
 
 
 def test_one_step_is_adamw_by_hand():
-    """The first step of AdamW moves every weight by lr against the sign of its gradient, and shrinks matrices by the decay."""
+    """The first step of AdamW moves every weight by lr against the sign of its gradient, and
+    shrinks matrices by the decay.
+    """
     model = nn.Linear(2, 1)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[1.0, -2.0]]))
         model.bias.copy_(torch.tensor([0.5]))
     regime = Regime(steps=1, lr=0.1, warmup=0.0, weight_decay=0.5, clip=1e9, precision="fp32")
-    fit(model, lambda step: {"x": torch.tensor([[3.0, -4.0]])}, lambda m, b: m(b["x"]).sum(), lambda m: 0.0, regime, quiet=True)
-    assert torch.allclose(model.weight.cpu(), torch.tensor([[1.0 * 0.95 - 0.1, -2.0 * 0.95 + 0.1]]), atol=1e-6)
+    fit(
+        model,
+        lambda step: {"x": torch.tensor([[3.0, -4.0]])},
+        lambda m, b: m(b["x"]).sum(),
+        lambda m: 0.0,
+        regime,
+        quiet=True,
+    )
+    assert torch.allclose(
+        model.weight.cpu(), torch.tensor([[1.0 * 0.95 - 0.1, -2.0 * 0.95 + 0.1]]), atol=1e-6
+    )
     assert torch.allclose(model.bias.cpu(), torch.tensor([0.5 - 0.1]), atol=1e-6)
 
 
@@ -193,7 +271,14 @@ def test_gradient_is_clipped(monkeypatch):
         return stepping(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
-    fit(network(), batches, lambda m, b: 100 * loss(m, b), held_out, replace(REGIME, steps=3, clip=0.5), quiet=True)
+    fit(
+        network(),
+        batches,
+        lambda m, b: 100 * loss(m, b),
+        held_out,
+        replace(REGIME, steps=3, clip=0.5),
+        quiet=True,
+    )
     assert norms == pytest.approx([0.5] * 3, abs=1e-4)
 
 
@@ -258,7 +343,9 @@ def test_precision(monkeypatch, precision, has, expected):
     model = network()
     fit(model, batches, noted, held_out, replace(REGIME, steps=2, precision=precision), quiet=True)
     assert kinds == {expected}
-    assert {p.dtype for p in model.parameters()} == {torch.float32}  # the weights themselves stay as they are
+    assert {p.dtype for p in model.parameters()} == {
+        torch.float32
+    }  # the weights themselves stay as they are
 
 
 def test_trainable_state_leaves_out_what_is_frozen_and_keeps_buffers():
@@ -272,7 +359,11 @@ def test_trainable_state_leaves_out_what_is_frozen_and_keeps_buffers():
 # batches
 
 
-@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=300), batch_size=st.integers(1, 9), seed=st.integers(0, 5))
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=300),
+    batch_size=st.integers(1, 9),
+    seed=st.integers(0, 5),
+)
 def test_batches_by_length_is_a_partition_of_every_epoch(lengths, batch_size, seed):
     at = batches_by_length(lengths, batch_size, seed)
     per_epoch = -(-len(lengths) // batch_size)
@@ -282,7 +373,9 @@ def test_batches_by_length_is_a_partition_of_every_epoch(lengths, batch_size, se
         sizes = sorted(map(len, rows), reverse=True)
         assert sizes[:-1] == [batch_size] * (per_epoch - 1) and 1 <= sizes[-1] <= batch_size
     again = batches_by_length(lengths, batch_size, seed)
-    assert [again(i) for i in reversed(range(2 * per_epoch))][::-1] == [at(i) for i in range(2 * per_epoch)]  # in any order
+    assert [again(i) for i in reversed(range(2 * per_epoch))][::-1] == [
+        at(i) for i in range(2 * per_epoch)
+    ]  # in any order
 
 
 def test_batches_differ_by_epoch_and_seed():

@@ -11,17 +11,17 @@ import pytest
 import tiny
 import torch
 
-from gdlib.run import pipeline
-from gdlib.studies.transfer import compare as transfer_compare
 from gdlib.compare.comparison import means
-from gdlib.core.settings import build, replace
+from gdlib.compare.results import Results
 from gdlib.core.errors import BadSetting
 from gdlib.core.plans import expand
-from gdlib.compare.results import Results
-from gdlib.learn.schedules import STRATEGIES
+from gdlib.core.settings import build, replace
 from gdlib.core.store import Store
-from gdlib.studies.transfer.study import TransferStudy
+from gdlib.learn.schedules import STRATEGIES
+from gdlib.run import pipeline
+from gdlib.studies.transfer import compare as transfer_compare
 from gdlib.studies.transfer.settings import PLAN, Settings, arms, trials
+from gdlib.studies.transfer.study import TransferStudy
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,7 +38,11 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
     assert list(found)[:8] == list(STRATEGIES)
     main = found["D4.1"]
     changed = {
-        name: {knob: value for knob, value in arm.items() if knob not in ("name", "family") and value != main[knob]}
+        name: {
+            knob: value
+            for knob, value in arm.items()
+            if knob not in ("name", "family") and value != main[knob]
+        }
         for name, arm in found.items()
     }
     assert changed["D0"] == {"strategy": "D0"} and changed["hard"] == {"strategy": "hard"}
@@ -58,7 +62,14 @@ def test_the_grid_has_its_own_seeds():
 
 
 def test_questions_are_about_arms_that_were_run():
-    s = Settings(strategies=("D0", "D1"), strategy="D1", transfer_texts=("real", "generated"), transfer_divisors=(4, 16), layers_sweep=(), embedding_sweep=())
+    s = Settings(
+        strategies=("D0", "D1"),
+        strategy="D1",
+        transfer_texts=("real", "generated"),
+        transfer_divisors=(4, 16),
+        layers_sweep=(),
+        embedding_sweep=(),
+    )
     assert transfer_compare.questions(s) == [
         ("D1", "D0"), ("D1", "D1, 1/4 of the texts"), ("D1", "D1, 1/16 of the texts"), ("D1", "D1, last state"),
         ("D1, as many real", "D1, generated"),
@@ -72,13 +83,22 @@ def test_a_strategy_as_long_as_another_takes_its_steps_without_ending_early(stud
     longest = study.settings.student_steps * STRATEGIES["D4.2"].turns
     assert set(taken["D1, as long as D4.2"]) == {longest} and (taken["D4.2"] <= longest).all()
     table = transfer_compare.by_steps(study, means(study.results())).set_index("name")
-    assert table.loc["D1, as long as D4.2", "steps"] == longest and table.loc["D4.2", "steps"] == taken["D4.2"].mean()
-    assert set(table.index) == {*study.settings.strategies, study.settings.strategy, "D1, as long as D4.2"}
+    assert (
+        table.loc["D1, as long as D4.2", "steps"] == longest
+        and table.loc["D4.2", "steps"] == taken["D4.2"].mean()
+    )
+    assert set(table.index) == {
+        *study.settings.strategies,
+        study.settings.strategy,
+        "D1, as long as D4.2",
+    }
 
 
 def test_the_generator_s_knobs_decide_what_students_are_though_it_has_no_notebook_here():
     values = PLAN.values("students", Settings())
-    assert {"num_samples", "generator_lr", "teacher_layers", "student_steps"} <= set(values) and "queries" not in values
+    assert {"num_samples", "generator_lr", "teacher_layers", "student_steps"} <= set(
+        values
+    ) and "queries" not in values
     assert "num_samples" not in PLAN.values("teacher", Settings())
     task = next(t for t in expand(PLAN, Settings(num_samples=7)) if t.stage.name == "students")
     assert task.parameters["num_samples"] == 7 and "top_p" not in task.parameters
@@ -104,17 +124,29 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def executed(smoke: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[pipeline.Run, list[str]]:
+def executed(
+    smoke: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pipeline.Run, list[str]]:
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("GDLIB_THREADS", "1")
         for name in ("notebooks", "gdlib"):
             os.symlink(ROOT / name, folder / name)
         lines: list[str] = []
-        run = pipeline.Run(PLAN, smoke, "smoke", folder, "runs/store", "gdlib run --study transfer --profile smoke", lines.append)
+        run = pipeline.Run(
+            PLAN,
+            smoke,
+            "smoke",
+            folder,
+            "runs/store",
+            "gdlib run --study transfer --profile smoke",
+            lines.append,
+        )
         run.execute()
         again: list[str] = []
-        pipeline.Run(PLAN, smoke, "smoke", folder, "runs/store", run.command, again.append).execute()
+        pipeline.Run(
+            PLAN, smoke, "smoke", folder, "runs/store", run.command, again.append
+        ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
     return run, lines
 
@@ -122,19 +154,40 @@ def executed(smoke: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple
 @pytest.fixture(scope="module")
 def study(executed: tuple[pipeline.Run, list[str]]) -> TransferStudy:
     run, _ = executed
-    return TransferStudy(expand(PLAN, run.settings)[0].settings, Store(run.folder.parents[2] / "runs/store"))
+    return TransferStudy(
+        expand(PLAN, run.settings)[0].settings, Store(run.folder.parents[2] / "runs/store")
+    )
 
 
 @pytest.mark.slow
 def test_every_notebook_leaves_its_products(executed):
     run, lines = executed
-    assert sum("] students " in line for line in lines) == 1 and sum("] compare " in line for line in lines) == 1, lines
+    assert (
+        sum("] students " in line for line in lines) == 1
+        and sum("] compare " in line for line in lines) == 1
+    ), lines
     results = json.loads((run.folder / "report" / "results.json").read_text("utf-8"))
     assert not results["missing"]
     numbers = next(value for name, value in results["numbers"].items() if name.endswith("/compare"))
-    assert {"teacher accuracy", "labels alone", "D4.1", "retention", "times fewer parameters"} <= set(numbers)
+    assert {
+        "teacher accuracy",
+        "labels alone",
+        "D4.1",
+        "retention",
+        "times fewer parameters",
+    } <= set(numbers)
     figures = {path.stem for path in (run.folder / "report").rglob("*.svg")}
-    for name in ("strategies", "steps", "unfreezing-D3", "unfreezing-D4", "targets", "texts", "sizes", "details", "cost-quality"):
+    for name in (
+        "strategies",
+        "steps",
+        "unfreezing-D3",
+        "unfreezing-D4",
+        "targets",
+        "texts",
+        "sizes",
+        "details",
+        "cost-quality",
+    ):
         assert any(name in figure for figure in figures), (name, figures)
 
 
@@ -147,13 +200,28 @@ def test_results_are_what_was_asked_for_and_consistent(study):
     np.testing.assert_allclose(results.correct.mean(axis=1), results.table["accuracy"])
     at = said.index[(said["arm"] == "D4.1") & (said["student_seed"] == s.student_seeds[0])][0]
     texts = study.splits.test.texts
-    np.testing.assert_array_equal(study.student_logits(texts).argmax(-1), results.predicted[at])  # the student to look at is in the table
+    np.testing.assert_array_equal(
+        study.student_logits(texts).argmax(-1), results.predicted[at]
+    )  # the student to look at is in the table
     generated, real = len(study.generated), len(study.splits.transfer)
     sizes = said.groupby("arm")["size"].first()
-    assert generated > 0 and sizes["D0"] == 0 and sizes["D1"] == real and sizes["D4.1, generated"] == sizes["D4.1, as many real"] == generated
-    assert sizes["D4.1, real + generated"] == real + generated and sizes["D4.1, 1/4 of the texts"] == -(-real // 4)
-    vocabulary, h, e = len(study.vocabulary), s.hidden_dim, s.embedding_dim  # the projection is not counted
-    assert set(said["parameters"][said["arm"] == "D4.1"]) == {vocabulary * e + 2 * 4 * h * (e + h + 2) + (2 * h + 1) * 3}
+    assert (
+        generated > 0
+        and sizes["D0"] == 0
+        and sizes["D1"] == real
+        and sizes["D4.1, generated"] == sizes["D4.1, as many real"] == generated
+    )
+    assert sizes["D4.1, real + generated"] == real + generated and sizes[
+        "D4.1, 1/4 of the texts"
+    ] == -(-real // 4)
+    vocabulary, h, e = (
+        len(study.vocabulary),
+        s.hidden_dim,
+        s.embedding_dim,
+    )  # the projection is not counted
+    assert set(said["parameters"][said["arm"] == "D4.1"]) == {
+        vocabulary * e + 2 * 4 * h * (e + h + 2) + (2 * h + 1) * 3
+    }
 
 
 @pytest.mark.slow
@@ -162,7 +230,11 @@ def test_a_training_again_gives_the_same_student_and_steps_are_the_last_kept(stu
     with torch.random.fork_rng():
         _, trace = study.distil(arm, 1)
     kept = study.traces()
-    kept = kept[(kept["arm"] == "D4.2") & (kept["student_seed"] == 1)].drop(columns=["arm", "student_seed"]).reset_index(drop=True)
+    kept = (
+        kept[(kept["arm"] == "D4.2") & (kept["student_seed"] == 1)]
+        .drop(columns=["arm", "student_seed"])
+        .reset_index(drop=True)
+    )
     pd.testing.assert_frame_equal(trace, kept)
     rows = study.results().rows("BiLSTM", "D4.2").set_index("student_seed")
     assert rows.loc[1, "steps"] == trace["step"][trace["kept"]].iloc[-1]
@@ -172,17 +244,27 @@ def test_a_training_again_gives_the_same_student_and_steps_are_the_last_kept(stu
 def test_transfer_texts_have_no_gold_labels_and_states_of_their_own_teacher(study):
     arm = next(arm for arm in arms(study.settings) if arm.name.endswith("real + generated"))
     data = study.transfer_set(arm)
-    assert (data.labels == -1).all() and len(data.pieces) == len(data.teacher_states) == len(data.teacher_logits)
+    assert (data.labels == -1).all() and len(data.pieces) == len(data.teacher_states) == len(
+        data.teacher_logits
+    )
     text = study.splits.transfer.texts[3]
-    alone = study.teacher.signals([text], (arm.teacher_layer,), pooling=study.settings.teacher_pooling)
-    assert torch.allclose(data.teacher_states[3], alone.states[arm.teacher_layer][0], atol=0.05)  # bf16 where there is some
+    alone = study.teacher.signals(
+        [text], (arm.teacher_layer,), pooling=study.settings.teacher_pooling
+    )
+    assert torch.allclose(
+        data.teacher_states[3], alone.states[arm.teacher_layer][0], atol=0.05
+    )  # bf16 where there is some
     assert torch.allclose(data.teacher_logits[3], alone.logits[0], atol=0.05)
 
 
 @pytest.mark.slow
-def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_references(study, monkeypatch):
+def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_references(
+    study, monkeypatch
+):
     monkeypatch.setattr(TransferStudy, "over_seeds", lambda self, labels_per_class: study.results())
-    table = transfer_compare.over_labels(TransferStudy(replace(study.settings, labels_sweep=(10,)), study.store))
+    table = transfer_compare.over_labels(
+        TransferStudy(replace(study.settings, labels_sweep=(10,)), study.store)
+    )
     arms_of = table.groupby("labels_per_class")["arm"].agg(list)
     assert arms_of.to_dict() == dict.fromkeys((10, 15), ["D0", "D1", "D4.1", "tfidf-lr", "teacher"])
 
@@ -190,7 +272,9 @@ def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_reference
 @pytest.mark.slow
 def test_a_layer_that_is_not_kept_is_said(study):
     wrong = TransferStudy(replace(study.settings, teacher_layer=0), study.store)
-    with pytest.raises(BadSetting, match=r"^teacher_layer = 0: not kept; teacher_layers = \(1, 2\)$"):
+    with pytest.raises(
+        BadSetting, match=r"^teacher_layer = 0: not kept; teacher_layers = \(1, 2\)$"
+    ):
         wrong.results()
 
 
@@ -202,7 +286,9 @@ def test_a_strategy_that_is_not_known():
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_real_teacher_from_end_to_end(tmp_path):
-    """Dictionary definitions, few labels: distilled on unlabelled text a student is better than on labels alone."""
+    """Dictionary definitions, few labels: distilled on unlabelled text a student is better than on
+    labels alone.
+    """
     given = {
         "corpus": "wordnet", "labels_per_class": 30, "teacher_epochs": 4, "test_size": 600, "transfer_size": 1500,
         "strategies": ("D0", "D1"), "strategy": "D1", "transfer_divisors": (), "layers_sweep": (), "embedding_sweep": (),
@@ -210,4 +296,6 @@ def test_the_real_teacher_from_end_to_end(tmp_path):
     }  # fmt: skip
     results: Results = TransferStudy(build(Settings, given), Store(tmp_path)).results()
     accuracy = results.table.groupby("arm")["accuracy"].mean()
-    assert accuracy["teacher"] > 0.5 and accuracy["D1"] > accuracy["D0"]  # 14 classes; the largest has 9%
+    assert (
+        accuracy["teacher"] > 0.5 and accuracy["D1"] > accuracy["D0"]
+    )  # 14 classes; the largest has 9%

@@ -1,4 +1,6 @@
-"""Language understanding from end to end: every notebook on a tiny encoder; its comparison; its figures; its plan."""
+"""Language understanding from end to end: every notebook on a tiny encoder; its comparison; its
+figures; its plan.
+"""
 
 import dataclasses
 import os
@@ -10,12 +12,17 @@ import pytest
 import sklearn.metrics
 import tiny
 
-from gdlib.run import pipeline
-from gdlib.studies.understanding import compare as understanding_compare, figures as understanding_figures
-from gdlib.core.settings import replace
 from gdlib.core.plans import expand
-from gdlib.run.report import label
+from gdlib.core.settings import replace
 from gdlib.core.store import Store
+from gdlib.run import pipeline
+from gdlib.run.report import label
+from gdlib.studies.understanding import (
+    compare as understanding_compare,
+)
+from gdlib.studies.understanding import (
+    figures as understanding_figures,
+)
 from gdlib.studies.understanding.settings import PLAN, Settings
 from gdlib.studies.understanding.study import Said, UnderstandingStudy
 
@@ -24,7 +31,9 @@ ROOT = Path(__file__).parents[1]
 
 def test_a_run_is_named_by_its_number_of_training_texts() -> None:
     tasks = expand(PLAN, Settings(train_texts=240, labels_sweep=(100,), seeds=(0, 1)))
-    assert [task.name for task in tasks if task.stage.name == "tune"] == [f"wordnet-l{n}-s{s}/tune" for n in (240, 100) for s in (0, 1)]
+    assert [task.name for task in tasks if task.stage.name == "tune"] == [
+        f"wordnet-l{n}-s{s}/tune" for n in (240, 100) for s in (0, 1)
+    ]
     assert label(tasks[0]) == "wordnet, 240 train texts, seed 0"
     moved = expand(PLAN, Settings(encoder_lr=1e-5))[1]
     assert moved.parameters["encoder_lr"] == 1e-5, "the lexical study's knobs reach the notebook"
@@ -40,35 +49,74 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         folder.mkdir()
         texts = tiny.texts_of("food", 80, seed=len(more))
         table = pd.DataFrame({"sentence1": texts, "label": [i % 2 for i in range(80)], **more})
-        (table.assign(sentence2=texts[::-1]) if more else table).to_parquet(folder / "train.parquet")
+        (table.assign(sentence2=texts[::-1]) if more else table).to_parquet(
+            folder / "train.parquet"
+        )
     names = ("movies", str(cola), f"{sick}:score")
-    moved = {"encoder": str(tiny.encoder(tmp_path / "encoder")), "tasks": names, "tuning_seeds": (0, 1), "encoders": ("plain", "LMGC")}
+    moved = {
+        "encoder": str(tiny.encoder(tmp_path / "encoder")),
+        "tasks": names,
+        "tuning_seeds": (0, 1),
+        "encoders": ("plain", "LMGC"),
+    }
     lines: list[str] = []
     settings = pipeline.settings_of(PLAN, "smoke", moved)
-    run = pipeline.Run(PLAN, settings, "smoke", tmp_path, "runs/store", "gdlib run understanding --profile smoke", lines.append)
+    run = pipeline.Run(
+        PLAN,
+        settings,
+        "smoke",
+        tmp_path,
+        "runs/store",
+        "gdlib run understanding --profile smoke",
+        lines.append,
+    )
     run.execute()
     assert sum("] tune " in line for line in lines) == 1, lines
     again: list[str] = []
-    pipeline.Run(PLAN, settings, "smoke", tmp_path, "runs/store", run.command, again.append).execute()
+    pipeline.Run(
+        PLAN, settings, "smoke", tmp_path, "runs/store", run.command, again.append
+    ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
 
     store = Store(tmp_path / "runs/store")
     study = UnderstandingStudy(settings, store)
     results = study.said()
-    assert {task: said.metrics[0] for task, said in results.items()} == {"movies": "accuracy", "cola": "Matthews", "sick:score": "Pearson"}
+    assert {task: said.metrics[0] for task, said in results.items()} == {
+        "movies": "accuracy",
+        "cola": "Matthews",
+        "sick:score": "Pearson",
+    }
     assert len(list((store.root / "lexical").iterdir())) == 1, "only LMGC is trained, once"
     assert len(list((store.root / "understanding").iterdir())) == 3 * 2 * 2
     said = results["cola"]
-    theirs = np.mean([sklearn.metrics.matthews_corrcoef(study.tasks["cola"].test.gold, one) for one in said.said[:2]])
-    assert said.encoders == ["plain", "LMGC"] and said.score("plain", "Matthews") == pytest.approx(theirs)
+    theirs = np.mean(
+        [
+            sklearn.metrics.matthews_corrcoef(study.tasks["cola"].test.gold, one)
+            for one in said.said[:2]
+        ]
+    )
+    assert said.encoders == ["plain", "LMGC"] and said.score("plain", "Matthews") == pytest.approx(
+        theirs
+    )
     sizes, times = understanding_compare.costs(study, texts=32)
-    assert sizes.groupby("task")["megaflops"].nunique().eq(1).all() and (times["ms a text"] > 0).all()
+    assert (
+        sizes.groupby("task")["megaflops"].nunique().eq(1).all() and (times["ms a text"] > 0).all()
+    )
     training = understanding_compare.training(study, results).set_index(["task", "encoder"])
-    assert training.loc[("movies", "plain"), "lexical seconds"] == 0 < training.loc[("movies", "LMGC"), "lexical seconds"]
+    assert (
+        training.loc[("movies", "plain"), "lexical seconds"]
+        == 0
+        < training.loc[("movies", "LMGC"), "lexical seconds"]
+    )
     other = UnderstandingStudy(replace(settings, seed=1), store).tasks
-    assert all(other[name].test.first == task.test.first and other[name].train.first != task.train.first for name, task in study.tasks.items())
+    assert all(
+        other[name].test.first == task.test.first and other[name].train.first != task.train.first
+        for name, task in study.tasks.items()
+    )
     several = replace(settings, model_seeds=(3, 4), tuning_seeds=(0, 1, 2))
-    assert [UnderstandingStudy(several, store).model_seed(seed) for seed in several.tuning_seeds] == [3, 4, 3]
+    assert [
+        UnderstandingStudy(several, store).model_seed(seed) for seed in several.tuning_seeds
+    ] == [3, 4, 3]
 
 
 # ---- comparison
@@ -78,9 +126,16 @@ def said(shares: dict[str, float], seeds: int = 1, tunings: int = 3, texts: int 
     """Encoders that are right on such a share of the texts of two classes."""
     random = np.random.default_rng(0)
     gold = random.integers(2, size=texts)
-    rows = [(encoder, seed, tuning) for seed in range(seeds) for encoder in shares for tuning in range(tunings)]
+    rows = [
+        (encoder, seed, tuning)
+        for seed in range(seeds)
+        for encoder in shares
+        for tuning in range(tunings)
+    ]
     right = np.stack([random.random(texts) < shares[encoder] for encoder, *_ in rows])
-    table = pd.DataFrame(rows, columns=["encoder", "seed", "tuning_seed"]).assign(steps=10, parameters=5, seconds=1.0)
+    table = pd.DataFrame(rows, columns=["encoder", "seed", "tuning_seed"]).assign(
+        steps=10, parameters=5, seconds=1.0
+    )
     return Said(table, np.where(right, gold, 1 - gold), gold, ("Matthews", "accuracy"))
 
 
@@ -92,32 +147,51 @@ def test_units_are_seeds_with_their_fine_tunings_or_else_fine_tunings() -> None:
     assert one.units("LMGC").shape == (3, 1, 300) and three.units("LMGC").shape == (3, 2, 300)
     rows = three.table[(three.table["encoder"] == "LMGC") & (three.table["seed"] == 1)]
     np.testing.assert_array_equal(three.units("LMGC")[1], three.said[rows.index])
-    parts = [Said(three.table[three.table["seed"] == s].reset_index(drop=True), three.said[three.table["seed"] == s], three.gold, three.metrics) for s in range(3)]
+    parts = [
+        Said(
+            three.table[three.table["seed"] == s].reset_index(drop=True),
+            three.said[three.table["seed"] == s],
+            three.gold,
+            three.metrics,
+        )
+        for s in range(3)
+    ]
     np.testing.assert_array_equal(Said.stack(parts).units("plain"), three.units("plain"))
     with pytest.raises(ValueError, match="different test parts"):
         Said.stack([one, dataclasses.replace(one, gold=1 - one.gold)])
 
 
 def test_the_questions_and_what_is_said_of_them() -> None:
-    results = {"cola": said(SHARES), "rte": dataclasses.replace(said(SHARES | {"LMGC": 0.79}), metrics=("accuracy",))}
+    results = {
+        "cola": said(SHARES),
+        "rte": dataclasses.replace(said(SHARES | {"LMGC": 0.79}), metrics=("accuracy",)),
+    }
     table = understanding_compare.differences(results)
     at = table.set_index(["encoder", "against", "task", "metric"])
     assert set(table["task"]) == {"cola", "rte", "average"} and not at.index.duplicated().any()
     lost = at.loc[("LMGC", "plain", "cola", "accuracy")]
-    assert lost["difference"] == pytest.approx(results["cola"].score("LMGC", "accuracy") - results["cola"].score("plain", "accuracy"))
+    assert lost["difference"] == pytest.approx(
+        results["cola"].score("LMGC", "accuracy") - results["cola"].score("plain", "accuracy")
+    )
     assert lost["resolved"] and lost["high"] < 0
     mean = at.loc[("LMGC-M", "plain", "average", "first metrics")]
-    both = [at.loc[("LMGC-M", "plain", *one)] for one in (("cola", "Matthews"), ("rte", "accuracy"))]
+    both = [
+        at.loc[("LMGC-M", "plain", *one)] for one in (("cola", "Matthews"), ("rte", "accuracy"))
+    ]
     assert mean["difference"] == pytest.approx(np.mean([one["difference"] for one in both]))
     spread = np.hypot(*(one["high"] - one["low"] for one in both)) / 2  # of independent texts
     assert mean["high"] - mean["low"] == pytest.approx(spread, rel=0.15)
     assert mean["seeds_low"] < mean["difference"] < mean["seeds_high"]
     said_ = list(understanding_compare.verdicts(table))
-    assert said_[0].startswith("**LMGC against plain**: worse on cola; not resolved on rte. Average: -")
+    assert said_[0].startswith(
+        "**LMGC against plain**: worse on cola; not resolved on rte. Average: -"
+    )
     assert understanding_compare.headline(table)["task"].tolist() == ["average"] * 3
     quality = understanding_compare.quality(results)
     assert len(quality) == 3 * (2 + 1) and quality["counts"].sum() == 6
-    assert (quality["low"] <= quality["score"]).all() and (quality["score"] <= quality["high"]).all()
+    assert (quality["low"] <= quality["score"]).all() and (
+        quality["score"] <= quality["high"]
+    ).all()
 
 
 def test_of_one_task_there_is_no_average() -> None:
@@ -127,7 +201,10 @@ def test_of_one_task_there_is_no_average() -> None:
     ]  # fmt: skip
     answers = understanding_compare.headline(table)
     assert answers[["task", "metric"]].values.tolist() == [["cola", "Matthews"]] * 3
-    assert answers["difference"].tolist() == table[table["metric"] == "Matthews"]["difference"].tolist()
+    assert (
+        answers["difference"].tolist()
+        == table[table["metric"] == "Matthews"]["difference"].tolist()
+    )
 
 
 # ---- figures
@@ -137,23 +214,50 @@ def test_every_task_has_a_panel_with_scores_and_cost() -> None:
     results = {"cola": said(SHARES), "rte": said(SHARES)}
     quality = understanding_compare.quality(results).assign(megaflops=512.0)
     figure = understanding_figures.quality(quality[quality["counts"]], seeds=3)
-    assert [axes.get_title(loc="left").partition(" (")[0] for axes in figure.axes] == ["cola: Matthews", "rte: Matthews"]
+    assert [axes.get_title(loc="left").partition(" (")[0] for axes in figure.axes] == [
+        "cola: Matthews",
+        "rte: Matthews",
+    ]
     assert "3 seeds" in figure.get_suptitle()
     with pytest.raises(ValueError, match="figure quality needs the columns"):
         understanding_figures.quality(quality.drop(columns="megaflops"), seeds=3)
 
 
 def test_what_is_not_resolved_is_hollow() -> None:
-    table = understanding_compare.differences({"cola": said(SHARES), "rte": said(SHARES | {"LMGC": 0.8})})
+    table = understanding_compare.differences(
+        {"cola": said(SHARES), "rte": said(SHARES | {"LMGC": 0.8})}
+    )
     table = table[table["counts"]]
     figure = understanding_figures.differences(table, seeds=3)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["LMGC minus plain", "LMGC-M minus plain", "LMGC-M minus LMGC"]
-    hollow = [line.get_markerfacecolor() == "white" for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1]
-    of = table[(table["encoder"] == "LMGC") & (table["against"] == "plain")].set_index("task")["resolved"]
-    assert hollow == [not of[task] for task in ("cola", "rte", "average")] and hollow[:2] == [False, True]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "LMGC minus plain",
+        "LMGC-M minus plain",
+        "LMGC-M minus LMGC",
+    ]
+    hollow = [
+        line.get_markerfacecolor() == "white"
+        for line in figure.axes[0].get_lines()
+        if len(line.get_xdata()) == 1
+    ]
+    of = table[(table["encoder"] == "LMGC") & (table["against"] == "plain")].set_index("task")[
+        "resolved"
+    ]
+    assert hollow == [not of[task] for task in ("cola", "rte", "average")] and hollow[:2] == [
+        False,
+        True,
+    ]
 
 
 def test_sizes_have_a_line_an_encoder() -> None:
-    table = pd.DataFrame([{"task": "rte", "encoder": e, "size": n, "score": 0.5 + n / 1000} for n in (100, 200) for e in ("plain", "LMGC")])
+    table = pd.DataFrame(
+        [
+            {"task": "rte", "encoder": e, "size": n, "score": 0.5 + n / 1000}
+            for n in (100, 200)
+            for e in ("plain", "LMGC")
+        ]
+    )
     (axes,) = understanding_figures.sizes(table, seeds=3).axes
-    assert [line.get_label() for line in axes.get_lines()] == ["plain", "LMGC"] and axes.get_xscale() == "log"
+    assert [line.get_label() for line in axes.get_lines()] == [
+        "plain",
+        "LMGC",
+    ] and axes.get_xscale() == "log"

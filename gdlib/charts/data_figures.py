@@ -1,4 +1,7 @@
-"""Floor 2. Figures of texts, of a network's training and of its errors. Each takes plain tables and returns a Figure."""
+"""Figures of texts, of a network's training and of its errors.
+
+Each takes plain tables and returns a Figure.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,17 +10,38 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from gdlib.charts.style import HATCHES, errors, legend_below, log_ticks, mark, need, panels, percent, title
+from gdlib.charts.style import (
+    HATCHES,
+    errors,
+    legend_below,
+    log_ticks,
+    mark,
+    need,
+    panels,
+    percent,
+    title,
+)
 
 
 def class_counts(counts: pd.DataFrame, labels: Sequence[str]) -> Figure:
-    """Texts by class and part of the split. ``counts``: a row a ``split``, a column a class; NaN where classes are not known."""
+    """Texts by class and part of the split.
+
+    ``counts``: a row a ``split``, a column a class; NaN where classes are not known.
+    """
     need(counts, ["split", *labels], "class_counts")
     figure, (axes,) = panels(height=1.5 + 0.34 * len(labels))
     left = np.zeros(len(labels))
     for place, row in enumerate(counts.dropna(subset=list(labels)).to_dict("records")):
         look, texts = mark(place), np.array([row[name] for name in labels], dtype=float)
-        axes.barh(list(labels), texts, left=left, label=row["split"], color=look.color, hatch=look.hatch, edgecolor="white")
+        axes.barh(
+            list(labels),
+            texts,
+            left=left,
+            label=row["split"],
+            color=look.color,
+            hatch=look.hatch,
+            edgecolor="white",
+        )
         left += texts
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -38,7 +62,14 @@ def lengths(counts: Mapping[str, ArrayLike]) -> Figure:
         inside = np.minimum(np.asarray(one), bins[-1])
         weights = np.full(inside.shape, 1 / inside.size)
         axes.hist(
-            inside, bins, weights=weights, histtype="step", color=look.color, linestyle=look.line, linewidth=2, label=name
+            inside,
+            bins,
+            weights=weights,
+            histtype="step",
+            color=look.color,
+            linestyle=look.line,
+            linewidth=2,
+            label=name,
         )
     axes.set_xlabel("words a text (the longest 1 % stand in the last bin)")
     axes.set_ylabel("% of texts")
@@ -49,12 +80,22 @@ def lengths(counts: Mapping[str, ArrayLike]) -> Figure:
 
 
 def tfidf_curve(table: pd.DataFrame, *, seeds: int = 1) -> Figure:
-    """TF-IDF + logistic regression by gold labels a class. ``table``: ``labels_per_class``, ``accuracy``, maybe ``low``, ``high``."""
+    """TF-IDF + logistic regression by gold labels a class.
+
+    ``table``: ``labels_per_class``, ``accuracy``, maybe ``low``, ``high``.
+    """
     need(table, ["labels_per_class", "accuracy"], "tfidf_curve")
     table = table.sort_values("labels_per_class")
     figure, (axes,) = panels(height=3.4)
     look = mark(0)
-    axes.errorbar(table["labels_per_class"], table["accuracy"], errors(table), marker=look.marker, color=look.color, capsize=3)
+    axes.errorbar(
+        table["labels_per_class"],
+        table["accuracy"],
+        errors(table),
+        marker=look.marker,
+        color=look.color,
+        capsize=3,
+    )
     log_ticks(axes, table["labels_per_class"])
     percent(axes.yaxis)
     axes.set_xlabel("gold labels a class (log scale)")
@@ -64,19 +105,30 @@ def tfidf_curve(table: pd.DataFrame, *, seeds: int = 1) -> Figure:
 
 
 def learning_curve(history: pd.DataFrame, *, what: str = "") -> Figure:
-    """Loss in training. ``history``: ``step``, ``train_loss`` and ``held_out`` (NaN where it was not measured).
+    """Loss in training. ``history``: ``step``, ``train_loss`` and ``held_out`` (NaN where it was
+    not measured).
 
     The step with the lowest held-out loss, whose weights are the ones that count, is marked.
     """
     need(history, ["step", "train_loss", "held_out"], "learning_curve")
     figure, (axes,) = panels(height=3.6)
     trained, held = history.dropna(subset="train_loss"), history.dropna(subset="held_out")
-    axes.plot(trained["step"], trained["train_loss"], color="#999999", linewidth=1.2, label="training")
+    axes.plot(
+        trained["step"], trained["train_loss"], color="#999999", linewidth=1.2, label="training"
+    )
     look = mark(0)
-    axes.plot(held["step"], held["held_out"], color=look.color, marker=look.marker, label="held out")
+    axes.plot(
+        held["step"], held["held_out"], color=look.color, marker=look.marker, label="held out"
+    )
     if len(held):
         best = held.loc[held["held_out"].idxmin()]
-        axes.axvline(best["step"], color="black", linestyle=":", linewidth=1.5, label=f"chosen: step {best['step']:.0f}")
+        axes.axvline(
+            best["step"],
+            color="black",
+            linestyle=":",
+            linewidth=1.5,
+            label=f"chosen: step {best['step']:.0f}",
+        )
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
@@ -86,7 +138,10 @@ def learning_curve(history: pd.DataFrame, *, what: str = "") -> Figure:
 
 
 def confusion(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
-    """Of the texts of a gold class (row), the share that was given each label, in %. ``matrix``: counts ``[classes, classes]``."""
+    """Of the texts of a gold class (row), the share that was given each label, in %.
+
+    ``matrix``: counts ``[classes, classes]``.
+    """
     matrix = np.asarray(matrix, dtype=float)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     many = len(labels) > 8
@@ -95,9 +150,17 @@ def confusion(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
     for row, column in np.argwhere(shares >= 0.005):
         ink = "white" if shares[row, column] > 0.5 else "black"
         axes.text(
-            column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", color=ink, fontsize=9 if many else 12
+            column,
+            row,
+            f"{100 * shares[row, column]:.0f}",
+            ha="center",
+            va="center",
+            color=ink,
+            fontsize=9 if many else 12,
         )
-    axes.set_xticks(range(len(labels)), labels, rotation=90 if many else 30, ha="center" if many else "right")
+    axes.set_xticks(
+        range(len(labels)), labels, rotation=90 if many else 30, ha="center" if many else "right"
+    )
     axes.set_yticks(range(len(labels)), labels)
     axes.grid(visible=False)
     axes.set_xlabel("given label")
@@ -107,12 +170,22 @@ def confusion(matrix: ArrayLike, labels: Sequence[str]) -> Figure:
 
 
 def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Accuracy by confidence for some networks. ``tables``: name to the table of :func:`gdlib.compare.metrics.reliability`."""
+    """Accuracy by confidence for some networks.
+
+    ``tables``: name to the table of :func:`gdlib.compare.metrics.reliability`.
+    """
     figure, (axes, below) = panels(2, 1, height=5.0, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], color="#777777", linewidth=1, linestyle="--")
     for place, (name, table) in enumerate(tables.items()):
         look = mark(place)
-        axes.plot(table["confidence"], table["accuracy"], marker=look.marker, linestyle=look.line, color=look.color, label=name)
+        axes.plot(
+            table["confidence"],
+            table["accuracy"],
+            marker=look.marker,
+            linestyle=look.line,
+            color=look.color,
+            label=name,
+        )
         share = table["texts"] / table["texts"].sum()
         edges = [*table["low"], table["high"].iloc[-1]] if len(table) else [0, 1]
         below.stairs(share, edges, color=look.color, linestyle=look.line, linewidth=2)
@@ -132,7 +205,10 @@ def reliability(table: pd.DataFrame) -> Figure:
 
 
 def funnel(counts: Mapping[str, int] | pd.Series) -> Figure:
-    """What became of the generated texts. ``counts``: fate to count, in the order of the filters; ``kept`` is drawn last."""
+    """What became of the generated texts.
+
+    ``counts``: fate to count, in the order of the filters; ``kept`` is drawn last.
+    """
     counts = dict(counts)
     total = sum(counts.values())
     if not total:
@@ -146,9 +222,19 @@ def funnel(counts: Mapping[str, int] | pd.Series) -> Figure:
     for name, count in rows.items():
         whole = name in ("generated", "kept")
         axes.barh(
-            name, count, color=mark(0).color if whole else mark(1).color, hatch="" if whole else HATCHES[1], edgecolor="white"
+            name,
+            count,
+            color=mark(0).color if whole else mark(1).color,
+            hatch="" if whole else HATCHES[1],
+            edgecolor="white",
         )
-        axes.text(count + total * 0.01, name, f"{count:,} ({100 * count / total:.1f} %)", va="center", fontsize=11)
+        axes.text(
+            count + total * 0.01,
+            name,
+            f"{count:,} ({100 * count / total:.1f} %)",
+            va="center",
+            fontsize=11,
+        )
     axes.invert_yaxis()
     axes.set_xlim(0, total * 1.32)
     axes.set_xticks([])
@@ -159,13 +245,24 @@ def funnel(counts: Mapping[str, int] | pd.Series) -> Figure:
 
 
 def label_distribution(generated: ArrayLike, real: ArrayLike, labels: Sequence[str]) -> Figure:
-    """Share of texts by the teacher's label, generated beside real. ``generated``, ``real``: class indices of the texts."""
+    """Share of texts by the teacher's label, generated beside real.
+
+    ``generated``, ``real``: class indices of the texts.
+    """
     figure, (axes,) = panels(height=1.5 + 0.45 * len(labels))
     places = np.arange(len(labels))
     for place, (name, one) in enumerate({"generated": generated, "real": real}.items()):
         look = mark(place)
         shares = np.bincount(np.asarray(one), minlength=len(labels)) / max(len(np.asarray(one)), 1)
-        axes.barh(places + 0.4 * place - 0.2, shares, 0.38, label=name, color=look.color, hatch=look.hatch, edgecolor="white")
+        axes.barh(
+            places + 0.4 * place - 0.2,
+            shares,
+            0.38,
+            label=name,
+            color=look.color,
+            hatch=look.hatch,
+            edgecolor="white",
+        )
     axes.set_yticks(places, labels)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -184,7 +281,16 @@ def entropy_histogram(generated: ArrayLike, real: ArrayLike) -> Figure:
     for place, (name, one) in enumerate(zip(("generated", "real"), both, strict=True)):
         look = mark(place)
         weights = np.full(one.shape, 1 / max(one.size, 1))
-        axes.hist(one, bins, weights=weights, histtype="step", color=look.color, linestyle=look.line, linewidth=2, label=name)
+        axes.hist(
+            one,
+            bins,
+            weights=weights,
+            histtype="step",
+            color=look.color,
+            linestyle=look.line,
+            linewidth=2,
+            label=name,
+        )
     axes.set_xlabel("entropy of the teacher's distribution, nats")
     axes.set_ylabel("% of texts")
     percent(axes.yaxis)
@@ -194,7 +300,10 @@ def entropy_histogram(generated: ArrayLike, real: ArrayLike) -> Figure:
 
 
 def diversity(table: pd.DataFrame) -> Figure:
-    """Measures of diversity, one panel each. ``table``: ``texts`` (what they are) and one column a measure."""
+    """Measures of diversity, one panel each.
+
+    ``table``: ``texts`` (what they are) and one column a measure.
+    """
     need(table, ["texts"], "diversity")
     measures = [name for name in table.columns if name != "texts"]
     columns = min(len(measures), 3)
@@ -204,7 +313,14 @@ def diversity(table: pd.DataFrame) -> Figure:
         for place, (name, value) in enumerate(zip(table["texts"], table[measure], strict=True)):
             look = mark(place)
             one.barh(str(name), value, color=look.color, hatch=look.hatch, edgecolor="white")
-            one.text(0, place, f" {value:.3g}", va="center", fontsize=11, bbox={"color": "white", "pad": 1, "alpha": 0.85})
+            one.text(
+                0,
+                place,
+                f" {value:.3g}",
+                va="center",
+                fontsize=11,
+                bbox={"color": "white", "pad": 1, "alpha": 0.85},
+            )
         one.set_title(measure.replace("_", "-"), fontweight="normal", fontsize=12)
         one.grid(visible=False)
         one.set_xlim(0, max(float(table[measure].max()) * 1.05, 1e-9))

@@ -1,4 +1,4 @@
-"""Floor 3. Figures of schedules: what each stage of a training does, and what a strategy costs in steps."""
+"""Figures of schedules: what each stage of a training does, and what a strategy costs in steps."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,11 +9,13 @@ from gdlib.charts.style import arm_mark, legend_below, need, panels, percent, sh
 
 
 def unfreezing(traces: pd.DataFrame, unit: str = "texts") -> Figure:
-    """The held-out score through every stage of a training, a panel a stage; a line along the foot says what learns.
+    """The held-out score through every stage of a training, a panel a stage; a line along the foot
+    says what learns.
 
     Args:
-        traces: of one training a name, see :func:`gdlib.learn.schedules.run`: ``arm`` and ``stage``, ``losses``, ``unfrozen``,
-            ``step``, ``score``, ``kept``. All have the same stages; one that never unfreezes is drawn beside for comparison.
+        traces: of one training a name, see :func:`gdlib.learn.schedules.run`: ``arm`` and
+            ``stage``, ``losses``, ``unfrozen``, ``step``, ``score``, ``kept``. All have the same
+            stages; one that never unfreezes is drawn beside for comparison.
         unit: what errors are counted over.
     """
     need(traces, ["arm", "stage", "losses", "unfrozen", "step", "score", "kept"], "unfreezing")
@@ -23,10 +25,28 @@ def unfreezing(traces: pd.DataFrame, unit: str = "texts") -> Figure:
         part = traces[traces["stage"] == number]
         for name, line in part.groupby("arm", sort=False):
             look, line = arm_mark(name), line.assign(step=line["step"] - line["step"].min())
-            one.plot(line["step"], line["score"], color=look.color, linestyle=look.line, marker=look.marker, markersize=4, label=name)
+            one.plot(
+                line["step"],
+                line["score"],
+                color=look.color,
+                linestyle=look.line,
+                marker=look.marker,
+                markersize=4,
+                label=name,
+            )
             best = line[line["kept"]]
-            one.plot(best["step"], best["score"], "o", markersize=13, fillstyle="none", color="black", label="kept" if name == part["arm"].iloc[0] else None)
-            if line["unfrozen"].nunique() > 2:  # the empty one of the beginning, and more than one layer
+            one.plot(
+                best["step"],
+                best["score"],
+                "o",
+                markersize=13,
+                fillstyle="none",
+                color="black",
+                label="kept" if name == part["arm"].iloc[0] else None,
+            )
+            if (
+                line["unfrozen"].nunique() > 2
+            ):  # the empty one of the beginning, and more than one layer
                 _unfrozen(one, line)
         states = losses == "states"
         if not states:
@@ -46,16 +66,26 @@ def _unfrozen(axes: Axes, line: pd.DataFrame) -> None:
     for layer, part in line[line["unfrozen"] != ""].groupby("unfrozen", sort=False):
         axes.axvline(start, color="#777777", linewidth=0.8, linestyle=":")
         axes.annotate(
-            f"+ {layer}", (start, 0.98), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points", va="top", fontsize=10
+            f"+ {layer}",
+            (start, 0.98),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            va="top",
+            fontsize=10,
         )
         start = part["step"].max()
 
 
-def steps(table: pd.DataFrame, *, seeds: int, quality: str = "accuracy", what: str = "accuracy") -> Figure:
-    """The quality of every strategy by the optimisation steps it took (log axis); one given more steps is drawn like its strategy.
+def steps(
+    table: pd.DataFrame, *, seeds: int, quality: str = "accuracy", what: str = "accuracy"
+) -> Figure:
+    """The quality of every strategy by the optimisation steps it took (log axis); one given more
+    steps is drawn like its strategy.
 
     Args:
-        table: ``name``, ``steps``, the column ``quality`` (a share), maybe ``low``, ``high``; the row ``teacher`` becomes a line.
+        table: ``name``, ``steps``, the column ``quality`` (a share), maybe ``low``, ``high``; the
+            row ``teacher`` becomes a line.
         seeds: how many seeds the numbers are means over.
         quality: the column.
         what: it is called on the axis.
@@ -68,7 +98,15 @@ def steps(table: pd.DataFrame, *, seeds: int, quality: str = "accuracy", what: s
         if "low" in row:
             axes.plot([row["steps"]] * 2, [row["low"], row["high"]], color=look.color, linewidth=1)
         fill = "none" if "," in row["name"] else "full"
-        axes.plot(row["steps"], row[quality], look.marker, color=look.color, markersize=10, fillstyle=fill, label=row["name"])
+        axes.plot(
+            row["steps"],
+            row[quality],
+            look.marker,
+            color=look.color,
+            markersize=10,
+            fillstyle=fill,
+            label=row["name"],
+        )
     for value in teacher[quality]:
         axes.axhline(value, color="black", linestyle="-", label="teacher")
     axes.set_xscale("log")

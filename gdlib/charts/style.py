@@ -1,7 +1,8 @@
-"""Floor 1. How figures look: one style, one mark per series (colour, marker, line, hatch), honest axes.
+"""How figures look: one style, one mark per series (colour, marker, line, hatch), honest axes.
 
-Every series differs by more than its colour, so that a grey print reads as well. The colours are those of Okabe and Ito.
-Figures are narrow and their type is large: they are read on a phone as well.
+Every series differs by more than its colour, so that a grey print reads as well. The colours are
+those of Okabe and Ito. Figures are narrow and their type is large: they are read on a phone as
+well.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,9 @@ ARMS = (
     "labelled only", "distilled on labelled", "hard labels", "generation-distillation",
     "real unlabelled", "generated + real",
 )  # fmt: skip
-"""The arms in the order in which every figure and table shows them; ``generated /2``, ``/4`` ... stand before the whole."""
+"""The arms in the order in which every figure and table shows them; ``generated /2``, ``/4`` ...
+stand before the whole.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,13 @@ def use_style() -> None:
     plt.style.use(resources.files("gdlib").joinpath("gdlib.mplstyle"))
 
 
-def panels(rows: int = 1, columns: int = 1, height: float = 4.0, **options: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    rows: int = 1, columns: int = 1, height: float = 4.0, **options: Any
+) -> tuple[Figure, list[Axes]]:
     """An empty figure of the project's width in its style, and its axes in reading order.
 
-    The figure is taken off pyplot's list, so that a notebook shows it once and none stays in memory.
+    The figure is taken off pyplot's list, so that a notebook shows it once and none stays in
+    memory.
     """
     use_style()
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
@@ -70,19 +76,25 @@ def panels(rows: int = 1, columns: int = 1, height: float = 4.0, **options: Any)
 
 
 def title(figure: Figure, text: str, seeds: int | None = None) -> None:
-    """The figure's title; with ``seeds`` it says over how many the figure speaks, and says so loudest when it is one."""
+    """The figure's title; with ``seeds`` it says over how many the figure speaks, and says so
+    loudest when it is one.
+    """
     spoken = {None: "", 1: " (ONE seed)"}.get(seeds, f" ({seeds} seeds)")
     figure.suptitle(f"{text}{spoken}", fontsize=13, fontweight="bold", x=0.01, ha="left")
 
 
 def arm_order(arms: Iterable[str]) -> list[str]:
-    """The arms, each once, in the fixed order; generated subsets by growing size, unknown arms last as they came."""
+    """The arms, each once, in the fixed order; generated subsets by growing size, unknown arms last
+    as they came.
+    """
 
     def place(arm: str) -> tuple[float, float]:
         if arm in ARMS:
             return ARMS.index(arm), 0
         if arm.startswith("generated /") and arm.removeprefix("generated /").isdigit():
-            return ARMS.index("generation-distillation") - 0.5, -int(arm.removeprefix("generated /"))
+            return ARMS.index("generation-distillation") - 0.5, -int(
+                arm.removeprefix("generated /")
+            )
         return len(ARMS), 0
 
     return sorted(dict.fromkeys(arms), key=place)
@@ -93,7 +105,9 @@ STRATEGIES = {"D0": 0, "D1": 1, "D2": 2, "D3.1": 5, "D3.2": 3, "D4.1": 6, "D4.2"
 
 
 def arm_mark(arm: str) -> Mark:
-    """The mark of an arm, the same in every figure; the teacher's is black, subsets are drawn like the whole."""
+    """The mark of an arm, the same in every figure; the teacher's is black, subsets are drawn like
+    the whole.
+    """
     if (strategy := arm.split(",")[0]) in STRATEGIES:
         return mark(STRATEGIES[strategy])
     whole = "generation-distillation" if arm.startswith("generated /") else arm
@@ -124,7 +138,9 @@ def short(value: float) -> str:
 
 
 def errors(table: pd.DataFrame, value: str = "accuracy") -> np.ndarray | None:
-    """The ``low`` and ``high`` columns as matplotlib wants them: distances ``[2, rows]``; None where there are no intervals."""
+    """The ``low`` and ``high`` columns as matplotlib wants them: distances ``[2, rows]``; None
+    where there are no intervals.
+    """
     if not {"low", "high"} <= set(table.columns):
         return None
     below, above = table[value] - table["low"], table["high"] - table[value]
@@ -142,6 +158,8 @@ def need(table: pd.DataFrame, columns: Sequence[str], figure: str) -> None:
     """Raise if a table lacks a column that the figure draws, or has no row."""
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        raise ValueError(f"figure {figure} needs the columns {', '.join(columns)}; missing: {', '.join(missing)}")
+        raise ValueError(
+            f"figure {figure} needs the columns {', '.join(columns)}; missing: {', '.join(missing)}"
+        )
     if not len(table):
         raise ValueError(f"figure {figure} was given a table without rows")

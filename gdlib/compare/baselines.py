@@ -1,4 +1,4 @@
-"""Floor 3. Baselines without a neural network, on the same few labels."""
+"""Baselines without a neural network, on the same few labels."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,21 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from gdlib.sources.corpora import Part
 from gdlib.core.errors import unknown
+from gdlib.sources.corpora import Part
 
-BASELINES = {"majority": "always the most frequent class", "tfidf-lr": "TF-IDF of words + logistic regression"}
+BASELINES = {
+    "majority": "always the most frequent class",
+    "tfidf-lr": "TF-IDF of words + logistic regression",
+}
 
 
 def build(name: str, labelled: Part) -> DummyClassifier | Pipeline:
     """A fitted baseline.
 
-    It stops on nothing, so it learns from the whole labelled budget, the held-out part included. Single words and
-    C = 10 did best among {single words, pairs too} x {1, 10, 100} on unlabelled parts of the embedded corpora (not test).
+    It stops on nothing, so it learns from the whole labelled budget, the held-out part included.
+    Single words and C = 10 did best among {single words, pairs too} x {1, 10, 100} on unlabelled
+    parts of the embedded corpora (not test).
 
     Raises:
         UnknownName: no such baseline.
@@ -26,7 +30,9 @@ def build(name: str, labelled: Part) -> DummyClassifier | Pipeline:
     if name == "majority":
         return DummyClassifier(strategy="most_frequent").fit(labelled.texts, labelled.labels)
     if name == "tfidf-lr":
-        model = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=1000))
+        model = make_pipeline(
+            TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=1000)
+        )
         return model.fit(labelled.texts, labelled.labels)
     raise unknown("baseline", name, BASELINES)
 
@@ -39,7 +45,9 @@ def predict(model: DummyClassifier | Pipeline, texts: Sequence[str], classes: in
 
 
 def parameters(model: DummyClassifier | Pipeline) -> int:
-    """Learned numbers: the weights and biases of the linear model, the class priors of the majority baseline."""
+    """Learned numbers: the weights and biases of the linear model, the class priors of the majority
+    baseline.
+    """
     if isinstance(model, Pipeline):
         return int(model[-1].coef_.size + model[-1].intercept_.size)
     return len(model.classes_)

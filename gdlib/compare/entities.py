@@ -1,7 +1,9 @@
-"""Floor 2. Entity F1: an entity is right if its kind, its beginning and its end are (conlleval; read by ``seqeval``).
+"""Entity F1: an entity is right if its kind, its beginning and its end are (conlleval; read by
+``seqeval``).
 
-F1 is counted a language, over all its entities (micro), and averaged over languages, as in XtremeDistil (arXiv 2004.05686).
-Everything is kept as counts a sentence, so that sentences can be resampled.
+F1 is counted a language, over all its entities (micro), and averaged over languages, as in
+XtremeDistil (arXiv 2004.05686). Everything is kept as counts a sentence, so that sentences can be
+resampled.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,8 @@ Tags = Sequence[Sequence[str]]
 
 
 def entity_counts(gold: Tags, predicted: Tags) -> NDArray[np.int16]:
-    """Of every sentence: entities found *right*, *predicted* and *gold*. *Shape:* ``[sentences, 3]``.
+    """Of every sentence: entities found *right*, *predicted* and *gold*. *Shape:* ``[sentences,
+    3]``.
 
     A predicted ``I-`` without a beginning before it begins an entity, as conlleval has it.
 
@@ -33,12 +36,16 @@ def entity_counts(gold: Tags, predicted: Tags) -> NDArray[np.int16]:
 
 
 def by_language(counts: NDArray[np.integer], languages: Sequence[str]) -> NDArray[np.float32]:
-    """Counts of sentences spread over their languages, as :mod:`gdlib.compare.stats` resamples them.
+    """Counts of sentences spread over their languages, as :mod:`gdlib.compare.stats` resamples
+    them.
 
-    *Shape:* ``[seeds, sentences, 3]`` -> ``[sentences, seeds, 3, languages]``, the languages in the order they first occur.
+    *Shape:* ``[seeds, sentences, 3]`` -> ``[sentences, seeds, 3, languages]``, the languages in the
+    order they first occur.
     """
     order = list(dict.fromkeys(languages))
-    of = np.eye(len(order), dtype=np.float32)[[order.index(language) for language in languages]]  # [sentences, languages]
+    of = np.eye(len(order), dtype=np.float32)[
+        [order.index(language) for language in languages]
+    ]  # [sentences, languages]
     return np.moveaxis(counts, 0, 1)[..., None] * of[:, None, None, :]
 
 

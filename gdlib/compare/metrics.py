@@ -1,7 +1,8 @@
-"""Floor 2. What is measured on predictions, on texts, and on time: one function per number.
+"""What is measured on predictions, on texts, and on time: one function per number.
 
-Labels are class indices; ``classes`` is the size of the label set, so that a class that happens to be missing from a
-small test set still counts. Probabilities and logits are float arrays, entropies are in nats.
+Labels are class indices; ``classes`` is the size of the label set, so that a class that happens to
+be missing from a small test set still counts. Probabilities and logits are float arrays, entropies
+are in nats.
 """
 
 import time
@@ -16,14 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
-    """Softmax over the last axis, in float64 and safe for large logits. *Shape:* the same as given."""
+    """Softmax over the last axis, in float64 and safe for large logits.
+
+    *Shape:* the same as given.
+    """
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def entropy(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Shannon entropy in nats over the last axis; ``0 log 0`` is 0. *Shape:* ``[..., classes]`` to ``[...]``."""
+    """Shannon entropy in nats over the last axis; ``0 log 0`` is 0.
+
+    *Shape:* ``[..., classes]`` to ``[...]``.
+    """
     p = np.asarray(probabilities, dtype=np.float64)
     return (p * -np.log(p, where=p > 0, out=np.zeros_like(p))).sum(axis=-1)
 
@@ -39,24 +46,37 @@ def agreement(one: ArrayLike, other: ArrayLike) -> float:
 
 
 def confusion(gold: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """Counts of texts by gold class (rows) and predicted class (columns). *Shape:* ``[classes, classes]``."""
+    """Counts of texts by gold class (rows) and predicted class (columns).
+
+    *Shape:* ``[classes, classes]``.
+    """
     gold, predicted = _same_length(gold, predicted)
-    return np.bincount(gold * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    return np.bincount(gold * classes + predicted, minlength=classes * classes).reshape(
+        classes, classes
+    )
 
 
 def macro_f1(gold: ArrayLike, predicted: ArrayLike, classes: int) -> float:
-    """F1 averaged over all classes of the label set; a class that is neither there nor predicted counts as 0."""
+    """F1 averaged over all classes of the label set; a class that is neither there nor predicted
+    counts as 0.
+    """
     table = confusion(gold, predicted, classes)
     return float(f1_from_counts(np.diag(table), table.sum(axis=0), table.sum(axis=1)).mean())
 
 
-def f1_from_counts(right: NDArray[Any], predicted: NDArray[Any], gold: NDArray[Any]) -> NDArray[np.float64]:
-    """F1 of each class from counts: ``2 right / (predicted + gold)``, and 0 where a class has neither."""
+def f1_from_counts(
+    right: NDArray[Any], predicted: NDArray[Any], gold: NDArray[Any]
+) -> NDArray[np.float64]:
+    """F1 of each class from counts: ``2 right / (predicted + gold)``, and 0 where a class has
+    neither.
+    """
     return 2 * right / np.maximum(predicted + gold, 1)
 
 
 def brier(probabilities: ArrayLike, gold: ArrayLike) -> float:
-    """Mean squared distance of ``[texts, classes]`` probabilities from the one-hot gold labels: 0 is best, 2 is worst."""
+    """Mean squared distance of ``[texts, classes]`` probabilities from the one-hot gold labels: 0
+    is best, 2 is worst.
+    """
     p = np.asarray(probabilities, dtype=np.float64)
     return float(((p - np.eye(p.shape[1])[np.asarray(gold)]) ** 2).sum(axis=1).mean())
 
@@ -70,11 +90,14 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> pd
         bins: bins of equal width; the last one includes 1.
 
     Returns:
-        One row a non-empty bin: ``low``, ``high`` (its edges), ``texts``, mean ``confidence``, ``accuracy``.
+        One row a non-empty bin: ``low``, ``high`` (its edges), ``texts``, mean ``confidence``,
+        ``accuracy``.
     """
     confidence, correct = _same_length(np.asarray(confidence, dtype=np.float64), correct)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": correct.astype(float)}).groupby("bin")
+    table = pd.DataFrame(
+        {"bin": place, "confidence": confidence, "accuracy": correct.astype(float)}
+    ).groupby("bin")
     means = table.mean()
     edges = np.asarray(means.index)
     return pd.DataFrame({
@@ -84,15 +107,22 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> pd
 
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by texts (Guo et al. 2017, equation 3)."""
+    """Mean gap between confidence and accuracy over equal-width bins, weighted by texts (Guo et al.
+    2017, equation 3).
+    """
     table = reliability(confidence, correct, bins)
-    return float(np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["texts"]))
+    return float(
+        np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["texts"])
+    )
 
 
 def _same_length(one: ArrayLike, other: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape or one.ndim != 1 or not len(one):
-        raise ValueError(f"expected two non-empty lists of one length, given shapes {one.shape} and {other.shape}")
+        raise ValueError(
+            f"expected two non-empty lists of one length, given shapes {one.shape} and "
+            f"{other.shape}"
+        )
     return one, other
 
 
@@ -102,15 +132,22 @@ def words(text: str) -> list[str]:
 
 
 def distinct_n(texts: Sequence[str], n: int) -> float:
-    """Share of word n-grams that are different ones (Li et al. 2016). Falls with the number of texts: compare equal counts."""
-    grams = [gram for text in texts for gram in zip(*(words(text)[i:] for i in range(n)), strict=False)]
+    """Share of word n-grams that are different ones (Li et al. 2016).
+
+    Falls with the number of texts: compare equal counts.
+    """
+    grams = [
+        gram for text in texts for gram in zip(*(words(text)[i:] for i in range(n)), strict=False)
+    ]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
 def self_bleu(texts: Sequence[str], sample: int = 200, seed: int = 0) -> float:
-    """Mean BLEU-4 (0..100) of a text against the other texts of a random sample (Zhu et al. 2018): high means alike.
+    """Mean BLEU-4 (0..100) of a text against the other texts of a random sample (Zhu et al. 2018):
+    high means alike.
 
-    Falls or rises with the size of the sample: compare equal ``sample``. With fewer than two texts it is NaN.
+    Falls or rises with the size of the sample: compare equal ``sample``. With fewer than two texts
+    it is NaN.
     """
     from sacrebleu.metrics import BLEU
 
@@ -119,7 +156,14 @@ def self_bleu(texts: Sequence[str], sample: int = 200, seed: int = 0) -> float:
     chosen = np.random.default_rng(seed).permutation(len(texts))[:sample]
     lower = [" ".join(words(texts[i])) for i in chosen]
     bleu = BLEU(tokenize="none", effective_order=True)
-    return float(np.mean([bleu.sentence_score(text, lower[:i] + lower[i + 1 :]).score for i, text in enumerate(lower)]))
+    return float(
+        np.mean(
+            [
+                bleu.sentence_score(text, lower[:i] + lower[i + 1 :]).score
+                for i, text in enumerate(lower)
+            ]
+        )
+    )
 
 
 def length_statistics(texts: Sequence[str]) -> dict[str, float]:
@@ -136,11 +180,17 @@ def length_statistics(texts: Sequence[str]) -> dict[str, float]:
 
 
 def diversity(texts: Sequence[str], sample: int = 1000, seed: int = 0) -> dict[str, float]:
-    """All of the above for equal counts of texts: ``distinct_1``, ``distinct_2``, ``distinct_3``, ``self_bleu``, ``words``."""
+    """All of the above for equal counts of texts: ``distinct_1``, ``distinct_2``, ``distinct_3``,
+    ``self_bleu``, ``words``.
+    """
     chosen = np.random.default_rng(seed).permutation(len(texts))[:sample]
     part = [texts[i] for i in chosen]
     distinct = {f"distinct_{n}": distinct_n(part, n) for n in (1, 2, 3)}
-    return {**distinct, "self_bleu": self_bleu(part, seed=seed), "words": length_statistics(part)["mean"]}
+    return {
+        **distinct,
+        "self_bleu": self_bleu(part, seed=seed),
+        "words": length_statistics(part)["mean"],
+    }
 
 
 @contextmanager
@@ -158,7 +208,9 @@ def threads(count: int) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Latency:
-    """Time of one call in milliseconds: median, 95th percentile; of how many calls, on how many threads."""
+    """Time of one call in milliseconds: median, 95th percentile; of how many calls, on how many
+    threads.
+    """
 
     p50: float
     p95: float
@@ -166,8 +218,16 @@ class Latency:
     threads: int
 
 
-def latency(call: Callable[[Any], Any], inputs: Sequence[Any], *, repeats: int = 3, warmup: int = 5, cores: int = 1) -> Latency:
-    """How long ``call`` takes on one input, over all inputs ``repeats`` times, after ``warmup`` calls that don't count.
+def latency(
+    call: Callable[[Any], Any],
+    inputs: Sequence[Any],
+    *,
+    repeats: int = 3,
+    warmup: int = 5,
+    cores: int = 1,
+) -> Latency:
+    """How long ``call`` takes on one input, over all inputs ``repeats`` times, after ``warmup``
+    calls that don't count.
 
     A number of one machine: report it beside the thread count, and compare only within one run.
     """

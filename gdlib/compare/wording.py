@@ -1,4 +1,4 @@
-"""Floor 1. Values and texts as a report writes them, safe for HTML and for Markdown.
+"""Values and texts as a report writes them, safe for HTML and for Markdown.
 
 Texts come from data and from a generator: whatever they hold, they are shown and never interpreted.
 """
@@ -14,7 +14,11 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "html_block", "html_inline"])
+_MARKDOWN = (
+    MarkdownIt("commonmark", {"html": False})
+    .enable("table")
+    .disable(["image", "html_block", "html_inline"])
+)
 
 
 def counted(number: int, noun: str) -> str:
@@ -23,7 +27,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """One cell of a table: three digits after the point, lists in brackets, nothing where there is nothing."""
+    """One cell of a table: three digits after the point, lists in brackets, nothing where there is
+    nothing.
+    """
     if isinstance(value, (list, tuple, np.ndarray)):
         return "[" + ", ".join(plain(one) for one in value) + "]"
     if isinstance(value, (bool, np.bool_)):
@@ -51,7 +57,9 @@ def numeric(column: pd.Series) -> bool:
 
 
 def cell(value: Any) -> str:
-    """A text for a Markdown table or heading: on one line, every character that Markdown or HTML would read escaped."""
+    """A text for a Markdown table or heading: on one line, every character that Markdown or HTML
+    would read escaped.
+    """
     flat = " ".join(str(value).split())
     return re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", html.escape(flat, quote=False))
 

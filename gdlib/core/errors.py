@@ -1,4 +1,4 @@
-"""Floor 0. Messages: every error a user can cause is one line that names the choices."""
+"""Messages: every error a user can cause is one line that names the choices."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,8 @@ class BadSetting(GdlibError):
 
 
 def unknown(what: str, given: object, known: Iterable[str], hint: str = "") -> UnknownName:
-    """The error for a name that is not known: ``unknown corpus "bbcc"; known: bbc, movies (or a folder)``.
+    """The error for a name that is not known: ``unknown corpus "bbcc"; known: bbc, movies (or a
+    folder)``.
 
     Args:
         what: the kind of thing named, in the field's terms ("corpus", "student").
@@ -42,4 +43,6 @@ def unknown(what: str, given: object, known: Iterable[str], hint: str = "") -> U
 
 def first_line(error: Exception) -> str:
     """What an error of another library says, in one line."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return next(
+        (line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__
+    )

@@ -1,7 +1,9 @@
-"""Floor 3. A study as a plan: its stages, what each needs, and the tasks that a sweep of settings makes of them.
+"""A study as a plan: its stages, what each needs, and the tasks that a sweep of settings makes of
+them.
 
-A *stage* is a notebook. A *run* is one corpus, number of labels and seed. A *task* is a stage in a run; a stage that is
-done once a corpus (the comparison) needs the tasks of all runs of that corpus::
+A *stage* is a notebook. A *run* is one corpus, number of labels and seed. A *task* is a stage in a
+run; a stage that is done once a corpus (the comparison) needs the tasks of all runs of that
+corpus::
 
     wordnet-l100-s0:  corpus -> teacher, generator -> samples -> students --\\
     wordnet-l100-s1:  corpus -> teacher, generator -> samples -> students ---> wordnet: compare
@@ -12,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gdlib.core.settings import knobs, replace, subset
 from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.settings import knobs, replace, subset
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Stage:
         needs: the stages whose artifacts it reads.
         once_a: done once a ``"run"`` or once a ``"corpus"``.
         help: one line for ``gdlib list``.
-        also: other stages' knobs that decide what it makes too, where those have no notebook of their own in the plan.
+        also: other stages' knobs that decide what it makes too, where those have no notebook of
+            their own in the plan.
         cpus: processors that it asks of a cluster.
         gpus: GPUs that it asks of a cluster that has any.
     """
@@ -45,11 +48,12 @@ class Stage:
 class Plan:
     """A study: its stages in order, and the class of its settings.
 
-    ``ours`` says, a sentence each, what in it is ours and not the paper's; ``choices`` names, by knob, what there is to
-    choose from, a line each.
+    ``ours`` says, a sentence each, what in it is ours and not the paper's; ``choices`` names, by
+    knob, what there is to choose from, a line each.
 
-    Besides the knobs of one run the settings hold three that a sweep goes over: ``corpora`` (empty: just ``corpus``),
-    ``labels_sweep`` (beside the knob that ``labels`` names) and ``seeds`` (empty: just ``seed``).
+    Besides the knobs of one run the settings hold three that a sweep goes over: ``corpora`` (empty:
+    just ``corpus``), ``labels_sweep`` (beside the knob that ``labels`` names) and ``seeds`` (empty:
+    just ``seed``).
     """
 
     name: str
@@ -69,7 +73,9 @@ class Plan:
         raise unknown("stage", name, [stage.name for stage in self.stages])
 
     def upstream(self, *names: str) -> tuple[str, ...]:
-        """The named stages and all that they need, in the plan's order: whose knobs decide what they hold."""
+        """The named stages and all that they need, in the plan's order: whose knobs decide what
+        they hold.
+        """
         wanted = set(names)
         for stage in reversed(self.stages):
             if stage.name in wanted:
@@ -77,9 +83,13 @@ class Plan:
         return tuple(stage.name for stage in self.stages if stage.name in wanted)
 
     def values(self, stage: str, settings: Any) -> dict[str, Any]:
-        """The knobs (JSON-able) that decide what a stage makes: its own and those of all that it needs."""
+        """The knobs (JSON-able) that decide what a stage makes: its own and those of all that it
+        needs.
+        """
         names = self.upstream(stage)
-        return subset(settings, {*names, *(more for name in names for more in self.stage(name).also)})
+        return subset(
+            settings, {*names, *(more for name in names for more in self.stage(name).also)}
+        )
 
     def products_recipe(self, stage: str, settings: Any) -> dict[str, Any]:
         """The recipe of the ``products`` artifact that a stage's notebook leaves."""
@@ -93,7 +103,8 @@ class Task:
     Args:
         plan: the study.
         stage: the stage.
-        run: name of the run, or of the corpus for a stage that is done once a corpus; a folder name.
+        run: name of the run, or of the corpus for a stage that is done once a corpus; a folder
+            name.
         settings: the settings of that run.
         needs: the tasks whose artifacts it reads.
     """
@@ -120,8 +131,13 @@ class Task:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the notebook is given: the knobs of its own stage; of those it needs, the ones that are not the default."""
-        meta, default = knobs(self.settings), self.plan.values(self.stage.name, self.plan.settings())
+        """What the notebook is given: the knobs of its own stage; of those it needs, the ones that
+        are not the default.
+        """
+        meta, default = (
+            knobs(self.settings),
+            self.plan.values(self.stage.name, self.plan.settings()),
+        )
         return {
             name: value
             for name, value in self.values.items()
@@ -139,7 +155,10 @@ def expand(plan: Plan, settings: Any) -> list[Task]:
     labels = _distinct((getattr(settings, plan.labels), *settings.labels_sweep))
     seeds = _distinct(settings.seeds or (settings.seed,))
     if len({slug(corpus) for corpus in corpora}) < len(corpora):
-        raise BadSetting(f"corpora {', '.join(corpora)}: two of them would share one folder of results; rename one")
+        raise BadSetting(
+            f"corpora {', '.join(corpora)}: two of them would share one folder of results; "
+            "rename one"
+        )
     tasks: list[Task] = []
     for corpus in corpora:
         found: dict[str, list[Task]] = {stage.name: [] for stage in plan.stages}
@@ -149,11 +168,20 @@ def expand(plan: Plan, settings: Any) -> list[Task]:
                 made: dict[str, Task] = {}
                 for stage in (stage for stage in plan.stages if stage.once_a == "run"):
                     needs = tuple(made[name] for name in stage.needs)
-                    made[stage.name] = Task(plan, stage, f"{slug(corpus)}-l{count}-s{seed}", one, needs)
+                    made[stage.name] = Task(
+                        plan, stage, f"{slug(corpus)}-l{count}-s{seed}", one, needs
+                    )
                     found[stage.name].append(made[stage.name])
                     tasks.append(made[stage.name])
         several = seeds if len(seeds) > 1 else ()  # as the notebook has it when opened by hand
-        whole = replace(settings, corpus=corpus, corpora=(), seed=seeds[0], seeds=several, labels_sweep=labels[1:])
+        whole = replace(
+            settings,
+            corpus=corpus,
+            corpora=(),
+            seed=seeds[0],
+            seeds=several,
+            labels_sweep=labels[1:],
+        )
         for stage in (stage for stage in plan.stages if stage.once_a == "corpus"):
             needs = tuple(task for name in stage.needs for task in found[name])
             found[stage.name].append(Task(plan, stage, slug(corpus), whole, needs))

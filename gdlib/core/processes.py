@@ -1,4 +1,4 @@
-"""Floor 1. Several processes: many small trainings side by side, or one big training on all GPUs together."""
+"""Several processes: many small trainings side by side, or one big training on all GPUs together."""
 
 import multiprocessing
 import os
@@ -16,9 +16,10 @@ from gdlib.core.settings import thread_count
 def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> Iterator[Any]:
     """Call ``function(*one)`` for every element, several at a time; results come as they are ready.
 
-    Small networks gain little from a second thread and nearly double with a second process. Each process computes with
-    one thread, so that what comes out does not depend on how many there are (:func:`gdlib.core.settings.thread_count`); with a GPU
-    the calls stay in this process, one after the other.
+    Small networks gain little from a second thread and nearly double with a second process. Each
+    process computes with one thread, so that what comes out does not depend on how many there are
+    (:func:`gdlib.core.settings.thread_count`); with a GPU the calls stay in this process, one after
+    the other.
     """
     workers = thread_count()
     if torch.cuda.is_available() or workers == 1:
@@ -26,28 +27,40 @@ def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> It
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(arguments)) or 1, context, _end_with_parent) as pool:
-        for call in as_completed([pool.submit(_on_one_thread, function, *one) for one in arguments]):
+        for call in as_completed(
+            [pool.submit(_on_one_thread, function, *one) for one in arguments]
+        ):
             yield call.result()
 
 
 def together(function: Callable[..., Any], *arguments: Any) -> None:
-    """Call ``function(*arguments)`` in one process a GPU, joined so that :func:`gdlib.learn.loop.fit` shares each batch out.
+    """Call ``function(*arguments)`` in one process a GPU, joined so that
+    :func:`gdlib.learn.loop.fit` shares each batch out.
 
-    With one GPU or none it is a plain call. ``GDLIB_PROCESSES`` sets another number, with ``ACCELERATE_USE_CPU=1`` also
-    on processors. The function has to be importable by name, and leave its result in files.
+    With one GPU or none it is a plain call. ``GDLIB_PROCESSES`` sets another number, with
+    ``ACCELERATE_USE_CPU=1`` also on processors. The function has to be importable by name, and
+    leave its result in files.
     """
     count = int(os.environ.get("GDLIB_PROCESSES", 0)) or torch.cuda.device_count()
     if count < 2:
         function(*arguments)
         return
     alone = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=count, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0, run_id="gdlib"
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        run_id="gdlib",
     )
     elastic_launch(alone, function)(*arguments)
 
 
 def _end_with_parent() -> None:
-    """In a worker: end when the process that started it is gone, killed or not, instead of waiting for work for ever."""
+    """In a worker: end when the process that started it is gone, killed or not, instead of waiting
+    for work for ever.
+    """
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 

@@ -1,4 +1,5 @@
-"""Floor 0. What a stage shows: figures, tables and numbers, kept for the report as the notebook displays them.
+"""What a stage shows: figures, tables and numbers, kept for the report as the notebook displays
+them.
 
 ::
 
@@ -23,7 +24,8 @@ from gdlib.core.store import Artifact, Store, write_atomically
 
 
 class Products:
-    """Collects the products of one stage; :meth:`close` writes them as one artifact of kind ``products``.
+    """Collects the products of one stage; :meth:`close` writes them as one artifact of kind
+    ``products``.
 
     Args:
         store: where they go.
@@ -57,17 +59,24 @@ class Products:
         plt.close(figure)  # or the notebook's backend shows it a second time
 
     def table(self, name: str, table: pd.DataFrame, caption: str, shown: int = 60) -> None:
-        """Show a table with its caption (its first ``shown`` rows) and keep it whole (Parquet and JSON). The index is dropped."""
+        """Show a table with its caption (its first ``shown`` rows) and keep it whole (Parquet and
+        JSON). The index is dropped.
+        """
         self._tables[name] = table.reset_index(drop=True)
         self.index["tables"][name] = caption
-        display(Markdown(f"*{caption}*"), table.head(shown).style.hide(axis="index").format(precision=3, escape="html"))
+        display(
+            Markdown(f"*{caption}*"),
+            table.head(shown).style.hide(axis="index").format(precision=3, escape="html"),
+        )
 
     def number(self, name: str, value: float | int | str, unit: str = "") -> None:
         """Keep a key number; the line that a run prints for the stage shows it."""
         self.index["numbers"][name] = {"value": value, "unit": unit}
 
     def timing(self, name: str, value: float, unit: str = "s") -> None:
-        """Keep a timing, apart from everything that must be byte-identical when the stage is run again."""
+        """Keep a timing, apart from everything that must be byte-identical when the stage is run
+        again.
+        """
         self.timings["numbers"][name] = {"value": value, "unit": unit}
 
     def note(self, text: str) -> None:
@@ -81,8 +90,13 @@ class Products:
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
         for name, table in self._tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
-            write_atomically(folder / f"{name}.json", table.to_json(orient="records", indent=1, force_ascii=False))
-        write_atomically(folder / "products.json", json.dumps(self.index, indent=1, ensure_ascii=False))
+            write_atomically(
+                folder / f"{name}.json",
+                table.to_json(orient="records", indent=1, force_ascii=False),
+            )
+        write_atomically(
+            folder / "products.json", json.dumps(self.index, indent=1, ensure_ascii=False)
+        )
         write_atomically(folder / "timings.json", json.dumps(self.timings, indent=1))
 
 

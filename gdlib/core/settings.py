@@ -1,6 +1,7 @@
-"""Floor 0. Parameters: frozen, typed, checked at the door; profiles are data (``profiles.toml``).
+"""Parameters: frozen, typed, checked at the door; profiles are data (``profiles.toml``).
 
-A study's parameters are one flat pydantic dataclass whose fields are made with :func:`knob`. A knob has one name
+A study's parameters are one flat pydantic dataclass whose fields are made with :func:`knob`. A knob
+has one name
 everywhere: notebook parameter cell, dataclass field, command-line option, result column.
 """
 
@@ -27,20 +28,26 @@ def knob(default: Any, stage: str, help: str, choices: Iterable[str] = ()) -> An
 
     Args:
         default: its value in the default profile (``quick``).
-        stage: the stage it belongs to; a stage is out of date only if a knob of its own or of a stage before it moved.
+        stage: the stage it belongs to; a stage is out of date only if a knob of its own or of a
+            stage before it moved.
         help: one line for ``--help`` and for the comment in the notebook's parameters cell.
         choices: the known values, where they are names.
     """
-    return dataclasses.field(default=default, metadata={"stage": stage, "help": help, "choices": tuple(choices)})
+    return dataclasses.field(
+        default=default, metadata={"stage": stage, "help": help, "choices": tuple(choices)}
+    )
 
 
 def knobs(settings: Any) -> dict[str, Mapping[str, Any]]:
-    """The metadata (``stage``, ``help``, ``choices``) of every knob of a settings class or object, by name."""
+    """The metadata (``stage``, ``help``, ``choices``) of every knob of a settings class or object,
+    by name.
+    """
     return {field.name: field.metadata for field in dataclasses.fields(settings)}
 
 
 def build(settings_type: type, values: Mapping[str, Any]) -> Any:
-    """Settings from plain values; an unknown name or a wrong value is a one-line :class:`BadSetting` / ``UnknownName``.
+    """Settings from plain values; an unknown name or a wrong value is a one-line
+    :class:`BadSetting` / ``UnknownName``.
 
     Args:
         settings_type: a class made with :data:`settings_class`.
@@ -63,18 +70,26 @@ def build(settings_type: type, values: Mapping[str, Any]) -> Any:
 
 
 def from_notebook(settings_type: type, names: Mapping[str, Any]) -> Any:
-    """Settings from a notebook's variables: every variable that is named like a knob counts, all others are ignored.
+    """Settings from a notebook's variables: every variable that is named like a knob counts, all
+    others are ignored.
 
-    So any knob can be given to any notebook by papermill's ``-p``, also one whose default is set in another notebook.
+    So any knob can be given to any notebook by papermill's ``-p``, also one whose default is set in
+    another notebook.
     """
-    return build(settings_type, {name: names[name] for name in knobs(settings_type) if name in names})
+    return build(
+        settings_type, {name: names[name] for name in knobs(settings_type) if name in names}
+    )
 
 
 def subset(settings: Any, stages: Iterable[str]) -> dict[str, Any]:
-    """The values (JSON-able) of the knobs that belong to the named stages: what an artifact of theirs is keyed by."""
+    """The values (JSON-able) of the knobs that belong to the named stages: what an artifact of
+    theirs is keyed by.
+    """
     wanted = set(stages)
     meta = knobs(settings)
-    return {name: jsonable(getattr(settings, name)) for name in meta if meta[name]["stage"] in wanted}
+    return {
+        name: jsonable(getattr(settings, name)) for name in meta if meta[name]["stage"] in wanted
+    }
 
 
 def replace(settings: Any, **changes: Any) -> Any:
@@ -94,7 +109,10 @@ def digest(value: Any, length: int = 16) -> str:
 
 
 def thread_count() -> int:
-    """Threads that a stage computes with: ``GDLIB_THREADS``, else the physical cores. Another number, other last bits."""
+    """Threads that a stage computes with: ``GDLIB_THREADS``, else the physical cores.
+
+    Another number, other last bits.
+    """
     given = os.environ.get("GDLIB_THREADS")
     if given:
         if not given.isdecimal() or int(given) < 1:
@@ -102,7 +120,9 @@ def thread_count() -> int:
         return int(given)
     import psutil
 
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(psutil.cpu_count(logical=False) or allowed, allowed)
 
 
@@ -112,7 +132,9 @@ def _profiles() -> dict[str, Any]:
 
 
 def profiles(study: str) -> dict[str, dict[str, Any]]:
-    """Every profile of a study as it stands in ``profiles.toml``: name to ``{"help": ..., knob: value, ...}``."""
+    """Every profile of a study as it stands in ``profiles.toml``: name to ``{"help": ..., knob:
+    value, ...}``.
+    """
     known = _profiles()
     if study not in known:
         raise unknown("study", study, known)
@@ -128,10 +150,11 @@ def profile(study: str, name: str) -> dict[str, Any]:
 
 
 def parse(settings_type: type, assignments: Iterable[str]) -> dict[str, Any]:
-    """Overrides from the command line: ``["seed=3", "students=KimCNN,ResCNN"]`` to name and typed value.
+    """Overrides from the command line: ``["seed=3", "students=KimCNN,ResCNN"]`` to name and typed
+    value.
 
-    A value is read as a TOML literal where it is one (numbers, true, [1, 2]), else as text; a knob that holds
-    a tuple takes a comma-separated list too.
+    A value is read as a TOML literal where it is one (numbers, true, [1, 2]), else as text; a knob
+    that holds a tuple takes a comma-separated list too.
     """
     values: dict[str, Any] = {}
     known = {field.name: field.default for field in dataclasses.fields(settings_type)}

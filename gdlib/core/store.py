@@ -1,14 +1,17 @@
-"""Floor 0. Artifacts on disk: keyed by everything that made them, written aside and renamed, checked when read.
+"""Artifacts on disk: keyed by everything that made them, written aside and renamed, checked when
+read.
 
-An artifact is a folder ``<root>/<kind>/<key>/``. Its key is the digest of its *recipe*: parameters, digests of the
-inputs, digests of the weights, and the code that makes it. ``artifact.json`` in it holds the recipe and the sha256 of
-every file. :meth:`Store.make` is the one way to come by an artifact::
+An artifact is a folder ``<root>/<kind>/<key>/``. Its key is the digest of its *recipe*: parameters,
+digests of the inputs, digests of the weights, and the code that makes it. ``artifact.json`` in it
+holds the recipe and the sha256 of every file. :meth:`Store.make` is the one way to come by an
+artifact::
 
     teacher = store.make("teacher", recipe, build)    # build(folder) writes the files; called only if needed
 
-``build`` is given a work folder that outlives a kill: what it left there the last time is there again, so that it can
-go on. The finished folder is renamed into place, so a reader sees a whole artifact or none. A lock per key keeps two
-runs from making the same artifact twice; the second waits and then finds it.
+``build`` is given a work folder that outlives a kill: what it left there the last time is there
+again, so that it can go on. The finished folder is renamed into place, so a reader sees a whole
+artifact or none. A lock per key keeps two runs from making the same artifact twice; the second
+waits and then finds it.
 """
 
 import ast
@@ -27,8 +30,8 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
-from gdlib.core.settings import digest, jsonable
 from gdlib.core.errors import StaleArtifact
+from gdlib.core.settings import digest, jsonable
 
 MANIFEST = "artifact.json"
 
@@ -61,7 +64,9 @@ Job = TypeVar("Job", bound=tuple)
 class Store:
     """The artifacts of all runs under one folder. Safe for several processes at once."""
 
-    def __init__(self, root: str | os.PathLike[str] = "runs/store", say: Callable[[str], None] | None = None):
+    def __init__(
+        self, root: str | os.PathLike[str] = "runs/store", say: Callable[[str], None] | None = None
+    ):
         self.root = Path(root)
         self.say = say or (lambda line: print(line, file=sys.stderr))
 
@@ -70,7 +75,9 @@ class Store:
         return self.root / kind / digest(jsonable(recipe))
 
     def find(self, kind: str, recipe: Mapping[str, Any]) -> Artifact | None:
-        """The artifact if it is there and sound; a damaged one is said, set aside and counts as missing."""
+        """The artifact if it is there and sound; a damaged one is said, set aside and counts as
+        missing.
+        """
         path = self.folder(kind, recipe)
         if not path.is_dir():
             return None
@@ -84,27 +91,42 @@ class Store:
         """Read and verify one artifact.
 
         Raises:
-            StaleArtifact: no manifest, a file that is missing or whose sha256 differs, or another recipe.
+            StaleArtifact: no manifest, a file that is missing or whose sha256 differs, or another
+                recipe.
         """
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
             for name, expected in manifest["files"].items():
                 if file_digest(path / name) != expected:
-                    raise StaleArtifact(f"artifact {path}: {name} is damaged (its sha256 is not the recorded one)")
+                    raise StaleArtifact(
+                        f"artifact {path}: {name} is damaged (its sha256 is not the recorded one)"
+                    )
             if recipe is not None and manifest["recipe"] != jsonable(recipe):
-                raise StaleArtifact(f"artifact {path}: made from another recipe than the one asked for")
-            return Artifact(path, manifest["kind"], path.name, manifest["recipe"], manifest["seconds"])
+                raise StaleArtifact(
+                    f"artifact {path}: made from another recipe than the one asked for"
+                )
+            return Artifact(
+                path, manifest["kind"], path.name, manifest["recipe"], manifest["seconds"]
+            )
         except (OSError, ValueError, KeyError) as error:
             raise StaleArtifact(f"artifact {path}: unreadable ({error})") from error
 
-    def make(self, kind: str, recipe: Mapping[str, Any], build: Callable[[Path], None], *, again: bool = False) -> Artifact:
+    def make(
+        self,
+        kind: str,
+        recipe: Mapping[str, Any],
+        build: Callable[[Path], None],
+        *,
+        again: bool = False,
+    ) -> Artifact:
         """The artifact of this recipe; built now if it is missing or damaged.
 
         Args:
             kind: the sort of artifact, the name of its folder ("teacher", "samples").
             recipe: JSON-able; everything that decides what the artifact holds.
-            build: writes the files into the folder it is given. That folder may hold what an interrupted
-                build of the same recipe left; names that start with ``checkpoint`` are not kept in the artifact.
+            build: writes the files into the folder it is given. That folder may hold what an
+                interrupted build of the same recipe left; names that start with ``checkpoint`` are
+                not kept in the artifact.
             again: build even if the artifact is there, and replace it.
         """
         if not again and (found := self.find(kind, recipe)):
@@ -128,7 +150,9 @@ class Store:
 
     @staticmethod
     def missing(ask: Callable[..., Any], jobs: Iterable[Job]) -> list[Job]:
-        """Of some jobs (arguments) those for whose ``ask(*job)`` something would have to be built; nothing is built now."""
+        """Of some jobs (arguments) those for whose ``ask(*job)`` something would have to be built;
+        nothing is built now.
+        """
         found, before = [], _MAY_BUILD.set(False)
         try:
             for job in jobs:
@@ -141,7 +165,10 @@ class Store:
         return found
 
     def lock(self, path: Path) -> FileLock:
-        """A lock on one artifact, released by the system even if its holder is killed. Says when it has to wait."""
+        """A lock on one artifact, released by the system even if its holder is killed.
+
+        Says when it has to wait.
+        """
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         lock = FileLock(locks / f"{path.parent.name}-{path.name}.lock")
@@ -180,7 +207,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file, hex. A process reads a file again only if it changed since, or only just before (clocks tick coarsely)."""
+    """sha256 of a file, hex.
+
+    A process reads a file again only if it changed since, or only just before (clocks tick
+    coarsely).
+    """
     stat = os.stat(path)
     settled = time.time() - stat.st_ctime > 2
     read = _file_digest if settled else _file_digest.__wrapped__
@@ -194,7 +225,9 @@ def _file_digest(path: str, *_: int) -> str:
 
 
 def texts_digest(texts: Iterable[str]) -> str:
-    """sha256 over texts in their order; the length goes in, so that no two lists run into each other."""
+    """sha256 over texts in their order; the length goes in, so that no two lists run into each
+    other.
+    """
     total = hashlib.sha256()
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
@@ -203,10 +236,11 @@ def texts_digest(texts: Iterable[str]) -> str:
 
 
 def code_digest(*modules: str) -> str:
-    """Digest of the code of the named ``gdlib`` modules and of every ``gdlib`` module they import, all the way down.
+    """Digest of the code of the named ``gdlib`` modules and of every ``gdlib`` module they import,
+    all the way down.
 
-    Comments and docstrings don't count, so explaining the code better does not retrain a teacher; and since a module
-    imports only from floors below its own, a change in a figure does not either.
+    Comments and docstrings don't count, so explaining the code better does not retrain a teacher;
+    and since a module imports only from floors below its own, a change in a figure does not either.
     """
     found: dict[str, str] = {}
     open_ends = list(modules)
@@ -234,9 +268,16 @@ def _read_code(module: str) -> tuple[str, tuple[str, ...]]:
 def bare_code(tree: ast.Module) -> str:
     """The code of a module without comments and docstrings."""
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
+        if (
+            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.body
+        ):
             first = node.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 

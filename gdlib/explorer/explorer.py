@@ -1,12 +1,14 @@
-"""Floor 5. Explore generated texts in JupyterLab: filter, compare, mark, and train a student on the marked selection.
+"""Explore generated texts in JupyterLab: filter, compare, mark, and train a student on the marked
+selection.
 
 ::
 
     Explorer(study.samples(), splits.labels, splits.train, student_logits=logits, marks_path=path, train=study.train_on)
 
-This module says what the widgets do; what they show comes from :mod:`gdlib.explorer.view` (numbers) and
-:mod:`gdlib.explorer.html` (looks), what they are from :mod:`gdlib.explorer.widgets`. Widgets die with their kernel, so a
-static page is displayed too; the live widget hides it for as long as it lives.
+This module says what the widgets do; what they show comes from :mod:`gdlib.explorer.view` (numbers)
+and :mod:`gdlib.explorer.html` (looks), what they are from :mod:`gdlib.explorer.widgets`. Widgets
+die with their kernel, so a static page is displayed too; the live widget hides it for as long as it
+lives.
 """
 
 import os
@@ -21,8 +23,8 @@ import pandas as pd
 from IPython import get_ipython
 from IPython.display import HTML, display
 
-from gdlib.explorer import html as looks
 from gdlib.core.errors import GdlibError
+from gdlib.explorer import html as looks
 from gdlib.explorer.view import Filters, Marks, Nearest, SampleView, load_marks
 from gdlib.explorer.widgets import RULES, Widgets
 
@@ -31,9 +33,13 @@ if TYPE_CHECKING:
 
 
 def live_frontend() -> bool:
-    """Whether somebody sits before this kernel: JupyterLab and VS Code say so; papermill and nbconvert do not."""
+    """Whether somebody sits before this kernel: JupyterLab and VS Code say so; papermill and
+    nbconvert do not.
+    """
     shell = get_ipython()
-    return "JPY_SESSION_NAME" in os.environ or (shell is not None and "__vsc_ipynb_file__" in shell.user_ns)
+    return "JPY_SESSION_NAME" in os.environ or (
+        shell is not None and "__vsc_ipynb_file__" in shell.user_ns
+    )
 
 
 class Explorer:
@@ -42,7 +48,8 @@ class Explorer:
     Args:
         table: the samples (see :class:`gdlib.explorer.view.SampleView`).
         labels: class names.
-        labelled: the labelled texts the generator was trained on, among which the nearest one is looked up.
+        labelled: the labelled texts the generator was trained on, among which the nearest one is
+            looked up.
         student_logits: a student's logits for every sample. *Shape:* ``(texts, classes)``
         marks_path: JSON file of the marks; read now if it is there.
         train: trains a student on the samples in the given rows; returns at least ``accuracy``,
@@ -76,9 +83,13 @@ class Explorer:
 
     @property
     def ui(self) -> Widgets:
-        """The widgets, made when first asked for: in a notebook without a frontend they would only leave dead state."""
+        """The widgets, made when first asked for: in a notebook without a frontend they would only
+        leave dead state.
+        """
         if self._ui is None:
-            self._ui = Widgets(self.view, self.page_size, self.warning, trains=self.train is not None)
+            self._ui = Widgets(
+                self.view, self.page_size, self.warning, trains=self.train is not None
+            )
             self._wire(self._ui)
             self._filter()
         return self._ui
@@ -89,11 +100,15 @@ class Explorer:
         Args:
             live: ``False`` shows the static page alone, wherever this runs.
         """
-        said = looks.framed(f'<p class="warning">{escape(self.warning)}</p>') if self.warning else ""
+        said = (
+            looks.framed(f'<p class="warning">{escape(self.warning)}</p>') if self.warning else ""
+        )
         static = looks.static_html(self.view, self.nearest, self.classes, self.marks)
         display(HTML(f'<div class="gdx-static">{said}{static}</div>'))
         if live and live_frontend():
-            bundle = self.ui.app._repr_mimebundle_() | {"text/html": ""}  # an export shows nothing in the widget's place
+            bundle = self.ui.app._repr_mimebundle_() | {
+                "text/html": ""
+            }  # an export shows nothing in the widget's place
             display(bundle, raw=True)
 
     def _ipython_display_(self) -> None:
@@ -105,23 +120,47 @@ class Explorer:
         ui.page.observe(lambda change: self._turn_to(change["new"] - 1), "value")
         ui.note.observe(lambda change: self._noted(change["new"]), "value")
         ui.rule.observe(lambda _: self._refresh_tools(), "value")
-        ui.on_click({opener: lambda k=k: self._open(self._shown()[k]) for k, opener in enumerate(ui.openers)})
-        ui.on_click({ui.clear: self.clear_filters, ui.undo: self._take_back, ui.save: self.save_marks})
-        ui.on_click({ui.back: lambda: self._turn_to(self.page - 1), ui.forth: lambda: self._turn_to(self.page + 1)})
+        ui.on_click(
+            {
+                opener: lambda k=k: self._open(self._shown()[k])
+                for k, opener in enumerate(ui.openers)
+            }
+        )
+        ui.on_click(
+            {ui.clear: self.clear_filters, ui.undo: self._take_back, ui.save: self.save_marks}
+        )
+        ui.on_click(
+            {
+                ui.back: lambda: self._turn_to(self.page - 1),
+                ui.forth: lambda: self._turn_to(self.page + 1),
+            }
+        )
         ui.on_click({ui.before: lambda: self._step(-1), ui.after: lambda: self._step(+1)})
         ui.on_click(
-            {ui.keep: lambda: self._mark("keep"), ui.drop: lambda: self._mark("drop"), ui.unmark: lambda: self._mark(None)}
+            {
+                ui.keep: lambda: self._mark("keep"),
+                ui.drop: lambda: self._mark("drop"),
+                ui.unmark: lambda: self._mark(None),
+            }
         )
-        ui.on_click({ui.keep_all: lambda: self._mark_all("keep"), ui.drop_all: lambda: self._mark_all("drop")})
+        ui.on_click(
+            {
+                ui.keep_all: lambda: self._mark_all("keep"),
+                ui.drop_all: lambda: self._mark_all("drop"),
+            }
+        )
         ui.on_click({ui.train: self.train_selection})
 
-    # ---- showing --------------------------------------------------------------------------------------------------
+    # ---- showing
+    # --------------------------------------------------------------------------------------------------
 
     @property
     def filters(self) -> Filters:
         """What the filter widgets say; a range over its whole width is no filter."""
         ui = self.ui
-        confidence, entropy = (None if span.value == (span.min, span.max) else span.value for span in ui.spans)
+        confidence, entropy = (
+            None if span.value == (span.min, span.max) else span.value for span in ui.spans
+        )
         return Filters(
             search=ui.search.value,
             fate=ui.fate.value,
@@ -156,7 +195,9 @@ class Explorer:
             self._setting = False
 
     def _refresh(self) -> None:
-        """Bring every widget in line with filters, page, marks and the open text; only one page of rows is rendered."""
+        """Bring every widget in line with filters, page, marks and the open text; only one page of
+        rows is rendered.
+        """
         ui = self.ui
         self.rows = self.view.select(self.filters, self.marks)
         self.page = min(max(self.page, 0), self._pages - 1)
@@ -171,13 +212,18 @@ class Explorer:
             ui.page.max, ui.page.value = self._pages, self.page + 1
             ui.note.value = self.marks.notes.get(self.current, "")
         ui.back.disabled, ui.forth.disabled = self.page == 0, self.page == self._pages - 1
-        left = f"<b>{len(self.rows):,}</b> of {len(self.view):,} texts, page {self.page + 1:,} of {self._pages:,}"
+        left = (
+            f"<b>{len(self.rows):,}</b> of {len(self.view):,} texts, page {self.page + 1:,} of "
+            f"{self._pages:,}"
+        )
         ui.count.value = looks.framed(left if len(self.rows) else "No text passes these filters.")
         ui.summary.value = looks.summary_html(self.view, self.rows)
         if self.current is None:
             ui.detail.value = looks.framed('<p class="soft">No text is open.</p>')
         else:
-            ui.detail.value = looks.detail_html(self.view, self.current, self.nearest, self.classes, self.marks)
+            ui.detail.value = looks.detail_html(
+                self.view, self.current, self.nearest, self.classes, self.marks
+            )
         self._refresh_tools()
 
     def _refresh_tools(self) -> None:
@@ -185,16 +231,31 @@ class Explorer:
         for control in (ui.keep, ui.drop, ui.unmark, ui.note):
             control.disabled = self.current is None
         for control, verdict in ((ui.keep_all, "Keep"), (ui.drop_all, "Drop")):
-            control.description, control.disabled = f"{verdict} all {len(self.rows):,} shown", not len(self.rows)
-        ui.before.disabled, ui.after.disabled = place in (None, 0), place is None or place + 1 == len(self.rows)
-        ui.undo.disabled, ui.save.disabled = not self._undo, self.path is None or self.marks == self.saved
+            control.description, control.disabled = (
+                f"{verdict} all {len(self.rows):,} shown",
+                not len(self.rows),
+            )
+        ui.before.disabled, ui.after.disabled = (
+            place in (None, 0),
+            place is None or place + 1 == len(self.rows),
+        )
+        ui.undo.disabled, ui.save.disabled = (
+            not self._undo,
+            self.path is None or self.marks == self.saved,
+        )
         verdicts = list(self.marks.verdicts.values())
-        counts = f"keep {verdicts.count('keep'):,} · drop {verdicts.count('drop'):,} · notes {len(self.marks.notes):,}"
-        ui.status.value = looks.framed(counts + ("" if self.marks == self.saved else " · <b>not saved</b>"))
+        counts = (
+            f"keep {verdicts.count('keep'):,} · drop {verdicts.count('drop'):,} · notes "
+            f"{len(self.marks.notes):,}"
+        )
+        ui.status.value = looks.framed(
+            counts + ("" if self.marks == self.saved else " · <b>not saved</b>")
+        )
         chosen = len(self.view.selection(self.marks, ui.rule.value, self.rows))
         ui.train.description, ui.train.disabled = f"Train a student on {chosen:,} texts", not chosen
 
-    # ---- acting ---------------------------------------------------------------------------------------------------
+    # ---- acting
+    # ---------------------------------------------------------------------------------------------------
 
     def _filter(self, _: Any = None) -> None:
         if not self._setting:
@@ -258,13 +319,17 @@ class Explorer:
             self.saved = self.marks.copy()
             self._refresh_tools()
         except OSError as error:
-            self.ui.status.value = looks.framed(f'<p class="warning">the marks were not saved: {escape(str(error))}</p>')
+            self.ui.status.value = looks.framed(
+                f'<p class="warning">the marks were not saved: {escape(str(error))}</p>'
+            )
 
     def train_selection(self) -> None:
-        """Train a student on the chosen rows: its progress bars below, then the result beside the unselected one.
+        """Train a student on the chosen rows: its progress bars below, then the result beside the
+        unselected one.
 
-        A message meant for people is shown as it is; any other error with its traceback, below the button. JupyterLab
-        runs this outside the kernel's main thread (where its kernels know subshells): ``train`` can set no signal handler.
+        A message meant for people is shown as it is; any other error with its traceback, below the
+        button. JupyterLab runs this outside the kernel's main thread (where its kernels know
+        subshells): ``train`` can set no signal handler.
         """
         ui, rows = self.ui, self.view.selection(self.marks, self.ui.rule.value, self.rows)
         chosen = next(name for name, rule in RULES.items() if rule == ui.rule.value)
@@ -280,6 +345,10 @@ class Explorer:
                 said = str(error) or "stopped"
         if not said:
             ui.log.clear_output()
-        failed = looks.framed(f'<p class="warning">No student was trained: {escape(said)}.</p>') if said else ""
+        failed = (
+            looks.framed(f'<p class="warning">No student was trained: {escape(said)}.</p>')
+            if said
+            else ""
+        )
         ui.outcome.value = failed + looks.results_html(self.results)
         self._refresh_tools()

@@ -1,7 +1,9 @@
-"""Floor 5. The explorer's looks: pure functions from samples to HTML. No script, no outside file; every text is escaped.
+"""The explorer's looks: pure functions from samples to HTML. No script, no outside file; every text
+is escaped.
 
-Colours come from JupyterLab's theme where there is one and from mid-tones that read on light and dark alike; teacher and
-student differ in pattern too, not in colour alone, and overlapping words are underlined, so that it all reads in grey.
+Colours come from JupyterLab's theme where there is one and from mid-tones that read on light and
+dark alike; teacher and student differ in pattern too, not in colour alone, and overlapping words
+are underlined, so that it all reads in grey.
 """
 
 import re
@@ -60,7 +62,9 @@ RUN = 3  # so many shared words in a row are no longer chance
 
 
 def framed(body: str) -> str:
-    """A piece of HTML under the explorer's style, out of reach of MathJax (generated text may hold dollar signs)."""
+    """A piece of HTML under the explorer's style, out of reach of MathJax (generated text may hold
+    dollar signs).
+    """
     return f'<div class="gdx tex2jax_ignore mathjax_ignore">{body}</div>'
 
 
@@ -73,8 +77,11 @@ def _bar(share: float, kind: str = "") -> str:
     return f'<span class="track"><span class="bar {kind}" style="width:{width:.1f}%"></span></span>'
 
 
-def bars(labels: Sequence[str], teacher: np.ndarray, student: np.ndarray | None = None, top: int = 8) -> str:
-    """The teacher's distribution as bars, the student's beside it; the likeliest classes first, the rest summed.
+def bars(
+    labels: Sequence[str], teacher: np.ndarray, student: np.ndarray | None = None, top: int = 8
+) -> str:
+    """The teacher's distribution as bars, the student's beside it; the likeliest classes first, the
+    rest summed.
 
     Args:
         labels: class names.
@@ -87,17 +94,27 @@ def bars(labels: Sequence[str], teacher: np.ndarray, student: np.ndarray | None 
     columns = [("teacher", teacher)] + ([("student", student)] if student is not None else [])
     order = np.argsort(-np.nanmax([values for _, values in columns], axis=0), kind="stable")
     shown, rest = (order, order[:0]) if len(order) <= top + 1 else (order[:top], order[top:])
-    cells = ["<span></span>"] + [f'<span class="soft">{kind}</span><span></span>' for kind, _ in columns]
+    cells = ["<span></span>"] + [
+        f'<span class="soft">{kind}</span><span></span>' for kind, _ in columns
+    ]
     for k in shown:
-        first = [' class="num top"' if k == _argmax(values) else ' class="num"' for _, values in columns]
+        first = [
+            ' class="num top"' if k == _argmax(values) else ' class="num"' for _, values in columns
+        ]
         strong = " top" if any("top" in mark for mark in first) else ""
-        cells.append(f'<span class="name{strong}" title="{escape(labels[k])}">{escape(labels[k])}</span>')
+        cells.append(
+            f'<span class="name{strong}" title="{escape(labels[k])}">{escape(labels[k])}</span>'
+        )
         cells += [
-            f"{_bar(p[k], kind)}<span{mark}>{percent(p[k])}</span>" for (kind, p), mark in zip(columns, first, strict=True)
+            f"{_bar(p[k], kind)}<span{mark}>{percent(p[k])}</span>"
+            for (kind, p), mark in zip(columns, first, strict=True)
         ]
     if len(rest):
         cells.append(f'<span class="name soft">{len(rest)} others</span>')
-        cells += [f'{_bar(p[rest].sum(), kind)}<span class="num">{percent(p[rest].sum())}</span>' for kind, p in columns]
+        cells += [
+            f'{_bar(p[rest].sum(), kind)}<span class="num">{percent(p[rest].sum())}</span>'
+            for kind, p in columns
+        ]
     return f'<div class="bars{" two" if len(columns) > 1 else ""}">{"".join(cells)}</div>'
 
 
@@ -106,18 +123,30 @@ def _argmax(values: np.ndarray) -> int:
 
 
 def overlap(text: str, other: str) -> str:
-    """``text`` as HTML with the words it shares with ``other`` marked; runs of three and more shared words stronger."""
+    """``text`` as HTML with the words it shares with ``other`` marked; runs of three and more
+    shared words stronger.
+    """
     spans = list(WORD.finditer(text))
-    ours, theirs = [m.group().casefold() for m in spans], [m.casefold() for m in WORD.findall(other)]
+    ours, theirs = (
+        [m.group().casefold() for m in spans],
+        [m.casefold() for m in WORD.findall(other)],
+    )
     shared, grams = set(theirs), set(zip(*(theirs[k:] for k in range(RUN)), strict=False))
-    in_run = {i + k for i in range(len(ours) - RUN + 1) if tuple(ours[i : i + RUN]) in grams for k in range(RUN)}
+    in_run = {
+        i + k
+        for i in range(len(ours) - RUN + 1)
+        if tuple(ours[i : i + RUN]) in grams
+        for k in range(RUN)
+    }
     out, end = [], 0
     for i, match in enumerate(spans):
         between, word, end = escape(text[end : match.start()]), escape(match.group()), match.end()
         if i in in_run and i - 1 in in_run:  # one mark over the whole run
             out.append(f"{between}{word}")
         elif ours[i] in shared:
-            out.append(f'{between}<mark class="run">{word}' if i in in_run else f"{between}<mark>{word}")
+            out.append(
+                f'{between}<mark class="run">{word}' if i in in_run else f"{between}<mark>{word}"
+            )
         else:
             out.append(f"{between}{word}")
         if ours[i] in shared and not (i in in_run and i + 1 in in_run):
@@ -126,34 +155,51 @@ def overlap(text: str, other: str) -> str:
 
 
 def verdict(view: SampleView, row: int) -> str:
-    """Whether the student is of the teacher's opinion, with a sign; escaped. Empty where one of them has none."""
+    """Whether the student is of the teacher's opinion, with a sign; escaped.
+
+    Empty where one of them has none.
+    """
     if view.student is None or view.teacher_label[row] < 0:
         return ""
-    return "✓ student agrees" if view.right[row] else f"✗ student: {escape(view.labels[view.student_label[row]])}"
+    return (
+        "✓ student agrees"
+        if view.right[row]
+        else f"✗ student: {escape(view.labels[view.student_label[row]])}"
+    )
 
 
 def row_html(view: SampleView, row: int, marks: Marks) -> str:
-    """One line of the list: number and mark, the text's beginning, the teacher's class with its confidence."""
+    """One line of the list: number and mark, the text's beginning, the teacher's class with its
+    confidence.
+    """
     mark = marks.verdicts.get(row, "")
     sign = f'<span class="tag {mark}">{mark}</span>' if mark else ""
     note = ' <span title="has a note">✎</span>' if row in marks.notes else ""
     label = view.teacher_label[row]
     seen = (
-        f'<span class="name" title="{escape(view.labels[label])}">{escape(view.labels[label])}</span>{_bar(view.confidence[row])}'
+        '<span class="name" '
+        f'title="{escape(view.labels[label])}">{escape(view.labels[label])}</span>{_bar(view.confidence[row])}'
         f'<span class="name soft">{verdict(view, row)}</span>'
         if label >= 0
         else f'<span class="tag">{escape(view.fates[row])}</span>'
     )
     text = f'<span class="text" dir="auto">{escape(view.texts[row][:400])}</span>'
     return framed(
-        f'<div class="row"><span><span class="soft num">#{row}{note}</span><br>{sign}</span>{text}<span>{seen}</span></div>'
+        '<div class="row"><span><span class="soft '
+        f'num">#{row}{note}</span><br>{sign}</span>{text}<span>{seen}</span></div>'
     )
 
 
 def detail_html(
-    view: SampleView, row: int, nearest: Nearest, classes: Sequence[int], marks: Marks, heading: bool = True
+    view: SampleView,
+    row: int,
+    nearest: Nearest,
+    classes: Sequence[int],
+    marks: Marks,
+    heading: bool = True,
 ) -> str:
-    """Everything about one text: fate, measures, both distributions, the nearest labelled text with shared words marked.
+    """Everything about one text: fate, measures, both distributions, the nearest labelled text with
+    shared words marked.
 
     Args:
         classes: the class of each labelled text in ``nearest``, positions in the view's labels.
@@ -166,39 +212,62 @@ def detail_html(
     facts += [f'<span class="num">{view.words[row]:.0f} words</span>']
     if view.teacher_label[row] >= 0:
         facts.append(
-            f'<span class="num">confidence {percent(view.confidence[row])}, entropy {view.entropy[row]:.2f} nats</span>'
+            f'<span class="num">confidence {percent(view.confidence[row])}, entropy '
+            f"{view.entropy[row]:.2f} nats</span>"
         )
     facts += [f"<span>{verdict(view, row)}</span>"] if verdict(view, row) else []
     own = overlap(view.texts[row], nearest.texts[found[0]]) if found else escape(view.texts[row])
     parts = [f'<h4 class="num">Text #{row}</h4>'] if heading else []
     parts += [f'<p class="text box" dir="auto">{own}</p>', f"<p>{' · '.join(facts)}</p>"]
     parts += [f'<p>✎ <span class="text">{escape(note)}</span></p>'] if note else []
-    parts.append(bars(view.labels, view.teacher[row], None if view.student is None else view.student[row]))
+    parts.append(
+        bars(view.labels, view.teacher[row], None if view.student is None else view.student[row])
+    )
     if found is None:
-        parts.append('<h4>Nearest labelled text</h4><p class="soft">No labelled text shares a word with it.</p>')
+        parts.append(
+            '<h4>Nearest labelled text</h4><p class="soft">No labelled text shares a word '
+            "with it.</p>"
+        )
     else:
         other = nearest.texts[found[0]]
         label = escape(view.labels[classes[found[0]]])
-        parts.append(f'<h4>Nearest labelled text <span class="soft num">({label}, cosine {found[1]:.2f})</span></h4>')
+        parts.append(
+            f'<h4>Nearest labelled text <span class="soft num">({label}, cosine '
+            f"{found[1]:.2f})</span></h4>"
+        )
         parts.append(f'<p class="text box" dir="auto">{overlap(other, view.texts[row])}</p>')
         parts.append(
-            f'<p class="soft"><mark>shared word</mark> · <mark class="run">run of {RUN} or more shared words</mark></p>'
+            f'<p class="soft"><mark>shared word</mark> · <mark class="run">run of {RUN} or '
+            "more shared words</mark></p>"
         )
     return framed("".join(parts))
 
 
-def counts_html(title: str, counts: Mapping[str, int], total: Mapping[str, int] | None = None) -> str:
-    """Counts as dark bars; with ``total``, each on a light bar of how many there are. More than eight in two columns."""
+def counts_html(
+    title: str, counts: Mapping[str, int], total: Mapping[str, int] | None = None
+) -> str:
+    """Counts as dark bars; with ``total``, each on a light bar of how many there are.
+
+    More than eight in two columns.
+    """
     of = total or counts
     longest = max([*of.values(), 1])
     cells = []
     for name, count in counts.items():
         rest = f' <span class="soft">of {of[name]:,}</span>' if count != of[name] else ""
-        all_of_them = f'<span class="track" style="width:{100 * of[name] / longest:.1f}%">{_inner(count, of[name])}</span>'
-        cells.append(f'<span class="name" title="{escape(name)}">{escape(name)}</span>{all_of_them}')
+        all_of_them = (
+            '<span class="track" '
+            f'style="width:{100 * of[name] / longest:.1f}%">{_inner(count, of[name])}</span>'
+        )
+        cells.append(
+            f'<span class="name" title="{escape(name)}">{escape(name)}</span>{all_of_them}'
+        )
         cells.append(f'<span class="num">{count:,}{rest}</span>')
     wide = " wide" if len(counts) > 8 else ""
-    return f'<div class="facet{wide}"><span class="soft">{escape(title)}</span><div class="bars{wide}">{"".join(cells)}</div></div>'
+    return (
+        f'<div class="facet{wide}"><span class="soft">{escape(title)}</span><div '
+        f'class="bars{wide}">{"".join(cells)}</div></div>'
+    )
 
 
 def _inner(count: int, of: int) -> str:
@@ -206,7 +275,9 @@ def _inner(count: int, of: int) -> str:
 
 
 def summary_html(view: SampleView, rows: np.ndarray | None = None) -> str:
-    """Of the rows (default: all), how many met each fate, are in each class of the teacher's, have the student right."""
+    """Of the rows (default: all), how many met each fate, are in each class of the teacher's, have
+    the student right.
+    """
     every = np.arange(len(view))
     rows = every if rows is None else rows
     parts = [
@@ -214,37 +285,60 @@ def summary_html(view: SampleView, rows: np.ndarray | None = None) -> str:
         counts_html("the teacher's class", view.label_counts(rows), view.label_counts()),
     ]
     if view.student is not None:
-        left, total = ({"right": int(view.right[of].sum()), "wrong": int(view.wrong[of].sum())} for of in (rows, every))
+        left, total = (
+            {"right": int(view.right[of].sum()), "wrong": int(view.wrong[of].sum())}
+            for of in (rows, every)
+        )
         parts.append(counts_html("student against the teacher", left, total))
     return framed(f'<div class="facets">{"".join(parts)}</div>')
 
 
 def _opinion(kind: str, labels: Sequence[str], shares: np.ndarray) -> str:
     best = int(shares.argmax())
-    said = f'<span class="soft">{kind}</span> {escape(labels[best])} <span class="num soft">{percent(shares[best])}</span>'
+    said = (
+        f'<span class="soft">{kind}</span> {escape(labels[best])} <span class="num '
+        f'soft">{percent(shares[best])}</span>'
+    )
     return f"{said}{_bar(shares[best], kind)}"
 
 
-def static_html(view: SampleView, nearest: Nearest, classes: Sequence[int], marks: Marks, count: int = 4) -> str:
-    """The explorer for paper, phone and papermill: the funnel in numbers, then best, typical and worst kept texts."""
+def static_html(
+    view: SampleView, nearest: Nearest, classes: Sequence[int], marks: Marks, count: int = 4
+) -> str:
+    """The explorer for paper, phone and papermill: the funnel in numbers, then best, typical and
+    worst kept texts.
+    """
     verdicts = list(marks.verdicts.values())
-    marked = f"{verdicts.count('keep'):,} marked keep, {verdicts.count('drop'):,} marked drop, {len(marks.notes):,} with a note"
+    marked = (
+        f"{verdicts.count('keep'):,} marked keep, {verdicts.count('drop'):,} marked drop, "
+        f"{len(marks.notes):,} with a note"
+    )
     parts = [f"<h3>{len(view):,} generated texts</h3>{summary_html(view)}<p>{marked}.</p>"]
     for title, rows in view.examples(count).items():
-        parts.append(f'<h3>{title.capitalize()} <span class="soft">by the teacher\'s confidence, among the kept</span></h3>')
+        parts.append(
+            f'<h3>{title.capitalize()} <span class="soft">by the teacher\'s confidence, '
+            "among the kept</span></h3>"
+        )
         for row in rows:
             side = _opinion("teacher", view.labels, view.teacher[row])
-            side += "" if view.student is None else _opinion("student", view.labels, view.student[row])
+            side += (
+                "" if view.student is None else _opinion("student", view.labels, view.student[row])
+            )
             text = f'<span class="text" dir="auto">{escape(view.texts[row])}</span>'
-            parts.append(f'<details><summary><span class="line">{text}<span>{side}</span></span></summary>')
             parts.append(
-                f'<div class="detail">{detail_html(view, row, nearest, classes, marks, heading=False)}</div></details>'
+                f'<details><summary><span class="line">{text}<span>{side}</span></span></summary>'
+            )
+            parts.append(
+                "<div "
+                f'class="detail">{detail_html(view, row, nearest, classes, marks, heading=False)}</div></details>'
             )
     return f"<style>{STYLE}</style>" + framed("".join(parts))
 
 
 def results_html(results: Sequence[Mapping[str, object]]) -> str:
-    """Students trained here against the one on the unselected texts, the latest first; further numbers as they came."""
+    """Students trained here against the one on the unselected texts, the latest first; further
+    numbers as they came.
+    """
     if not results:
         return ""
     shown = ("chosen", "texts", "accuracy", "baseline_accuracy")
@@ -260,7 +354,10 @@ def results_html(results: Sequence[Mapping[str, object]]) -> str:
             percent(base),
             f"{100 * (own - base):+.1f} points",
         ]
-        cells += [f"{value:.4g}" if isinstance(value, float) else str(value) for value in (result.get(key, "") for key in more)]
+        cells += [
+            f"{value:.4g}" if isinstance(value, float) else str(value)
+            for value in (result.get(key, "") for key in more)
+        ]
         lines.append("".join(f'<td class="num">{escape(cell)}</td>' for cell in cells))
     table = "".join(f"<tr>{line}</tr>" for line in lines)
     note = "One student and one seed each: a difference of a point or two is no finding."

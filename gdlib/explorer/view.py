@@ -1,4 +1,6 @@
-"""Floor 5. The explorer's core without a widget: what the filters leave, the marks, and the nearest labelled text."""
+"""The explorer's core without a widget: what the filters leave, the marks, and the nearest labelled
+text.
+"""
 
 import json
 import os
@@ -26,10 +28,12 @@ class Filters:
     """What to show and in which order; a filter that is empty or ``None`` lets every text pass.
 
     Args:
-        search: words that must all occur, as they stand, in either case; ``"two words"`` in quotes are one phrase.
+        search: words that must all occur, as they stand, in either case; ``"two words"`` in quotes
+            are one phrase.
         fate: what became of the text in the funnel ("kept", "duplicate", ...).
         label: the teacher's class, a position in ``labels``.
-        confidence: lowest and highest of the teacher's confidence; a text the teacher never saw does not pass.
+        confidence: lowest and highest of the teacher's confidence; a text the teacher never saw
+            does not pass.
         entropy: the same for the entropy of its distribution, in nats.
         student: "right" or "wrong", by the teacher's class; a text without one does not pass.
         mark: "keep", "drop", "note" (has one) or "unmarked" (neither mark nor note).
@@ -50,7 +54,9 @@ class Filters:
 
 @dataclass
 class Marks:
-    """What a person thinks of the samples: row to "keep" or "drop", row to note; and the digest of those samples."""
+    """What a person thinks of the samples: row to "keep" or "drop", row to note; and the digest of
+    those samples.
+    """
 
     samples: str
     verdicts: dict[int, str] = field(default_factory=dict)
@@ -76,19 +82,29 @@ class Marks:
             self.notes.pop(row, None)
 
     def save(self, path: Path) -> None:
-        """Write aside and rename. A file there that is not about these samples is renamed, never overwritten."""
+        """Write aside and rename.
+
+        A file there that is not about these samples is renamed, never overwritten.
+        """
         if path.exists() and load_marks(path, self.samples)[1]:
             kept, number = path.with_suffix(".stale.json"), 1
             while kept.exists():
                 kept, number = path.with_suffix(f".stale-{number}.json"), number + 1
             os.rename(path, kept)
         rows = sorted(self.verdicts.keys() | self.notes.keys())
-        marks = [{"row": row, "mark": self.verdicts.get(row, ""), "note": self.notes.get(row, "")} for row in rows]
-        write_atomically(path, json.dumps({"samples": self.samples, "marks": marks}, indent=1, ensure_ascii=False))
+        marks = [
+            {"row": row, "mark": self.verdicts.get(row, ""), "note": self.notes.get(row, "")}
+            for row in rows
+        ]
+        write_atomically(
+            path,
+            json.dumps({"samples": self.samples, "marks": marks}, indent=1, ensure_ascii=False),
+        )
 
 
 def load_marks(path: Path, samples: str, size: int | None = None) -> tuple[Marks, str]:
-    """The marks saved for these samples, and what is wrong with the file ("" if nothing; then the marks are empty).
+    """The marks saved for these samples, and what is wrong with the file ("" if nothing; then the
+    marks are empty).
 
     Args:
         path: the file; none there means no marks yet.
@@ -101,7 +117,13 @@ def load_marks(path: Path, samples: str, size: int | None = None) -> tuple[Marks
     try:
         saved = json.loads(path.read_text("utf-8"))
         if saved["samples"] != samples:
-            return marks, f"the marks in {path} belong to other samples ({saved['samples']}, these are {samples}): not applied"
+            return (
+                marks,
+                (
+                    f"the marks in {path} belong to other samples ({saved['samples']}, these "
+                    f"are {samples}): not applied"
+                ),
+            )
         loaded = Marks(samples)
         for entry in saved["marks"]:
             if not 0 <= int(entry["row"]) < (size or np.inf):
@@ -117,7 +139,8 @@ class SampleView:
     """The samples of a run as arrays, ready to be filtered and sorted.
 
     Args:
-        table: the samples, one a row: ``text, fate, teacher_logits, teacher_label, confidence, entropy``.
+        table: the samples, one a row: ``text, fate, teacher_logits, teacher_label, confidence,
+            entropy``.
         labels: class names, in the order of the logits.
         student_logits: a student's logits for every row.
             *Shape:* ``(texts, classes)``
@@ -126,9 +149,14 @@ class SampleView:
         BadSetting: a column is missing, or logits have another shape than texts and classes.
     """
 
-    def __init__(self, table: pd.DataFrame, labels: Sequence[str], student_logits: np.ndarray | None = None):
+    def __init__(
+        self, table: pd.DataFrame, labels: Sequence[str], student_logits: np.ndarray | None = None
+    ):
         if missing := [name for name in COLUMNS if name not in table]:
-            raise BadSetting(f"samples table without {', '.join(missing)}; expected the columns {', '.join(COLUMNS)}")
+            raise BadSetting(
+                f"samples table without {', '.join(missing)}; expected the columns "
+                f"{', '.join(COLUMNS)}"
+            )
         self.labels = tuple(labels)
         self.texts: list[str] = table["text"].tolist()
         self.fates = table["fate"].to_numpy(dtype=object)
@@ -137,14 +165,19 @@ class SampleView:
         self.entropy = table["entropy"].to_numpy(dtype=float)
         self.words = np.array([len(text.split()) for text in self.texts], dtype=float)
         self.teacher = self._distribution("teacher_logits", table["teacher_logits"].tolist())
-        self.student = None if student_logits is None else self._distribution("student_logits", student_logits)
+        self.student = (
+            None if student_logits is None else self._distribution("student_logits", student_logits)
+        )
         self.digest = texts_digest(self.texts)
         self._lowered = [text.lower() for text in self.texts]
         seen = self.teacher_label >= 0
-        self.student_label = np.full(len(seen), -1) if self.student is None else self.student.argmax(1)
+        self.student_label = (
+            np.full(len(seen), -1) if self.student is None else self.student.argmax(1)
+        )
         self.right = seen & (self.student_label == self.teacher_label)
         self.wrong = seen & ~self.right & (self.student is not None)
-        #: A student can learn from a row if the teacher has labelled it; text that is in the test set is out of bounds.
+        # : A student can learn from a row if the teacher has labelled it; text that is in the test
+        # set is out of bounds.
         self.trainable = seen & (self.fates != IN_TEST)
         self.sorts: dict[str, np.ndarray] = {
             "order generated": np.arange(len(seen), dtype=float),
@@ -152,8 +185,12 @@ class SampleView:
             "teacher's entropy": self.entropy,
             "length in words": self.words,
         }
-        if self.student is not None:  # half the summed difference: 0 where they agree entirely, 1 where not at all
-            self.sorts["distance of student from teacher"] = np.abs(self.teacher - self.student).sum(1) / 2
+        if (
+            self.student is not None
+        ):  # half the summed difference: 0 where they agree entirely, 1 where not at all
+            self.sorts["distance of student from teacher"] = (
+                np.abs(self.teacher - self.student).sum(1) / 2
+            )
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -167,7 +204,10 @@ class SampleView:
             values = np.empty(0)
         values = values if values.size else values.reshape(-1, expected[1])
         if values.shape != expected:
-            raise BadSetting(f"{name} of shape {values.shape}; expected {expected}: one row a text, one column a class")
+            raise BadSetting(
+                f"{name} of shape {values.shape}; expected {expected}: one row a text, one "
+                "column a class"
+            )
         shifted = np.exp(values - values.max(axis=1, keepdims=True, initial=-np.inf))
         return shifted / shifted.sum(axis=1, keepdims=True)
 
@@ -176,12 +216,17 @@ class SampleView:
         passes = np.ones(len(self), dtype=bool)
         for phrase, word in re.findall(r'"([^"]+)"|(\S+)', filters.search.lower()):
             wanted = phrase or word
-            passes &= np.fromiter((wanted in text for text in self._lowered), dtype=bool, count=len(self))
+            passes &= np.fromiter(
+                (wanted in text for text in self._lowered), dtype=bool, count=len(self)
+            )
         if filters.fate is not None:
             passes &= self.fates == filters.fate
         if filters.label is not None:
             passes &= self.teacher_label == filters.label
-        for span, values in ((filters.confidence, self.confidence), (filters.entropy, self.entropy)):
+        for span, values in (
+            (filters.confidence, self.confidence),
+            (filters.entropy, self.entropy),
+        ):
             if span is not None:
                 passes &= (values >= span[0]) & (values <= span[1])
         if filters.student is not None:
@@ -194,7 +239,9 @@ class SampleView:
             raise unknown("sort", filters.sort, self.sorts)
         rows = np.flatnonzero(passes)
         key = self.sorts[filters.sort][rows]
-        return rows[np.argsort(-key if filters.descending else key, kind="stable")]  # NaN sorts last in both directions
+        return rows[
+            np.argsort(-key if filters.descending else key, kind="stable")
+        ]  # NaN sorts last in both directions
 
     def _marked(self, which: str, marks: Marks) -> np.ndarray:
         if which not in MARKS:
@@ -206,7 +253,9 @@ class SampleView:
         return ~passes if which == "unmarked" else passes
 
     def fate_counts(self, rows: np.ndarray | None = None) -> dict[str, int]:
-        """How many of the rows (default: all) met each fate: kept first, then the rest as they come in the table."""
+        """How many of the rows (default: all) met each fate: kept first, then the rest as they come
+        in the table.
+        """
         known = sorted(dict.fromkeys(self.fates), key=lambda fate: fate != KEPT)
         met = pd.Series(self.fates if rows is None else self.fates[rows]).value_counts()
         return {fate: int(met.get(fate, 0)) for fate in known}
@@ -214,14 +263,21 @@ class SampleView:
     def label_counts(self, rows: np.ndarray | None = None) -> dict[str, int]:
         """How many of the rows (default: all) the teacher put into each class."""
         given = self.teacher_label if rows is None else self.teacher_label[rows]
-        return dict(zip(self.labels, np.bincount(given[given >= 0], minlength=len(self.labels)).tolist(), strict=True))
+        return dict(
+            zip(
+                self.labels,
+                np.bincount(given[given >= 0], minlength=len(self.labels)).tolist(),
+                strict=True,
+            )
+        )
 
     def selection(self, marks: Marks, rule: str, shown: np.ndarray | None = None) -> list[int]:
         """The rows to train a student on, only those it can and may learn from (:attr:`trainable`).
 
         Args:
-            rule: "marks": what the funnel kept, without rows marked drop, with rows marked keep; "keep": only rows
-                marked keep; "shown": the rows in ``shown``, as the filters left them.
+            rule: "marks": what the funnel kept, without rows marked drop, with rows marked keep;
+                "keep": only rows marked keep; "shown": the rows in ``shown``, as the filters left
+                them.
         """
         if rule not in RULES:
             raise unknown("selection", rule, RULES)
@@ -236,24 +292,34 @@ class SampleView:
         return np.flatnonzero(chosen & self.trainable).tolist()
 
     def examples(self, count: int = 4) -> dict[str, list[int]]:
-        """Rows to show where nobody can filter: the best, typical and worst kept ones by the teacher's confidence."""
+        """Rows to show where nobody can filter: the best, typical and worst kept ones by the
+        teacher's confidence.
+        """
         sure = np.flatnonzero((self.fates == KEPT) & np.isfinite(self.confidence))
         order = sure[np.argsort(-self.confidence[sure], kind="stable")].tolist()
         if len(order) < 3 * count:
             count = max(1, len(order) // 3)
         middle = max(0, (len(order) - count) // 2)
-        return {"best": order[:count], "typical": order[middle : middle + count], "worst": order[::-1][:count]}
+        return {
+            "best": order[:count],
+            "typical": order[middle : middle + count],
+            "worst": order[::-1][:count],
+        }
 
 
 class Nearest:
-    """Finds the labelled text most like a given one: cosine of TF-IDF over words and word pairs; indexed on first use."""
+    """Finds the labelled text most like a given one: cosine of TF-IDF over words and word pairs;
+    indexed on first use.
+    """
 
     def __init__(self, texts: Sequence[str]):
         self.texts = texts
 
     @cached_property
     def _index(self) -> tuple | None:
-        from sklearn.feature_extraction.text import TfidfVectorizer  # a second to import: only when somebody looks
+        from sklearn.feature_extraction.text import (
+            TfidfVectorizer,
+        )  # a second to import: only when somebody looks
 
         if not any(re.search(r"\w", text) for text in self.texts):
             return None  # not one word to index

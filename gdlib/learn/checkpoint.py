@@ -1,7 +1,9 @@
-"""Floor 1. Checkpoints of a training under way: safetensors and JSON, written aside and renamed, no pickle.
+"""Checkpoints of a training under way: safetensors and JSON, written aside and renamed, no pickle.
 
-A checkpoint is a folder with ``state.json``, which names the one weights file it belongs to and its sha256. The JSON
-is renamed into place last: a kill at any moment leaves the former checkpoint or the new one, never a mixture.
+A checkpoint is a folder with ``state.json``, which names the one weights file it belongs to and its
+sha256. The JSON
+is renamed into place last: a kill at any moment leaves the former checkpoint or the new one, never
+a mixture.
 """
 
 import json
@@ -20,23 +22,37 @@ STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was saved: the step it was saved after, tensors by group and name, and the caller's own JSON."""
+    """What was saved: the step it was saved after, tensors by group and name, and the caller's own
+    JSON.
+    """
 
     step: int
     tensors: dict[str, dict[str, Tensor]]
     extra: dict[str, Any]
 
 
-def save(folder: Path, step: int, groups: dict[str, dict[str, Tensor]], extra: dict[str, Any]) -> None:
+def save(
+    folder: Path, step: int, groups: dict[str, dict[str, Tensor]], extra: dict[str, Any]
+) -> None:
     """Save tensors by group, the states of torch's random number generators, and some JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     groups = {**groups, "random": {"cpu": torch.get_rng_state()}}
     if torch.cuda.is_available():
         groups["random"]["cuda"] = torch.cuda.get_rng_state()
-    flat = {f"{group}/{name}": t.detach().cpu().contiguous().clone() for group, named in groups.items() for name, t in named.items()}
+    flat = {
+        f"{group}/{name}": t.detach().cpu().contiguous().clone()
+        for group, named in groups.items()
+        for name, t in named.items()
+    }
     weights = folder / f"step-{step}.safetensors"
     save_file(flat, weights)
-    state = {"step": step, "weights": weights.name, "sha256": file_digest(weights), "extra": extra, "groups": list(groups)}
+    state = {
+        "step": step,
+        "weights": weights.name,
+        "sha256": file_digest(weights),
+        "extra": extra,
+        "groups": list(groups),
+    }
     write_atomically(folder / STATE, json.dumps(state))
     for old in folder.glob("step-*.safetensors"):
         if old != weights:
@@ -44,13 +60,19 @@ def save(folder: Path, step: int, groups: dict[str, dict[str, Tensor]], extra: d
 
 
 def load(folder: Path) -> Checkpoint | None:
-    """The checkpoint, and torch's random number generators set to where they were; None if there is no sound one."""
+    """The checkpoint, and torch's random number generators set to where they were; None if there is
+    no sound one.
+    """
     try:
         state = json.loads((folder / STATE).read_text("utf-8"))
         weights = folder / state["weights"]
         if file_digest(weights) != state["sha256"]:
             return None
-    except (OSError, ValueError, KeyError):  # missing, or cut short by a full disk or a lost power supply
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+    ):  # missing, or cut short by a full disk or a lost power supply
         return None
     tensors: dict[str, dict[str, Tensor]] = {group: {} for group in state["groups"]}
     for name, tensor in load_file(weights).items():
@@ -65,13 +87,24 @@ def load(folder: Path) -> Checkpoint | None:
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
     """The moments and counters of an optimiser, as one group."""
     slots = optimizer.state_dict()["state"]
-    return {"optimizer": {f"{index}/{name}": tensor for index, named in slots.items() for name, tensor in named.items()}}
+    return {
+        "optimizer": {
+            f"{index}/{name}": tensor
+            for index, named in slots.items()
+            for name, tensor in named.items()
+        }
+    }
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
-    """Put the moments and counters back. The learning rate is not among them: it follows from the step."""
+    """Put the moments and counters back.
+
+    The learning rate is not among them: it follows from the step.
+    """
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in saved.tensors["optimizer"].items():
         index, _, slot = name.partition("/")
         slots.setdefault(int(index), {})[slot] = tensor
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    optimizer.load_state_dict(
+        {"state": slots, "param_groups": optimizer.state_dict()["param_groups"]}
+    )

@@ -1,4 +1,4 @@
-"""Floor 2. Every loss of the studies, stated once.
+"""Every loss of the studies, stated once.
 
 Let ``z`` be the student's logits and ``t`` the teacher's, both ``[batch, classes]``; ``T`` the temperature; ``u`` the
 student's states projected to the width of the teacher's states ``v``, both ``[batch, width]``. A batch is one of items:
@@ -84,12 +84,14 @@ def representation_kl(projected: Tensor, teacher_states: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class DistillationLoss:
-    """``hard_weight * CE(z, y) + soft_weight * soft(z, t)`` over a batch in which not every text has a gold label.
+    """``hard_weight * CE(z, y) + soft_weight * soft(z, t)`` over a batch in which not every text
+    has a gold label.
 
     Args:
         soft: ``"kl"`` or ``"mse"``.
         temperature: T of the ``kl`` form; the ``mse`` form has none.
-        hard_weight: weight of the gold cross-entropy, over the texts that have a label (label >= 0).
+        hard_weight: weight of the gold cross-entropy, over the texts that have a label (label >=
+            0).
         soft_weight: weight of the soft loss, over all texts.
 
     Raises:
@@ -106,22 +108,29 @@ class DistillationLoss:
         if self.soft not in SOFT_LOSSES:
             raise unknown("soft loss", self.soft, SOFT_LOSSES)
         if min(self.hard_weight, self.soft_weight) < 0 or self.hard_weight + self.soft_weight == 0:
-            raise BadSetting(f"hard_weight = {self.hard_weight}, soft_weight = {self.soft_weight}: expected >= 0, not both 0")
+            raise BadSetting(
+                f"hard_weight = {self.hard_weight}, soft_weight = {self.soft_weight}: "
+                "expected >= 0, not both 0"
+            )
         if self.temperature <= 0:
             raise BadSetting(f"temperature = {self.temperature}: expected > 0")
 
-    def __call__(self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor) -> Tensor:
+    def __call__(
+        self, student_logits: Tensor, teacher_logits: Tensor | None, labels: Tensor
+    ) -> Tensor:
         """The loss of one batch.
 
-        *Shape:* student_logits and teacher_logits ``[batch, classes]`` (None where ``soft_weight`` is 0),
-        labels ``[batch]``, -1 for a text without one -> scalar.
+        *Shape:* student_logits and teacher_logits ``[batch, classes]`` (None where ``soft_weight``
+        is 0), labels ``[batch]``, -1 for a text without one -> scalar.
         """
         total = student_logits.new_zeros(())
         if self.soft_weight:
             total = total + self.soft_weight * self._soft(student_logits, teacher_logits)
         labelled = labels >= 0
         if self.hard_weight and bool(labelled.any()):
-            total = total + self.hard_weight * hard_cross_entropy(student_logits[labelled], labels[labelled])
+            total = total + self.hard_weight * hard_cross_entropy(
+                student_logits[labelled], labels[labelled]
+            )
         return total
 
     def _soft(self, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -132,9 +141,11 @@ class DistillationLoss:
 
 @dataclass(frozen=True)
 class StagedLoss:
-    """``hard_weight * CE + representation_weight * states + soft_weight * logits``: XtremeDistil's joint loss.
+    """``hard_weight * CE + representation_weight * states + soft_weight * logits``: XtremeDistil's
+    joint loss.
 
-    The weights are the paper's alpha, beta and gamma. A schedule's stage takes some of the three parts (:meth:`only`).
+    The weights are the paper's alpha, beta and gamma. A schedule's stage takes some of the three
+    parts (:meth:`only`).
 
     Args:
         hard_weight: of the cross-entropy, over the items that have a label (label >= 0).
@@ -155,12 +166,20 @@ class StagedLoss:
     def __post_init__(self) -> None:
         if self.representation not in REPRESENTATION_LOSSES:
             raise unknown("representation loss", self.representation, REPRESENTATION_LOSSES)
-        weights = {name: getattr(self, name) for name in ("hard_weight", "representation_weight", "soft_weight")}
+        weights = {
+            name: getattr(self, name)
+            for name in ("hard_weight", "representation_weight", "soft_weight")
+        }
         if min(weights.values()) < 0 or not any(weights.values()):
-            raise BadSetting(", ".join(f"{name} = {w}" for name, w in weights.items()) + ": expected >= 0, not all 0")
+            raise BadSetting(
+                ", ".join(f"{name} = {w}" for name, w in weights.items())
+                + ": expected >= 0, not all 0"
+            )
 
     def only(self, *parts: str) -> "StagedLoss":
-        """The same with the weights of all other parts zero (``hard``, ``soft``, ``representation``)."""
+        """The same with the weights of all other parts zero (``hard``, ``soft``,
+        ``representation``).
+        """
         return replace(self, **{f"{part}_weight": 0.0 for part in PARTS if part not in parts})
 
     def __call__(
@@ -173,15 +192,20 @@ class StagedLoss:
     ) -> Tensor:
         """The loss of one batch of items.
 
-        *Shape:* both logits ``[items, classes]``, labels ``[items]`` (-1: none), projected and teacher_states
-        ``[items, width]`` -> scalar. What a part with weight zero would read may be None.
+        *Shape:* both logits ``[items, classes]``, labels ``[items]`` (-1: none), projected and
+        teacher_states ``[items, width]`` -> scalar. What a part with weight zero would read may be
+        None.
         """
         parts, labelled = [], labels >= 0
         if self.hard_weight and bool(labelled.any()):
-            parts.append(self.hard_weight * hard_cross_entropy(student_logits[labelled], labels[labelled]))
+            parts.append(
+                self.hard_weight * hard_cross_entropy(student_logits[labelled], labels[labelled])
+            )
         if self.soft_weight:
             parts.append(self.soft_weight * logit_regression(student_logits, teacher_logits))
         if self.representation_weight:
             states = representation_mse if self.representation == "mse" else representation_kl
             parts.append(self.representation_weight * states(projected, teacher_states))
-        return sum(parts) if parts else student_logits.sum() * 0.0  # a batch without a label has a gradient too: zero
+        return (
+            sum(parts) if parts else student_logits.sum() * 0.0
+        )  # a batch without a label has a gradient too: zero

@@ -1,4 +1,4 @@
-"""Floor 2. Several teachers at masked positions: what each says, kept on disk, and the rules that make one of them.
+"""Several teachers at masked positions: what each says, kept on disk, and the rules that make one of them.
 
 Every rule gives weights to the teachers, position by position, and the mixture ``p = sum_m w_m p_m`` is what a student
 learns from. Let ``H_m`` be the entropy of teacher ``m`` at a position and ``y`` the piece that was hidden there:
@@ -49,12 +49,17 @@ class Evidence:
 def evidence(log_probabilities: Tensor, gold: Tensor) -> Evidence:
     """*Shape:* log_probabilities ``[teachers, positions, pieces]``, gold ``[positions]``."""
     entropy = -(log_probabilities.exp() * log_probabilities.clamp(min=-1e4)).sum(dim=-1)
-    at_gold = log_probabilities.gather(-1, gold.expand(len(log_probabilities), -1).unsqueeze(-1)).squeeze(-1)
+    at_gold = log_probabilities.gather(
+        -1, gold.expand(len(log_probabilities), -1).unsqueeze(-1)
+    ).squeeze(-1)
     return Evidence(entropy, log_probabilities.amax(dim=-1), at_gold)
 
 
 def mean(seen: Evidence) -> Tensor:
-    """All teachers alike. *Shape:* ``[teachers, positions]``, as for every rule; the sum over teachers is 1."""
+    """All teachers alike.
+
+    *Shape:* ``[teachers, positions]``, as for every rule; the sum over teachers is 1.
+    """
     return torch.full_like(seen.entropy, 1 / len(seen.entropy))
 
 
@@ -76,7 +81,10 @@ def best_teacher(seen: Evidence) -> Tensor:
 
 @dataclass(frozen=True)
 class Gate:
-    """A linear gate over all teachers' entropies and confidences. *Shape:* weight ``[teachers, 2 * teachers]``, bias ``[teachers]``."""
+    """A linear gate over all teachers' entropies and confidences.
+
+    *Shape:* weight ``[teachers, 2 * teachers]``, bias ``[teachers]``.
+    """
 
     weight: Tensor
     bias: Tensor
@@ -88,17 +96,22 @@ class Gate:
 
 
 def learn_gate(seen: Evidence, steps: int = 50, decay: float = 1e-3) -> Gate:
-    """The gate under whose mixture the gold pieces of some positions are likeliest, weights kept small; starts as the mean.
+    """The gate under whose mixture the gold pieces of some positions are likeliest, weights kept
+    small; starts as the mean.
 
     The positions are of texts that neither teachers nor students are trained on.
     """
     teachers = len(seen.entropy)
-    weight, bias = (torch.zeros(shape, requires_grad=True) for shape in ((teachers, 2 * teachers), (teachers,)))
+    weight, bias = (
+        torch.zeros(shape, requires_grad=True) for shape in ((teachers, 2 * teachers), (teachers,))
+    )
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=steps, line_search_fn="strong_wolfe")
 
     def surprise() -> Tensor:
         optimizer.zero_grad()
-        loss = -mixed_gold(seen.gold, Gate(weight, bias)(seen)).mean() + decay * weight.square().sum()
+        loss = (
+            -mixed_gold(seen.gold, Gate(weight, bias)(seen)).mean() + decay * weight.square().sum()
+        )
         loss.backward()
         return loss
 
@@ -130,21 +143,27 @@ def rule_of(name: str, gate: Gate | None = None) -> Rule:
 def combine(log_probabilities: Tensor, weights: Tensor) -> Tensor:
     """The logarithm of the mixture.
 
-    *Shape:* log_probabilities ``[teachers, positions, pieces]``, weights ``[teachers, positions]`` -> ``[positions, pieces]``.
+    *Shape:* log_probabilities ``[teachers, positions, pieces]``, weights ``[teachers, positions]``
+    -> ``[positions, pieces]``.
     """
     return (log_probabilities + weights.clamp(min=1e-30).log().unsqueeze(-1)).logsumexp(dim=0)
 
 
 def mixed_gold(gold: Tensor, weights: Tensor) -> Tensor:
-    """Log-probability of the gold piece under the mixture. *Shape:* both ``[teachers, positions]`` -> ``[positions]``."""
+    """Log-probability of the gold piece under the mixture.
+
+    *Shape:* both ``[teachers, positions]`` -> ``[positions]``.
+    """
     return (gold + weights.clamp(min=1e-30).log()).logsumexp(dim=0)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What one teacher says at every masked position of some texts: its likeliest pieces; the rest is spread evenly.
+    """What one teacher says at every masked position of some texts: its likeliest pieces; the rest
+    is spread evenly.
 
-    Entropy and the gold piece's log-probability are those of the whole distribution, before anything is left out.
+    Entropy and the gold piece's log-probability are those of the whole distribution, before
+    anything is left out.
 
     Args:
         pieces: ids in the reference vocabulary. *Shape:* ``[positions, kept]``, int32.
@@ -167,19 +186,30 @@ class Kept:
         return (1 - self.log_probabilities.exp().sum(dim=-1)).clamp(min=0)
 
     def dense(self, positions: Tensor) -> Tensor:
-        """Log-probabilities over the whole vocabulary. *Shape:* ``[number]`` -> ``[number, vocabulary]``; each sums to 1."""
+        """Log-probabilities over the whole vocabulary.
+
+        *Shape:* ``[number]`` -> ``[number, vocabulary]``; each sums to 1.
+        """
         others = max(1, self.vocabulary - self.pieces.shape[1])
         even = (self.rest[positions] / others).clamp(min=1e-12).log()
         whole = even.unsqueeze(-1).expand(-1, self.vocabulary).clone()
         return whole.scatter_(1, self.pieces[positions].long(), self.log_probabilities[positions])
 
     def save(self, folder: Path) -> None:
-        tensors = {name: getattr(self, name).contiguous() for name in ("pieces", "log_probabilities", "entropy", "gold")}
-        save_file(tensors, folder / FILE, {"vocabulary": str(self.vocabulary), "texts": self.digest})
+        tensors = {
+            name: getattr(self, name).contiguous()
+            for name in ("pieces", "log_probabilities", "entropy", "gold")
+        }
+        save_file(
+            tensors, folder / FILE, {"vocabulary": str(self.vocabulary), "texts": self.digest}
+        )
 
 
 def keep(logits: Tensor, gold: Tensor, kept: int) -> dict[str, Tensor]:
-    """The tensors of :class:`Kept` from a teacher's logits. *Shape:* logits ``[positions, vocabulary]``, gold ``[positions]``."""
+    """The tensors of :class:`Kept` from a teacher's logits.
+
+    *Shape:* logits ``[positions, vocabulary]``, gold ``[positions]``.
+    """
     said = logits.float().log_softmax(dim=-1)
     seen = evidence(said.unsqueeze(0), gold)
     top = said.topk(min(kept, said.shape[-1]), dim=-1)
@@ -192,7 +222,8 @@ def keep(logits: Tensor, gold: Tensor, kept: int) -> dict[str, Tensor]:
 
 
 def load(folder: Path, vocabulary: int, digest: str) -> Kept:
-    """Read what a teacher said back, and check that it speaks of these texts, masked so, in this vocabulary.
+    """Read what a teacher said back, and check that it speaks of these texts, masked so, in this
+    vocabulary.
 
     Raises:
         StaleArtifact: other texts, other masks, or another vocabulary.
@@ -200,9 +231,13 @@ def load(folder: Path, vocabulary: int, digest: str) -> Kept:
     with safe_open(folder / FILE, "pt") as file:
         header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
     if header["texts"] != digest:
-        raise StaleArtifact(f"what is kept in {folder} was said of other texts, or of other masks, than those given")
+        raise StaleArtifact(
+            f"what is kept in {folder} was said of other texts, or of other masks, than those given"
+        )
     if int(header["vocabulary"]) != vocabulary:
-        raise StaleArtifact(f"what is kept in {folder} is over {header['vocabulary']} pieces; expected {vocabulary}")
+        raise StaleArtifact(
+            f"what is kept in {folder} is over {header['vocabulary']} pieces; expected {vocabulary}"
+        )
     return Kept(**tensors, vocabulary=vocabulary, digest=digest)
 
 
@@ -217,16 +252,24 @@ def evidence_of(kept: Sequence[Kept]) -> Evidence:
 
 @dataclass(frozen=True)
 class Mixture:
-    """One or several teachers under a rule: what a student is told. ``weights`` *Shape:* ``[teachers, positions]``."""
+    """One or several teachers under a rule: what a student is told.
+
+    ``weights`` *Shape:* ``[teachers, positions]``.
+    """
 
     kept: tuple[Kept, ...]
     weights: Tensor
 
     def __call__(self, positions: Tensor) -> Tensor:
-        """Log-probabilities at some positions. *Shape:* ``[number]`` -> ``[number, vocabulary]``."""
+        """Log-probabilities at some positions.
+
+        *Shape:* ``[number]`` -> ``[number, vocabulary]``.
+        """
         if len(self.kept) == 1:
             return self.kept[0].dense(positions)
-        return combine(torch.stack([one.dense(positions) for one in self.kept]), self.weights[:, positions])
+        return combine(
+            torch.stack([one.dense(positions) for one in self.kept]), self.weights[:, positions]
+        )
 
 
 def mixture(said: Mapping[str, Kept], arm: str, gate: Gate | None = None) -> Mixture:

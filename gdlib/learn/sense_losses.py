@@ -1,4 +1,4 @@
-"""Floor 2. What training on senses minimises: over pairs of a sentence and a gloss, or over an instance's candidates together.
+"""What training on senses minimises: over pairs of a sentence and a gloss, or over an instance's candidates together.
 
 ==============  ====================================================================  ==========================================
 ``pairs``       ``CE(z, y)`` of each pair's two logits z, y whether its gloss is       Wahle et al. 2021 (LMGC)
@@ -20,20 +20,29 @@ from torch import Tensor
 from gdlib.learn.losses import DistillationLoss
 
 PAIR_LOSSES = ("candidates", "pairs")
-NONE = -1e4  # score of a candidate that an instance hasn't: softmax gives it 0, and 0 times its logarithm is 0
+# score of a candidate that an instance hasn't: softmax gives it 0, and 0 times its logarithm is 0
+NONE = -1e4
 
 
 def choice_loss(scores: Tensor, right: Tensor) -> Tensor:
     """``-log P(a right candidate)``, mean over the instances that have one.
 
-    *Shape:* both ``[instances, candidates]``, scores :data:`NONE` (or minus infinity) where an instance has fewer -> scalar.
+    *Shape:* both ``[instances, candidates]``, scores :data:`NONE` (or minus infinity) where an
+    instance has fewer -> scalar.
     """
     surprise = scores.logsumexp(-1) - scores.masked_fill(~right, NONE).logsumexp(-1)
     kept = right.any(-1)
     return surprise[kept].sum() / kept.sum().clamp(min=1)
 
 
-def pair_loss(logits: Tensor, labels: Tensor, instance: Tensor, form: str, how: DistillationLoss, teacher: Tensor | None = None) -> Tensor:
+def pair_loss(
+    logits: Tensor,
+    labels: Tensor,
+    instance: Tensor,
+    form: str,
+    how: DistillationLoss,
+    teacher: Tensor | None = None,
+) -> Tensor:
     """Of pairs, some of one instance side by side.
 
     Args:
@@ -55,7 +64,10 @@ def pair_loss(logits: Tensor, labels: Tensor, instance: Tensor, form: str, how: 
 
 
 def in_rows(values: Tensor, instance: Tensor, fill: float | bool) -> Tensor:
-    """Values of pairs as a row an instance, filled up on the right. *Shape:* both ``[pairs]`` -> ``[instances, most candidates]``."""
+    """Values of pairs as a row an instance, filled up on the right.
+
+    *Shape:* both ``[pairs]`` -> ``[instances, most candidates]``.
+    """
     _, row, counts = instance.unique_consecutive(return_inverse=True, return_counts=True)
     column = torch.arange(len(values), device=values.device) - (counts.cumsum(0) - counts)[row]
     out = values.new_full((len(counts), int(counts.max())), fill)

@@ -1,4 +1,7 @@
-"""Floor 3. Arms: what a student learns from. One arm is one line of data; one function trains a student on it."""
+"""Arms: what a student learns from.
+
+One arm is one line of data; one function trains a student on it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gdlib.networks import students
 from gdlib.core.errors import BadSetting, unknown
-from gdlib.learn.losses import DistillationLoss
-from gdlib.networks.students import Student, Vocabulary
 from gdlib.learn.loop import History, Regime, batches_by_length, fit, pad, seed_everything
+from gdlib.learn.losses import DistillationLoss
+from gdlib.networks import students
+from gdlib.networks.students import Student, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Arm:
     Args:
         name: as it stands in every table and figure.
         sources: of ``labelled``, ``generated``, ``real`` (unlabelled texts of the corpus).
-        target: ``gold`` labels; the teacher's ``soft`` logits; or ``hard``: the teacher's most likely class on
-            unlabelled texts, gold on labelled ones.
+        target: ``gold`` labels; the teacher's ``soft`` logits; or ``hard``: the teacher's most
+            likely class on unlabelled texts, gold on labelled ones.
         divisor: of the generated texts only one in so many is used.
         help: one line.
     """
@@ -38,11 +41,36 @@ class Arm:
 ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
-        Arm("labelled only", ("labelled",), "gold", help="gold labels, no teacher: what the student can do alone"),
-        Arm("distilled on labelled", ("labelled",), "soft", help="the teacher's logits on the labelled texts"),
-        Arm("generation-distillation", ("labelled", "generated"), "soft", help="the paper's arm: logits on labelled and generated texts"),
-        Arm("hard labels", ("labelled", "generated"), "hard", help="the same texts with the teacher's argmax"),
-        Arm("real unlabelled", ("labelled", "real"), "soft", help="as many real unlabelled texts: the ceiling"),
+        Arm(
+            "labelled only",
+            ("labelled",),
+            "gold",
+            help="gold labels, no teacher: what the student can do alone",
+        ),
+        Arm(
+            "distilled on labelled",
+            ("labelled",),
+            "soft",
+            help="the teacher's logits on the labelled texts",
+        ),
+        Arm(
+            "generation-distillation",
+            ("labelled", "generated"),
+            "soft",
+            help="the paper's arm: logits on labelled and generated texts",
+        ),
+        Arm(
+            "hard labels",
+            ("labelled", "generated"),
+            "hard",
+            help="the same texts with the teacher's argmax",
+        ),
+        Arm(
+            "real unlabelled",
+            ("labelled", "real"),
+            "soft",
+            help="as many real unlabelled texts: the ceiling",
+        ),
         Arm("generated + real", ("labelled", "generated", "real"), "soft", help="both"),
     )
 }
@@ -59,7 +87,10 @@ def arms(names: Sequence[str], divisors: Sequence[int]) -> list[Arm]:
         if name not in ARMS:
             raise unknown("arm", name, ARMS)
     main = ARMS[MAIN_ARM]
-    sweep = [Arm(f"generated /{k}", main.sources, main.target, k, f"one in {k} of the generated texts") for k in divisors]
+    sweep = [
+        Arm(f"generated /{k}", main.sources, main.target, k, f"one in {k} of the generated texts")
+        for k in divisors
+    ]
     return [ARMS[name] for name in names] + sweep
 
 
@@ -88,7 +119,9 @@ class Source:
     def rows(self, index: Sequence[int]) -> "Source":
         index = list(index)
         states = None if self.teacher_states is None else self.teacher_states[index]
-        return Source([self.pieces[i] for i in index], self.teacher_logits[index], self.labels[index], states)
+        return Source(
+            [self.pieces[i] for i in index], self.teacher_logits[index], self.labels[index], states
+        )
 
 
 def join(sources: Sequence[Source]) -> Source:
@@ -102,7 +135,8 @@ def join(sources: Sequence[Source]) -> Source:
 
 
 def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> Source:
-    """The texts of an arm. Real text is cut to the number of generated ones, so that arms differ in one thing at a time.
+    """The texts of an arm. Real text is cut to the number of generated ones, so that arms differ in
+    one thing at a time.
 
     For ``hard`` targets the labels of unlabelled texts are filled in with the teacher's argmax.
     """
@@ -114,13 +148,20 @@ def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> Source:
     }
     chosen = join([parts[name] for name in arm.sources])
     if arm.target == "hard":
-        chosen = Source(chosen.pieces, chosen.teacher_logits, torch.where(chosen.labels < 0, chosen.teacher_logits.argmax(-1), chosen.labels))
+        chosen = Source(
+            chosen.pieces,
+            chosen.teacher_logits,
+            torch.where(chosen.labels < 0, chosen.teacher_logits.argmax(-1), chosen.labels),
+        )
     return chosen
 
 
 @dataclass(frozen=True)
 class StudentPlan:
-    """How a student is built and trained. Names as in the study's settings; ``soft`` is the form of the soft loss."""
+    """How a student is built and trained.
+
+    Names as in the study's settings; ``soft`` is the form of the soft loss.
+    """
 
     student_parameters: int
     embedding: str
@@ -139,32 +180,60 @@ def loss_of(arm: Arm, plan: StudentPlan) -> DistillationLoss:
     return plan.loss if arm.target == "soft" else DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
 
-def new_student(name: str, classes: int, vocabulary: Vocabulary, teacher_embedding: Tensor, plan: StudentPlan, seed: int) -> Student:
+def new_student(
+    name: str,
+    classes: int,
+    vocabulary: Vocabulary,
+    teacher_embedding: Tensor,
+    plan: StudentPlan,
+    seed: int,
+) -> Student:
     """A student at its start: random, or with the SVD of the teacher's embedding.
 
     Raises:
         BadSetting: an ``embedding`` other than svd and random.
     """
     seed_everything(seed)
-    student = students.build(name, len(vocabulary), classes, plan.student_parameters, plan.embedding_dim, plan.student_dropout)
+    student = students.build(
+        name,
+        len(vocabulary),
+        classes,
+        plan.student_parameters,
+        plan.embedding_dim,
+        plan.student_dropout,
+    )
     if plan.embedding == "svd":
         with torch.no_grad():
-            student.embedding.weight.copy_(students.svd_embedding(teacher_embedding, vocabulary, plan.embedding_dim))
+            student.embedding.weight.copy_(
+                students.svd_embedding(teacher_embedding, vocabulary, plan.embedding_dim)
+            )
     elif plan.embedding != "random":
         raise BadSetting(f'embedding = "{plan.embedding}"; expected svd or random')
     return student
 
 
 def distil(
-    student: Student, data: Source, held_out: Source, vocabulary: Vocabulary, loss: DistillationLoss, plan: StudentPlan, seed: int
+    student: Student,
+    data: Source,
+    held_out: Source,
+    vocabulary: Vocabulary,
+    loss: DistillationLoss,
+    plan: StudentPlan,
+    seed: int,
 ) -> History:
-    """Train a student in place on a transfer set; the weights with the lowest held-out score (:func:`held_out_score`) are kept."""
+    """Train a student in place on a transfer set; the weights with the lowest held-out score
+    (:func:`held_out_score`) are kept.
+    """
     rows = vocabulary.rows(data.pieces)
     order = batches_by_length([len(row) for row in rows], plan.student_batch, seed)
 
     def batch(step: int) -> dict[str, Tensor]:
         index = order(step)
-        return {"pieces": pad([rows[i] for i in index], students.PAD), "teacher": data.teacher_logits[index], "labels": data.labels[index]}
+        return {
+            "pieces": pad([rows[i] for i in index], students.PAD),
+            "teacher": data.teacher_logits[index],
+            "labels": data.labels[index],
+        }
 
     held_out_rows = vocabulary.rows(held_out.pieces)
     regime = Regime(
@@ -185,10 +254,12 @@ def distil(
 
 
 def held_out_score(logits: Tensor, labels: Tensor) -> float:
-    """What students are chosen by, lower is better: the share of errors; between equal shares, the cross-entropy.
+    """What students are chosen by, lower is better: the share of errors; between equal shares, the
+    cross-entropy.
 
-    Cross-entropy alone would choose a network trained on hard labels before it has learnt much, since it grows
-    overconfident long before it stops getting better; that would make the hard arms, baselines among them, look weak.
+    Cross-entropy alone would choose a network trained on hard labels before it has learnt much,
+    since it grows overconfident long before it stops getting better; that would make the hard arms,
+    baselines among them, look weak.
 
     *Shape:* logits ``[texts, classes]``, labels ``[texts]``.
     """
@@ -203,5 +274,7 @@ def predict(student: nn.Module, rows: Sequence[Sequence[int]], batch: int = 256)
     lengths = np.array([len(row) for row in rows])
     order = np.argsort(lengths, kind="stable")
     parts = [order[i : i + batch] for i in range(0, len(order), batch)]
-    logits = torch.cat([student(pad([rows[i] for i in part], students.PAD).to(device)).cpu() for part in parts])
+    logits = torch.cat(
+        [student(pad([rows[i] for i in part], students.PAD).to(device)).cpu() for part in parts]
+    )
     return logits[torch.from_numpy(np.argsort(order, kind="stable"))]

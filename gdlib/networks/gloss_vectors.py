@@ -1,10 +1,12 @@
-"""Floor 3. All candidate glosses of a word in one pass: a vector for the word in its sentence, kept vectors for glosses.
+"""All candidate glosses of a word in one pass: a vector for the word in its sentence, kept vectors
+for glosses.
 
-One encoder for both sides. The word's vector is the mean of its pieces' states, or of the whole sentence's, read with
-quotes around the word; a gloss's vector the mean over ``lemma : gloss``; the score is their cosine times a learnt scale, with cross-entropy over the
-candidates. A gloss has one vector wherever it is asked for, so asking is one pass over the sentence however many senses
-the word has. It is ours: the paper asks pair by pair. (The form is that of Blevins and Zettlemoyer 2020, with one encoder
-in the place of two and cosines in that of dot products.)
+One encoder for both sides. The word's vector is the mean of its pieces' states, or of the whole
+sentence's, read with quotes around the word; a gloss's vector the mean over ``lemma : gloss``; the
+score is their cosine times a learnt scale, with cross-entropy over the candidates. A gloss has one
+vector wherever it is asked for, so asking is one pass over the sentence however many senses the
+word has. It is ours: the paper asks pair by pair. (The form is that of Blevins and Zettlemoyer
+2020, with one encoder in the place of two and cosines in that of dot products.)
 """
 
 from collections.abc import Callable, Sequence
@@ -17,15 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from gdlib.sources import zoo
-from gdlib.networks.layers import freeze, to_device
-from gdlib.networks.pairs import HEADS, SCALE, draw_batches, fit_from_start, held_out_score, leave
-from gdlib.networks.lexical_arms import LexicalPlan
-from gdlib.networks.sense_coding import LONG_GLOSS, Coded, Coder
-from gdlib.learn.sense_losses import choice_loss
 from gdlib.learn.loop import Batch, History, autocast, in_batches, seed_everything
-from gdlib.sources.unpack import quiet
+from gdlib.learn.sense_losses import choice_loss
+from gdlib.networks.layers import freeze, to_device
+from gdlib.networks.lexical_arms import LexicalPlan
+from gdlib.networks.pairs import HEADS, SCALE, draw_batches, fit_from_start, held_out_score, leave
+from gdlib.networks.sense_coding import LONG_GLOSS, Coded, Coder
+from gdlib.sources import zoo
 from gdlib.sources.senses import Instance
+from gdlib.sources.unpack import quiet
 
 
 class VectorModel(nn.Module):
@@ -41,15 +43,28 @@ class VectorModel(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(SCALE).log())
 
     def vectors(self, input_ids: Tensor, attention_mask: Tensor, pooled: Tensor) -> Tensor:
-        """The mean of the states of the ``pooled`` pieces, of length 1. *Shape:* all ``[rows, length]`` -> ``[rows, width]``."""
+        """The mean of the states of the ``pooled`` pieces, of length 1.
+
+        *Shape:* all ``[rows, length]`` -> ``[rows, width]``.
+        """
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         weights = pooled.to(states.dtype)[..., None]
-        return F.normalize(((states * weights).sum(1) / weights.sum(1).clamp(min=1)).float(), dim=-1)
+        return F.normalize(
+            ((states * weights).sum(1) / weights.sum(1).clamp(min=1)).float(), dim=-1
+        )
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, pooled: Tensor, glosses: Tensor, gloss_mask: Tensor) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        pooled: Tensor,
+        glosses: Tensor,
+        gloss_mask: Tensor,
+    ) -> Tensor:
         """Scores of candidates, minus infinity where an instance has fewer.
 
-        *Shape:* the first three ``[batch, length]``, glosses and gloss_mask ``[batch, candidates, pieces]`` -> ``[batch, candidates]``.
+        *Shape:* the first three ``[batch, length]``, glosses and gloss_mask ``[batch, candidates,
+        pieces]`` -> ``[batch, candidates]``.
         """
         there = gloss_mask.any(-1)
         words = self.vectors(input_ids, attention_mask, pooled)
@@ -73,8 +88,15 @@ class VectorModel(nn.Module):
         return to_device(model)
 
 
-def fine_tune(network: zoo.Network, train: Sequence[Instance], held_out: Sequence[Instance], plan: LexicalPlan, folder: Path) -> History:
-    """Train on the same instances and wrong glosses as :func:`gdlib.networks.pairs.fine_tune` and leave the model in ``folder``.
+def fine_tune(
+    network: zoo.Network,
+    train: Sequence[Instance],
+    held_out: Sequence[Instance],
+    plan: LexicalPlan,
+    folder: Path,
+) -> History:
+    """Train on the same instances and wrong glosses as :func:`gdlib.networks.pairs.fine_tune` and
+    leave the model in ``folder``.
 
     A step has as many instances as make up about ``plan.batch`` pairs.
     """
@@ -99,25 +121,38 @@ def fine_tune(network: zoo.Network, train: Sequence[Instance], held_out: Sequenc
 
 def candidate_loss(model: nn.Module, batch: Batch) -> Tensor:
     """:func:`gdlib.learn.sense_losses.choice_loss` over the candidates' scores."""
-    return choice_loss(model(**{name: t for name, t in batch.items() if name != "right"}), batch["right"])
+    return choice_loss(
+        model(**{name: t for name, t in batch.items() if name != "right"}), batch["right"]
+    )
 
 
-def collate(coder: Coder, rows: Sequence[tuple[Coded, Sequence[int]]], whole: bool = False) -> Batch:
-    """Instances with some of their candidates as tensors: what :meth:`VectorModel.forward` takes, and ``right``."""
+def collate(
+    coder: Coder, rows: Sequence[tuple[Coded, Sequence[int]]], whole: bool = False
+) -> Batch:
+    """Instances with some of their candidates as tensors: what :meth:`VectorModel.forward` takes,
+    and ``right``.
+    """
     batch = context_inputs(coder, [one for one, _ in rows], whole)
     glosses = gloss_inputs(coder, [one.glosses[place] for one, places in rows for place in places])
-    there = torch.arange(max(len(places) for _, places in rows)) < torch.tensor([len(places) for _, places in rows])[:, None]
+    there = (
+        torch.arange(max(len(places) for _, places in rows))
+        < torch.tensor([len(places) for _, places in rows])[:, None]
+    )
     shape = (*there.shape, glosses["input_ids"].shape[1])
     for name, source in (("glosses", "input_ids"), ("gloss_mask", "attention_mask")):
         batch[name] = torch.zeros(shape, dtype=torch.long)
         batch[name][there] = glosses[source]
     batch["right"] = torch.zeros(there.shape, dtype=torch.bool)
-    batch["right"][there] = torch.tensor([one.gold[place] for one, places in rows for place in places])
+    batch["right"][there] = torch.tensor(
+        [one.gold[place] for one, places in rows for place in places]
+    )
     return batch
 
 
 def context_inputs(coder: Coder, coded: Sequence[Coded], whole: bool = False) -> Batch:
-    """Sentences as inputs of :meth:`VectorModel.vectors`; ``whole``: pooled over all pieces in place of the target's."""
+    """Sentences as inputs of :meth:`VectorModel.vectors`; ``whole``: pooled over all pieces in
+    place of the target's.
+    """
     rows = [coder.context(one, coder.max_length - 2) for one in coded]
     inputs = coder.inputs([[coder.cls, *ids, coder.sep] for ids, _ in rows])
     pooled = coder.inputs([[0, *map(int, target), 0] for _, target in rows])["input_ids"] == 1
@@ -126,27 +161,55 @@ def context_inputs(coder: Coder, coded: Sequence[Coded], whole: bool = False) ->
 
 def gloss_inputs(coder: Coder, glosses: Sequence[list[int]]) -> Batch:
     """``lemma : gloss`` as inputs of :meth:`VectorModel.vectors`."""
-    inputs = coder.inputs([[coder.cls, *gloss[: int(LONG_GLOSS * coder.max_length)], coder.sep] for gloss in glosses])
+    inputs = coder.inputs(
+        [[coder.cls, *gloss[: int(LONG_GLOSS * coder.max_length)], coder.sep] for gloss in glosses]
+    )
     return inputs | {"pooled": inputs["attention_mask"].bool()}
 
 
-def scores(model: VectorModel, coder: Coder, coded: Sequence[Coded], whole: bool = False) -> list[np.ndarray]:
-    """Of every instance the cosine of its word and each candidate's gloss, scaled; every distinct gloss passes once."""
+def scores(
+    model: VectorModel, coder: Coder, coded: Sequence[Coded], whole: bool = False
+) -> list[np.ndarray]:
+    """Of every instance the cosine of its word and each candidate's gloss, scaled; every distinct
+    gloss passes once.
+    """
     glosses = list(dict.fromkeys(tuple(gloss) for one in coded for gloss in one.glosses))
-    kept = dict(zip(glosses, _in_batches(model, [len(g) for g in glosses], lambda rows: gloss_inputs(coder, [list(glosses[i]) for i in rows]))))
+    kept = dict(
+        zip(
+            glosses,
+            _in_batches(
+                model,
+                [len(g) for g in glosses],
+                lambda rows: gloss_inputs(coder, [list(glosses[i]) for i in rows]),
+            ),
+        )
+    )
     lengths = [len(one.left) + len(one.right) for one in coded]
-    words = _in_batches(model, lengths, lambda rows: context_inputs(coder, [coded[i] for i in rows], whole))
+    words = _in_batches(
+        model, lengths, lambda rows: context_inputs(coder, [coded[i] for i in rows], whole)
+    )
     scale = model.log_scale.detach().exp().item()
     return [
-        scale * np.stack([kept[tuple(gloss)] @ word for gloss in one.glosses]) if one.glosses else np.zeros(0)
+        scale * np.stack([kept[tuple(gloss)] @ word for gloss in one.glosses])
+        if one.glosses
+        else np.zeros(0)
         for one, word in zip(coded, words)
     ]
 
 
-def similarity(network: zoo.Network, instances: Sequence[Instance], max_length: int) -> list[np.ndarray]:
-    """The baseline without training: the encoder's mean state over the sentence against that over each gloss, by cosine."""
+def similarity(
+    network: zoo.Network, instances: Sequence[Instance], max_length: int
+) -> list[np.ndarray]:
+    """The baseline without training: the encoder's mean state over the sentence against that over
+    each gloss, by cosine.
+    """
     coder = Coder(zoo.tokenizer(network), max_length)
-    return scores(to_device(VectorModel(zoo.encoder(network))), coder, coder.code(instances, prefix="lemma"), whole=True)
+    return scores(
+        to_device(VectorModel(zoo.encoder(network))),
+        coder,
+        coder.code(instances, prefix="lemma"),
+        whole=True,
+    )
 
 
 def set_dropout(network: PreTrainedModel, rate: float) -> None:
@@ -157,10 +220,20 @@ def set_dropout(network: PreTrainedModel, rate: float) -> None:
 
 
 @torch.inference_mode()
-def _in_batches(model: VectorModel, lengths: Sequence[int], inputs: Callable[[list[int]], Batch], batch: int = 64) -> np.ndarray:
+def _in_batches(
+    model: VectorModel,
+    lengths: Sequence[int],
+    inputs: Callable[[list[int]], Batch],
+    batch: int = 64,
+) -> np.ndarray:
     device = next(model.parameters()).device
     found = np.empty((len(lengths), model.encoder.config.hidden_size), dtype=np.float32)
     for rows in in_batches(lengths, batch):
         with autocast(device, "auto"):
-            found[rows] = model.vectors(**{name: t.to(device) for name, t in inputs(rows).items()}).float().cpu().numpy()
+            found[rows] = (
+                model.vectors(**{name: t.to(device) for name, t in inputs(rows).items()})
+                .float()
+                .cpu()
+                .numpy()
+            )
     return found

@@ -1,9 +1,9 @@
-"""Floor 3. Ways to learn which gloss is meant, as data, and how a model of theirs is trained."""
+"""Ways to learn which gloss is meant, as data, and how a model of theirs is trained."""
 
 from dataclasses import dataclass, field
 
-from gdlib.learn.losses import DistillationLoss
 from gdlib.learn.loop import Regime
+from gdlib.learn.losses import DistillationLoss
 
 GOLD_ONLY = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
@@ -14,7 +14,8 @@ class Arm:
 
     Args:
         name: as it stands in every table and figure.
-        form: ``pairs`` (one pass a candidate) or ``vectors`` (one pass a word, :mod:`gdlib.networks.gloss_vectors`).
+        form: ``pairs`` (one pass a candidate) or ``vectors`` (one pass a word,
+            :mod:`gdlib.networks.gloss_vectors`).
         marked: with quotes around the target and its name before the gloss, as in LMGC.
         mlm: with masked language modelling beside it.
         target: ``gold`` labels, or the ``soft`` pair logits of the trained teacher.
@@ -35,11 +36,27 @@ ARMS: dict[str, Arm] = {
     arm.name: arm
     for arm in (
         Arm("LMGC", "pairs", help="the paper's: is this the right gloss, pair by pair"),
-        Arm("LMGC-M", "pairs", mlm=True, help="the paper's: the same beside masked language modelling"),
-        Arm("gloss pairs", "pairs", marked=False, help="GlossBERT's plain form (Sent-CLS): sentence and gloss, the target not marked"),
+        Arm(
+            "LMGC-M",
+            "pairs",
+            mlm=True,
+            help="the paper's: the same beside masked language modelling",
+        ),
+        Arm(
+            "gloss pairs",
+            "pairs",
+            marked=False,
+            help="GlossBERT's plain form (Sent-CLS): sentence and gloss, the target not marked",
+        ),
         Arm("gloss vectors", "vectors", help="ours: one pass a word, the glosses' vectors kept"),
         Arm("small, gold", "pairs", small=True, help="few layers, gold labels, no teacher"),
-        Arm("small, distilled", "pairs", target="soft", small=True, help="few layers, the pair logits of a trained model"),
+        Arm(
+            "small, distilled",
+            "pairs",
+            target="soft",
+            small=True,
+            help="few layers, the pair logits of a trained model",
+        ),
     )
 }
 
@@ -65,7 +82,8 @@ class LexicalPlan:
         mlm_head_steps: steps for the new MLM head alone, before all else.
         layers: keep so many of the encoder's layers (a small student); 0: all.
         loss: of the pair logits; with a soft weight a teacher has to be given.
-        word_vector: of gloss vectors, the mean over the ``target``'s pieces or over the whole ``sentence``.
+        word_vector: of gloss vectors, the mean over the ``target``'s pieces or over the whole
+            ``sentence``.
         looks: looks at the held-out score.
     """
 
@@ -90,4 +108,6 @@ class LexicalPlan:
 
     def regime(self, per_epoch: int) -> Regime:
         steps = max(1, round(self.epochs * per_epoch))
-        return Regime(steps=steps, lr=self.lr, evaluate_every=max(1, -(-steps // self.looks)), seed=self.seed)
+        return Regime(
+            steps=steps, lr=self.lr, evaluate_every=max(1, -(-steps // self.looks)), seed=self.seed
+        )

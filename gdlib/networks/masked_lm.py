@@ -1,4 +1,6 @@
-"""Floor 2. Masked language modelling: which pieces are hidden, and the head, tied to the embeddings, that guesses them."""
+"""Masked language modelling: which pieces are hidden, and the head, tied to the embeddings, that
+guesses them.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -8,22 +10,31 @@ NOT_ASKED = -100  # target of a piece that is not to be guessed
 
 
 def mask_pieces(
-    ids: Tensor, maskable: Tensor, mask_id: int, vocabulary: int, generator: torch.Generator, share: float = 0.15
+    ids: Tensor,
+    maskable: Tensor,
+    mask_id: int,
+    vocabulary: int,
+    generator: torch.Generator,
+    share: float = 0.15,
 ) -> tuple[Tensor, Tensor]:
-    """Hide pieces as BERT does (Devlin et al. 2019): of the chosen 80% become the mask, 10% any piece, 10% stay.
+    """Hide pieces as BERT does (Devlin et al. 2019): of the chosen 80% become the mask, 10% any
+    piece, 10% stay.
 
-    The attention mask is no business of this function: a hidden piece is attended to like any other, padding never is.
+    The attention mask is no business of this function: a hidden piece is attended to like any
+    other, padding never is.
 
     Args:
         ids: pieces. *Shape:* ``[batch, length]``.
-        maskable: where a piece may be chosen: neither special nor padding. *Shape:* ``[batch, length]``, bool.
+        maskable: where a piece may be chosen: neither special nor padding. *Shape:* ``[batch,
+            length]``, bool.
         mask_id: the mask's id.
         vocabulary: number of pieces, for the random ones.
         generator: of the choice.
         share: of the maskable pieces, each chosen by itself.
 
     Returns:
-        The ids with pieces hidden, and the targets: the true id where chosen, :data:`NOT_ASKED` elsewhere.
+        The ids with pieces hidden, and the targets: the true id where chosen, :data:`NOT_ASKED`
+            elsewhere.
     """
     chosen = (torch.rand(ids.shape, generator=generator) < share) & maskable
     kind = torch.rand(ids.shape, generator=generator)
@@ -35,14 +46,16 @@ def mask_pieces(
 def piece_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy over the pieces that are asked for; 0 where none is.
 
-    *Shape:* logits ``[asked, vocabulary]`` (only the asked places), targets ``[batch, length]`` -> scalar.
+    *Shape:* logits ``[asked, vocabulary]`` (only the asked places), targets ``[batch, length]`` ->
+    scalar.
     """
     asked = targets[targets != NOT_ASKED]
     return F.cross_entropy(logits.float(), asked, reduction="sum") / max(1, len(asked))
 
 
 class TiedHead(nn.Module):
-    """From states to pieces: a GELU layer, a norm, and the encoder's own embedding matrix, transposed, with a bias.
+    """From states to pieces: a GELU layer, a norm, and the encoder's own embedding matrix,
+    transposed, with a bias.
 
     The matrix is passed in at each call and not held, so that it is one parameter of the network.
 
@@ -59,5 +72,7 @@ class TiedHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
     def forward(self, states: Tensor, embedding: Tensor) -> Tensor:
-        """*Shape:* states ``[pieces, width]``, embedding ``[vocabulary, embedding]`` -> ``[pieces, vocabulary]``."""
+        """*Shape:* states ``[pieces, width]``, embedding ``[vocabulary, embedding]`` -> ``[pieces,
+        vocabulary]``.
+        """
         return F.linear(self.norm(F.gelu(self.dense(states))), embedding, self.bias)

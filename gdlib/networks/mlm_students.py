@@ -1,4 +1,4 @@
-"""Floor 3. Students of masked language modelling: where they start, how they learn, and their curves."""
+"""Students of masked language modelling: where they start, how they learn, and their curves."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,14 +9,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
-from gdlib.networks.layers import to_device
+from gdlib.learn.loop import (
+    Batch,
+    History,
+    Regime,
+    autocast,
+    batches_by_length,
+    fit,
+    in_batches,
+    seed_everything,
+)
 from gdlib.learn.losses import DistillationLoss
+from gdlib.learn.mixtures import Mixture
+from gdlib.networks.layers import to_device
 from gdlib.networks.mlm_teachers import MaskedLM, train_layers
 from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts
-from gdlib.learn.mixtures import Mixture
-from gdlib.learn.loop import Batch, History, Regime, autocast, batches_by_length, fit, in_batches, seed_everything
 
-STARTS = {"teacher": "the lowest layers of the first teacher, under a head fitted to them", "scratch": "a new, narrow BERT"}
+STARTS = {
+    "teacher": "the lowest layers of the first teacher, under a head fitted to them",
+    "scratch": "a new, narrow BERT",
+}
 PLAIN = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
 
@@ -25,7 +37,8 @@ class StudentPlan:
     """How a student starts and learns. Names as in the study's settings.
 
     Args:
-        start: one of :data:`STARTS`. From a teacher the embedding matrix stays as it is; a new one is learnt.
+        start: one of :data:`STARTS`. From a teacher the embedding matrix stays as it is; a new one
+            is learnt.
         layers: of either.
         hidden: width of one from scratch.
         steps, lr, batch, evaluate_every: as in training.
@@ -44,8 +57,16 @@ class StudentPlan:
     seed: int
 
 
-def new_student(plan: StudentPlan, start: MaskedLM | None, guessed: Guessed, tokenizer: PreTrainedTokenizerBase, max_length: int) -> MaskedLM:
-    """A student at its start: ``start``, layers of a teacher under a head of their own, or from scratch."""
+def new_student(
+    plan: StudentPlan,
+    start: MaskedLM | None,
+    guessed: Guessed,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+) -> MaskedLM:
+    """A student at its start: ``start``, layers of a teacher under a head of their own, or from
+    scratch.
+    """
     seed_everything(plan.seed)
     if plan.start == "scratch":
         config = BertConfig(
@@ -60,7 +81,10 @@ def new_student(plan: StudentPlan, start: MaskedLM | None, guessed: Guessed, tok
 
 @dataclass
 class Curve:
-    """A student's way: its held-out loss at every look, text by text. ``seconds`` are of training alone, looks not counted."""
+    """A student's way: its held-out loss at every look, text by text.
+
+    ``seconds`` are of training alone, looks not counted.
+    """
 
     step: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -68,14 +92,20 @@ class Curve:
 
 
 def train_student(
-    student: MaskedLM, texts: MaskedTexts, told: Mixture | None, held_out: MaskedTexts, pad_id: int, plan: StudentPlan
+    student: MaskedLM,
+    texts: MaskedTexts,
+    told: Mixture | None,
+    held_out: MaskedTexts,
+    pad_id: int,
+    plan: StudentPlan,
 ) -> tuple[Curve, History]:
     """Train a student in place; it ends with the weights of its least held-out loss.
 
     Args:
         student: at its start.
         texts: what it reads.
-        told: what the teachers say at the masked positions; None: the hidden pieces are all there is.
+        told: what the teachers say at the masked positions; None: the hidden pieces are all there
+            is.
         held_out: what the curve is measured on.
         pad_id: of the reference.
         plan: how.
@@ -83,7 +113,10 @@ def train_student(
     Returns:
         The curve, whose first look is at step 0, and the loop's history.
     """
-    order, loss = batches_by_length(texts.lengths, plan.batch, plan.seed), plan.loss if told else PLAIN
+    order, loss = (
+        batches_by_length(texts.lengths, plan.batch, plan.seed),
+        plan.loss if told else PLAIN,
+    )
     curve, clock = Curve(), {"trained": 0.0, "since": 0.0}
 
     def surprise(model: nn.Module, batch: Batch) -> Tensor:
@@ -103,14 +136,21 @@ def train_student(
     student = to_device(student)
     with torch.inference_mode():
         look(student)
-    regime = Regime(steps=plan.steps, lr=plan.lr, evaluate_every=plan.evaluate_every, seed=plan.seed)
-    history = fit(student, lambda step: texts.batch(order(step), pad_id), surprise, look, regime, quiet=True)
+    regime = Regime(
+        steps=plan.steps, lr=plan.lr, evaluate_every=plan.evaluate_every, seed=plan.seed
+    )
+    history = fit(
+        student, lambda step: texts.batch(order(step), pad_id), surprise, look, regime, quiet=True
+    )
     return curve, history
 
 
 @torch.inference_mode()
 def text_losses(model: nn.Module, texts: MaskedTexts, pad_id: int) -> np.ndarray:
-    """Cross-entropy of the hidden pieces, summed a text, in the texts' order; nats. *Shape:* ``[texts]``, float32."""
+    """Cross-entropy of the hidden pieces, summed a text, in the texts' order; nats.
+
+    *Shape:* ``[texts]``, float32.
+    """
     device, found = next(model.parameters()).device, torch.empty(len(texts.gold))
     for rows in in_batches(texts.lengths, 64):
         batch = {name: tensor.to(device) for name, tensor in texts.batch(rows, pad_id).items()}

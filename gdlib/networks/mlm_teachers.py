@@ -1,4 +1,6 @@
-"""Floor 3. Teachers of masked language modelling: encoders under heads, how a missing head is trained, and what they say."""
+"""Teachers of masked language modelling: encoders under heads, how a missing head is trained, and
+what they say.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,19 +14,30 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from gdlib.sources import zoo
+from gdlib.learn.loop import (
+    Batch,
+    Regime,
+    autocast,
+    batches_by_length,
+    fit,
+    in_batches,
+    seed_everything,
+    trainable_state,
+)
+from gdlib.learn.mixtures import Kept, keep
 from gdlib.networks.layers import stack_of, to_device
 from gdlib.networks.masked_lm import TiedHead
 from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts
-from gdlib.learn.mixtures import Kept, keep
-from gdlib.learn.loop import Batch, Regime, autocast, batches_by_length, fit, in_batches, seed_everything, trainable_state
+from gdlib.sources import zoo
 
 BODIES = ("frozen", "full")
-HEAD_SCALE = 0.3  # of a new head's norm at its start: near the pieces' frequencies, from where it overfits less
+# of a new head's norm at its start: near the pieces' frequencies, from where it overfits less
+HEAD_SCALE = 0.3
 
 
 class MaskedLM(nn.Module):
-    """An encoder under a head tied to its embeddings; logits of the guessed pieces, at the masked positions alone, in reading order.
+    """An encoder under a head tied to its embeddings; logits of the guessed pieces, at the masked
+    positions alone, in reading order.
 
     Args:
         encoder: without a head.
@@ -35,7 +48,9 @@ class MaskedLM(nn.Module):
     def __init__(self, encoder: PreTrainedModel, guessed: Tensor, log_shares: Tensor):
         super().__init__()
         self.encoder = encoder
-        self.head = TiedHead(encoder.config.hidden_size, encoder.get_input_embeddings().weight.shape[1], len(guessed))
+        self.head = TiedHead(
+            encoder.config.hidden_size, encoder.get_input_embeddings().weight.shape[1], len(guessed)
+        )
         self.register_buffer("guessed", guessed, persistent=False)
         with torch.no_grad():
             self.head.bias.copy_(log_shares)
@@ -47,7 +62,9 @@ class MaskedLM(nn.Module):
 
     def states(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """The encoder's last states at the masked positions: ``[masked positions, width]``."""
-        return self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state[positions != NOWHERE]
+        return self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state[
+            positions != NOWHERE
+        ]
 
     def logits(self, states: Tensor) -> Tensor:
         """*Shape:* ``[..., width]`` -> ``[..., guessed]``."""
@@ -55,7 +72,9 @@ class MaskedLM(nn.Module):
 
 
 class WholeMaskedLM(nn.Module):
-    """A network that brings its own head (``BertForMaskedLM``, ``ElectraForMaskedLM`` ...), asked in the same way."""
+    """A network that brings its own head (``BertForMaskedLM``, ``ElectraForMaskedLM`` ...), asked
+    in the same way.
+    """
 
     def __init__(self, network: PreTrainedModel, guessed: Tensor):
         super().__init__()
@@ -64,7 +83,9 @@ class WholeMaskedLM(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """*Shape:* all ``[batch, length]`` -> ``[masked positions, guessed]``."""
-        return self.network(input_ids=input_ids, attention_mask=attention_mask).logits[positions != NOWHERE][:, self.guessed]
+        return self.network(input_ids=input_ids, attention_mask=attention_mask).logits[
+            positions != NOWHERE
+        ][:, self.guessed]
 
 
 @dataclass(frozen=True)
@@ -89,9 +110,14 @@ class MaskedTeacher:
         return batch | {"input_ids": self.ids[batch["input_ids"]]}
 
     def states(self, texts: MaskedTexts) -> Tensor:
-        """The encoder's states at all masked positions, by number. *Shape:* ``[positions, width]``, float32, on the CPU."""
+        """The encoder's states at all masked positions, by number.
+
+        *Shape:* ``[positions, width]``, float32, on the CPU.
+        """
         found = torch.empty(len(texts.gold), self.model.encoder.config.hidden_size)
-        self._each(texts, self.model.states, lambda at, said: found.__setitem__(at, said.float().cpu()))
+        self._each(
+            texts, self.model.states, lambda at, said: found.__setitem__(at, said.float().cpu())
+        )
         return found
 
     def keep(self, texts: MaskedTexts, kept: int) -> Kept:
@@ -100,13 +126,21 @@ class MaskedTeacher:
 
         def take(at: Tensor, logits: Tensor) -> None:
             for name, tensor in keep(logits, texts.gold[at].to(logits.device), kept).items():
-                found.setdefault(name, torch.empty(len(texts.gold), *tensor.shape[1:], dtype=tensor.dtype))[at] = tensor.cpu()
+                found.setdefault(
+                    name, torch.empty(len(texts.gold), *tensor.shape[1:], dtype=tensor.dtype)
+                )[at] = tensor.cpu()
 
         self._each(texts, self.model, take)
         return Kept(**found, vocabulary=len(self.model.guessed), digest=texts.digest)
 
     @torch.inference_mode()
-    def _each(self, texts: MaskedTexts, call: Callable[..., Tensor], take: Callable[[Tensor, Tensor], Any], size: int = 32) -> None:
+    def _each(
+        self,
+        texts: MaskedTexts,
+        call: Callable[..., Tensor],
+        take: Callable[[Tensor, Tensor], Any],
+        size: int = 32,
+    ) -> None:
         device = next(self.model.parameters()).device
         for rows in in_batches(texts.lengths, size):
             batch = {name: tensor.to(device) for name, tensor in self.inputs(texts, rows).items()}
@@ -117,7 +151,9 @@ class MaskedTeacher:
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps, peak learning rate, and the size of a batch: masked positions for the head, texts for the body."""
+    """Steps, peak learning rate, and the size of a batch: masked positions for the head, texts for
+    the body.
+    """
 
     steps: int
     lr: float
@@ -142,9 +178,15 @@ class HeadPlan:
 
 
 def load_teacher(
-    network: zoo.Network, ids: Tensor, pad_id: int, guessed: Guessed, trained: Path | None = None, layers: int = 0
+    network: zoo.Network,
+    ids: Tensor,
+    pad_id: int,
+    guessed: Guessed,
+    trained: Path | None = None,
+    layers: int = 0,
 ) -> MaskedTeacher:
-    """A teacher: whole, with its own head where the network has one; else with a new head, or with what :func:`train_head` left.
+    """A teacher: whole, with its own head where the network has one; else with a new head, or with
+    what :func:`train_head` left.
 
     Args:
         layers: keep its lowest so many alone, under a new head; 0: all.
@@ -164,8 +206,11 @@ def load_teacher(
     return MaskedTeacher(network.name, to_device(model), ids, pad_id)
 
 
-def train_head(teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path) -> pd.DataFrame:
-    """Train the new head of a teacher, then perhaps layers and head, and leave what was trained in ``folder``.
+def train_head(
+    teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
+) -> pd.DataFrame:
+    """Train the new head of a teacher, then perhaps layers and head, and leave what was trained in
+    ``folder``.
 
     Of each phase the weights with the least loss on ``choose`` are kept.
 
@@ -182,31 +227,58 @@ def train_head(teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, 
 
     def held_out_head(model: nn.Module) -> float:
         device = next(model.parameters()).device
-        return F.cross_entropy(torch.cat([model.logits(part.to(device)).float().cpu() for part in checks.split(256)]), choose.gold).item()
+        return F.cross_entropy(
+            torch.cat([model.logits(part.to(device)).float().cpu() for part in checks.split(256)]),
+            choose.gold,
+        ).item()
 
     def of_body(model: nn.Module, batch: Batch) -> Tensor:
         at = batch["positions"][batch["positions"] != NOWHERE]
         return F.cross_entropy(model(**batch).float(), train.gold.to(at.device)[at])
 
-    def run(phase: Phase, name: str, batch: Callable[[int], Batch], loss: Any, held_out: Any) -> pd.DataFrame:
-        regime = Regime(steps=phase.steps, lr=phase.lr, evaluate_every=max(1, phase.steps // plan.looks), seed=plan.seed)
-        history = fit(model, batch, loss, held_out, regime, resume=folder / f"checkpoint-{name}", quiet=True)
-        return pd.DataFrame({"step": history.step, "train_loss": history.train_loss, "held_out": history.held_out})
+    def run(
+        phase: Phase, name: str, batch: Callable[[int], Batch], loss: Any, held_out: Any
+    ) -> pd.DataFrame:
+        regime = Regime(
+            steps=phase.steps,
+            lr=phase.lr,
+            evaluate_every=max(1, phase.steps // plan.looks),
+            seed=plan.seed,
+        )
+        history = fit(
+            model, batch, loss, held_out, regime, resume=folder / f"checkpoint-{name}", quiet=True
+        )
+        return pd.DataFrame(
+            {"step": history.step, "train_loss": history.train_loss, "held_out": history.held_out}
+        )
 
     rows = batches_by_length([1] * len(states), plan.head.batch, plan.seed)
-    looks = run(plan.head, "head", lambda step: {"states": states[rows(step)], "gold": train.gold[rows(step)]}, of_head, held_out_head)
+    looks = run(
+        plan.head,
+        "head",
+        lambda step: {"states": states[rows(step)], "gold": train.gold[rows(step)]},
+        of_head,
+        held_out_head,
+    )
     if plan.body.steps:
         train_layers(model.encoder)
         order = batches_by_length(train.lengths, plan.body.batch, plan.seed)
         score = lambda model: -teacher.keep(choose, 1).gold.mean().item()  # noqa: E731
-        more = run(plan.body, "body", lambda step: teacher.inputs(train, order(step)), of_body, score)
+        more = run(
+            plan.body, "body", lambda step: teacher.inputs(train, order(step)), of_body, score
+        )
         looks = pd.concat([looks, more.assign(step=more["step"] + plan.head.steps)])
-    save_file({name: tensor.cpu().contiguous() for name, tensor in trainable_state(model).items()}, folder / "trained.safetensors")
+    save_file(
+        {name: tensor.cpu().contiguous() for name, tensor in trainable_state(model).items()},
+        folder / "trained.safetensors",
+    )
     return looks
 
 
 def train_layers(encoder: PreTrainedModel) -> None:
-    """Let all of an encoder learn but its embedding matrix (the head is tied to it, and texts are few) and an unused pooler."""
+    """Let all of an encoder learn but its embedding matrix (the head is tied to it, and texts are
+    few) and an unused pooler.
+    """
     for name, parameter in encoder.named_parameters():
         parameter.requires_grad_(not name.startswith("pooler"))
     encoder.get_input_embeddings().weight.requires_grad_(False)

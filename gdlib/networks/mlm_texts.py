@@ -1,12 +1,14 @@
-"""Floor 3. Masked texts: what is read, what is hidden, and which pieces can be hidden at all.
+"""Masked texts: what is read, what is hidden, and which pieces can be hidden at all.
 
-Everything is in the ids of one *reference* vocabulary, that of the first teacher; another teacher's ids are looked up
-(:mod:`gdlib.networks.alignment`). Masks are drawn once (RoBERTa calls it static), ``maskings`` times a text, so that what the
-teachers say at the masked positions can be computed once and kept, and all arms see the same batches.
+Everything is in the ids of one *reference* vocabulary, that of the first teacher; another teacher's
+ids are looked up (:mod:`gdlib.networks.alignment`). Masks are drawn once (RoBERTa calls it static),
+``maskings`` times a text, so that what the teachers say at the masked positions can be computed
+once and kept, and all arms see the same batches.
 
-Hidden and guessed are only the *guessed pieces*, the frequent ones of the texts: a few thousand instead of 30,522 make
-the softmax, the distributions that are kept and the number of texts it takes to learn from small. They are numbered; a
-distribution is over these numbers. All other pieces are read, never asked for.
+Hidden and guessed are only the *guessed pieces*, the frequent ones of the texts: a few thousand
+instead of 30,522 make the softmax, the distributions that are kept and the number of texts it takes
+to learn from small. They are numbered; a distribution is over these numbers. All other pieces are
+read, never asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +20,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from gdlib.sources import splits
-from gdlib.core.settings import digest
-from gdlib.sources.corpora import Corpus
 from gdlib.core.errors import BadCorpus
+from gdlib.core.settings import digest
+from gdlib.learn.loop import Batch, pad
 from gdlib.networks.masked_lm import NOT_ASKED, mask_pieces
 from gdlib.networks.teacher import tokenize
-from gdlib.learn.loop import Batch, pad
+from gdlib.sources import splits
+from gdlib.sources.corpora import Corpus
 
 NOWHERE = -1  # number of a position that is not masked
 
@@ -35,7 +37,8 @@ class MaskedTexts:
 
     Args:
         inputs: what a network reads, reference ids with special pieces, a list a text.
-        targets: the hidden piece's number among the guessed ones, elsewhere :data:`~gdlib.networks.masked_lm.NOT_ASKED`.
+        targets: the hidden piece's number among the guessed ones, elsewhere
+            :data:`~gdlib.networks.masked_lm.NOT_ASKED`.
     """
 
     inputs: list[list[int]]
@@ -47,12 +50,16 @@ class MaskedTexts:
     @cached_property
     def gold(self) -> Tensor:
         """The hidden pieces, by number of their position. *Shape:* ``[positions]``."""
-        return torch.tensor([piece for row in self.targets for piece in row if piece != NOT_ASKED], dtype=torch.long)
+        return torch.tensor(
+            [piece for row in self.targets for piece in row if piece != NOT_ASKED], dtype=torch.long
+        )
 
     @cached_property
     def text_of(self) -> Tensor:
         """The text that each position is in. *Shape:* ``[positions]``."""
-        return torch.repeat_interleave(torch.arange(len(self)), torch.tensor(self._asked, dtype=torch.long))
+        return torch.repeat_interleave(
+            torch.arange(len(self)), torch.tensor(self._asked, dtype=torch.long)
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -71,22 +78,40 @@ class MaskedTexts:
         return np.cumsum([0, *self._asked]).tolist()
 
     def batch(self, rows: Sequence[int], pad_id: int) -> Batch:
-        """Some texts, padded. *Shape:* ``input_ids``, ``attention_mask``, ``positions`` (or :data:`NOWHERE`) ``[rows, longest]``."""
-        ids, targets = pad([self.inputs[i] for i in rows], pad_id), pad([self.targets[i] for i in rows], NOT_ASKED)
+        """Some texts, padded.
+
+        *Shape:* ``input_ids``, ``attention_mask``, ``positions`` (or :data:`NOWHERE`) ``[rows,
+        longest]``.
+        """
+        ids, targets = (
+            pad([self.inputs[i] for i in rows], pad_id),
+            pad([self.targets[i] for i in rows], NOT_ASKED),
+        )
         asked = targets != NOT_ASKED
         first = torch.tensor([self._first[i] for i in rows]).unsqueeze(1)
         positions = torch.where(asked, first + asked.cumsum(dim=1) - 1, NOWHERE)
         lengths = torch.tensor([self.lengths[i] for i in rows]).unsqueeze(1)
-        return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths).long(), "positions": positions}
+        return {
+            "input_ids": ids,
+            "attention_mask": (torch.arange(ids.shape[1]) < lengths).long(),
+            "positions": positions,
+        }
 
 
 def draw(
-    corpora: Sequence[Corpus], tested: Sequence[str], sizes: Mapping[str, int], test_size: int, each: int, seed: int
+    corpora: Sequence[Corpus],
+    tested: Sequence[str],
+    sizes: Mapping[str, int],
+    test_size: int,
+    each: int,
+    seed: int,
 ) -> dict[str, list[str]]:
-    """Disjoint parts of the corpora's training and unlabelled texts, none of them among the test texts.
+    """Disjoint parts of the corpora's training and unlabelled texts, none of them among the test
+    texts.
 
     Args:
-        corpora: where texts come from, at most ``each`` of each; the test part of each (:func:`gdlib.sources.splits.split`) is left out.
+        corpora: where texts come from, at most ``each`` of each; the test part of each
+            (:func:`gdlib.sources.splits.split`) is left out.
         tested: further test texts to leave out.
         sizes: of the parts, by name.
 
@@ -95,16 +120,30 @@ def draw(
     """
     pool, tests = dict[str, str](), set(map(splits.normalise, tested))
     for corpus in corpora:  # the test part is the same whatever the seed and the number of labels
-        parts = splits.split(corpus, labels_per_class=1, validation_share=0.0, transfer_size=0, test_size=test_size, seed=0)
+        parts = splits.split(
+            corpus,
+            labels_per_class=1,
+            validation_share=0.0,
+            transfer_size=0,
+            test_size=test_size,
+            seed=0,
+        )
         tests.update(map(splits.normalise, parts.test.texts))
-        texts = [text for part in ("train", "unlabeled") if part in corpus.parts for text in corpus.parts[part].texts]
+        texts = [
+            text
+            for part in ("train", "unlabeled")
+            if part in corpus.parts
+            for text in corpus.parts[part].texts
+        ]
         drawn = np.random.default_rng([seed, len(texts)]).permutation(len(texts))[:each]
         pool.update({splits.normalise(texts[i]): texts[i] for i in drawn})
     left = [text for key, text in pool.items() if key not in tests]
     if len(left) < sum(sizes.values()):
         wanted = " + ".join(f"{part}_texts {size:,}" for part, size in sizes.items())
         names = ", ".join(corpus.name for corpus in corpora)
-        raise BadCorpus(f"{names} have {len(left):,} texts to mask, {wanted} asked for; see also corpus_texts")
+        raise BadCorpus(
+            f"{names} have {len(left):,} texts to mask, {wanted} asked for; see also corpus_texts"
+        )
     order = np.random.default_rng([seed, len(left)]).permutation(len(left)).tolist()
     ends = np.cumsum([0, *sizes.values()])
     return {part: [left[i] for i in order[a:b]] for part, a, b in zip(sizes, ends, ends[1:])}
@@ -116,7 +155,8 @@ class Guessed:
 
     Args:
         ids: in the reference vocabulary, ascending. *Shape:* ``[guessed]``.
-        log_shares: of each among all of them in the texts they come from; 0.1 is added to every count. *Shape:* ``[guessed]``.
+        log_shares: of each among all of them in the texts they come from; 0.1 is added to every
+            count. *Shape:* ``[guessed]``.
         share: of all pieces of these texts, how many can be hidden.
     """
 
@@ -128,21 +168,40 @@ class Guessed:
         return len(self.ids)
 
 
-def frequent(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, number: int) -> Guessed:
-    """The most frequent pieces of some texts, special ones left out; the smaller id first among equals. ``number`` 0: all there are."""
+def frequent(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, number: int
+) -> Guessed:
+    """The most frequent pieces of some texts, special ones left out; the smaller id first among
+    equals. ``number`` 0: all there are.
+    """
     special = torch.tensor(sorted(tokenizer.all_special_ids))
     found = torch.tensor([piece for row in tokenize(tokenizer, texts, max_length) for piece in row])
     counts = torch.bincount(found, minlength=len(tokenizer)).float()
     counts[special] = -1
-    ids = counts.argsort(descending=True, stable=True)[: min(number or len(counts), len(counts) - len(special))].sort().values
+    ids = (
+        counts.argsort(descending=True, stable=True)[
+            : min(number or len(counts), len(counts) - len(special))
+        ]
+        .sort()
+        .values
+    )
     smoothed = counts[ids] + 0.1
-    return Guessed(ids, (smoothed / smoothed.sum()).log(), float(counts[ids].sum() / counts.clamp(min=0).sum()))
+    return Guessed(
+        ids, (smoothed / smoothed.sum()).log(), float(counts[ids].sum() / counts.clamp(min=0).sum())
+    )
 
 
 def mask_texts(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, share: float, seed: int, guessed: Tensor, maskings: int = 1
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    share: float,
+    seed: int,
+    guessed: Tensor,
+    maskings: int = 1,
 ) -> MaskedTexts:
-    """Cut texts into pieces and mask them; ``maskings`` times over, each time with other masks. A masking that hides nothing is left out.
+    """Cut texts into pieces and mask them; ``maskings`` times over, each time with other masks. A
+    masking that hides nothing is left out.
 
     Args:
         guessed: reference ids of the pieces that may be hidden, ascending; ``share`` is of these.
@@ -154,13 +213,20 @@ def mask_texts(
     ids = pad(encoded, tokenizer.pad_token_id)
     inputs, targets = [], []
     for number in range(maskings):
-        random = torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
-        hidden, target = mask_pieces(ids, torch.isin(ids, guessed), tokenizer.mask_token_id, len(tokenizer), random, share)
+        random = torch.Generator().manual_seed(
+            int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        )
+        hidden, target = mask_pieces(
+            ids, torch.isin(ids, guessed), tokenizer.mask_token_id, len(tokenizer), random, share
+        )
         target = torch.where(target == NOT_ASKED, target, torch.searchsorted(guessed, target))
         for row, length in enumerate(map(len, encoded)):
             if (target[row] != NOT_ASKED).any():
                 inputs.append(hidden[row, :length].tolist())
                 targets.append(target[row, :length].tolist())
     if not inputs:
-        raise BadCorpus(f"of {len(texts)} texts no piece is masked at mask_share = {share}; expected more or longer texts")
+        raise BadCorpus(
+            f"of {len(texts)} texts no piece is masked at mask_share = {share}; expected "
+            "more or longer texts"
+        )
     return MaskedTexts(inputs, targets)

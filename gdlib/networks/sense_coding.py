@@ -1,7 +1,9 @@
-"""Floor 2. Sentences and glosses as pieces: ``[CLS] ... " target " ... [SEP] target : gloss [SEP]`` (Wahle et al. 2021, LMGC).
+"""Sentences and glosses as pieces: ``[CLS] ... " target " ... [SEP] target : gloss [SEP]`` (Wahle
+et al. 2021, LMGC).
 
-Or, with the target not marked, ``[CLS] sentence [SEP] gloss [SEP]``: the plain form of GlossBERT (Huang et al. 2019, arXiv
-1908.07245, Sent-CLS). Their form with "weak supervision" (Sent-CLS-WS) is the pair of LMGC.
+Or, with the target not marked, ``[CLS] sentence [SEP] gloss [SEP]``: the plain form of GlossBERT
+(Huang et al. 2019, arXiv 1908.07245, Sent-CLS). Their form with "weak supervision" (Sent-CLS-WS) is
+the pair of LMGC.
 """
 
 from collections.abc import Sequence
@@ -20,7 +22,9 @@ LONG_GLOSS = 0.5  # share of the pieces of a pair that a gloss may take at most
 
 @dataclass(frozen=True)
 class Coded:
-    """An instance in pieces, nothing cut yet: the sentence in three parts, and ``target : gloss`` for every candidate."""
+    """An instance in pieces, nothing cut yet: the sentence in three parts, and ``target : gloss``
+    for every candidate.
+    """
 
     left: list[int]
     target: list[int]
@@ -32,8 +36,9 @@ class Coded:
 class Coder:
     """Makes pieces, and inputs of a BERT-like encoder, of instances.
 
-    The pieces of a text never change with where they are put: prefix and gloss are cut together, the quotes are put
-    around the target's own pieces, and what has to go if a pair is too long are the ends of the sentence, never the target.
+    The pieces of a text never change with where they are put: prefix and gloss are cut together,
+    the quotes are put around the target's own pieces, and what has to go if a pair is too long are
+    the ends of the sentence, never the target.
 
     Args:
         tokenizer: the encoder's; it says whether the encoder tells the two parts apart by type ids.
@@ -46,7 +51,9 @@ class Coder:
         self.cls, self.sep = tokenizer.cls_token_id, tokenizer.sep_token_id
         self.marked = marked
         self.quote = self._pieces(['"'])[0] if marked else []
-        self.between = [self.sep] * max(1, tokenizer.num_special_tokens_to_add(pair=True) - 2)  # RoBERTa and MPNet put two
+        self.between = [self.sep] * max(
+            1, tokenizer.num_special_tokens_to_add(pair=True) - 2
+        )  # RoBERTa and MPNet put two
         self.has_types = "token_type_ids" in tokenizer.model_input_names
 
     def code(self, instances: Sequence[Instance], prefix: str = "word") -> list[Coded]:
@@ -54,15 +61,19 @@ class Coder:
 
         Args:
             instances: any.
-            prefix: what stands before a gloss: the ``word`` as in the sentence (LMGC), or the ``lemma`` (then a gloss has the
-                same pieces wherever it is asked for, and its vector can be kept).
+            prefix: what stands before a gloss: the ``word`` as in the sentence (LMGC), or the
+                ``lemma`` (then a gloss has the same pieces wherever it is asked for, and its vector
+                can be kept).
         """
         sides = [one.sides for one in instances]
         left, right = (self._pieces([side[i] for side in sides]) for i in (0, 1))
         target = self._pieces([one.word for one in instances])
         names = [one.word if prefix == "word" else one.lemma.replace("_", " ") for one in instances]
         names = [f"{name} : " if self.marked else "" for name in names]
-        texts = [[name + sense.definition for sense in one.candidates] for one, name in zip(instances, names)]
+        texts = [
+            [name + sense.definition for sense in one.candidates]
+            for one, name in zip(instances, names)
+        ]
         distinct = list(dict.fromkeys(text for row in texts for text in row))
         glosses = dict(zip(distinct, self._pieces(distinct)))
         return [
@@ -73,7 +84,8 @@ class Coder:
     def context(self, coded: Coded, room: int) -> tuple[list[int], list[bool]]:
         """``... " target " ...`` in at most ``room`` pieces, and which of them are the target's.
 
-        What is over is cut from the far ends; a side that needs less than its half leaves the rest to the other.
+        What is over is cut from the far ends; a side that needs less than its half leaves the rest
+        to the other.
         """
         quotes = 2 * len(self.quote)
         target = coded.target[: max(1, room - quotes)]
@@ -85,27 +97,47 @@ class Coder:
         return ids, [start <= place < start + len(target) for place in range(len(ids))]
 
     def pair(self, coded: Coded, candidate: int) -> tuple[list[int], int]:
-        """The pieces of the sentence with one candidate's gloss, and at which of them the second part begins."""
+        """The pieces of the sentence with one candidate's gloss, and at which of them the second
+        part begins.
+        """
         gloss = coded.glosses[candidate][: int(LONG_GLOSS * self.max_length)]
         context, _ = self.context(coded, self.max_length - 2 - len(self.between) - len(gloss))
         first = [self.cls, *context, *self.between]
         return [*first, *gloss, self.sep], len(first)
 
     def pairs(self, asked: Sequence[tuple[Coded, int]]) -> dict[str, Tensor]:
-        """Inputs for some (instance, candidate), and ``second``: which pieces are the gloss's. *Shape:* each ``[pairs, longest]``."""
+        """Inputs for some (instance, candidate), and ``second``: which pieces are the gloss's.
+
+        *Shape:* each ``[pairs, longest]``.
+        """
         coded = [self.pair(*one) for one in asked]
         inputs = self.inputs([ids for ids, _ in coded])
-        second = torch.arange(inputs["input_ids"].shape[1]) >= torch.tensor([start for _, start in coded])[:, None]
+        second = (
+            torch.arange(inputs["input_ids"].shape[1])
+            >= torch.tensor([start for _, start in coded])[:, None]
+        )
         inputs["second"] = second & inputs["attention_mask"].bool()
         return inputs | ({"token_type_ids": inputs["second"].long()} if self.has_types else {})
 
     def inputs(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-        """Ids and attention mask, 1 on every piece (hidden ones too) and 0 on padding. *Shape:* each ``[rows, longest]``."""
-        ids, lengths = pad(rows, self.tokenizer.pad_token_id), torch.tensor([len(row) for row in rows])
-        return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long()}
+        """Ids and attention mask, 1 on every piece (hidden ones too) and 0 on padding.
+
+        *Shape:* each ``[rows, longest]``.
+        """
+        ids, lengths = (
+            pad(rows, self.tokenizer.pad_token_id),
+            torch.tensor([len(row) for row in rows]),
+        )
+        return {
+            "input_ids": ids,
+            "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
+        }
 
     def maskable(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Pieces that masked language modelling may hide: neither special nor padding. *Shape:* ``[rows, length]``, bool."""
+        """Pieces that masked language modelling may hide: neither special nor padding.
+
+        *Shape:* ``[rows, length]``, bool.
+        """
         special = torch.tensor(self.tokenizer.all_special_ids)
         return inputs["attention_mask"].bool() & ~torch.isin(inputs["input_ids"], special)
 
@@ -114,7 +146,9 @@ class Coder:
 
 
 def draw_candidates(gold: Sequence[bool], negatives: int, seed: Sequence[int]) -> list[int]:
-    """The candidates to learn from: every right one, and at most ``negatives`` wrong ones (0: all), drawn by the seed."""
+    """The candidates to learn from: every right one, and at most ``negatives`` wrong ones (0: all),
+    drawn by the seed.
+    """
     wrong = [place for place, right in enumerate(gold) if not right]
     if negatives and len(wrong) > negatives:
         wrong = np.random.default_rng(seed).choice(wrong, negatives, replace=False).tolist()

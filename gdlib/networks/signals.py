@@ -1,4 +1,6 @@
-"""Floor 2. A teacher's signals: its logits, and hidden states where asked for, computed once a text and kept on disk."""
+"""A teacher's signals: its logits, and hidden states where asked for, computed once a text and kept
+on disk.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +26,8 @@ class Signals:
         labels: class names, in the order of the logits' columns.
         logits: raw, before any softmax. *Shape:* ``[texts, classes]``, float32.
         digest: of the texts, in their order.
-        states: hidden layer (0 is the embeddings) to a state a text. *Shape:* ``[texts, width]`` each.
+        states: hidden layer (0 is the embeddings) to a state a text. *Shape:* ``[texts, width]``
+            each.
         pooling: which state: ``cls``, that at the first position, or ``mean``, over all of them.
     """
 
@@ -36,7 +39,10 @@ class Signals:
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 2 or self.logits.shape[1] != len(self.labels):
-            raise StaleArtifact(f"signals have shape {list(self.logits.shape)}, expected [texts, {len(self.labels)}]")
+            raise StaleArtifact(
+                f"signals have shape {list(self.logits.shape)}, expected [texts, "
+                f"{len(self.labels)}]"
+            )
 
     @property
     def probabilities(self) -> Tensor:
@@ -50,16 +56,29 @@ class Signals:
         """The signals of some of the texts; the digest then says whose rows they are."""
         index = torch.as_tensor(rows, dtype=torch.long)
         states = {layer: state[index] for layer, state in self.states.items()}
-        return Signals(self.labels, self.logits[index], f"{self.digest}[{len(index)}]", states, self.pooling)
+        return Signals(
+            self.labels, self.logits[index], f"{self.digest}[{len(index)}]", states, self.pooling
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""
-        tensors = {"logits": self.logits} | {f"layer/{layer}": state for layer, state in self.states.items()}
-        save_file(tensors, folder / FILE, metadata={"labels": "\n".join(self.labels), "texts": self.digest, "pooling": self.pooling})
+        tensors = {"logits": self.logits} | {
+            f"layer/{layer}": state for layer, state in self.states.items()
+        }
+        save_file(
+            tensors,
+            folder / FILE,
+            metadata={
+                "labels": "\n".join(self.labels),
+                "texts": self.digest,
+                "pooling": self.pooling,
+            },
+        )
 
 
 def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
-    """Read signals back and check that they speak of these classes, in this order, and of these texts.
+    """Read signals back and check that they speak of these classes, in this order, and of these
+    texts.
 
     Raises:
         StaleArtifact: other classes, another order of them, or other texts.
@@ -69,8 +88,13 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     kept = tuple(header["labels"].split("\n"))
     if kept != tuple(labels):
-        raise StaleArtifact(f"signals in {folder} are for the classes {', '.join(kept)}; expected, in this order: {', '.join(labels)}")
+        raise StaleArtifact(
+            f"signals in {folder} are for the classes {', '.join(kept)}; expected, in this "
+            f"order: {', '.join(labels)}"
+        )
     if header["texts"] != texts_digest(texts):
         raise StaleArtifact(f"signals in {folder} are of other texts than the {len(texts)} given")
-    states = {int(name.removeprefix("layer/")): t for name, t in tensors.items() if name != "logits"}
+    states = {
+        int(name.removeprefix("layer/")): t for name, t in tensors.items() if name != "logits"
+    }
     return Signals(kept, tensors["logits"], header["texts"], states, header["pooling"])

@@ -1,4 +1,4 @@
-"""Floor 3. Students: convolutional networks of about a million parameters over the teacher's word pieces.
+"""Students: convolutional networks of about a million parameters over the teacher's word pieces.
 
 Three architectures, one interface: piece ids ``[batch, length]`` (0 is padding) to logits ``[batch, classes]``. What a
 student says of a text does not depend on the padding beside it: every hidden row at a padded position is set to zero.
@@ -29,7 +29,8 @@ PAD, UNKNOWN = 0, 1
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The teacher's word pieces that a student knows: row of the student's embedding to id in the teacher's.
+    """The teacher's word pieces that a student knows: row of the student's embedding to id in the
+    teacher's.
 
     Rows 0 and 1 are padding and the unknown piece; the pieces follow, the most frequent first.
     """
@@ -37,8 +38,12 @@ class Vocabulary:
     teacher_ids: tuple[int, ...]
 
     @classmethod
-    def seen(cls, encoded: Iterable[Sequence[int]], pad: int, unknown: int, at_most: int) -> "Vocabulary":
-        """The pieces seen in some texts (teacher's ids, no special tokens), the most frequent ``at_most``."""
+    def seen(
+        cls, encoded: Iterable[Sequence[int]], pad: int, unknown: int, at_most: int
+    ) -> "Vocabulary":
+        """The pieces seen in some texts (teacher's ids, no special tokens), the most frequent
+        ``at_most``.
+        """
         counts = Counter(piece for row in encoded for piece in row if piece not in (pad, unknown))
         kept = sorted(counts, key=lambda piece: (-counts[piece], piece))[: max(0, at_most - 2)]
         return cls((pad, unknown, *kept))
@@ -47,14 +52,20 @@ class Vocabulary:
         return len(self.teacher_ids)
 
     def rows(self, encoded: Iterable[Sequence[int]]) -> list[list[int]]:
-        """Teacher's ids to rows of the student's embedding; a piece it does not know becomes the unknown one."""
+        """Teacher's ids to rows of the student's embedding; a piece it does not know becomes the
+        unknown one.
+        """
         row_of = {piece: row for row, piece in enumerate(self.teacher_ids)}
         return [[row_of.get(piece, UNKNOWN) for piece in row] or [UNKNOWN] for row in encoded]
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> list[list[int]]:
+def encode(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+) -> list[list[int]]:
     """Texts to the teacher's piece ids without special tokens, cut at ``max_length``."""
-    return tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=max_length)["input_ids"]
+    return tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=max_length)[
+        "input_ids"
+    ]
 
 
 class Student(nn.Module):
@@ -68,11 +79,22 @@ class Student(nn.Module):
         dropout: before the readout.
     """
 
-    def __init__(self, vocabulary: int, classes: int, channels: int, embedding_dim: int, dropout: float, features: int, hidden: int = 0):
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        channels: int,
+        embedding_dim: int,
+        dropout: float,
+        features: int,
+        hidden: int = 0,
+    ):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, embedding_dim, padding_idx=PAD)
         layers = [nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout)] if hidden else []
-        self.readout = nn.Sequential(nn.Dropout(dropout), *layers, nn.Linear(hidden or features, classes))
+        self.readout = nn.Sequential(
+            nn.Dropout(dropout), *layers, nn.Linear(hidden or features, classes)
+        )
 
     def forward(self, pieces: Tensor) -> Tensor:
         """*Shape:* pieces ``[batch, length]`` -> logits ``[batch, classes]``."""
@@ -80,12 +102,15 @@ class Student(nn.Module):
         return self.readout(self.features(self.embedding(pieces).transpose(1, 2), real))
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
-        """*Shape:* hidden ``[batch, E, length]``, real ``[batch, 1, length]`` -> ``[batch, features]``."""
+        """*Shape:* hidden ``[batch, E, length]``, real ``[batch, 1, length]`` -> ``[batch,
+        features]``.
+        """
         raise NotImplementedError
 
 
 def pool(hidden: Tensor) -> Tensor:
-    """Maximum over time. Rows at padded positions are zero and all others >= 0 after ReLU, so padding never wins.
+    """Maximum over time. Rows at padded positions are zero and all others >= 0 after ReLU, so
+    padding never wins.
 
     *Shape:* ``[batch, channels, length]`` -> ``[batch, channels]``.
     """
@@ -97,14 +122,33 @@ class KimCNN(Student):
 
     widths = (3, 4, 5)
 
-    def __init__(self, vocabulary: int, classes: int, channels: int, embedding_dim: int = 64, dropout: float = 0.3):
-        super().__init__(vocabulary, classes, channels, embedding_dim, dropout, features=channels * len(self.widths))
-        self.convolutions = nn.ModuleList(nn.Conv1d(embedding_dim, channels, k) for k in self.widths)
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        channels: int,
+        embedding_dim: int = 64,
+        dropout: float = 0.3,
+    ):
+        super().__init__(
+            vocabulary,
+            classes,
+            channels,
+            embedding_dim,
+            dropout,
+            features=channels * len(self.widths),
+        )
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(embedding_dim, channels, k) for k in self.widths
+        )
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
         # Padded by hand to the same length: torch's own "same" copies and warns for the even width.
         padded = [F.pad(hidden, ((k - 1) // 2, k // 2)) for k in self.widths]
-        return torch.cat([pool(conv(rows).relu() * real) for conv, rows in zip(self.convolutions, padded)], dim=-1)
+        return torch.cat(
+            [pool(conv(rows).relu() * real) for conv, rows in zip(self.convolutions, padded)],
+            dim=-1,
+        )
 
 
 class BlendCNN(Student):
@@ -112,10 +156,27 @@ class BlendCNN(Student):
 
     depth, width = 3, 5
 
-    def __init__(self, vocabulary: int, classes: int, channels: int, embedding_dim: int = 64, dropout: float = 0.3):
-        super().__init__(vocabulary, classes, channels, embedding_dim, dropout, features=channels * self.depth, hidden=channels)
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        channels: int,
+        embedding_dim: int = 64,
+        dropout: float = 0.3,
+    ):
+        super().__init__(
+            vocabulary,
+            classes,
+            channels,
+            embedding_dim,
+            dropout,
+            features=channels * self.depth,
+            hidden=channels,
+        )
         sizes = [embedding_dim] + [channels] * self.depth
-        self.convolutions = nn.ModuleList(nn.Conv1d(a, b, self.width, padding="same") for a, b in zip(sizes, sizes[1:]))
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(a, b, self.width, padding="same") for a, b in zip(sizes, sizes[1:])
+        )
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
         pools = []
@@ -130,11 +191,19 @@ class ResCNN(Student):
 
     blocks = 2
 
-    def __init__(self, vocabulary: int, classes: int, channels: int, embedding_dim: int = 64, dropout: float = 0.3):
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        channels: int,
+        embedding_dim: int = 64,
+        dropout: float = 0.3,
+    ):
         super().__init__(vocabulary, classes, channels, embedding_dim, dropout, features=channels)
         self.project = nn.Conv1d(embedding_dim, channels, 3, padding="same")
         self.pairs = nn.ModuleList(
-            nn.ModuleList(nn.Conv1d(channels, channels, 3, padding="same") for _ in range(2)) for _ in range(self.blocks)
+            nn.ModuleList(nn.Conv1d(channels, channels, 3, padding="same") for _ in range(2))
+            for _ in range(self.blocks)
         )
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
@@ -148,8 +217,11 @@ class ResCNN(Student):
 STUDENTS: dict[str, type[Student]] = {"BlendCNN": BlendCNN, "KimCNN": KimCNN, "ResCNN": ResCNN}
 
 
-def build(name: str, vocabulary: int, classes: int, budget: int, embedding_dim: int, dropout: float) -> Student:
-    """A student of an architecture with the widest convolutions that keep it within a parameter budget.
+def build(
+    name: str, vocabulary: int, classes: int, budget: int, embedding_dim: int, dropout: float
+) -> Student:
+    """A student of an architecture with the widest convolutions that keep it within a parameter
+    budget.
 
     Raises:
         UnknownName: no such architecture.
@@ -164,7 +236,10 @@ def build(name: str, vocabulary: int, classes: int, budget: int, embedding_dim: 
 
     low, high = 1, 4096
     if size(low) > budget:
-        raise BadSetting(f"{name}: {size(low):,} parameters at the least with {vocabulary:,} pieces x {embedding_dim}; budget {budget:,}")
+        raise BadSetting(
+            f"{name}: {size(low):,} parameters at the least with {vocabulary:,} pieces x "
+            f"{embedding_dim}; budget {budget:,}"
+        )
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if size(middle) <= budget else (low, middle - 1)
@@ -178,23 +253,35 @@ def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def svd_embedding(teacher_embedding: np.ndarray | Tensor, vocabulary: Vocabulary, embedding_dim: int, scale: float = 0.3) -> Tensor:
-    """Rows for a student's embedding: the teacher's matrix projected on its leading right singular vectors.
+def svd_embedding(
+    teacher_embedding: np.ndarray | Tensor,
+    vocabulary: Vocabulary,
+    embedding_dim: int,
+    scale: float = 0.3,
+) -> Tensor:
+    """Rows for a student's embedding: the teacher's matrix projected on its leading right singular
+    vectors.
 
-    XtremeDistil (arXiv 2004.05686, section 3) starts its student so. The mean of the rows is taken out first (it is
-    the same for all pieces and would fill the first dimension), and the whole is scaled to a standard deviation of
+    XtremeDistil (arXiv 2004.05686, section 3) starts its student so. The mean of the rows is taken
+    out first (it is the same for all pieces and would fill the first dimension), and the whole is
+    scaled to a standard deviation of
     ``scale``: both are ours.
 
-    *Shape:* teacher_embedding ``[teacher's pieces, width]`` -> ``[len(vocabulary), embedding_dim]``; the padding row is 0.
+    *Shape:* teacher_embedding ``[teacher's pieces, width]`` -> ``[len(vocabulary),
+    embedding_dim]``; the padding row is 0.
 
     Raises:
         BadSetting: more dimensions asked for than the teacher's width.
     """
     matrix = torch.as_tensor(teacher_embedding, dtype=torch.float32)
     if embedding_dim > matrix.shape[1]:
-        raise BadSetting(f"embedding_dim = {embedding_dim}: the teacher's embedding has only {matrix.shape[1]} dimensions")
+        raise BadSetting(
+            f"embedding_dim = {embedding_dim}: the teacher's embedding has only "
+            f"{matrix.shape[1]} dimensions"
+        )
     matrix = matrix - matrix.mean(dim=0)
-    # The right singular vectors are the eigenvectors of the small Gram matrix: [width, width] instead of [pieces, pieces].
+    # The right singular vectors are the eigenvectors of the small Gram matrix: [width, width]
+    # instead of [pieces, pieces].
     _, vectors = torch.linalg.eigh((matrix.T @ matrix).double())
     leading = vectors.flip(1)[:, :embedding_dim].float()
     leading = leading * leading.sum(dim=0).sign()  # an eigenvector's sign is arbitrary; fix it

@@ -1,4 +1,6 @@
-"""Floor 3. An encoder under a new head is fine-tuned on a task: texts or pairs of texts, classes or a number."""
+"""An encoder under a new head is fine-tuned on a task: texts or pairs of texts, classes or a
+number.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gdlib.sources import zoo
+from gdlib.compare.task_metrics import METRICS, metrics_of
+from gdlib.learn.loop import (
+    Batch,
+    History,
+    Regime,
+    autocast,
+    batches_by_length,
+    fit,
+    in_batches,
+    seed_everything,
+)
 from gdlib.networks.layers import freeze
 from gdlib.networks.sense_coding import Coder
-from gdlib.compare.task_metrics import METRICS, metrics_of
+from gdlib.sources import zoo
 from gdlib.sources.tasks import Task, Texts
-from gdlib.learn.loop import Batch, History, Regime, autocast, batches_by_length, fit, in_batches, seed_everything
 
 POOLINGS = ("cls", "parts")
 
@@ -54,21 +65,34 @@ class TaskCoder:
         coder = self.coder
         first = coder.tokenizer(texts.first, add_special_tokens=False)["input_ids"]
         if not texts.second:
-            return [([coder.cls, *ids[: coder.max_length - 2], coder.sep], coder.max_length) for ids in first]
+            return [
+                ([coder.cls, *ids[: coder.max_length - 2], coder.sep], coder.max_length)
+                for ids in first
+            ]
         room = coder.max_length - 2 - len(coder.between)
         found = []
-        for a, b in zip(first, coder.tokenizer(texts.second, add_special_tokens=False)["input_ids"], strict=True):
+        for a, b in zip(
+            first, coder.tokenizer(texts.second, add_special_tokens=False)["input_ids"], strict=True
+        ):
             a, b = a[: max(room // 2, room - len(b))], b[: max(room - room // 2, room - len(a))]
             begin = [coder.cls, *a, *coder.between]
             found.append(([*begin, *b, coder.sep], len(begin)))
         return found
 
     def inputs(self, rows: Sequence[tuple[list[int], int]]) -> Batch:
-        """What the network reads, and ``second``: which pieces are the second text's. *Shape:* each ``[rows, longest]``."""
+        """What the network reads, and ``second``: which pieces are the second text's.
+
+        *Shape:* each ``[rows, longest]``.
+        """
         inputs = self.coder.inputs([ids for ids, _ in rows])
-        second = torch.arange(inputs["input_ids"].shape[1]) >= torch.tensor([start for _, start in rows])[:, None]
+        second = (
+            torch.arange(inputs["input_ids"].shape[1])
+            >= torch.tensor([start for _, start in rows])[:, None]
+        )
         inputs["second"] = second & inputs["attention_mask"].bool()
-        return inputs | ({"token_type_ids": inputs["second"].long()} if self.coder.has_types else {})
+        return inputs | (
+            {"token_type_ids": inputs["second"].long()} if self.coder.has_types else {}
+        )
 
 
 class TaskModel(nn.Module):
@@ -77,9 +101,10 @@ class TaskModel(nn.Module):
     Args:
         network: the encoder.
         task: says how many logits, and whether of pairs.
-        pooling: ``cls``: transformers' classifier, on the state of the first piece; ``parts``: linear in the mean state u of the
-            text, or in ``[u, v, |u - v|, u * v]`` of both (Conneau et al. 2017), read together: for an encoder of sentences,
-            whose first piece was never trained to say anything.
+        pooling: ``cls``: transformers' classifier, on the state of the first piece; ``parts``:
+            linear in the mean state u of the text, or in ``[u, v, |u - v|, u * v]`` of both
+            (Conneau et al. 2017), read together: for an encoder of sentences, whose first piece was
+            never trained to say anything.
     """
 
     def __init__(self, network: zoo.Network, task: Task, pooling: str):
@@ -88,7 +113,9 @@ class TaskModel(nn.Module):
         self.outputs, self.pairs, self.head = len(task.labels) or 1, bool(task.train.second), None
         if pooling == "parts":
             self.classifier = self.classifier.base_model
-            self.head = nn.Linear((4 if self.pairs else 1) * self.classifier.config.hidden_size, self.outputs)
+            self.head = nn.Linear(
+                (4 if self.pairs else 1) * self.classifier.config.hidden_size, self.outputs
+            )
 
     def forward(self, second: Tensor, **inputs: Tensor) -> Tensor:
         """*Shape:* each ``[texts, length]`` -> ``[texts, labels]``."""
@@ -103,12 +130,16 @@ class TaskModel(nn.Module):
 
 
 def mean_state(states: Tensor, mask: Tensor) -> Tensor:
-    """*Shape:* states ``[texts, length, width]``, mask ``[texts, length]`` (at least one piece each) -> ``[texts, width]``."""
+    """*Shape:* states ``[texts, length, width]``, mask ``[texts, length]`` (at least one piece
+    each) -> ``[texts, width]``.
+    """
     return (states * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
 
 
 def tune(network: zoo.Network, task: Task, plan: TuningPlan) -> tuple[TaskModel, History]:
-    """Fine-tune an encoder on a task; the weights kept are those with the best metric on the held-out part."""
+    """Fine-tune an encoder on a task; the weights kept are those with the best metric on the
+    held-out part.
+    """
     seed_everything(plan.seed)
     coder = TaskCoder(Coder(zoo.tokenizer(network), plan.max_length))
     model = TaskModel(network, task, plan.pooling)
@@ -123,34 +154,63 @@ def tune(network: zoo.Network, task: Task, plan: TuningPlan) -> tuple[TaskModel,
         return coder.inputs([rows[i] for i in chosen]) | {"gold": gold[chosen]}
 
     per_epoch = -(-len(rows) // plan.batch)
-    regime = Regime(plan.epochs * per_epoch, plan.lr, evaluate_every=max(1, per_epoch // plan.looks), seed=plan.seed)
-    history = fit(model, batch, task_loss, lambda m: held_out_score(logits(m, coder, checks), task), regime, quiet=True)
+    regime = Regime(
+        plan.epochs * per_epoch,
+        plan.lr,
+        evaluate_every=max(1, per_epoch // plan.looks),
+        seed=plan.seed,
+    )
+    history = fit(
+        model,
+        batch,
+        task_loss,
+        lambda m: held_out_score(logits(m, coder, checks), task),
+        regime,
+        quiet=True,
+    )
     return model, history
 
 
 def scale(task: Task) -> tuple[float, float]:
     """Mean and standard deviation of the numbers to be told: the network tells them in these units."""
-    return (0.0, 1.0) if task.labels else (float(task.train.gold.mean()), float(task.train.gold.std()) or 1.0)
+    return (
+        (0.0, 1.0)
+        if task.labels
+        else (float(task.train.gold.mean()), float(task.train.gold.std()) or 1.0)
+    )
 
 
 def task_loss(model: TaskModel, batch: Batch) -> Tensor:
     """Cross-entropy; of numbers the mean squared error."""
     gold = batch["gold"]
-    return _loss(model(**{name: tensor for name, tensor in batch.items() if name != "gold"}).float(), gold)
+    return _loss(
+        model(**{name: tensor for name, tensor in batch.items() if name != "gold"}).float(), gold
+    )
 
 
 def _loss(logits: Tensor, gold: Tensor) -> Tensor:
-    return F.mse_loss(logits[:, 0], gold.float()) if gold.is_floating_point() else F.cross_entropy(logits, gold)
+    return (
+        F.mse_loss(logits[:, 0], gold.float())
+        if gold.is_floating_point()
+        else F.cross_entropy(logits, gold)
+    )
 
 
 @torch.inference_mode()
-def logits(model: TaskModel, coder: TaskCoder, rows: Sequence[tuple[list[int], int]], batch: int = 32) -> Tensor:
+def logits(
+    model: TaskModel, coder: TaskCoder, rows: Sequence[tuple[list[int], int]], batch: int = 32
+) -> Tensor:
     """*Shape:* ``[texts, labels]`` (numbers: ``[texts, 1]``), float32, on the CPU."""
     device = next(model.parameters()).device
     found = torch.empty(len(rows), model.outputs)
     for chosen in in_batches([len(ids) for ids, _ in rows], batch):
         with autocast(device, "auto"):
-            out = model(**{name: tensor.to(device) for name, tensor in coder.inputs([rows[i] for i in chosen]).items()})
+            out = model(
+                **{
+                    name: tensor.to(device)
+                    for name, tensor in coder.inputs([rows[i] for i in chosen]).items()
+                }
+            )
         found[chosen] = out.float().cpu()
     return found
 
@@ -158,11 +218,17 @@ def logits(model: TaskModel, coder: TaskCoder, rows: Sequence[tuple[list[int], i
 def said(logits: Tensor, task: Task) -> np.ndarray:
     """What the logits say: classes, or numbers. *Shape:* ``[texts]``."""
     centre, spread = scale(task)
-    return logits.argmax(dim=-1).numpy() if task.labels else logits[:, 0].double().numpy() * spread + centre
+    return (
+        logits.argmax(dim=-1).numpy()
+        if task.labels
+        else logits[:, 0].double().numpy() * spread + centre
+    )
 
 
 def held_out_score(logits: Tensor, task: Task) -> float:
-    """What is chosen by, lower is better: one minus the task's metric; between equal ones, the loss."""
+    """What is chosen by, lower is better: one minus the task's metric; between equal ones, the
+    loss.
+    """
     gold, (centre, spread) = task.held_out.gold, scale(task)
     metric = METRICS[metrics_of(task.name, len(task.labels))[0]]
     target = torch.tensor(gold if task.labels else (gold - centre) / spread)

@@ -1,4 +1,7 @@
-"""Floor 5. What there is to choose from, as ``gdlib list`` names it. Imports where used, so that ``--help`` is there at once."""
+"""What there is to choose from, as ``gdlib list`` names it.
+
+Imports where used, so that ``--help`` is there at once.
+"""
 
 import textwrap
 from collections.abc import Mapping
@@ -15,7 +18,9 @@ SHELVES = {
 
 
 def shelves_of(study: str) -> dict[str, str]:
-    """Every shelf of a study and what stands on it: :data:`SHELVES`, and a shelf for each knob that holds names."""
+    """Every shelf of a study and what stands on it: :data:`SHELVES`, and a shelf for each knob that
+    holds names.
+    """
     from gdlib.core import settings as config
     from gdlib.run.pipeline import plan_of
 
@@ -36,7 +41,10 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
     if shelf == "corpora":
         from gdlib.sources import corpora, tagged
 
-        sizes = {name: f"{card.classes} classes, {card.texts:,} texts; " for name, card in corpora.CORPORA.items()}
+        sizes = {
+            name: f"{card.classes} classes, {card.texts:,} texts; "
+            for name, card in corpora.CORPORA.items()
+        }
         return {
             name: f"{card.help} [{sizes.get(name, '')}{card.source}; licence: {card.licence}]"
             for name, card in (corpora.CORPORA | tagged.CORPORA).items()
@@ -46,7 +54,8 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
 
         return {
             row.name: f"{row.help} [{row.parameters / 1e6:.1f}M parameters, {row.download:.0f} MB, "
-            f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: {row.licence}]"
+            f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: "
+            f"{row.licence}]"
             for row in available().itertuples(index=False)
         }
     plan = plan_of(study)

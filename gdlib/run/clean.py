@@ -1,4 +1,4 @@
-"""Floor 5. What of the store nothing needs any more: for ``gdlib clean``."""
+"""What of the store nothing needs any more: for ``gdlib clean``."""
 
 import json
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gdlib.run.jobs import RECEIPT
-from gdlib.run.pipeline import Inputs, manifests
 from gdlib.core.plans import Plan
 from gdlib.core.store import MANIFEST, Store, file_digest
+from gdlib.run.jobs import RECEIPT
+from gdlib.run.pipeline import Inputs, manifests
 
 
 @dataclass(frozen=True)
@@ -25,37 +25,61 @@ class Leftover:
     size: int
 
 
-def leftovers(plans: Iterable[Plan], store: Store, root: Path, unused_days: float | None = None) -> list[Leftover]:
-    """What can be deleted: damaged artifacts, interrupted builds, receipts of code that has changed since, their products.
+def leftovers(
+    plans: Iterable[Plan], store: Store, root: Path, unused_days: float | None = None
+) -> list[Leftover]:
+    """What can be deleted: damaged artifacts, interrupted builds, receipts of code that has changed
+    since, their products.
 
     Args:
-        unused_days: also what a run computed (networks, signals, samples, ...) and that was made longer ago than this.
+        unused_days: also what a run computed (networks, signals, samples, ...) and that was made
+            longer ago than this.
     """
     current = _current_receipts(plans, store, root)
     found = [(path, "damaged") for path in sorted((store.root / "damaged").glob("*"))]
-    found += [(path, "interrupted") for path in sorted((store.root / "work").glob("*/*")) if not _locked(store, path)]
-    found += [(path, "of other code") for path, _ in manifests(store, "stages") if path not in current]
+    found += [
+        (path, "interrupted")
+        for path in sorted((store.root / "work").glob("*/*"))
+        if not _locked(store, path)
+    ]
+    found += [
+        (path, "of other code") for path, _ in manifests(store, "stages") if path not in current
+    ]
     wanted = {json.loads((path / RECEIPT).read_text("utf-8"))["products"] for path in current}
-    found += [(path, "of other code") for path, _ in manifests(store, "products") if file_digest(path / MANIFEST) not in wanted]
+    found += [
+        (path, "of other code")
+        for path, _ in manifests(store, "products")
+        if file_digest(path / MANIFEST) not in wanted
+    ]
     if unused_days is not None:
         before = time.time() - unused_days * 86400
-        for kind in sorted(set(os.listdir(store.root)) - {"damaged", "work", "locks", "stages", "products"}):
+        for kind in sorted(
+            set(os.listdir(store.root)) - {"damaged", "work", "locks", "stages", "products"}
+        ):
             old = [path for path, _ in manifests(store, kind) if path.stat().st_mtime < before]
             found += [(path, f"made over {unused_days:g} days ago") for path in old]
-    return [Leftover(path, why, sum(file.stat().st_size for file in path.rglob("*") if file.is_file())) for path, why in found]
+    return [
+        Leftover(path, why, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+        for path, why in found
+    ]
 
 
 def _current_receipts(plans: Iterable[Plan], store: Store, root: Path) -> set[Path]:
-    """The receipts that the code of today would write, whatever the settings: with today's digests, needs included."""
+    """The receipts that the code of today would write, whatever the settings: with today's digests,
+    needs included.
+    """
     reader = Inputs(root)
     today = {
-        (plan.name, stage.name): reader.notebook(Path("notebooks") / stage.notebook) for plan in plans for stage in plan.stages
+        (plan.name, stage.name): reader.notebook(Path("notebooks") / stage.notebook)
+        for plan in plans
+        for stage in plan.stages
     }
     recipes = {path: manifest["recipe"] for path, manifest in manifests(store, "stages")}
     good = {
         path.name: recipe
         for path, recipe in recipes.items()
-        if {key: recipe[key] for key in ("notebook", "library")} == today.get((recipe["study"], recipe["stage"]))
+        if {key: recipe[key] for key in ("notebook", "library")}
+        == today.get((recipe["study"], recipe["stage"]))
         and recipe["folders"] == reader.folders(recipe["settings"])
     }
     while broken := [key for key, recipe in good.items() if not set(recipe["needs"]) <= set(good)]:

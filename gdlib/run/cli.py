@@ -1,4 +1,7 @@
-"""Floor 5. The command line. Whatever takes a second to import is imported where it is used: ``--help`` is there at once."""
+"""The command line.
+
+Whatever takes a second to import is imported where it is used: ``--help`` is there at once.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +12,8 @@ import typer
 
 from gdlib import __version__
 from gdlib.core.errors import GdlibError, unknown
-from gdlib.run.invocation import EngineName, command_line, run_of
 from gdlib.run.catalogue import SHELVES, on_shelf, shelves_of
+from gdlib.run.invocation import EngineName, command_line, run_of
 
 app = typer.Typer(
     name="gdlib",
@@ -22,21 +25,35 @@ app = typer.Typer(
 )
 
 
-StudyOption = Annotated[str, typer.Option(help="Which study: gdlib list studies.", show_default=True)]
-ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")]
-SetOption = Annotated[
-    list[str], typer.Option("--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated.")
+StudyOption = Annotated[
+    str, typer.Option(help="Which study: gdlib list studies.", show_default=True)
 ]
-CorpusOption = Annotated[list[str], typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep.")]
-SeedOption = Annotated[list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")
+]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated."
+    ),
+]
+CorpusOption = Annotated[
+    list[str], typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep.")
+]
+SeedOption = Annotated[
+    list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")
+]
 StoreOption = Annotated[Path, typer.Option(help="Folder of the artifacts; runs may share it.")]
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
+) -> None:
     """Small language models as good as big ones when labels are scarce.
 
-    A study is a row of notebooks (stages); a run executes those that are not up to date and writes a report.
+    A study is a row of notebooks (stages); a run executes those that are not up to date and writes
+    a report.
 
     [bold]First steps[/bold]
 
@@ -65,20 +82,30 @@ def run(
     seed: SeedOption = [],
     store: StoreOption = Path("runs/store"),
     engine: Annotated[
-        EngineName, typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster.")
+        EngineName,
+        typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster."),
     ] = EngineName.local,
     ray_address: Annotated[
-        str | None, typer.Option(help="A running cluster (auto, ray://head:10001). Without: this machine.")
+        str | None,
+        typer.Option(help="A running cluster (auto, ray://head:10001). Without: this machine."),
     ] = None,
-    only: Annotated[list[str], typer.Option(help="Only this stage and what it needs; no report. May be repeated.")] = [],
+    only: Annotated[
+        list[str],
+        typer.Option(help="Only this stage and what it needs; no report. May be repeated."),
+    ] = [],
     force: Annotated[
-        bool, typer.Option(help="Execute (the --only stages) again though up to date; what the store holds is used.")
+        bool,
+        typer.Option(
+            help=(
+                "Execute (the --only stages) again though up to date; what the store holds is used."
+            )
+        ),
     ] = False,
 ) -> None:
     """Execute what is not up to date, then write the report.
 
-    Killed, interrupted or failed, the same command goes on where it was. The environment variable GDLIB_THREADS sets
-    the threads a stage computes with (default: the physical cores).
+    Killed, interrupted or failed, the same command goes on where it was. The environment variable
+    GDLIB_THREADS sets the threads a stage computes with (default: the physical cores).
 
     [bold]Examples[/bold]
 
@@ -99,7 +126,9 @@ def run(
     with _one_line_errors():
         chosen = run_of(study, profile, assignments, corpus, seed, store, command)
         try:
-            chosen.execute(RayEngine(ray_address) if engine is EngineName.ray else LocalEngine(), only, force)
+            chosen.execute(
+                RayEngine(ray_address) if engine is EngineName.ray else LocalEngine(), only, force
+            )
         except StageFailed as error:
             typer.echo(f"{error}\nto go on from here: {command}", err=True)
             raise typer.Exit(1) from None
@@ -136,9 +165,16 @@ def status(
         for job in jobs:
             receipt = finished(job, artifacts)
             if receipt:
-                state, rest = f"up to date ({duration(receipt.seconds)})", numbers_line(numbers_of(job, artifacts))
+                state, rest = (
+                    f"up to date ({duration(receipt.seconds)})",
+                    numbers_line(numbers_of(job, artifacts)),
+                )
             else:
-                state, rest = "to do" + (f" (about {duration(expected[job.key])})" if job.key in expected else ""), ""
+                state, rest = (
+                    "to do"
+                    + (f" (about {duration(expected[job.key])})" if job.key in expected else ""),
+                    "",
+                )
             typer.echo(f"{job.stage:<10} {job.run:<18} {state:<20} {rest}".rstrip())
 
 
@@ -152,7 +188,10 @@ def report(
     store: StoreOption = Path("runs/store"),
     only: Annotated[list[str], typer.Option(help="Only this stage. May be repeated.")] = [],
     publish: Annotated[
-        Path | None, typer.Option(help="Copy the report to this folder too, such as reports/NAME, to be committed.")
+        Path | None,
+        typer.Option(
+            help="Copy the report to this folder too, such as reports/NAME, to be committed."
+        ),
     ] = None,
 ) -> None:
     """Write the report of a finished run again (gdlib run writes it too).
@@ -165,7 +204,15 @@ def report(
     """
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
     with _one_line_errors():
-        page = run_of(study, profile, assignments, corpus, seed, store, command_line("run", study, profile, options, store)).report(only)
+        page = run_of(
+            study,
+            profile,
+            assignments,
+            corpus,
+            seed,
+            store,
+            command_line("run", study, profile, options, store),
+        ).report(only)
         if publish:
             from gdlib.run import report as reports
 
@@ -175,13 +222,17 @@ def report(
 @app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(help="Corpora and networks: gdlib list. None: those of the study's default profile.")
+        list[str],
+        typer.Argument(
+            help="Corpora and networks: gdlib list. None: those of the study's default profile."
+        ),
     ] = [],
     study: StudyOption = "generation",
 ) -> None:
     """Fetch corpora and networks into the cache ahead of a run (which fetches them too).
 
-    The cache is the folder named by GDLIB_CACHE, else ~/.cache/gdlib; everything is checked against a pinned sha256.
+    The cache is the folder named by GDLIB_CACHE, else ~/.cache/gdlib; everything is checked against
+    a pinned sha256.
 
     [bold]Examples[/bold]
 
@@ -190,11 +241,15 @@ def fetch(
       gdlib fetch hub:gpt2
     """
     with _one_line_errors():
-        from gdlib.sources import corpora, tagged, zoo
         from gdlib.run.pipeline import plan_of
+        from gdlib.sources import corpora, tagged, zoo
 
         default = plan_of(study).settings()
-        for name in names or [getattr(default, knob) for knob in ("corpus", "teacher", "generator") if hasattr(default, knob)]:
+        for name in names or [
+            getattr(default, knob)
+            for knob in ("corpus", "teacher", "generator")
+            if hasattr(default, knob)
+        ]:
             if name in corpora.CORPORA:
                 typer.echo(f"{name}: {sum(map(len, corpora.load(name).parts.values())):,} texts")
             elif name in tagged.CORPORA:
@@ -202,12 +257,25 @@ def fetch(
             elif name in zoo.NETWORKS or name.startswith("hub:"):
                 typer.echo(f"{name}: {zoo.locate(name).location}")
             else:
-                raise unknown("corpus or network", name, (*corpora.CORPORA, *tagged.CORPORA, *zoo.NETWORKS), "or hub:NAME, a network of the hub")
+                raise unknown(
+                    "corpus or network",
+                    name,
+                    (*corpora.CORPORA, *tagged.CORPORA, *zoo.NETWORKS),
+                    "or hub:NAME, a network of the hub",
+                )
 
 
 @app.command("list")
 def list_(
-    what: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(SHELVES)}, or a knob that holds names (students, arms). None: all.")] = [],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help=(
+                f"Any of: {', '.join(SHELVES)}, or a knob that holds names (students, arms). "
+                "None: all."
+            )
+        ),
+    ] = [],
     study: StudyOption = "generation",
 ) -> None:
     """Name what there is to choose from, one line each.
@@ -236,12 +304,18 @@ def list_(
 def clean(
     store: StoreOption = Path("runs/store"),
     unused_days: Annotated[
-        float | None, typer.Option(help="Also delete networks, samples and signals that were made over so many days ago.")
+        float | None,
+        typer.Option(
+            help="Also delete networks, samples and signals that were made over so many days ago."
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be deleted.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
 ) -> None:
-    """Delete what nothing needs any more from the store: damaged and interrupted artifacts, stages of code that has changed.
+    """Delete what nothing needs any more from the store: damaged and interrupted artifacts, stages
+    of code that has changed.
 
     It says what, and asks. What is deleted by mistake costs only the time to make it again.
 
@@ -251,16 +325,21 @@ def clean(
       gdlib clean --unused-days 30
     """
     with _one_line_errors():
+        from gdlib.core.store import Store
         from gdlib.run.clean import delete, leftovers
         from gdlib.run.pipeline import STUDIES, plan_of, project_root
-        from gdlib.core.store import Store
 
         if not store.is_dir():
-            raise GdlibError(f"no store at {store}; expected the folder of artifacts of a run (--store)")
+            raise GdlibError(
+                f"no store at {store}; expected the folder of artifacts of a run (--store)"
+            )
         plans = [plan_of(study) for study in STUDIES]
         found = leftovers(plans, Store(store), project_root(plans[0]), unused_days)
         for leftover in found:
-            typer.echo(f"{leftover.size / 1e6:9.1f} MB  {leftover.path.relative_to(store)}  ({leftover.why})")
+            typer.echo(
+                f"{leftover.size / 1e6:9.1f} MB  {leftover.path.relative_to(store)}  "
+                f"({leftover.why})"
+            )
         total = f"{len(found)} artifacts, {sum(leftover.size for leftover in found) / 1e6:.1f} MB"
         if not found:
             typer.echo("nothing to delete")

@@ -1,18 +1,23 @@
-"""Floor 5. Where the stages of a run are executed: here, one after the other, or as tasks of a Ray cluster."""
+"""Where the stages of a run are executed: here, one after the other, or as tasks of a Ray cluster."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gdlib.core.settings import thread_count
 from gdlib.core.errors import GdlibError
+from gdlib.core.settings import thread_count
 from gdlib.run.jobs import Job, Outcome, StageFailed, perform, python_path
 from gdlib.run.live import LiveLine
 
 
 class Engine:
-    """Executes jobs; every job after the ones it needs. ``done`` is called in this process, once a finished job."""
+    """Executes jobs; every job after the ones it needs.
 
-    def run(self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]) -> None:
+    ``done`` is called in this process, once a finished job.
+    """
+
+    def run(
+        self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]
+    ) -> None:
         """
         Args:
             jobs: in an order in which each comes after those it needs.
@@ -29,7 +34,9 @@ class Engine:
 class LocalEngine(Engine):
     """One job after the other in this machine."""
 
-    def run(self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]) -> None:
+    def run(
+        self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]
+    ) -> None:
         for job in jobs:
             with LiveLine(f"{job.stage} ({job.run})", expected.get(job.key)) as line:
                 outcome = perform(job, line)
@@ -37,18 +44,23 @@ class LocalEngine(Engine):
 
 
 class RayEngine(Engine):
-    """Every job a Ray task that waits for the ones it needs; a job whose machine dies is tried again on another.
+    """Every job a Ray task that waits for the ones it needs; a job whose machine dies is tried
+    again on another.
 
-    The machines must share the project's folder and the store (NFS or the like): Ray carries the order, the store the data.
+    The machines must share the project's folder and the store (NFS or the like): Ray carries the
+    order, the store the data.
 
     Args:
-        address: of a running cluster (``auto``, ``ray://head:10001``, ``head:6379``); without one, this machine alone.
+        address: of a running cluster (``auto``, ``ray://head:10001``, ``head:6379``); without one,
+            this machine alone.
     """
 
     def __init__(self, address: str | None = None):
         self.address = address
 
-    def run(self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]) -> None:
+    def run(
+        self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]
+    ) -> None:
         ray = _import_ray()
         ours = not ray.is_initialized()
         if ours:
@@ -56,7 +68,10 @@ class RayEngine(Engine):
             try:
                 ray.init(**place, log_to_driver=False, logging_level="error")
             except (ConnectionError, ValueError) as error:
-                raise GdlibError(f"no Ray cluster at {self.address or 'this machine'}: {str(error).splitlines()[0]}") from None
+                raise GdlibError(
+                    f"no Ray cluster at {self.address or 'this machine'}: "
+                    f"{str(error).splitlines()[0]}"
+                ) from None
         try:
             self._run(ray, jobs, done)
         finally:
@@ -97,7 +112,9 @@ class RayEngine(Engine):
 
 
 def _perform_remotely(job: Job, *needs: Outcome | Exception | None) -> Outcome | Exception | None:
-    """The body of a Ray task: errors come back as values, so that Ray tries again only what died; None if a need failed."""
+    """The body of a Ray task: errors come back as values, so that Ray tries again only what died;
+    None if a need failed.
+    """
     if any(not isinstance(need, Outcome) for need in needs):
         return None
     try:
@@ -110,5 +127,7 @@ def _import_ray() -> Any:
     try:
         import ray
     except ModuleNotFoundError:
-        raise GdlibError("the engine ray needs Ray, which is not installed: pip install 'gdlib[ray]'") from None
+        raise GdlibError(
+            "the engine ray needs Ray, which is not installed: pip install 'gdlib[ray]'"
+        ) from None
     return ray

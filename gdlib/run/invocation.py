@@ -1,4 +1,4 @@
-"""Floor 5. What a command line asks for, as a run; and a run as the command line that does it again."""
+"""What a command line asks for, as a run; and a run as the command line that does it again."""
 
 import os
 import shlex
@@ -16,9 +16,17 @@ class EngineName(StrEnum):
 
 
 def run_of(
-    study: str, profile: str, assignments: Sequence[str], corpus: Sequence[str], seed: Sequence[int], store: Path, command: str
+    study: str,
+    profile: str,
+    assignments: Sequence[str],
+    corpus: Sequence[str],
+    seed: Sequence[int],
+    store: Path,
+    command: str,
 ) -> Any:
-    """The :class:`gdlib.run.pipeline.Run` of some options: the profile, then ``--set``, then ``--corpus`` and ``--seed``."""
+    """The :class:`gdlib.run.pipeline.Run` of some options: the profile, then ``--set``, then
+    ``--corpus`` and ``--seed``.
+    """
     from gdlib.core import settings as config
     from gdlib.run import pipeline
 
@@ -31,11 +39,16 @@ def run_of(
         overrides |= {"seed": seed[0], "seeds": seed[1:] and seed}
     overrides = {name: from_root(root, value) for name, value in overrides.items()}
     settings = pipeline.settings_of(plan, profile, overrides)
-    return pipeline.Run(plan, settings, profile, root, from_root(root, store), command, say=typer.echo)
+    return pipeline.Run(
+        plan, settings, profile, root, from_root(root, store), command, say=typer.echo
+    )
 
 
 def from_root(root: Path, value: Any) -> Any:
-    """A path, seen from here, as seen from the project's folder: notebooks run there. Other values as they are."""
+    """A path, seen from here, as seen from the project's folder: notebooks run there.
+
+    Other values as they are.
+    """
     if isinstance(value, (list, tuple)):
         return tuple(from_root(root, one) for one in value)
     if isinstance(value, Path):
@@ -48,7 +61,9 @@ def from_root(root: Path, value: Any) -> Any:
         and (os.sep in value or Path.cwd() != root)
     ):
         return os.path.relpath(folder, root) if not folder.is_absolute() else str(folder)
-    if isinstance(value, str) and Path(value.rpartition(":")[0] or os.devnull).is_dir():  # a folder and one of its columns
+    if (
+        isinstance(value, str) and Path(value.rpartition(":")[0] or os.devnull).is_dir()
+    ):  # a folder and one of its columns
         path, _, column = value.rpartition(":")
         return f"{from_root(root, path)}:{column}"
     return value
@@ -63,7 +78,10 @@ def command_line(
     engine: EngineName = EngineName.local,
     ray_address: str | None = None,
 ) -> str:
-    """The command line that does the same again. ``--force`` is left out: going on must not start anew."""
+    """The command line that does the same again.
+
+    ``--force`` is left out: going on must not start anew.
+    """
     words = ["gdlib", name]
     words += ["--study", study] if study != "generation" else []
     words += ["--profile", profile] if profile != "quick" else []

@@ -1,9 +1,10 @@
-"""Floor 5. How one stage is executed: its notebook, by papermill, in a fresh kernel of this very Python.
+"""How one stage is executed: its notebook, by papermill, in a fresh kernel of this very Python.
 
-A :class:`Job` is a task made plain (paths, parameters, recipes), so that it runs the same in any process on any machine
-that sees the project's folder. :func:`perform` executes its notebook, checks that the products are there and leaves a
-*receipt*: an artifact of kind ``stages`` with the executed notebook. A stage is up to date if its receipt is sound and
-its products are the very ones that the receipt names.
+A :class:`Job` is a task made plain (paths, parameters, recipes), so that it runs the same in any
+process on any machine that sees the project's folder. :func:`perform` executes its notebook, checks
+that the products are there and leaves a
+*receipt*: an artifact of kind ``stages`` with the executed notebook. A stage is up to date if its
+receipt is sound and its products are the very ones that the receipt names.
 """
 
 import json
@@ -18,16 +19,21 @@ from typing import Any, TextIO
 
 import gdlib
 from gdlib.core import errors
-from gdlib.core.settings import digest, thread_count
 from gdlib.core.errors import GdlibError
-from gdlib.run.live import plain, shorter
+from gdlib.core.settings import digest, thread_count
 from gdlib.core.store import MANIFEST, Artifact, Store, file_digest, write_atomically
+from gdlib.run.live import plain, shorter
 
 NOTEBOOK, RECEIPT = "notebook.ipynb", "receipt.json"
 KERNEL_OPTIONS = (
-    "--log-level=CRITICAL",  # what the kernel itself has to say; what the notebook prints is not concerned
-    # Progress bars as text, that the live line and the executed notebook can show, not as widgets that only a browser can.
-    "--IPKernelApp.exec_lines=import tqdm.auto as t, tqdm.std as s; t.tqdm, t.trange = s.tqdm, s.trange; del t, s",
+    # what the kernel itself has to say; what the notebook prints is not concerned
+    "--log-level=CRITICAL",
+    # Progress bars as text, that the live line and the executed notebook can show, not as widgets
+    # that only a browser can.
+    (
+        "--IPKernelApp.exec_lines=import tqdm.auto as t, tqdm.std as s; t.tqdm, t.trange = "
+        "s.tqdm, s.trange; del t, s"
+    ),
 )
 
 
@@ -42,7 +48,8 @@ class Job:
         output: where the executed copy goes.
         parameters: what papermill injects.
         store: the store's folder, relative to ``root`` or absolute.
-        recipe: everything that decides whether the receipt is up to date; its digest is the job's key.
+        recipe: everything that decides whether the receipt is up to date; its digest is the job's
+            key.
         products: recipe of the products that the notebook leaves.
         needs: keys of the jobs that go before.
         cpus, gpus: what it asks of a cluster.
@@ -77,7 +84,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: whether it had to be executed, the seconds it took (then), its key numbers."""
+    """What came of a job: whether it had to be executed, the seconds it took (then), its key
+    numbers.
+    """
 
     executed: bool
     seconds: float
@@ -85,11 +94,14 @@ class Outcome:
 
 
 class StageFailed(Exception):
-    """A notebook that stopped with an error that is no mistake of the user's; the message says where and what."""
+    """A notebook that stopped with an error that is no mistake of the user's; the message says
+    where and what.
+    """
 
 
 def perform(job: Job, stream: TextIO | None = None) -> Outcome:
-    """Execute a job unless it is up to date; one process at a time does it, the others wait and find it done.
+    """Execute a job unless it is up to date; one process at a time does it, the others wait and
+    find it done.
 
     Args:
         job: the job.
@@ -104,22 +116,32 @@ def perform(job: Job, stream: TextIO | None = None) -> Outcome:
         receipt = None if job.again else finished(job, store)
         executed = receipt is None
         if receipt is None:
-            receipt = store.make("stages", job.recipe, lambda folder: _execute(job, folder, stream), again=True)
+            receipt = store.make(
+                "stages", job.recipe, lambda folder: _execute(job, folder, stream), again=True
+            )
         publish(job, receipt)
         return Outcome(executed, receipt.seconds, numbers_of(job, store))
 
 
 def finished(job: Job, store: Store) -> Artifact | None:
-    """The job's receipt if it is up to date: sound, and its products still the ones it was written for."""
+    """The job's receipt if it is up to date: sound, and its products still the ones it was written
+    for.
+    """
     receipt = store.find("stages", job.recipe)
     products = store.find("products", job.products) if receipt else None
-    if receipt and products and receipt.json(RECEIPT)["products"] == file_digest(products / MANIFEST):
+    if (
+        receipt
+        and products
+        and receipt.json(RECEIPT)["products"] == file_digest(products / MANIFEST)
+    ):
         return receipt
     return None
 
 
 def publish(job: Job, receipt: Artifact) -> None:
-    """Put the executed notebook where a reader looks for it; written aside and renamed, only if it is not there yet."""
+    """Put the executed notebook where a reader looks for it; written aside and renamed, only if it
+    is not there yet.
+    """
     executed = (receipt / NOTEBOOK).read_bytes()
     if not job.output.exists() or job.output.read_bytes() != executed:
         write_atomically(job.output, executed)
@@ -128,11 +150,15 @@ def publish(job: Job, receipt: Artifact) -> None:
 
 def numbers_of(job: Job, store: Store) -> dict[str, Any]:
     """The key numbers that a finished job's notebook left."""
-    return json.loads((store.folder("products", job.products) / "products.json").read_text("utf-8"))["numbers"]
+    return json.loads(
+        (store.folder("products", job.products) / "products.json").read_text("utf-8")
+    )["numbers"]
 
 
 def _written(job: Job) -> int | None:
-    """When the job's products were written, if they are there; what an earlier run left is not this one's."""
+    """When the job's products were written, if they are there; what an earlier run left is not this
+    one's.
+    """
     manifest = job.open_store().folder("products", job.products) / MANIFEST
     return manifest.stat().st_mtime_ns if manifest.exists() else None
 
@@ -158,7 +184,8 @@ def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
     if products is None or _written(job) == before:
         shutil.copyfile(output, _made(_partial(job)))
         raise StageFailed(
-            f"{job.stage} failed ({job.run}): {job.notebook} ran to its end but left no products for these settings\n"
+            f"{job.stage} failed ({job.run}): {job.notebook} ran to its end but left no "
+            "products for these settings\n"
             f"executed copy: {shorter(_partial(job))}"
         )
     receipt = {
@@ -173,7 +200,9 @@ def _papermill(job: Job, output: Path, stream: TextIO | None) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of knobs that the parameters cell does not name
+    logging.getLogger("papermill").setLevel(
+        logging.ERROR
+    )  # it warns of knobs that the parameters cell does not name
     try:
         with open(os.devnull, "w") as nowhere:
             papermill.execute_notebook(
@@ -198,21 +227,34 @@ def _papermill(job: Job, output: Path, stream: TextIO | None) -> None:
 
 
 def _own_kernel() -> type:
-    """A kernel manager for this very Python and this very gdlib, whatever kernels are registered in the system."""
+    """A kernel manager for this very Python and this very gdlib, whatever kernels are registered in
+    the system.
+    """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
     class OwnKernel(AsyncKernelManager):
         @property
         def kernel_spec(self) -> KernelSpec:
-            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *KERNEL_OPTIONS]
-            return KernelSpec(argv=command, display_name="Python 3", language="python", env=kernel_environment())
+            command = [
+                sys.executable,
+                "-m",
+                "ipykernel_launcher",
+                "-f",
+                "{connection_file}",
+                *KERNEL_OPTIONS,
+            ]
+            return KernelSpec(
+                argv=command, display_name="Python 3", language="python", env=kernel_environment()
+            )
 
     return OwnKernel
 
 
 def kernel_environment() -> dict[str, str]:
-    """What a kernel is given besides this process's environment: what makes a run the same run again."""
+    """What a kernel is given besides this process's environment: what makes a run the same run
+    again.
+    """
     count = str(thread_count())
     return {
         "GDLIB_THREADS": count,
@@ -226,7 +268,9 @@ def kernel_environment() -> dict[str, str]:
 def python_path() -> str:
     """A PYTHONPATH with which another process imports this very gdlib."""
     ours = str(Path(gdlib.__file__).parent.parent)
-    theirs = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != ours]
+    theirs = [
+        path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != ours
+    ]
     return os.pathsep.join([ours, *theirs])
 
 

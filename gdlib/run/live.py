@@ -1,4 +1,6 @@
-"""Floor 0. What a person watches while a stage runs: one line that keeps moving, durations, paths as seen from here."""
+"""What a person watches while a stage runs: one line that keeps moving, durations, paths as seen
+from here.
+"""
 
 import contextlib
 import os
@@ -13,7 +15,8 @@ from typing import Self, TextIO
 
 
 class LiveLine:
-    """The line of a running stage: time, time expected, the last thing its notebook printed. A stream to write to.
+    """The line of a running stage: time, time expected, the last thing its notebook printed. A
+    stream to write to.
 
     On a terminal it is drawn anew twice a second; elsewhere (a log) it is a line a minute.
     """
@@ -55,7 +58,14 @@ class LiveLine:
     def text(self) -> str:
         spent = duration(time.monotonic() - self._start)
         return "  ".join(
-            filter(None, [self.title, f"{spent} of about {duration(self.expected)}" if self.expected else spent, self.last])
+            filter(
+                None,
+                [
+                    self.title,
+                    f"{spent} of about {duration(self.expected)}" if self.expected else spent,
+                    self.last,
+                ],
+            )
         )
 
     def _draw_until_stopped(self) -> None:

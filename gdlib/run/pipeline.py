@@ -1,8 +1,9 @@
-"""Floor 5. The DAG of a study: what is up to date, what has to run, what has become of it.
+"""The DAG of a study: what is up to date, what has to run, what has become of it.
 
-A stage is up to date if nothing that decides its result has moved: its parameters and those of the stages it needs, the
-code of its notebook (not prose, not outputs), the code of the library modules that the notebook imports, the files of a
-corpus or network that is a folder, and all this for the stages it needs. Killed at any point and started again a run goes
+A stage is up to date if nothing that decides its result has moved: its parameters and those of the
+stages it needs, the code of its notebook (not prose, not outputs), the code of the library modules
+that the notebook imports, the files of a corpus or network that is a folder, and all this for the
+stages it needs. Killed at any point and started again a run goes
 on: with the stage it was in, and inside of that with what the store already holds.
 """
 
@@ -16,22 +17,42 @@ from pathlib import Path
 from typing import Any
 
 from gdlib.core import settings as config
-from gdlib.core.settings import digest
-from gdlib.run.engines import Engine, LocalEngine
 from gdlib.core.errors import GdlibError, unknown
+from gdlib.core.plans import Plan, Task, expand
+from gdlib.core.settings import digest
+from gdlib.core.store import MANIFEST, Store, bare_code, code_digest, file_digest, imported_modules
+from gdlib.run.engines import Engine, LocalEngine
 from gdlib.run.jobs import Job, Outcome, finished, numbers_of, publish
 from gdlib.run.live import duration, shorter
-from gdlib.core.plans import Plan, Task, expand
-from gdlib.core.store import MANIFEST, Store, bare_code, code_digest, file_digest, imported_modules
 
 STUDIES = {
-    "generation": "generation-distillation: a language model writes the unlabelled text (arXiv 2002.00733)",
-    "transfer": "transfer distillation: a BiLSTM learns states, logits and labels on unlabelled text (arXiv 1910.01769, 2004.05686)",
-    "tagging": "tagging in many languages by a BiLSTM, from a multilingual teacher (XtremeDistil, arXiv 2004.05686)",
-    "lexical": "lexical knowledge: an encoder learns which gloss of a dictionary is meant (arXiv 2106.07967, 2301.08130)",
-    "mlm": "masked-language-model distillation: a small encoder learns from several teachers at once (arXiv 2301.08130)",
-    "understanding": "language understanding: what encoders with lexical knowledge forget and gain on other tasks (arXiv 2301.08130)",
-    "paraphrase": "paraphrase detection: encoders tell machine-made paraphrases from originals (arXiv 2103.11909, 2301.08130)",
+    "generation": (
+        "generation-distillation: a language model writes the unlabelled text (arXiv 2002.00733)"
+    ),
+    "transfer": (
+        "transfer distillation: a BiLSTM learns states, logits and labels on unlabelled text "
+        "(arXiv 1910.01769, 2004.05686)"
+    ),
+    "tagging": (
+        "tagging in many languages by a BiLSTM, from a multilingual teacher (XtremeDistil, "
+        "arXiv 2004.05686)"
+    ),
+    "lexical": (
+        "lexical knowledge: an encoder learns which gloss of a dictionary is meant (arXiv "
+        "2106.07967, 2301.08130)"
+    ),
+    "mlm": (
+        "masked-language-model distillation: a small encoder learns from several teachers at "
+        "once (arXiv 2301.08130)"
+    ),
+    "understanding": (
+        "language understanding: what encoders with lexical knowledge forget and gain on other "
+        "tasks (arXiv 2301.08130)"
+    ),
+    "paraphrase": (
+        "paraphrase detection: encoders tell machine-made paraphrases from originals (arXiv "
+        "2103.11909, 2301.08130)"
+    ),
 }
 
 
@@ -43,7 +64,10 @@ def plan_of(study: str) -> Plan:
 
 
 def settings_of(plan: Plan, profile: str, overrides: Mapping[str, Any]) -> Any:
-    """The settings of a profile with some knobs moved. Moving ``corpus`` or ``seed`` ends the profile's sweep over it."""
+    """The settings of a profile with some knobs moved.
+
+    Moving ``corpus`` or ``seed`` ends the profile's sweep over it.
+    """
     values = {**config.profile(plan.name, profile), **overrides}
     if "corpus" in overrides and "corpora" not in overrides:
         values["corpora"] = ()
@@ -57,7 +81,10 @@ def project_root(plan: Plan) -> Path:
     for folder in (Path.cwd(), *Path.cwd().parents, Path(__file__).parents[2]):
         if (folder / "notebooks" / plan.stages[0].notebook).is_file():
             return folder
-    raise GdlibError(f"no notebooks/{plan.stages[0].notebook} in {Path.cwd()} or above; start gdlib in the project's folder")
+    raise GdlibError(
+        f"no notebooks/{plan.stages[0].notebook} in {Path.cwd()} or above; start gdlib in "
+        "the project's folder"
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +97,8 @@ class Run:
         profile: the profile they started from; names the folder of the executed notebooks.
         root: the project's folder.
         store: the store's folder, absolute or relative to ``root``.
-        command: the command line that started it, for the report and for the line that says how to go on.
+        command: the command line that started it, for the report and for the line that says how to
+            go on.
         say: gets the lines for the reader.
     """
 
@@ -90,8 +118,13 @@ class Run:
         return Store(self.root / self.store)
 
     def jobs(self, only: Sequence[str] = (), force: bool = False) -> dict[Task, Job]:
-        """The job of every task; with ``only``, of those stages and all that they need. ``force``: execute (those) again."""
-        chosen = self.plan.upstream(*[self.plan.stage(name).name for name in only]) if only else None
+        """The job of every task; with ``only``, of those stages and all that they need.
+
+        ``force``: execute (those) again.
+        """
+        chosen = (
+            self.plan.upstream(*[self.plan.stage(name).name for name in only]) if only else None
+        )
         jobs: dict[Task, Job] = {}
         reader = Inputs(self.root)
         for task in expand(self.plan, self.settings):
@@ -122,7 +155,9 @@ class Run:
                 )
         return jobs
 
-    def execute(self, engine: Engine | None = None, only: Sequence[str] = (), force: bool = False) -> Path | None:
+    def execute(
+        self, engine: Engine | None = None, only: Sequence[str] = (), force: bool = False
+    ) -> Path | None:
         """Execute what is not up to date, a line a stage; then write the report.
 
         Returns:
@@ -141,9 +176,14 @@ class Run:
             del waiting[job.key]
             left = [expected.get(key) for key in waiting if key in todo]
             rest = (
-                f"   [about {duration(sum(filter(None, left)))} left]" if left and outcome.executed and None not in left else ""
+                f"   [about {duration(sum(filter(None, left)))} left]"
+                if left and outcome.executed and None not in left
+                else ""
             )
-            self.say(stage_line(f"[{total - len(waiting):{len(str(total))}}/{total}]", job, outcome) + rest)
+            self.say(
+                stage_line(f"[{total - len(waiting):{len(str(total))}}/{total}]", job, outcome)
+                + rest
+            )
 
         receipts = {job.key: finished(job, store) for job in jobs.values() if not job.again}
         todo = {job.key for job in jobs.values() if not receipts.get(job.key)}
@@ -151,26 +191,46 @@ class Run:
             if receipt := receipts.get(job.key):
                 publish(job, receipt)
                 done(job, Outcome(False, receipt.seconds, numbers_of(job, store)))
-        (engine or LocalEngine()).run([job for job in jobs.values() if job.key in todo], done, expected)
-        self.say(f"{total} stages, {len(todo)} of them executed now, in {duration(time.monotonic() - start)}")
+        (engine or LocalEngine()).run(
+            [job for job in jobs.values() if job.key in todo], done, expected
+        )
+        self.say(
+            f"{total} stages, {len(todo)} of them executed now, in "
+            f"{duration(time.monotonic() - start)}"
+        )
         return None if only else self.report()
 
     def report(self, only: Sequence[str] = ()) -> Path:
-        """Write the report from what the store holds; every stage must be up to date. ``only``: of these stages."""
+        """Write the report from what the store holds; every stage must be up to date.
+
+        ``only``: of these stages.
+        """
         store, jobs = self.open_store(), self.jobs()
         missing = [job.name for job in jobs.values() if not finished(job, store)]
         if missing:
             shown = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
-            raise GdlibError(f"{len(missing)} of {len(jobs)} stages are not up to date: {shown}; first: {self.command}")
+            raise GdlibError(
+                f"{len(missing)} of {len(jobs)} stages are not up to date: {shown}; first: "
+                f"{self.command}"
+            )
         wanted = {self.plan.stage(name).name for name in only}
         tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
-        page = _report().write(self.plan, tasks, store, self.folder / "report", profile=self.profile, command=self.command)
+        page = _report().write(
+            self.plan,
+            tasks,
+            store,
+            self.folder / "report",
+            profile=self.profile,
+            command=self.command,
+        )
         self.say(f"report: {shorter(page)}")
         return page
 
 
 def _report() -> Any:
-    return importlib.import_module("gdlib.run.report")  # draws: takes a second that `gdlib status` need not wait
+    return importlib.import_module(
+        "gdlib.run.report"
+    )  # draws: takes a second that `gdlib status` need not wait
 
 
 def stage_line(count: str, job: Job, outcome: Outcome) -> str:
@@ -180,28 +240,43 @@ def stage_line(count: str, job: Job, outcome: Outcome) -> str:
 
 
 def numbers_line(numbers: Mapping[str, Any]) -> str:
-    """Key numbers as a reader wants them: a share in percent, others with four digits and their unit."""
+    """Key numbers as a reader wants them: a share in percent, others with four digits and their
+    unit.
+    """
 
     def one(name: str, value: Any, unit: str) -> str:
         if isinstance(value, float) and unit == "share":
             return f"{name} {value:.1%}"
-        shown = f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        shown = (
+            f"{value:.4g}"
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else str(value)
+        )
         return f"{name} {shown} {unit}".rstrip()
 
-    return " · ".join(one(name, number["value"], number["unit"]) for name, number in numbers.items())
+    return " · ".join(
+        one(name, number["value"], number["unit"]) for name, number in numbers.items()
+    )
 
 
 def expectations(jobs: Iterable[Job], store: Store, study: str) -> dict[str, float]:
-    """Seconds that each job may take, by its key: what the receipt of the same stage with the most equal settings took."""
+    """Seconds that each job may take, by its key: what the receipt of the same stage with the most
+    equal settings took.
+    """
     earlier: dict[str, list[tuple[dict[str, Any], float]]] = {}
     for _, manifest in manifests(store, "stages"):
         if manifest["recipe"]["study"] == study:
-            earlier.setdefault(manifest["recipe"]["stage"], []).append((manifest["recipe"]["settings"], manifest["seconds"]))
+            earlier.setdefault(manifest["recipe"]["stage"], []).append(
+                (manifest["recipe"]["settings"], manifest["seconds"])
+            )
     expected = {}
     for job in jobs:
         ours = job.recipe["settings"].items()
         alike = [
-            (sum(theirs.get(name) == value for name, value in ours), seconds) for theirs, seconds in earlier.get(job.stage, [])
+            (sum(theirs.get(name) == value for name, value in ours), seconds)
+            for theirs, seconds in earlier.get(job.stage, [])
         ]
         if alike:
             expected[job.key] = max(alike)[1]
@@ -224,11 +299,20 @@ class Inputs:
         return self._notebooks[path]
 
     def folders(self, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        """Digests of the content of every folder (a corpus, a task, a network) that a knob names, by the knob's name."""
+        """Digests of the content of every folder (a corpus, a task, a network) that a knob names,
+        by the knob's name.
+        """
         found: dict[str, dict[str, str]] = {}
         for name, value in values.items():
-            for said in (value,) if isinstance(value, str) else value if isinstance(value, list | tuple) else ():
-                # a task folder may be followed by the column that is predicted: path/to/sick:relatedness
+            for said in (
+                (value,)
+                if isinstance(value, str)
+                else value
+                if isinstance(value, list | tuple)
+                else ()
+            ):
+                # a task folder may be followed by the column that is predicted:
+                # path/to/sick:relatedness
                 for path in (said, said.rpartition(":")[0]) if isinstance(said, str) else ():
                     if path and (self.root / path).is_dir():
                         found.setdefault(name, {})[path] = self._folder(path)
@@ -241,7 +325,8 @@ class Inputs:
 
 
 def notebook_code(path: Path) -> tuple[list[str], list[str]]:
-    """The code cells of a notebook without comments and docstrings, and the ``gdlib`` modules they import.
+    """The code cells of a notebook without comments and docstrings, and the ``gdlib`` modules they
+    import.
 
     Raises:
         GdlibError: it is not there or no notebook.

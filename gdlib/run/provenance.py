@@ -1,4 +1,6 @@
-"""Floor 4. Where a result comes from: parameters and who set them, versions of the software, licences, the machine."""
+"""Where a result comes from: parameters and who set them, versions of the software, licences, the
+machine.
+"""
 
 import importlib
 import os
@@ -19,9 +21,11 @@ SOFTWARE = (
 
 
 def parameters(plan: Plan, tasks: Sequence[Task], profile: str) -> list[dict[str, Any]]:
-    """Every knob of a sweep: ``parameter``, ``value``, ``set by`` (default, profile or override), ``stage``, ``help``.
+    """Every knob of a sweep: ``parameter``, ``value``, ``set by`` (default, profile or override),
+    ``stage``, ``help``.
 
-    A knob that differs between the runs (corpus, labels_per_class, seed) shows all its values, in the order of the runs.
+    A knob that differs between the runs (corpus, labels_per_class, seed) shows all its values, in
+    the order of the runs.
     """
     by_default = expand(plan, plan.settings())
     by_profile = expand(plan, config.build(plan.settings, config.profile(plan.name, profile)))
@@ -30,12 +34,22 @@ def parameters(plan: Plan, tasks: Sequence[Task], profile: str) -> list[dict[str
         here, default, moved = (_values(some, name) for some in (tasks, by_default, by_profile))
         who = "default" if here == default else "profile" if here == moved else "override"
         value = here[0] if len(here) == 1 else here
-        rows.append({"parameter": name, "value": value, "set by": who, "stage": meta["stage"], "help": meta["help"]})
+        rows.append(
+            {
+                "parameter": name,
+                "value": value,
+                "set by": who,
+                "stage": meta["stage"],
+                "help": meta["help"],
+            }
+        )
     return rows
 
 
 def _values(tasks: Sequence[Task], name: str) -> list[Any]:
-    """The different values (JSON-able) of a knob in the runs; a comparison's settings are derived from theirs."""
+    """The different values (JSON-able) of a knob in the runs; a comparison's settings are derived
+    from theirs.
+    """
     runs = [task for task in tasks if task.stage.once_a == "run"] or list(tasks)
     found: list[Any] = []
     for task in runs:
@@ -51,7 +65,11 @@ def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
     What comes from a folder or a hub has the licence of its owner, and is listed as such.
     """
     cards = {"sources.zoo": "NETWORKS", "sources.corpora": "CORPORA", "sources.tagged": "CORPORA"}
-    known = {name: card for module, of in cards.items() for name, card in getattr(importlib.import_module(f"gdlib.{module}"), of).items()}
+    known = {
+        name: card
+        for module, of in cards.items()
+        for name, card in getattr(importlib.import_module(f"gdlib.{module}"), of).items()
+    }
     rows: dict[str, dict[str, str]] = {}
     for name in config.knobs(tasks[0].settings):
         for value in _values(tasks, name):
@@ -59,7 +77,11 @@ def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
                 if one in rows or not isinstance(one, str):
                     continue
                 if one in known:
-                    rows[one] = {"name": one, "licence": known[one].licence, "source": known[one].source}
+                    rows[one] = {
+                        "name": one,
+                        "licence": known[one].licence,
+                        "source": known[one].source,
+                    }
                 elif one.startswith("hub:") or os.sep in one:
                     rows[one] = {
                         "name": one,
@@ -84,5 +106,11 @@ def machine() -> str:
     """Processor and cores: what a timing must be read with."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((one.partition(":")[2].strip() for one in lines if one.startswith("model name")), platform.processor())
-    return f"{model or platform.machine()}, {os.cpu_count()} cores, {platform.system()}; latencies on one thread"
+    model = next(
+        (one.partition(":")[2].strip() for one in lines if one.startswith("model name")),
+        platform.processor(),
+    )
+    return (
+        f"{model or platform.machine()}, {os.cpu_count()} cores, {platform.system()}; latencies "
+        "on one thread"
+    )

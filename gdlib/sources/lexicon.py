@@ -1,4 +1,6 @@
-"""Floor 1. WordNet as a dictionary: the senses of a lemma, in order, and the lemmas that a word may be a form of."""
+"""WordNet as a dictionary: the senses of a lemma, in order, and the lemmas that a word may be a
+form of.
+"""
 
 from dataclasses import dataclass, fields
 from functools import cache
@@ -7,14 +9,33 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gdlib.sources import wordnet
 from gdlib.core.errors import unknown
+from gdlib.sources import wordnet
 
 POS = ("noun", "verb", "adj", "adv")
 EXCEPTIONS = "wordnet-exceptions.parquet"
-ENDINGS = {  # WordNet's rules of detachment (its manual page morphy(7)): ending of a form, ending of the lemma
-    "noun": (("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y")),
-    "verb": (("s", ""), ("ies", "y"), ("es", "e"), ("es", ""), ("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
+# WordNet's rules of detachment (its manual page morphy(7)): ending of a form, ending of the lemma
+ENDINGS = {
+    "noun": (
+        ("s", ""),
+        ("ses", "s"),
+        ("xes", "x"),
+        ("zes", "z"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("men", "man"),
+        ("ies", "y"),
+    ),
+    "verb": (
+        ("s", ""),
+        ("ies", "y"),
+        ("es", "e"),
+        ("es", ""),
+        ("ed", "e"),
+        ("ed", ""),
+        ("ing", "e"),
+        ("ing", ""),
+    ),
     "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
     "adv": (),
 }
@@ -22,7 +43,10 @@ ENDINGS = {  # WordNet's rules of detachment (its manual page morphy(7)): ending
 
 @dataclass(frozen=True)
 class Sense:
-    """One meaning of a lemma: a line of the dictionary. Fields as the columns of :func:`gdlib.sources.wordnet.senses`."""
+    """One meaning of a lemma: a line of the dictionary.
+
+    Fields as the columns of :func:`gdlib.sources.wordnet.senses`.
+    """
 
     sense_key: str
     lemma: str
@@ -36,7 +60,8 @@ class Sense:
 
 
 def candidates(lemma: str, pos: str) -> tuple[Sense, ...]:
-    """The senses of a lemma as one part of speech, the most frequent first; none for a lemma that WordNet hasn't.
+    """The senses of a lemma as one part of speech, the most frequent first; none for a lemma that
+    WordNet hasn't.
 
     Args:
         lemma: in lower case, ``_`` for a space ("take_place").
@@ -52,13 +77,19 @@ def candidates(lemma: str, pos: str) -> tuple[Sense, ...]:
 
 @cache
 def base_forms(word: str, pos: str) -> frozenset[str]:
-    """Every lemma that a lower-case word might be a form of, whether it is one or not: "took" gives took and take."""
-    rules = (word.removesuffix(ending) + lemma for ending, lemma in ENDINGS[pos] if word.endswith(ending))
+    """Every lemma that a lower-case word might be a form of, whether it is one or not: "took" gives
+    took and take.
+    """
+    rules = (
+        word.removesuffix(ending) + lemma for ending, lemma in ENDINGS[pos] if word.endswith(ending)
+    )
     return frozenset((word, *exceptions("form", "lemma").get((pos, word), ()), *rules))
 
 
 def pack_exceptions(wordnet_folder: Path, folder: Path) -> None:
-    """Write the table of irregular forms from WordNet 3.0's own files (``noun.exc`` ... in its ``dict`` folder): pos, form, lemma."""
+    """Write the table of irregular forms from WordNet 3.0's own files (``noun.exc`` ... in its
+    ``dict`` folder): pos, form, lemma.
+    """
     rows = [
         (pos, form, lemma)
         for pos in POS
@@ -86,7 +117,9 @@ def _senses() -> dict[tuple[str, str], tuple[Sense, ...]]:
 
 @cache
 def exceptions(by: str, of: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """WordNet's list of irregular forms, by part of speech and one of its columns ``form`` and ``lemma``: what stands in the other."""
+    """WordNet's list of irregular forms, by part of speech and one of its columns ``form`` and
+    ``lemma``: what stands in the other.
+    """
     found: dict[tuple[str, str], tuple[str, ...]] = {}
     for row in pq.read_table(wordnet.DATA / EXCEPTIONS).to_pylist():
         key = (row["pos"], row[by])

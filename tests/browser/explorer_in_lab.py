@@ -1,8 +1,10 @@
-"""Try the explorer in JupyterLab, in a headless Chromium: filters, paging, marks, training, hostile texts, both themes.
+"""Try the explorer in JupyterLab, in a headless Chromium: filters, paging, marks, training, hostile
+texts, both themes.
 
     python tests/browser/explorer_in_lab.py [--shots FOLDER]
 
-Needs Chromium (Debian: ``apt-get install chromium``); without it, says so and does nothing. Ends with a line a check.
+Needs Chromium (Debian: ``apt-get install chromium``); without it, says so and does nothing. Ends
+with a line a check.
 """
 
 import argparse
@@ -45,18 +47,24 @@ def check(true: object, what: str) -> None:
 
 
 def button(text: str) -> str:
-    return f"[...{APP}.querySelectorAll('button')].find(b => b.textContent.trim().startsWith({json.dumps(text)}))"
+    return (
+        f"[...{APP}.querySelectorAll('button')].find(b => "
+        f"b.textContent.trim().startsWith({json.dumps(text)}))"
+    )
 
 
 def control(label: str, kind: str) -> str:
     """The control with this label, as a person finds it."""
-    labels = f"[...{APP}.querySelectorAll('label')].find(l => l.textContent === {json.dumps(label)})"
+    labels = (
+        f"[...{APP}.querySelectorAll('label')].find(l => l.textContent === {json.dumps(label)})"
+    )
     return f"{labels}.parentElement.querySelector({json.dumps(kind)})"
 
 
 def choose(page: Chromium, label: str, starts: str) -> None:
     page.js(
-        f"(s => {{ s.selectedIndex = [...s.options].findIndex(o => o.text.replaceAll('\\xa0', ' ').startsWith({json.dumps(starts)}));"
+        f"(s => {{ s.selectedIndex = [...s.options].findIndex(o => "
+        f"o.text.replaceAll('\\xa0', ' ').startsWith({json.dumps(starts)}));"
         f" s.dispatchEvent(new Event('change', {{bubbles: true}})) }})({control(label, 'select')})"
     )
 
@@ -76,17 +84,40 @@ def lab(folder: Path, theme: str):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(8)
-    places = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    places |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces")}
+    places = {
+        f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")
+    }
+    places |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
     env = os.environ | places | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
-    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"]
-    server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=(folder / "lab.log").open("w"))
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        f"--ServerApp.port={port}",
+    ]
+    command += [
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.expose_app_in_browser=True",
+    ]
+    server = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=(folder / "lab.log").open("w")
+    )
     try:
 
         def answers() -> bool:
             try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/api?token={token}", timeout=5).status == 200
+                return (
+                    urllib.request.urlopen(
+                        f"http://127.0.0.1:{port}/api?token={token}", timeout=5
+                    ).status
+                    == 200
+                )
             except (urllib.error.URLError, ConnectionError):
                 return False
 
@@ -99,10 +130,15 @@ def lab(folder: Path, theme: str):
 
 def open_notebook(page: Chromium, url: str, run: bool = True) -> None:
     page.open(url)
-    page.wait("window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell') !== null", 90)
+    page.wait(
+        "window.jupyterapp && document.querySelector('.jp-Notebook .jp-CodeCell') !== null", 90
+    )
     page.js("void jupyterapp.commands.execute('application:toggle-left-area')")
     if run:
-        page.js("void (globalThis.panel = [...jupyterapp.shell.widgets('main')].find(w => w.sessionContext))")
+        page.js(
+            "void (globalThis.panel = [...jupyterapp.shell.widgets('main')].find(w => "
+            "w.sessionContext))"
+        )
         page.wait("panel.sessionContext.session?.kernel?.status === 'idle'")
         page.js("void jupyterapp.shell.activateById(panel.id)")
         page.js("void jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -113,10 +149,17 @@ def open_notebook(page: Chromium, url: str, run: bool = True) -> None:
 def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     check(page.js("window.hacked === undefined"), "hostile texts run nothing")
     check(
-        page.js(f"{APP}.querySelector('.gdx-row .text').innerText.includes('<script>')"), "hostile texts are shown as they are"
+        page.js(f"{APP}.querySelector('.gdx-row .text').innerText.includes('<script>')"),
+        "hostile texts are shown as they are",
     )
-    check(page.js("getComputedStyle(document.querySelector('.gdx-static')).display") == "none", "the static page is hidden")
-    check(page.js("document.querySelector('mjx-container') === null"), "dollar signs are not set as formulas")
+    check(
+        page.js("getComputedStyle(document.querySelector('.gdx-static')).display") == "none",
+        "the static page is hidden",
+    )
+    check(
+        page.js("document.querySelector('mjx-container') === null"),
+        "dollar signs are not set as formulas",
+    )
     page.shot(shots / "1-opened.png")
 
     page.click(control("Search", "input"))
@@ -135,7 +178,10 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     time.sleep(0.6)
     page.click(f"{APP}.querySelectorAll('.gdx-row button')[2]")
     page.wait(f"{APP}.querySelectorAll('.gdx-row')[2].classList.contains('gdx-current')", 10)
-    check(page.js(f"{APP}.querySelectorAll('.gdx-current').length") == 1, "a click on a line opens it, the other is closed")
+    check(
+        page.js(f"{APP}.querySelectorAll('.gdx-current').length") == 1,
+        "a click on a line opens it, the other is closed",
+    )
     page.shot(shots / "2-filtered.png")
     page.click(button("Clear filters"))
     page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
@@ -160,7 +206,10 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.click(button("Save marks"))
     until(lambda: (folder / "marks.json").exists(), "the marks")
     marks = json.loads((folder / "marks.json").read_text())["marks"]
-    check([m["mark"] for m in marks] == ["drop", "keep"] and marks[0]["note"] == "cut in <b>half</b>", "the marks are saved")
+    check(
+        [m["mark"] for m in marks] == ["drop", "keep"] and marks[0]["note"] == "cut in <b>half</b>",
+        "the marks are saved",
+    )
     page.click(button("Train a student"))
     page.wait("document.querySelector('.gdx-busy') !== null")
     time.sleep(1)
@@ -172,7 +221,9 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shots", type=Path, help="folder for screenshots (default: a temporary one)")
+    parser.add_argument(
+        "--shots", type=Path, help="folder for screenshots (default: a temporary one)"
+    )
     given = parser.parse_args()
     if not installed():
         say("skipped: no Chromium on this machine (Debian: apt-get install chromium)")
@@ -181,8 +232,12 @@ def main() -> None:
         folder = Path(name)
         shots = given.shots or folder
         shots.mkdir(parents=True, exist_ok=True)
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        nbformat.write(new_notebook(cells=[new_code_cell(CODE.strip())], metadata=kernel), folder / "try.ipynb")
+        kernel = {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        }
+        nbformat.write(
+            new_notebook(cells=[new_code_cell(CODE.strip())], metadata=kernel), folder / "try.ipynb"
+        )
         with lab(folder, "JupyterLab Light") as url, Chromium() as page:
             open_notebook(page, url)
             try_everything(page, folder, shots)
@@ -193,22 +248,50 @@ def main() -> None:
             page.wait("document.querySelector('.gdx-static') !== null")
             time.sleep(2)
             seen = page.js("getComputedStyle(document.querySelector('.gdx-static')).display")
-            check(seen == "block" and page.js(f"{APP} === null"), "without a kernel the static page is seen")
+            check(
+                seen == "block" and page.js(f"{APP} === null"),
+                "without a kernel the static page is seen",
+            )
             text = page.js("document.querySelector('.gdx-static').innerText")
-            quiet = page.js("document.querySelector('mjx-container') === null && window.hacked === undefined")
-            check(quiet and "<script>" in text and "$$\\frac{1}{2}$$" in text, "hostile texts do nothing in it either")
+            quiet = page.js(
+                "document.querySelector('mjx-container') === null && window.hacked === undefined"
+            )
+            check(
+                quiet and "<script>" in text and "$$\\frac{1}{2}$$" in text,
+                "hostile texts do nothing in it either",
+            )
             page.shot(shots / "5-reopened-dark.png")
             open_notebook(page, url)
-            check(page.js(f"{APP}.innerText.includes('keep 1 · drop 1 · notes 1')"), "the saved marks are there again")
+            check(
+                page.js(f"{APP}.innerText.includes('keep 1 · drop 1 · notes 1')"),
+                "the saved marks are there again",
+            )
             page.shot(shots / "6-dark.png")
-        export = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", "--no-input", "try.ipynb"]
+        export = [
+            sys.executable,
+            "-m",
+            "nbconvert",
+            "--execute",
+            "--to",
+            "html",
+            "--no-input",
+            "try.ipynb",
+        ]
         env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{HERE}"}
         subprocess.run(export, cwd=folder, env=env, check=True, capture_output=True)
         with Chromium(390, 844) as page:
             page.open((folder / "try.html").as_uri())
             page.wait("document.querySelector('.gdx-static details') !== null")
-            check(page.js("document.documentElement.scrollWidth") <= 390, "the exported page fits a phone")
-            check(page.js("window.hacked === undefined && document.querySelector('.gdx-app') === null"), "it holds no widget")
+            check(
+                page.js("document.documentElement.scrollWidth") <= 390,
+                "the exported page fits a phone",
+            )
+            check(
+                page.js(
+                    "window.hacked === undefined && document.querySelector('.gdx-app') === null"
+                ),
+                "it holds no widget",
+            )
             page.shot(shots / "7-phone.png")
             page.js("document.querySelectorAll('details').forEach((d, k) => d.open = k == 4)")
             page.js("document.querySelectorAll('details')[4].scrollIntoView()")

@@ -1,4 +1,6 @@
-"""Made samples that look like a run's, hostile texts included: for the explorer's tests and for trying it in a browser."""
+"""Made samples that look like a run's, hostile texts included: for the explorer's tests and for
+trying it in a browser.
+"""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +12,10 @@ LABELS = ("business", "entertainment", "politics", "sport", "technology & scienc
 HOSTILE = (
     "<script>document.title = 'hacked'; window.hacked = 1</script>",
     '<img src=x onerror="window.hacked = 1"> shares fell <b>3%</b> & rose again',
-    "costs $5 and $10, or \\(x^2\\), or $$\\frac{1}{2}$$ **bold** [link](javascript:window.hacked=1)",
+    (
+        "costs $5 and $10, or \\(x^2\\), or $$\\frac{1}{2}$$ **bold** "
+        "[link](javascript:window.hacked=1)"
+    ),
     "</div></span></td></table><style>* { display: none }</style> the end",
     "a" * 300 + " one long word",
     "\u202ereversed \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 and \U0001f600 emoji",
@@ -25,12 +30,49 @@ WORDS = {
         "investors",
         "after a weak dollar hit exports",
     ),
-    1: ("The director", "a new film", "the singer", "an award in London", "the festival", "after topping the album chart"),
-    2: ("The minister", "the election", "MPs", "a bill on pensions", "the party", "after a heated debate in parliament"),
-    3: ("The striker", "the final", "the home side", "a late winner", "the coach", "after a third defeat in a row"),
-    4: ("The browser", "a security flaw", "researchers", "the open source chip", "the probe", "after a test in orbit"),
+    1: (
+        "The director",
+        "a new film",
+        "the singer",
+        "an award in London",
+        "the festival",
+        "after topping the album chart",
+    ),
+    2: (
+        "The minister",
+        "the election",
+        "MPs",
+        "a bill on pensions",
+        "the party",
+        "after a heated debate in parliament",
+    ),
+    3: (
+        "The striker",
+        "the final",
+        "the home side",
+        "a late winner",
+        "the coach",
+        "after a third defeat in a row",
+    ),
+    4: (
+        "The browser",
+        "a security flaw",
+        "researchers",
+        "the open source chip",
+        "the probe",
+        "after a test in orbit",
+    ),
 }
-VERBS = ("said on Tuesday that", "was told by", "has praised", "is looking at", "lost to", "beat", "will sell", "wants")
+VERBS = (
+    "said on Tuesday that",
+    "was told by",
+    "has praised",
+    "is looking at",
+    "lost to",
+    "beat",
+    "will sell",
+    "wants",
+)
 
 
 @dataclass
@@ -55,9 +97,20 @@ def samples(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, Part, np.nda
     texts = [sentence(rng, int(label)) for label in labels]
     for k, hostile in enumerate(HOSTILE[: count // 3]):
         texts[3 * k] = hostile
-    logits = (rng.normal(size=(count, len(LABELS))) + 3.0 * np.eye(len(LABELS))[labels]).astype(np.float32)
+    logits = (rng.normal(size=(count, len(LABELS))) + 3.0 * np.eye(len(LABELS))[labels]).astype(
+        np.float32
+    )
     fates = rng.choice(
-        ["kept", "empty", "cut off", "duplicate", "near-duplicate", "in labelled set", "in test set", "low confidence"],
+        [
+            "kept",
+            "empty",
+            "cut off",
+            "duplicate",
+            "near-duplicate",
+            "in labelled set",
+            "in test set",
+            "low confidence",
+        ],
         p=[0.72, 0.01, 0.06, 0.05, 0.07, 0.02, 0.03, 0.04],
         size=count,
     ).astype(object)
@@ -71,12 +124,16 @@ def samples(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, Part, np.nda
             "text": texts,
             "fate": fates,
             "teacher_logits": list(logits),
-            "teacher_label": [-1 if gone else int(row.argmax()) for gone, row in zip(unseen, logits, strict=True)],
+            "teacher_label": [
+                -1 if gone else int(row.argmax()) for gone, row in zip(unseen, logits, strict=True)
+            ],
             "confidence": shares.max(1),
             "entropy": -(shares * np.log(shares)).sum(1),
         }
     )
-    student = np.where(unseen[:, None], 0, np.nan_to_num(logits)) + rng.normal(scale=1.2, size=logits.shape)
+    student = np.where(unseen[:, None], 0, np.nan_to_num(logits)) + rng.normal(
+        scale=1.2, size=logits.shape
+    )
     gold = rng.integers(len(LABELS), size=100)
     return table, Part([sentence(rng, int(label)) for label in gold], gold.tolist()), student
 

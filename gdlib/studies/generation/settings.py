@@ -1,9 +1,9 @@
-"""Floor 4. Study 1, generation-distillation (arXiv 2002.00733): its parameters and its stages, as data."""
+"""Study 1, generation-distillation (arXiv 2002.00733): its parameters and its stages, as data."""
 
-from gdlib.core.settings import knob, settings_class
-from gdlib.networks.distillation import ARMS
-from gdlib.learn.losses import SOFT_LOSSES
 from gdlib.core.plans import Plan, Stage
+from gdlib.core.settings import knob, settings_class
+from gdlib.learn.losses import SOFT_LOSSES
+from gdlib.networks.distillation import ARMS
 from gdlib.networks.students import STUDENTS
 from gdlib.studies.shared.settings import WritingSettings
 
@@ -13,11 +13,22 @@ class Settings(WritingSettings):
     """Every parameter of study 1; the defaults are the ``quick`` profile."""
 
     # students
-    students: tuple[str, ...] = knob(("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", tuple(STUDENTS))
+    students: tuple[str, ...] = knob(
+        ("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", tuple(STUDENTS)
+    )
     arms: tuple[str, ...] = knob(tuple(ARMS), "students", "what a student learns from", tuple(ARMS))
-    sample_divisors: tuple[int, ...] = knob((4, 16), "students", "the sweep: arms with one in k of the generated texts")
-    student_parameters: int = knob(1_100_000, "students", "parameter budget (the paper: about 1.1M; also try 360000)")
-    embedding: str = knob("svd", "students", "start: svd of the fine-tuned teacher's embeddings, or random", ("svd", "random"))
+    sample_divisors: tuple[int, ...] = knob(
+        (4, 16), "students", "the sweep: arms with one in k of the generated texts"
+    )
+    student_parameters: int = knob(
+        1_100_000, "students", "parameter budget (the paper: about 1.1M; also try 360000)"
+    )
+    embedding: str = knob(
+        "svd",
+        "students",
+        "start: svd of the fine-tuned teacher's embeddings, or random",
+        ("svd", "random"),
+    )
     embedding_dim: int = knob(64, "students", "dimensions of the embeddings")
     soft_loss: str = knob("kl", "students", "kl (with temperature) or mse on logits", SOFT_LOSSES)
     temperature: float = knob(2.0, "students", "T of the kl loss")
@@ -29,11 +40,15 @@ class Settings(WritingSettings):
     student_dropout: float = knob(0.3, "students", "before the readout")
     evaluate_every: int = knob(20, "students", "steps between two looks at the held-out loss")
     patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
-    student_seeds: tuple[int, ...] = knob((0, 1, 2, 3, 4), "students", "one student each: start, order and dropout")
+    student_seeds: tuple[int, ...] = knob(
+        (0, 1, 2, 3, 4), "students", "one student each: start, order and dropout"
+    )
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of labels a class to run and compare")
+    labels_sweep: tuple[int, ...] = knob(
+        (), "compare", "other numbers of labels a class to run and compare"
+    )
 
 
 PLAN = Plan(
@@ -41,26 +56,89 @@ PLAN = Plan(
     title="Generation-distillation",
     settings=Settings,
     stages=(
-        Stage("corpus", "1_generation_distillation/1_corpus.ipynb", (), "run", "what the data are, and how hard"),
-        Stage("teacher", "1_generation_distillation/2_teacher.ipynb", ("corpus",), "run", "fine-tune the encoder that labels"),
-        Stage("generator", "1_generation_distillation/3_generator.ipynb", ("corpus",), "run", "fine-tune the model that writes"),
-        Stage("samples", "1_generation_distillation/4_samples.ipynb", ("teacher", "generator"), "run", "write, filter and look at samples"),
-        Stage("students", "1_generation_distillation/5_students.ipynb", ("samples",), "run", "train every arm"),
-        Stage("compare", "1_generation_distillation/6_compare.ipynb", ("students",), "corpus", "students, teacher, baselines: with intervals"),
+        Stage(
+            "corpus",
+            "1_generation_distillation/1_corpus.ipynb",
+            (),
+            "run",
+            "what the data are, and how hard",
+        ),
+        Stage(
+            "teacher",
+            "1_generation_distillation/2_teacher.ipynb",
+            ("corpus",),
+            "run",
+            "fine-tune the encoder that labels",
+        ),
+        Stage(
+            "generator",
+            "1_generation_distillation/3_generator.ipynb",
+            ("corpus",),
+            "run",
+            "fine-tune the model that writes",
+        ),
+        Stage(
+            "samples",
+            "1_generation_distillation/4_samples.ipynb",
+            ("teacher", "generator"),
+            "run",
+            "write, filter and look at samples",
+        ),
+        Stage(
+            "students",
+            "1_generation_distillation/5_students.ipynb",
+            ("samples",),
+            "run",
+            "train every arm",
+        ),
+        Stage(
+            "compare",
+            "1_generation_distillation/6_compare.ipynb",
+            ("students",),
+            "corpus",
+            "students, teacher, baselines: with intervals",
+        ),
     ),
     choices={
         "students": {name: (kind.__doc__ or "").split("\n")[0] for name, kind in STUDENTS.items()},
         "arms": {name: arm.help for name, arm in ARMS.items()},
     },
-    help="A language model writes texts, a teacher labels them, a small CNN learns from both (arXiv 2002.00733).",
+    help=(
+        "A language model writes texts, a teacher labels them, a small CNN learns from both "
+        "(arXiv 2002.00733)."
+    ),
     ours=(
-        "The networks of the default profile (MiniLM-L6, SmolLM2-135M) and its corpora; the paper has BERT-large, GPT-2 and AG News, DBpedia, Yahoo.",
-        "Fine-tuning the generator's last layers only, and sampling at temperature 0.9 from a nucleus of 0.95.",
-        "The form of the soft loss (KL at temperature 2): the paper's exact form is not known to us. MSE on logits is a setting.",
-        "The students' widths (from a parameter budget) and their start (SVD of the fine-tuned teacher's embeddings, from XtremeDistil).",
-        "A held-out part taken from the labelled budget for all stopping and choosing; a teacher is trained on the rest.",
-        "The arms with real unlabelled text, the sweep over the number of samples, and the funnel with its check against the test part.",
-        "One vocabulary for all arms, from labelled, generated and real unlabelled texts: which pieces occur in real text is known to every arm.",
-        "Paired intervals, and calling a difference resolved only if both its interval over texts and that over seeds exclude zero.",
+        (
+            "The networks of the default profile (MiniLM-L6, SmolLM2-135M) and its corpora; "
+            "the paper has BERT-large, GPT-2 and AG News, DBpedia, Yahoo."
+        ),
+        (
+            "Fine-tuning the generator's last layers only, and sampling at temperature 0.9 "
+            "from a nucleus of 0.95."
+        ),
+        (
+            "The form of the soft loss (KL at temperature 2): the paper's exact form is not "
+            "known to us. MSE on logits is a setting."
+        ),
+        (
+            "The students' widths (from a parameter budget) and their start (SVD of the "
+            "fine-tuned teacher's embeddings, from XtremeDistil)."
+        ),
+        (
+            "A held-out part taken from the labelled budget for all stopping and choosing; a "
+            "teacher is trained on the rest."
+        ),
+        (
+            "The arms with real unlabelled text, the sweep over the number of samples, and the "
+            "funnel with its check against the test part."
+        ),
+        (
+            "One vocabulary for all arms, from labelled, generated and real unlabelled texts: "
+            "which pieces occur in real text is known to every arm."
+        ),
+        (
+            "Paired intervals, and calling a difference resolved only if both its interval "
+            "over texts and that over seeds exclude zero."
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Floor 4. Lexical knowledge over seeds: what its comparison asks, and what the answers cost."""
+"""Lexical knowledge over seeds: what its comparison asks, and what the answers cost."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gdlib.networks import gloss_vectors
-from gdlib.networks.costs import BATCHES, operations
-from gdlib.networks.pairs import LexicalModel
-from gdlib.networks.lexical_arms import ARMS, Arm
-from gdlib.studies.lexical.figures import BASELINES
-from gdlib.studies.lexical.study import LexicalStudy
 from gdlib.compare.metrics import latency
 from gdlib.compare.sense_results import ALL, Answers
-from gdlib.networks.students import parameters
 from gdlib.compare.wording import counted
+from gdlib.networks import gloss_vectors
+from gdlib.networks.costs import BATCHES, operations
+from gdlib.networks.lexical_arms import ARMS, Arm
+from gdlib.networks.pairs import LexicalModel
+from gdlib.networks.students import parameters
 from gdlib.sources.senses import Instance
+from gdlib.studies.lexical.figures import BASELINES
+from gdlib.studies.lexical.study import LexicalStudy
 
 QUESTIONS = (
     ("LMGC", "first sense"),
@@ -36,7 +36,10 @@ def over_sizes(study: LexicalStudy) -> pd.DataFrame:
     s, rows = study.settings, []
     for size in sorted({s.train_instances, *s.labels_sweep}):
         answers = study.over_seeds(train_instances=size)
-        rows += [{"size": size, "method": method, "f1": answers.units(method).mean()} for method in answers.methods]
+        rows += [
+            {"size": size, "method": method, "f1": answers.units(method).mean()}
+            for method in answers.methods
+        ]
     return pd.DataFrame(rows)
 
 
@@ -46,13 +49,17 @@ def questions(answers: Answers) -> list[tuple[str, str]]:
 
 
 def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What an answer costs, of every trained arm, on real test instances; gloss vectors are made beforehand, and kept.
+    """What an answer costs, of every trained arm, on real test instances; gloss vectors are made
+    beforehand, and kept.
 
     Returns:
-        ``sizes`` (method, parameters, megaflops an instance) and ``times`` (method, batch, ms an instance, times faster
-        than LMGC): forward passes alone, float32, one thread, one run. Only the second varies from run to run.
+        ``sizes`` (method, parameters, megaflops an instance) and ``times`` (method, batch, ms an
+        instance, times faster than LMGC): forward passes alone, float32, one thread, one run. Only
+        the second varies from run to run.
     """
-    asked = [one for part in study.data.tests.values() for one in part if len(one.candidates) > 1][:instances]
+    asked = [one for part in study.data.tests.values() for one in part if len(one.candidates) > 1][
+        :instances
+    ]
     sizes, times = [], []
     for name in study.settings.arms:
         model, call, inputs = _calls(study, ARMS[name], asked)
@@ -61,7 +68,9 @@ def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.Da
         for batch in BATCHES:
             groups = [list(range(i, i + batch)) for i in range(0, len(asked) - batch + 1, batch)]
             with torch.inference_mode():
-                took = latency(call, [inputs(rows) for rows in groups], repeats=1, warmup=2, cores=1)
+                took = latency(
+                    call, [inputs(rows) for rows in groups], repeats=1, warmup=2, cores=1
+                )
             times.append({"method": name, "batch": batch, "ms an instance": took.p50 / batch})
     frame = pd.DataFrame(times, columns=["method", "batch", "ms an instance"])
     base = frame[frame["method"] == "LMGC"].set_index("batch")["ms an instance"]
@@ -71,15 +80,28 @@ def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.Da
 
 def _calls(study: LexicalStudy, arm: Arm, asked: Sequence[Instance]) -> tuple[Any, Any, Any]:
     """An arm's model, what answering calls, and the inputs of some of the instances."""
-    folder, coder = study.model_artifact(arm, study.settings.model_seeds[0]).path, study.coder(arm.marked)
+    folder, coder = (
+        study.model_artifact(arm, study.settings.model_seeds[0]).path,
+        study.coder(arm.marked),
+    )
     if arm.form == "vectors":
         model = gloss_vectors.VectorModel.load(folder).cpu()
         coded = coder.code(asked, prefix="lemma")
-        return model, lambda x: model.vectors(**x), lambda rows: gloss_vectors.context_inputs(coder, [coded[i] for i in rows], study.settings.word_vector == "sentence")
+        return (
+            model,
+            lambda x: model.vectors(**x),
+            lambda rows: gloss_vectors.context_inputs(
+                coder, [coded[i] for i in rows], study.settings.word_vector == "sentence"
+            ),
+        )
     model = LexicalModel.load(folder).cpu()
     coded = coder.code(asked)
     pairs = [[(one, place) for place in range(len(one.glosses))] for one in coded]
-    return model, lambda x: model(**x)[0], lambda rows: coder.pairs([pair for i in rows for pair in pairs[i]])
+    return (
+        model,
+        lambda x: model(**x)[0],
+        lambda rows: coder.pairs([pair for i in rows for pair in pairs[i]]),
+    )
 
 
 def headline(table: pd.DataFrame) -> Iterator[tuple[str, float]]:
@@ -93,16 +115,25 @@ def headline(table: pd.DataFrame) -> Iterator[tuple[str, float]]:
 
 def units(answers: Answers) -> str:
     """What the means are over, in words."""
-    seeds, models = answers.table["seed"].nunique(), answers.table["model_seed"][answers.table["model_seed"] >= 0].nunique()
+    seeds, models = (
+        answers.table["seed"].nunique(),
+        answers.table["model_seed"][answers.table["model_seed"] >= 0].nunique(),
+    )
     return f"{counted(seeds, 'seed')} x {counted(models, 'model seed')}"
 
 
 def seeds_shown(answers: Answers) -> int:
     """How many units of randomness the intervals over seeds have."""
     seeds = answers.table["seed"].nunique()
-    return seeds if seeds > 1 else answers.table["model_seed"][answers.table["model_seed"] >= 0].nunique()
+    return (
+        seeds
+        if seeds > 1
+        else answers.table["model_seed"][answers.table["model_seed"] >= 0].nunique()
+    )
 
 
 def quality(sizes: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """F1 on ALL of the trained methods beside what they cost."""
-    return sizes.merge(table.rename(columns={ALL: "f1"})[["method", "f1", "low", "high"]], on="method")
+    return sizes.merge(
+        table.rename(columns={ALL: "f1"})[["method", "f1", "low", "high"]], on="method"
+    )

@@ -1,9 +1,11 @@
-"""Floor 4. Lexical knowledge, part of study 3 (arXiv 2106.07967, 2301.08130): its parameters and its stages, as data."""
+"""Lexical knowledge, part of study 3 (arXiv 2106.07967, 2301.08130): its parameters and its stages,
+as data.
+"""
 
-from gdlib.core.settings import knob, settings_class
-from gdlib.networks.lexical_arms import ARMS
-from gdlib.learn.losses import SOFT_LOSSES
 from gdlib.core.plans import Plan, Stage
+from gdlib.core.settings import knob, settings_class
+from gdlib.learn.losses import SOFT_LOSSES
+from gdlib.networks.lexical_arms import ARMS
 from gdlib.studies.shared.settings import EncoderSettings
 
 
@@ -16,12 +18,22 @@ class Settings(EncoderSettings):
     # train
     arms: tuple[str, ...] = knob(tuple(ARMS), "train", "what is trained", tuple(ARMS))
     word_vector: str = knob(
-        "sentence", "train", "gloss vectors: mean state of the target's pieces, or of the sentence with the target in quotes", ("target", "sentence")
+        "sentence",
+        "train",
+        (
+            "gloss vectors: mean state of the target's pieces, or of the sentence with the "
+            "target in quotes"
+        ),
+        ("target", "sentence"),
     )
-    small_layers: int = knob(2, "train", "layers of the small student, evenly spaced from the encoder's")
+    small_layers: int = knob(
+        2, "train", "layers of the small student, evenly spaced from the encoder's"
+    )
     small_epochs: float = knob(1.0, "train", "passes of the small student")
     small_lr: float = knob(3e-4, "train", "its peak learning rate")
-    distilled_from: str = knob("LMGC", "train", "whose pair logits the student learns", ("LMGC", "LMGC-M"))
+    distilled_from: str = knob(
+        "LMGC", "train", "whose pair logits the student learns", ("LMGC", "LMGC-M")
+    )
     soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on pair logits", SOFT_LOSSES)
     temperature: float = knob(2.0, "train", "T of the kl loss")
     soft_weight: float = knob(1.0, "train", "weight of the teacher's pair logits")
@@ -29,7 +41,9 @@ class Settings(EncoderSettings):
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "data to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of training instances to run and compare")
+    labels_sweep: tuple[int, ...] = knob(
+        (), "compare", "other numbers of training instances to run and compare"
+    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/lexical"
@@ -39,25 +53,66 @@ PLAN = Plan(
     title="Lexical knowledge",
     settings=Settings,
     stages=(
-        Stage("senses", f"{NOTEBOOKS}/1_senses.ipynb", (), "run", "the dictionary, the data, and what needs no training"),
+        Stage(
+            "senses",
+            f"{NOTEBOOKS}/1_senses.ipynb",
+            (),
+            "run",
+            "the dictionary, the data, and what needs no training",
+        ),
         Stage("train", f"{NOTEBOOKS}/2_train.ipynb", ("senses",), "run", "train every arm"),
-        Stage("compare", f"{NOTEBOOKS}/3_compare.ipynb", ("train",), "corpus", "F1 by set and part of speech, with intervals; speed"),
+        Stage(
+            "compare",
+            f"{NOTEBOOKS}/3_compare.ipynb",
+            ("train",),
+            "corpus",
+            "F1 by set and part of speech, with intervals; speed",
+        ),
     ),
     choices={"arms": {name: arm.help for name, arm in ARMS.items()}},
-    help="An encoder learns which gloss of a dictionary a word has in a sentence, with and without masked language modelling.",
+    help=(
+        "An encoder learns which gloss of a dictionary a word has in a sentence, with and "
+        "without masked language modelling."
+    ),
     ours=(
-        "The default encoder (MiniLM-L6) and data (WordNet's example sentences, divided by lemma and synset); the paper has BERT-base and SemCor.",
-        "The labels of a pair are read from the mean states of its two parts, and start as their cosine (`pair_pooling = parts`): MiniLM-L6 was trained "
-        "by mean states, its first piece says nothing yet. The paper reads the first piece (`cls`); the default encoder learns little that way from so few pairs.",
-        "Cross-entropy over an instance's candidates together (`pair_loss = candidates`), with them in one batch; the paper has it pair by pair (`pairs`).",
-        "gloss pairs is GlossBERT's plain Sent-CLS form (arXiv 1908.07245): no quotes, no target named. Its form with weak supervision is LMGC's pair.",
-        "The weights before training are a choice like any other: they stay if no later ones are better on the held-out part.",
-        "At most a few wrong glosses an instance in training, in the default profile; the paper takes all of them. All are asked at test.",
-        "A new masked-language-model head, tied to the embeddings, and its steps alone beforehand: the default encoder comes without one.",
+        (
+            "The default encoder (MiniLM-L6) and data (WordNet's example sentences, divided by "
+            "lemma and synset); the paper has BERT-base and SemCor."
+        ),
+        "The labels of a pair are read from the mean states of its two parts, and start as "
+        "their cosine (`pair_pooling = parts`): MiniLM-L6 was trained "
+        "by mean states, its first piece says nothing yet. The paper reads the first piece "
+        "(`cls`); the default encoder learns little that way from so few pairs.",
+        (
+            "Cross-entropy over an instance's candidates together (`pair_loss = candidates`), "
+            "with them in one batch; the paper has it pair by pair (`pairs`)."
+        ),
+        (
+            "gloss pairs is GlossBERT's plain Sent-CLS form (arXiv 1908.07245): no quotes, no "
+            "target named. Its form with weak supervision is LMGC's pair."
+        ),
+        (
+            "The weights before training are a choice like any other: they stay if no later "
+            "ones are better on the held-out part."
+        ),
+        (
+            "At most a few wrong glosses an instance in training, in the default profile; the "
+            "paper takes all of them. All are asked at test."
+        ),
+        (
+            "A new masked-language-model head, tied to the embeddings, and its steps alone "
+            "beforehand: the default encoder comes without one."
+        ),
         "Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by pair.",
         "The small student, its start from layers of the pretrained encoder, and its losses.",
-        "Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown and not counted among ALL.",
-        "Paired intervals, and calling a difference resolved only if both its interval over instances and that over seeds exclude zero.",
+        (
+            "Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown "
+            "and not counted among ALL."
+        ),
+        (
+            "Paired intervals, and calling a difference resolved only if both its interval "
+            "over instances and that over seeds exclude zero."
+        ),
     ),
     labels="train_instances",
 )

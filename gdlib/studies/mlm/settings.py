@@ -1,11 +1,13 @@
-"""Floor 4. Masked-language-model distillation from several teachers, part of study 3 (arXiv 2301.08130): parameters and stages, as data."""
+"""Masked-language-model distillation from several teachers, part of study 3 (arXiv 2301.08130):
+parameters and stages, as data.
+"""
 
+from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
+from gdlib.learn.mixtures import RULES
 from gdlib.networks.mlm_students import STARTS
 from gdlib.networks.mlm_teachers import BODIES
-from gdlib.core.plans import Plan, Stage
 from gdlib.studies.shared.settings import TeachingSettings
-from gdlib.learn.mixtures import RULES
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
 ARMS = {
@@ -22,29 +24,57 @@ assert set(RULES) < set(ARMS)
 
 @settings_class
 class Settings(TeachingSettings):
-    """Every parameter of the study; the defaults are the ``quick`` profile. ``corpus`` is what students are fine-tuned on."""
+    """Every parameter of the study; the defaults are the ``quick`` profile.
+
+    ``corpus`` is what students are fine-tuned on.
+    """
 
     # corpus
-    corpus: str = knob("movies", "corpus", "fine-tuned on: bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
+    corpus: str = knob(
+        "movies",
+        "corpus",
+        "fine-tuned on: bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
+    )
     test_size: int = knob(1000, "corpus", "test texts at most")
-    mlm_corpora: tuple[str, ...] = knob(("bbc", "movies", "wordnet"), "corpus", "corpora whose texts, labels unread, are masked and read")
+    mlm_corpora: tuple[str, ...] = knob(
+        ("bbc", "movies", "wordnet"),
+        "corpus",
+        "corpora whose texts, labels unread, are masked and read",
+    )
     corpus_texts: int = knob(4000, "corpus", "texts of each at most")
     head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads")
     choose_texts: int = knob(150, "corpus", "for stopping the heads and learning the gate")
     student_texts: int = knob(800, "corpus", "for the students; the teachers label them")
     held_out_texts: int = knob(200, "corpus", "for the students' curves")
-    guessed_pieces: int = knob(4000, "corpus", "most frequent pieces, which alone are hidden and guessed; 0: all of the vocabulary")
+    guessed_pieces: int = knob(
+        4000,
+        "corpus",
+        "most frequent pieces, which alone are hidden and guessed; 0: all of the vocabulary",
+    )
     mask_share: float = knob(0.3, "corpus", "of these pieces, hidden")
     maskings: int = knob(1, "corpus", "times that every student text is masked anew, and labelled")
     # teacher
     mlm_teachers: tuple[str, ...] = knob(
-        ("minilm-l6", "mpnet-base"), "teacher", "networks with the same word pieces; students start from the first"
+        ("minilm-l6", "mpnet-base"),
+        "teacher",
+        "networks with the same word pieces; students start from the first",
     )
     teacher_bodies: tuple[str, ...] = knob(
-        ("full", "frozen"), "teacher", "of each that has no head: the new head is trained alone (frozen), then with the layers (full)", BODIES
+        ("full", "frozen"),
+        "teacher",
+        (
+            "of each that has no head: the new head is trained alone (frozen), then with the "
+            "layers (full)"
+        ),
+        BODIES,
     )
     teacher_depths: tuple[int, ...] = knob(
-        (3, 6), "teacher", "lowest layers of each that are used (0: all, and a head of its own): the top ones of sentence encoders forget words"
+        (3, 6),
+        "teacher",
+        (
+            "lowest layers of each that are used (0: all, and a head of its own): the top ones "
+            "of sentence encoders forget words"
+        ),
     )
     head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
     head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
@@ -52,10 +82,17 @@ class Settings(TeachingSettings):
     body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
     body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
     body_batch: int = knob(16, "teacher", "texts a step")
-    kept_pieces: int = knob(256, "teacher", "likeliest pieces kept a position; the rest of the probability is spread evenly")
+    kept_pieces: int = knob(
+        256,
+        "teacher",
+        "likeliest pieces kept a position; the rest of the probability is spread evenly",
+    )
     # students
     arms: tuple[str, ...] = knob(
-        (PLAIN_ARM, SINGLE, "mean", "confidence", "gate"), "students", "whom a student learns from", tuple(ARMS)
+        (PLAIN_ARM, SINGLE, "mean", "confidence", "gate"),
+        "students",
+        "whom a student learns from",
+        tuple(ARMS),
     )
     starts: tuple[str, ...] = knob(("teacher",), "students", "where it starts", tuple(STARTS))
     student_layers: int = knob(2, "students", "layers, the lowest of the first teacher's, or new")
@@ -68,17 +105,35 @@ class Settings(TeachingSettings):
     scratch_lr: float = knob(3e-3, "students", "that of a student from scratch")
     student_batch: int = knob(16, "students", "texts a step")
     evaluate_every: int = knob(10, "students", "steps between two looks at the held-out loss")
-    student_seeds: tuple[int, ...] = knob((0, 1, 2), "students", "one student an arm each: order of texts, dropout, start from scratch")
-    tuned_arms: tuple[str, ...] = knob(
-        (PLAIN_ARM, "mean"), "students", "whose students are fine-tuned on the corpus, beside the start", tuple(ARMS)
+    student_seeds: tuple[int, ...] = knob(
+        (0, 1, 2),
+        "students",
+        "one student an arm each: order of texts, dropout, start from scratch",
     )
-    tuned_epochs: int = knob(4, "students", "passes over the labelled texts at most; the best held-out look is kept")
-    tuned_lr: float = knob(2e-4, "students", "peak learning rate of their fine-tuning; chosen, as the next, on held-out texts of AG News")
+    tuned_arms: tuple[str, ...] = knob(
+        (PLAIN_ARM, "mean"),
+        "students",
+        "whose students are fine-tuned on the corpus, beside the start",
+        tuple(ARMS),
+    )
+    tuned_epochs: int = knob(
+        4, "students", "passes over the labelled texts at most; the best held-out look is kept"
+    )
+    tuned_lr: float = knob(
+        2e-4,
+        "students",
+        (
+            "peak learning rate of their fine-tuning; chosen, as the next, on held-out texts "
+            "of AG News"
+        ),
+    )
     tuned_scratch_lr: float = knob(1e-3, "students", "that of a student from scratch")
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "corpora to fine-tune on; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of labels a class to fine-tune with")
+    labels_sweep: tuple[int, ...] = knob(
+        (), "compare", "other numbers of labels a class to fine-tune with"
+    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/mlm"
@@ -88,20 +143,68 @@ PLAN = Plan(
     title="Masked-language-model distillation from several teachers",
     settings=Settings,
     stages=(
-        Stage("corpus", f"{NOTEBOOKS}/1_corpus.ipynb", (), "run", "the texts, and what is hidden in them"),
-        Stage("teacher", f"{NOTEBOOKS}/2_teachers.ipynb", ("corpus",), "run", "one vocabulary, heads, and rules that combine"),
-        Stage("students", f"{NOTEBOOKS}/3_students.ipynb", ("teacher",), "run", "train every arm; fine-tune"),
-        Stage("compare", f"{NOTEBOOKS}/4_compare.ipynb", ("students",), "corpus", "do several teachers converge faster? with intervals"),
+        Stage(
+            "corpus",
+            f"{NOTEBOOKS}/1_corpus.ipynb",
+            (),
+            "run",
+            "the texts, and what is hidden in them",
+        ),
+        Stage(
+            "teacher",
+            f"{NOTEBOOKS}/2_teachers.ipynb",
+            ("corpus",),
+            "run",
+            "one vocabulary, heads, and rules that combine",
+        ),
+        Stage(
+            "students",
+            f"{NOTEBOOKS}/3_students.ipynb",
+            ("teacher",),
+            "run",
+            "train every arm; fine-tune",
+        ),
+        Stage(
+            "compare",
+            f"{NOTEBOOKS}/4_compare.ipynb",
+            ("students",),
+            "corpus",
+            "do several teachers converge faster? with intervals",
+        ),
     ),
     choices={"arms": ARMS, "starts": STARTS},
-    help="Small encoders learn masked language modelling from one teacher or several, combined position by position.",
+    help=(
+        "Small encoders learn masked language modelling from one teacher or several, combined "
+        "position by position."
+    ),
     ours=(
-        "Every rule that combines teachers: the paper weighs predictions by confidence, its formula is not known to us.",
-        "Teachers, corpora and sizes: lower layers of MiniLM-L6 and MPNet-base, made for sentence vectors, with heads trained here on few texts.",
-        "Only frequent pieces are hidden and guessed; of them 30%, drawn once, so that teachers label once.",
-        "Of a teacher's distribution the likeliest pieces are kept, the rest of the probability is spread evenly.",
-        "The loss: a fifth the hidden piece's cross-entropy, four fifths KL to the teachers' mixture at temperature 1.",
-        "Students: two layers of the first teacher under a head fitted to them, or two new narrow ones; all arms have the same steps and batches.",
-        "Paired intervals, and calling a difference resolved only if both its interval over texts and that over seeds exclude zero.",
+        (
+            "Every rule that combines teachers: the paper weighs predictions by confidence, "
+            "its formula is not known to us."
+        ),
+        (
+            "Teachers, corpora and sizes: lower layers of MiniLM-L6 and MPNet-base, made for "
+            "sentence vectors, with heads trained here on few texts."
+        ),
+        (
+            "Only frequent pieces are hidden and guessed; of them 30%, drawn once, so that "
+            "teachers label once."
+        ),
+        (
+            "Of a teacher's distribution the likeliest pieces are kept, the rest of the "
+            "probability is spread evenly."
+        ),
+        (
+            "The loss: a fifth the hidden piece's cross-entropy, four fifths KL to the "
+            "teachers' mixture at temperature 1."
+        ),
+        (
+            "Students: two layers of the first teacher under a head fitted to them, or two new "
+            "narrow ones; all arms have the same steps and batches."
+        ),
+        (
+            "Paired intervals, and calling a difference resolved only if both its interval "
+            "over texts and that over seeds exclude zero."
+        ),
     ),
 )

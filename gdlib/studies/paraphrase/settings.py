@@ -1,12 +1,14 @@
-"""Floor 4. Detection of machine-made paraphrases, part of study 3 (arXiv 2103.11909, 2301.08130): parameters and stages, as data."""
+"""Detection of machine-made paraphrases, part of study 3 (arXiv 2103.11909, 2301.08130): parameters
+and stages, as data.
+"""
 
+from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.studies.shared.encoders import HELP as ENCODERS
 from gdlib.learn.losses import SOFT_LOSSES
 from gdlib.networks.mlm_teachers import BODIES
-from gdlib.core.plans import Plan, Stage
-from gdlib.studies.paraphrase.spinners import SPINNERS
 from gdlib.networks.students import STUDENTS
+from gdlib.studies.paraphrase.spinners import SPINNERS
+from gdlib.studies.shared.encoders import HELP as ENCODERS
 from gdlib.studies.shared.settings import EncoderSettings
 
 TFIDF, STUDENT = "TF-IDF", "distilled student"
@@ -21,35 +23,86 @@ SIZES = "half of them paraphrased"
 
 @settings_class
 class Settings(EncoderSettings):
-    """Every parameter of the study; the defaults are the ``quick`` profile. The encoders' own are those of study ``lexical``."""
+    """Every parameter of the study; the defaults are the ``quick`` profile.
+
+    The encoders' own are those of study ``lexical``.
+    """
 
     # texts
-    corpus: str = knob("bbc", "texts", "trained on: bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
-    domains: tuple[str, ...] = knob(("bbc", "movies", "wordnet"), "texts", "tested on, beside `corpus`")
-    seed: int = knob(0, "texts", "seed of the training texts and of all that is trained; the test texts stay the same")
-    train_texts: int = knob(240, "texts", f"texts to train a detector on, {SIZES}; the held-out part included")
+    corpus: str = knob(
+        "bbc",
+        "texts",
+        "trained on: bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
+    )
+    domains: tuple[str, ...] = knob(
+        ("bbc", "movies", "wordnet"), "texts", "tested on, beside `corpus`"
+    )
+    seed: int = knob(
+        0,
+        "texts",
+        "seed of the training texts and of all that is trained; the test texts stay the same",
+    )
+    train_texts: int = knob(
+        240, "texts", f"texts to train a detector on, {SIZES}; the held-out part included"
+    )
     validation_share: float = knob(0.2, "texts", "share of them held out for stopping and choosing")
-    transfer_size: int = knob(240, "texts", f"more texts at most for the student, {SIZES}, that an encoder labels")
+    transfer_size: int = knob(
+        240, "texts", f"more texts at most for the student, {SIZES}, that an encoder labels"
+    )
     test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}")
     min_words: int = knob(8, "texts", "shorter texts are left out")
     spinners: tuple[str, ...] = knob(tuple(SPINNERS), "texts", "what paraphrases", tuple(SPINNERS))
-    synonym_every: int = knob(2, "texts", "dictionary: of the content words that have a synonym, every so manieth")
+    synonym_every: int = knob(
+        2, "texts", "dictionary: of the content words that have a synonym, every so manieth"
+    )
     filled_share: float = knob(0.4, "texts", "masked-lm: share of the content words")
-    filled_top: int = knob(5, "texts", "masked-lm: a word is drawn from the so many likeliest; 1: the likeliest")
-    filled_nearness: float = knob(12.0, "texts", "masked-lm: weight of a word's nearness to the hidden one; 0: blind")
-    infiller: str = knob("mpnet-base", "texts", "masked-lm: mpnet-base, minilm-l6, a folder, or hub:NAME (WordPiece)")
-    infiller_depth: int = knob(6, "texts", "masked-lm: lowest layers of it that are used, under a new head; 0: all, and a head of its own")
-    infiller_body: str = knob("frozen", "texts", "masked-lm: a new head is trained alone (frozen), then with the layers (full)", BODIES)
-    mlm_corpora: tuple[str, ...] = knob(("bbc", "movies", "wordnet"), "texts", "masked-lm: whose unlabelled texts a missing head is trained on")
+    filled_top: int = knob(
+        5, "texts", "masked-lm: a word is drawn from the so many likeliest; 1: the likeliest"
+    )
+    filled_nearness: float = knob(
+        12.0, "texts", "masked-lm: weight of a word's nearness to the hidden one; 0: blind"
+    )
+    infiller: str = knob(
+        "mpnet-base", "texts", "masked-lm: mpnet-base, minilm-l6, a folder, or hub:NAME (WordPiece)"
+    )
+    infiller_depth: int = knob(
+        6,
+        "texts",
+        (
+            "masked-lm: lowest layers of it that are used, under a new head; 0: all, and a "
+            "head of its own"
+        ),
+    )
+    infiller_body: str = knob(
+        "frozen",
+        "texts",
+        "masked-lm: a new head is trained alone (frozen), then with the layers (full)",
+        BODIES,
+    )
+    mlm_corpora: tuple[str, ...] = knob(
+        ("bbc", "movies", "wordnet"),
+        "texts",
+        "masked-lm: whose unlabelled texts a missing head is trained on",
+    )
     head_texts: int = knob(1200, "texts", "masked-lm: of these texts, for the head")
     choose_texts: int = knob(150, "texts", "masked-lm: for stopping it")
     head_steps: int = knob(120, "texts", "masked-lm: optimisation steps of a new head")
     head_lr: float = knob(5e-3, "texts", "masked-lm: its peak learning rate")
     # senses
-    sense_corpus: str = knob("wordnet", "senses", "wordnet (its example sentences), or a folder with SemCor and the Raganato sets")
+    sense_corpus: str = knob(
+        "wordnet",
+        "senses",
+        "wordnet (its example sentences), or a folder with SemCor and the Raganato sets",
+    )
     # train
-    detectors: tuple[str, ...] = knob(tuple(DETECTORS), "train", "what tells paraphrases from originals", tuple(DETECTORS))
-    detector_epochs: int = knob(3, "train", "passes of an encoder over the training texts at most; the best held-out look is kept")
+    detectors: tuple[str, ...] = knob(
+        tuple(DETECTORS), "train", "what tells paraphrases from originals", tuple(DETECTORS)
+    )
+    detector_epochs: int = knob(
+        3,
+        "train",
+        "passes of an encoder over the training texts at most; the best held-out look is kept",
+    )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
     detector_batch: int = knob(16, "train", "texts a step")
     student: str = knob("KimCNN", "train", "architecture of the student", tuple(STUDENTS))
@@ -59,11 +112,17 @@ class Settings(EncoderSettings):
     soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on logits", SOFT_LOSSES)
     temperature: float = knob(2.0, "train", "T of the kl loss")
     soft_weight: float = knob(1.0, "train", "weight of the encoder's logits")
-    hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them, where there are any")
+    hard_weight: float = knob(
+        0.5, "train", "weight of the gold labels beside them, where there are any"
+    )
     # compare
-    corpora: tuple[str, ...] = knob((), "compare", "corpora to train on, one after the other; empty: just `corpus`")
+    corpora: tuple[str, ...] = knob(
+        (), "compare", "corpora to train on, one after the other; empty: just `corpus`"
+    )
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of training texts to run and compare")
+    labels_sweep: tuple[int, ...] = knob(
+        (), "compare", "other numbers of training texts to run and compare"
+    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/paraphrase"
@@ -73,20 +132,63 @@ PLAN = Plan(
     title="Detection of machine-made paraphrases",
     settings=Settings,
     stages=(
-        Stage("texts", f"{NOTEBOOKS}/1_texts.ipynb", (), "run", "originals, and what the spinners make of them"),
-        Stage("train", f"{NOTEBOOKS}/2_detectors.ipynb", ("texts",), "run", "train every detector on every spinner", also=("senses",)),
-        Stage("compare", f"{NOTEBOOKS}/3_compare.ipynb", ("train",), "corpus", "F1 in-tool and cross-tool, by domain, with intervals; cost"),
+        Stage(
+            "texts",
+            f"{NOTEBOOKS}/1_texts.ipynb",
+            (),
+            "run",
+            "originals, and what the spinners make of them",
+        ),
+        Stage(
+            "train",
+            f"{NOTEBOOKS}/2_detectors.ipynb",
+            ("texts",),
+            "run",
+            "train every detector on every spinner",
+            also=("senses",),
+        ),
+        Stage(
+            "compare",
+            f"{NOTEBOOKS}/3_compare.ipynb",
+            ("train",),
+            "corpus",
+            "F1 in-tool and cross-tool, by domain, with intervals; cost",
+        ),
     ),
-    choices={"spinners": {name: spinner.help for name, spinner in SPINNERS.items()}, "detectors": DETECTORS},
-    help="Detectors tell originals from machine-made paraphrases, made by the tool they were trained on or by another one.",
+    choices={
+        "spinners": {name: spinner.help for name, spinner in SPINNERS.items()},
+        "detectors": DETECTORS,
+    },
+    help=(
+        "Detectors tell originals from machine-made paraphrases, made by the tool they were "
+        "trained on or by another one."
+    ),
     ours=(
-        "The spinners: WordNet's synonyms and a masked language model. The papers used SpinBot and SpinnerChief, which are closed services.",
-        "Corpora and sizes: the papers have about 200,000 paragraphs of Wikipedia, arXiv and theses.",
+        (
+            "The spinners: WordNet's synonyms and a masked language model. The papers used "
+            "SpinBot and SpinnerChief, which are closed services."
+        ),
+        (
+            "Corpora and sizes: the papers have about 200,000 paragraphs of Wikipedia, arXiv "
+            "and theses."
+        ),
         "F1 is the mean of both classes' F1, over test texts half of which are paraphrased.",
-        "Encoders: MiniLM-L6 and what a short lexical training leaves of it; the papers have BERT-base and others.",
-        "The student: a small convolutional network that learns the logits of the encoder with the fewest held-out errors.",
-        "Detectors are trained on every spinner in turn; the papers trained on SpinBot and tested on both.",
-        "Paired intervals, and calling a difference resolved only if both its interval over texts and that over seeds exclude zero.",
+        (
+            "Encoders: MiniLM-L6 and what a short lexical training leaves of it; the papers "
+            "have BERT-base and others."
+        ),
+        (
+            "The student: a small convolutional network that learns the logits of the encoder "
+            "with the fewest held-out errors."
+        ),
+        (
+            "Detectors are trained on every spinner in turn; the papers trained on SpinBot and "
+            "tested on both."
+        ),
+        (
+            "Paired intervals, and calling a difference resolved only if both its interval "
+            "over texts and that over seeds exclude zero."
+        ),
     ),
     labels="train_texts",
 )

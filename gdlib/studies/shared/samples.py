@@ -1,4 +1,4 @@
-"""Floor 3. Generated samples: written to disk as they come, then passed through a funnel that drops what may not be used.
+"""Generated samples: written to disk as they come, then passed through a funnel that drops what may not be used.
 
 The funnel, in this order; a text has the fate of the first gate that stops it:
 
@@ -26,12 +26,22 @@ import torch
 from datasketch import MinHash, MinHashLSH
 from tqdm.auto import tqdm
 
-from gdlib.sources.corpora import Part
 from gdlib.networks.generator import Generator, prompts_for
 from gdlib.networks.signals import Signals
+from gdlib.sources.corpora import Part
 from gdlib.sources.splits import normalise
 
-FATES = ("kept", "empty", "cut off", "duplicate", "in test set", "in labelled set", "near-duplicate", "low confidence", "class balance")
+FATES = (
+    "kept",
+    "empty",
+    "cut off",
+    "duplicate",
+    "in test set",
+    "in labelled set",
+    "near-duplicate",
+    "low confidence",
+    "class balance",
+)
 PERMUTATIONS = 128
 
 
@@ -52,16 +62,21 @@ class SamplingPlan:
 def generate(generator: Generator, labelled: Part, plan: SamplingPlan, file: Path) -> None:
     """Sample texts and stream them to a JSON-lines file, a batch at a time.
 
-    Batch ``b`` depends on the seed and on ``b`` alone. So a run that was killed loses at most the batch it was in, and
-    goes on with the next to the same texts as one that was not killed.
+    Batch ``b`` depends on the seed and on ``b`` alone. So a run that was killed loses at most the
+    batch it was in, and goes on with the next to the same texts as one that was not killed.
     """
     batches = -(-plan.num_samples // plan.batch)
     done = whole_batches(file, plan)
-    with open(file, "a", encoding="utf-8") as out, tqdm(total=plan.num_samples, desc="samples", unit="text", mininterval=2.0) as bar:
+    with (
+        open(file, "a", encoding="utf-8") as out,
+        tqdm(total=plan.num_samples, desc="samples", unit="text", mininterval=2.0) as bar,
+    ):
         bar.update(min(plan.num_samples, done * plan.batch))
         for number in range(done, batches):
             size = min(plan.batch, plan.num_samples - number * plan.batch)
-            asked = list(prompts_for(generator, number, size, labelled, plan.prefix_tokens, plan.seed))
+            asked = list(
+                prompts_for(generator, number, size, labelled, plan.prefix_tokens, plan.seed)
+            )
             written = generator.sample(
                 [ids for ids, _, _ in asked],
                 max_new_tokens=plan.max_new_tokens,
@@ -72,7 +87,13 @@ def generate(generator: Generator, labelled: Part, plan: SamplingPlan, file: Pat
             )
             texts = generator.tokenizer.batch_decode([ids for ids, _ in written])
             lines = [
-                {"batch": number, "text": prefix + text, "ended": ended, "tokens": len(ids), "label_asked": label}
+                {
+                    "batch": number,
+                    "text": prefix + text,
+                    "ended": ended,
+                    "tokens": len(ids),
+                    "label_asked": label,
+                }
                 for (_, prefix, label), (ids, ended), text in zip(asked, written, texts)
             ]
             out.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
@@ -82,11 +103,15 @@ def generate(generator: Generator, labelled: Part, plan: SamplingPlan, file: Pat
 
 
 def whole_batches(file: Path, plan: SamplingPlan) -> int:
-    """How many whole batches a file holds; what follows them (a batch that a kill cut through) is cut away."""
+    """How many whole batches a file holds; what follows them (a batch that a kill cut through) is
+    cut away.
+    """
     if not file.exists():
         return 0
     lines = [line for line in file.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    whole = -(-len(lines) // plan.batch) if len(lines) >= plan.num_samples else len(lines) // plan.batch
+    whole = (
+        -(-len(lines) // plan.batch) if len(lines) >= plan.num_samples else len(lines) // plan.batch
+    )
     os.truncate(file, sum(map(len, lines[: whole * plan.batch])))
     return whole
 
@@ -98,7 +123,14 @@ def read(file: Path) -> pd.DataFrame:
     return frame.drop(columns="batch")
 
 
-def funnel(raw: pd.DataFrame, labelled: Sequence[str], test: Sequence[str], *, near_duplicate: float, overlap_words: int) -> pd.Series:
+def funnel(
+    raw: pd.DataFrame,
+    labelled: Sequence[str],
+    test: Sequence[str],
+    *,
+    near_duplicate: float,
+    overlap_words: int,
+) -> pd.Series:
     """The fate of every sample up to the teacher's gates; ``kept`` for those that pass.
 
     Args:
@@ -109,14 +141,18 @@ def funnel(raw: pd.DataFrame, labelled: Sequence[str], test: Sequence[str], *, n
         overlap_words: length of a run of words that no sample may share with a test text.
     """
     words = [normalise(text).split() for text in raw["text"]]
-    test_words, labelled_words = ([normalise(text).split() for text in texts] for texts in (test, labelled))
+    test_words, labelled_words = (
+        [normalise(text).split() for text in texts] for texts in (test, labelled)
+    )
     test_runs = runs(test_words, overlap_words)
     near_test, near_labelled, near_kept = (NearDuplicates(near_duplicate) for _ in range(3))
     near_test.add_all(test_words)
     near_labelled.add_all(labelled_words)
     seen: set[tuple[str, ...]] = set()
     fates = []
-    for row, ended in tqdm(zip(words, raw["ended"]), total=len(words), desc="funnel", unit="text", mininterval=2.0):
+    for row, ended in tqdm(
+        zip(words, raw["ended"]), total=len(words), desc="funnel", unit="text", mininterval=2.0
+    ):
         key = tuple(row)
         if not any(map(str.isalnum, "".join(row))):
             fate = "empty"
@@ -141,10 +177,11 @@ def funnel(raw: pd.DataFrame, labelled: Sequence[str], test: Sequence[str], *, n
 
 
 class NearDuplicates:
-    """Texts that can be asked for near-duplicates: MinHash finds candidates, exact Jaccard similarity decides.
+    """Texts that can be asked for near-duplicates: MinHash finds candidates, exact Jaccard
+    similarity decides.
 
-    So a text is called a near-duplicate only if it is one; MinHash can miss one close to the threshold, and since the
-    candidates are looked up well below it, it seldom does.
+    So a text is called a near-duplicate only if it is one; MinHash can miss one close to the
+    threshold, and since the candidates are looked up well below it, it seldom does.
     """
 
     def __init__(self, threshold: float):
@@ -160,7 +197,12 @@ class NearDuplicates:
     @classmethod
     def sketch(cls, words: Sequence[str]) -> MinHash:
         sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
-        sketch.update_batch([" ".join(shingle).encode("utf-8", "surrogatepass") for shingle in sorted(cls.of(words))])
+        sketch.update_batch(
+            [
+                " ".join(shingle).encode("utf-8", "surrogatepass")
+                for shingle in sorted(cls.of(words))
+            ]
+        )
         return sketch
 
     def add(self, words: Sequence[str], sketch: MinHash) -> None:
@@ -174,7 +216,9 @@ class NearDuplicates:
 
     def has(self, words: Sequence[str], sketch: MinHash) -> bool:
         own = self.of(words)
-        return any(jaccard(own, self.shingles[i]) >= self.threshold for i in self.index.query(sketch))
+        return any(
+            jaccard(own, self.shingles[i]) >= self.threshold for i in self.index.query(sketch)
+        )
 
 
 def jaccard(a: frozenset, b: frozenset) -> float:
@@ -188,13 +232,21 @@ def runs(texts: Sequence[Sequence[str]], length: int) -> set[tuple[str, ...]]:
 
 
 def memorised(samples: Sequence[str], training: Sequence[str], length: int = 8) -> np.ndarray:
-    """Which samples share a run of ``length`` words with a text the generator was trained on. *Shape:* ``[samples]``, bool."""
+    """Which samples share a run of ``length`` words with a text the generator was trained on.
+
+    *Shape:* ``[samples]``, bool.
+    """
     known = runs([normalise(text).split() for text in training], length)
-    return np.array([not known.isdisjoint(runs([normalise(text).split()], length)) for text in samples], dtype=bool)
+    return np.array(
+        [not known.isdisjoint(runs([normalise(text).split()], length)) for text in samples],
+        dtype=bool,
+    )
 
 
 def judged(table: pd.DataFrame, signals: Signals, rows: np.ndarray) -> pd.DataFrame:
-    """The table with the teacher's view of the texts in ``rows``: logits, label, confidence, entropy (nats)."""
+    """The table with the teacher's view of the texts in ``rows``: logits, label, confidence,
+    entropy (nats).
+    """
     probabilities = signals.probabilities
     entropy = -(probabilities * probabilities.clamp_min(1e-12).log()).sum(dim=-1)
     table = table.copy()
@@ -213,7 +265,9 @@ def judged(table: pd.DataFrame, signals: Signals, rows: np.ndarray) -> pd.DataFr
 
 
 def select(table: pd.DataFrame, *, min_confidence: float, balance: bool) -> pd.Series:
-    """The fates after the teacher's gates: selection by confidence and by class balance, among what was kept so far."""
+    """The fates after the teacher's gates: selection by confidence and by class balance, among what
+    was kept so far.
+    """
     fate = table["fate"].copy()
     fate[(fate == "kept") & (table["confidence"] < min_confidence)] = "low confidence"
     if balance and (fate == "kept").any():
@@ -235,8 +289,12 @@ def counts(fate: pd.Series) -> pd.DataFrame:
 
 
 def gallery(table: pd.DataFrame, each: int = 5) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Kept samples the teacher is surest of, typical ones (around the median confidence), and least sure ones."""
-    kept = table[table["fate"] == "kept"].sort_values(["confidence", "text"], ascending=[False, True])
+    """Kept samples the teacher is surest of, typical ones (around the median confidence), and least
+    sure ones.
+    """
+    kept = table[table["fate"] == "kept"].sort_values(
+        ["confidence", "text"], ascending=[False, True]
+    )
     middle = max(0, len(kept) // 2 - each // 2)
     yield "best", kept.head(each)
     yield "typical", kept.iloc[middle : middle + each]

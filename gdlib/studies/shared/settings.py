@@ -1,4 +1,4 @@
-"""Floor 4. Parameters that studies share: one name and one default wherever they stand."""
+"""Parameters that studies share: one name and one default wherever they stand."""
 
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.sense_losses import PAIR_LOSSES
@@ -10,20 +10,36 @@ class TeachingSettings:
     """A corpus, its splits, and a teacher fine-tuned on the labelled part."""
 
     # corpus
-    corpus: str = knob("wordnet", "corpus", "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME")
+    corpus: str = knob(
+        "wordnet",
+        "corpus",
+        "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
+    )
     labels_per_class: int = knob(100, "corpus", "gold labels a class, the held-out part included")
-    validation_share: float = knob(0.2, "corpus", "share of the labelled texts held out for stopping and choosing")
+    validation_share: float = knob(
+        0.2, "corpus", "share of the labelled texts held out for stopping and choosing"
+    )
     transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
     test_size: int = knob(3000, "corpus", "test texts at most")
-    seed: int = knob(0, "corpus", "seed of the split and of everything trained on it; the test part stays the same")
+    seed: int = knob(
+        0,
+        "corpus",
+        "seed of the split and of everything trained on it; the test part stays the same",
+    )
     # teacher
     teacher: str = knob("minilm-l6", "teacher", "minilm-l6, mpnet-base, a folder, or hub:NAME")
-    teacher_epochs: int = knob(6, "teacher", "passes over the labelled texts at most; the best held-out look is kept")
+    teacher_epochs: int = knob(
+        6, "teacher", "passes over the labelled texts at most; the best held-out look is kept"
+    )
     teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "texts a step")
     max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
-    teacher_layers: tuple[int, ...] = knob((), "teacher", "hidden layers whose state is kept beside the logits")
-    teacher_pooling: str = knob("cls", "teacher", "a text's state: at [CLS], or the mean over its pieces", POOLINGS)
+    teacher_layers: tuple[int, ...] = knob(
+        (), "teacher", "hidden layers whose state is kept beside the logits"
+    )
+    teacher_pooling: str = knob(
+        "cls", "teacher", "a text's state: at [CLS], or the mean over its pieces", POOLINGS
+    )
 
 
 @settings_class
@@ -32,12 +48,20 @@ class WritingSettings(TeachingSettings):
 
     # generator
     generator: str = knob("smollm2-135m", "generator", "smollm2-135m, a folder, or hub:NAME")
-    generator_method: str = knob("last-6", "generator", "what is trained: full, lora, or last-K layers")
-    generator_conditioned: bool = knob(False, "generator", "put the label's name before the text (the paper does not)")
-    generator_epochs: int = knob(2, "generator", "passes over the labelled texts at most; stops on held-out loss")
+    generator_method: str = knob(
+        "last-6", "generator", "what is trained: full, lora, or last-K layers"
+    )
+    generator_conditioned: bool = knob(
+        False, "generator", "put the label's name before the text (the paper does not)"
+    )
+    generator_epochs: int = knob(
+        2, "generator", "passes over the labelled texts at most; stops on held-out loss"
+    )
     generator_lr: float = knob(2e-4, "generator", "peak learning rate")
     generator_batch: int = knob(16, "generator", "texts a step")
-    max_new_tokens: int = knob(64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off")
+    max_new_tokens: int = knob(
+        64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off"
+    )
     # samples
     num_samples: int = knob(1600, "samples", "texts to generate")
     sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
@@ -45,32 +69,69 @@ class WritingSettings(TeachingSettings):
     top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
     prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
     sampling_batch: int = knob(128, "samples", "texts generated side by side")
-    near_duplicate: float = knob(0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one")
-    overlap_words: int = knob(8, "samples", "a run of so many words shared with a test text drops the sample")
+    near_duplicate: float = knob(
+        0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one"
+    )
+    overlap_words: int = knob(
+        8, "samples", "a run of so many words shared with a test text drops the sample"
+    )
     min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
     balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
 
 
 @settings_class
 class EncoderSettings:
-    """An encoder trained on a dictionary's senses (:mod:`gdlib.networks.pairs`); with the defaults, the one that the lexical study trains."""
+    """An encoder trained on a dictionary's senses (:mod:`gdlib.networks.pairs`); with the defaults,
+    the one that the lexical study trains.
+    """
 
     # senses
-    corpus: str = knob("wordnet", "senses", "wordnet (its example sentences), or a folder with SemCor and the Raganato sets")
+    corpus: str = knob(
+        "wordnet",
+        "senses",
+        "wordnet (its example sentences), or a folder with SemCor and the Raganato sets",
+    )
     train_instances: int = knob(400, "senses", "words in sentences to train on at most; 0: all")
-    held_out_instances: int = knob(120, "senses", "held-out instances at most, for choosing; 0: all")
-    seed: int = knob(0, "senses", "seed of the split and the draw; the embedded test lemmas stay the same")
+    held_out_instances: int = knob(
+        120, "senses", "held-out instances at most, for choosing; 0: all"
+    )
+    seed: int = knob(
+        0, "senses", "seed of the split and the draw; the embedded test lemmas stay the same"
+    )
     # train
     encoder: str = knob("minilm-l6", "train", "minilm-l6, mpnet-base, a folder, or hub:NAME")
-    negatives: int = knob(3, "train", "wrong glosses an instance in training at most; 0: all, as in the paper")
+    negatives: int = knob(
+        3, "train", "wrong glosses an instance in training at most; 0: all, as in the paper"
+    )
     encoder_epochs: float = knob(1.0, "train", "passes over the training instances")
     encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
     encoder_batch: int = knob(32, "train", "pairs a step")
-    encoder_dropout: float = knob(0.0, "train", "of hidden states, attention and head (the paper: 0.2)")
-    max_length: int = knob(64, "train", "word pieces a pair; the sentence's ends are cut beyond (the paper: 160)")
-    pair_pooling: str = knob("parts", "train", "labels of a pair are read from: cls (as in the paper), or the mean states of its two parts", ("cls", "parts"))
-    pair_loss: str = knob("candidates", "train", "cross-entropy of each of the pairs (as in the paper), or over an instance's candidates", PAIR_LOSSES)
+    encoder_dropout: float = knob(
+        0.0, "train", "of hidden states, attention and head (the paper: 0.2)"
+    )
+    max_length: int = knob(
+        64, "train", "word pieces a pair; the sentence's ends are cut beyond (the paper: 160)"
+    )
+    pair_pooling: str = knob(
+        "parts",
+        "train",
+        (
+            "labels of a pair are read from: cls (as in the paper), or the mean states of its "
+            "two parts"
+        ),
+        ("cls", "parts"),
+    )
+    pair_loss: str = knob(
+        "candidates",
+        "train",
+        "cross-entropy of each of the pairs (as in the paper), or over an instance's candidates",
+        PAIR_LOSSES,
+    )
     trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
     mask_share: float = knob(0.15, "train", "of the pieces, hidden for masked language modelling")
-    mlm_head_steps: int = knob(40, "train", "steps for the new masked-language-model head alone, beforehand")
-    model_seeds: tuple[int, ...] = knob((0,), "train", "one model an arm each: heads, order, wrong glosses, masks, dropout")
+    mlm_head_steps: int = knob(
+        40, "train", "steps for the new masked-language-model head alone, beforehand"
+    )
+    model_seeds: tuple[int, ...] = knob(
+        (0,), "train", "one model an arm each: heads, order, wrong glosses, masks, dropout"
+    )

@@ -1,9 +1,11 @@
-"""Floor 4. What every study begins with: a corpus, its splits, a teacher and its signals; for some, a generator's samples.
+"""What every study begins with: a corpus, its splits, a teacher and its signals; for some, a
+generator's samples.
 
-A study is one run: one corpus, one seed. Each method gives the finished thing and makes it if it is not in the store,
-with whatever it needs; so a notebook can be opened and executed on its own, and the pipeline merely executes them in an
-order in which nothing waits. Recipes say what made an artifact and not which study asked for it: two studies with the
-same settings share one teacher and one set of samples.
+A study is one run: one corpus, one seed. Each method gives the finished thing and makes it if it is
+not in the store, with whatever it needs; so a notebook can be opened and executed on its own, and
+the pipeline merely executes them in an order in which nothing waits. Recipes say what made an
+artifact and not which study asked for it: two studies with the same settings share one teacher and
+one set of samples.
 """
 
 from collections.abc import Sequence
@@ -15,15 +17,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gdlib.networks import generator, signals, students, teacher
-from gdlib.sources import corpora, splits, zoo
-from gdlib.studies.shared import samples
-from gdlib.core.settings import digest, replace
-from gdlib.networks.distillation import Source
 from gdlib.core.plans import Plan
 from gdlib.core.processes import together
 from gdlib.core.products import Products
+from gdlib.core.settings import digest, replace
 from gdlib.core.store import Artifact, Store, code_digest, texts_digest
+from gdlib.networks import generator, signals, students, teacher
+from gdlib.networks.distillation import Source
+from gdlib.sources import corpora, splits, zoo
+from gdlib.studies.shared import samples
 from gdlib.studies.shared.settings import TeachingSettings, WritingSettings
 
 
@@ -55,7 +57,10 @@ class Study:
             changes: of other settings (another number of labels, say).
         """
         s = self.settings
-        return [type(self)(replace(s, seed=seed, **changes), self.store) for seed in s.seeds or (s.seed,)]
+        return [
+            type(self)(replace(s, seed=seed, **changes), self.store)
+            for seed in s.seeds or (s.seed,)
+        ]
 
     def over_seeds(self, **changes: Any) -> Any:
         """The results of :meth:`each_seed`, stacked; the test part is the same for all."""
@@ -96,11 +101,28 @@ class TeachingStudy(Study):
     @cached_property
     def teacher_artifact(self) -> Artifact:
         s, network = self.settings, zoo.locate(self.settings.teacher)
-        plan = teacher.TeacherPlan(s.teacher_epochs, s.teacher_lr, s.teacher_batch, s.max_length, s.seed)
-        recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.networks.teacher")}
+        plan = teacher.TeacherPlan(
+            s.teacher_epochs, s.teacher_lr, s.teacher_batch, s.max_length, s.seed
+        )
+        recipe = {
+            "plan": vars(plan),
+            "network": network.digest,
+            "labelled": self._labelled_digest(),
+            "code": code_digest("gdlib.networks.teacher"),
+        }
         parts = self.splits
         return self.store.make(
-            "teacher", recipe, lambda folder: together(teacher.fine_tune, network, parts.train, parts.validation, parts.labels, plan, folder)
+            "teacher",
+            recipe,
+            lambda folder: together(
+                teacher.fine_tune,
+                network,
+                parts.train,
+                parts.validation,
+                parts.labels,
+                plan,
+                folder,
+            ),
         )
 
     @cached_property
@@ -117,15 +139,25 @@ class TeachingStudy(Study):
             "pooling": pooling,
             "code": code_digest("gdlib.networks.teacher", "gdlib.networks.signals"),
         }
-        artifact = self.store.make("signals", recipe, lambda folder: self.teacher.signals(texts, layers, title=title, pooling=pooling).save(folder))
+        artifact = self.store.make(
+            "signals",
+            recipe,
+            lambda folder: self.teacher.signals(texts, layers, title=title, pooling=pooling).save(
+                folder
+            ),
+        )
         return signals.load(artifact.path, self.splits.labels, texts)
 
     # ---- texts as students read them
 
-    def source(self, texts: list[str], logits: torch.Tensor, labels: list[int] | None = None) -> Source:
+    def source(
+        self, texts: list[str], logits: torch.Tensor, labels: list[int] | None = None
+    ) -> Source:
         """Texts with the teacher's logits, and gold labels where there are any."""
         pieces = students.encode(self.teacher.tokenizer, texts, self.settings.max_length)
-        return Source(pieces, logits, torch.tensor(labels if labels is not None else [-1] * len(texts)))
+        return Source(
+            pieces, logits, torch.tensor(labels if labels is not None else [-1] * len(texts))
+        )
 
     @cached_property
     def labelled(self) -> Source:
@@ -157,12 +189,33 @@ class WritingStudy(TeachingStudy):
     def generator_artifact(self) -> Artifact:
         s, network = self.settings, zoo.locate(self.settings.generator)
         plan = generator.GeneratorPlan(
-            s.generator_method, s.generator_conditioned, s.generator_epochs, s.generator_lr, s.generator_batch, s.max_new_tokens, s.seed
+            s.generator_method,
+            s.generator_conditioned,
+            s.generator_epochs,
+            s.generator_lr,
+            s.generator_batch,
+            s.max_new_tokens,
+            s.seed,
         )
-        recipe = {"plan": vars(plan), "network": network.digest, "labelled": self._labelled_digest(), "code": code_digest("gdlib.networks.generator")}
+        recipe = {
+            "plan": vars(plan),
+            "network": network.digest,
+            "labelled": self._labelled_digest(),
+            "code": code_digest("gdlib.networks.generator"),
+        }
         parts = self.splits
         return self.store.make(
-            "generator", recipe, lambda folder: together(generator.fine_tune, network, parts.train, parts.validation, parts.labels, plan, folder)
+            "generator",
+            recipe,
+            lambda folder: together(
+                generator.fine_tune,
+                network,
+                parts.train,
+                parts.validation,
+                parts.labels,
+                plan,
+                folder,
+            ),
         )
 
     @cached_property
@@ -175,17 +228,35 @@ class WritingStudy(TeachingStudy):
     def raw_samples_artifact(self) -> Artifact:
         s = self.settings
         plan = samples.SamplingPlan(
-            s.num_samples, s.sampling_temperature, s.top_p, s.top_k, s.prefix_tokens, s.max_new_tokens, s.sampling_batch, s.seed
+            s.num_samples,
+            s.sampling_temperature,
+            s.top_p,
+            s.top_k,
+            s.prefix_tokens,
+            s.max_new_tokens,
+            s.sampling_batch,
+            s.seed,
         )
-        recipe = {"plan": vars(plan), "generator": self.generator_artifact.key, "code": code_digest("gdlib.studies.shared.samples")}
+        recipe = {
+            "plan": vars(plan),
+            "generator": self.generator_artifact.key,
+            "code": code_digest("gdlib.studies.shared.samples"),
+        }
         return self.store.make(
-            "raw-samples", recipe, lambda folder: samples.generate(self.generator, self.splits.train, plan, folder / "samples.jsonl")
+            "raw-samples",
+            recipe,
+            lambda folder: samples.generate(
+                self.generator, self.splits.train, plan, folder / "samples.jsonl"
+            ),
         )
 
     @cached_property
     def samples_artifact(self) -> Artifact:
         s = self.settings
-        gates = {name: getattr(s, name) for name in ("near_duplicate", "overlap_words", "min_confidence", "balance")}
+        gates = {
+            name: getattr(s, name)
+            for name in ("near_duplicate", "overlap_words", "min_confidence", "balance")
+        }
         recipe = {
             "raw": self.raw_samples_artifact.key,
             "teacher": self.teacher_artifact.key,
@@ -200,10 +271,16 @@ class WritingStudy(TeachingStudy):
         table = samples.read(self.raw_samples_artifact / "samples.jsonl")
         labelled = parts.labelled.texts
         table["fate"] = samples.funnel(
-            table, labelled, parts.test.texts, near_duplicate=s.near_duplicate, overlap_words=s.overlap_words
+            table,
+            labelled,
+            parts.test.texts,
+            near_duplicate=s.near_duplicate,
+            overlap_words=s.overlap_words,
         )
         rows = np.flatnonzero(table["fate"] != "empty")
-        table = samples.judged(table, self.signals(table["text"].iloc[rows].tolist(), "labelling samples"), rows)
+        table = samples.judged(
+            table, self.signals(table["text"].iloc[rows].tolist(), "labelling samples"), rows
+        )
         table["fate"] = samples.select(table, min_confidence=s.min_confidence, balance=s.balance)
         table["memorised"] = samples.memorised(table["text"].tolist(), labelled, s.overlap_words)
         table.to_parquet(folder / "samples.parquet", index=False)
@@ -217,5 +294,9 @@ class WritingStudy(TeachingStudy):
         """The samples that passed the funnel."""
         table = self.samples()
         kept = table[table["fate"] == "kept"]
-        logits = torch.tensor(np.stack(kept["teacher_logits"])) if len(kept) else torch.empty(0, len(self.splits.labels))
+        logits = (
+            torch.tensor(np.stack(kept["teacher_logits"]))
+            if len(kept)
+            else torch.empty(0, len(self.splits.labels))
+        )
         return self.source(kept["text"].tolist(), logits)

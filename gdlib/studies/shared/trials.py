@@ -1,4 +1,4 @@
-"""Floor 3. Trials: every student of every arm and seed is trained, tested, and kept at once."""
+"""Trials: every student of every arm and seed is trained, tested, and kept at once."""
 
 import os
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gdlib.compare import baselines, metrics
+from gdlib.compare.results import Results, row
 from gdlib.networks import distillation, students
 from gdlib.sources.corpora import Part
-from gdlib.compare.results import Results, row
 from gdlib.sources.splits import Splits
 
 
 def once(file: Path, make: Callable[[], tuple[dict[str, Tensor], dict[str, str]]]) -> Path:
     """What ``make`` gives, tensors and a header, in a safetensors file, unless it is there already.
 
-    The file is written aside and renamed: a run that was killed trains no finished student twice, and several processes
-    may work in one folder.
+    The file is written aside and renamed: a run that was killed trains no finished student twice,
+    and several processes may work in one folder.
     """
     if not file.exists():
         tensors, header = make()
@@ -34,9 +34,16 @@ def once(file: Path, make: Callable[[], tuple[dict[str, Tensor], dict[str, str]]
 
 
 def run_trial(
-    folder: Path, name: str, arm: str, seed: int, test_rows: list[list[int]], train: Callable[[], tuple[students.Student, int]]
+    folder: Path,
+    name: str,
+    arm: str,
+    seed: int,
+    test_rows: list[list[int]],
+    train: Callable[[], tuple[students.Student, int]],
 ) -> Path:
-    """Train one student and keep its logits on the test texts, unless they are there already; the file they are in."""
+    """Train one student and keep its logits on the test texts, unless they are there already; the
+    file they are in.
+    """
 
     def make() -> tuple[dict[str, Tensor], dict[str, str]]:
         student, steps = train()
@@ -54,7 +61,8 @@ class Trials:
         columns: the columns that all rows share (corpus, labels_per_class, seed).
         test: the test part.
         teacher_probabilities: *Shape:* ``[texts, classes]``.
-        folder: where each finished student leaves its logits; a run that was killed trains none of them twice.
+        folder: where each finished student leaves its logits; a run that was killed trains none of
+            them twice.
     """
 
     columns: dict[str, Any]
@@ -70,9 +78,23 @@ class Trials:
         for name in baselines.BASELINES:
             model = baselines.build(name, splits.labelled)
             probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
-            self.count(probabilities, student=name, arm="baseline", parameters=baselines.parameters(model), steps=0, **same)
+            self.count(
+                probabilities,
+                student=name,
+                arm="baseline",
+                parameters=baselines.parameters(model),
+                steps=0,
+                **same,
+            )
         size = students.parameters(teacher)
-        self.count(self.teacher_probabilities, student="teacher", arm="teacher", parameters=size, steps=teacher_steps, **same)
+        self.count(
+            self.teacher_probabilities,
+            student="teacher",
+            arm="teacher",
+            parameters=size,
+            steps=teacher_steps,
+            **same,
+        )
 
     def student(
         self,
@@ -88,17 +110,24 @@ class Trials:
         with safe_open(file, "np") as saved:
             logits, header = saved.get_tensor("logits"), saved.metadata()
         numbers = {"parameters": int(header["parameters"]), "steps": int(header["steps"])}
-        self.count(metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers)
+        self.count(
+            metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers
+        )
 
     def results(self) -> Results:
         """All of it, in the order in which it was counted."""
         said = np.stack(self.said)
         return Results(
-            pd.DataFrame(self.rows), said.argmax(-1).astype(np.int16), said.max(-1).astype(np.float32), np.array(self.test.labels)
+            pd.DataFrame(self.rows),
+            said.argmax(-1).astype(np.int16),
+            said.max(-1).astype(np.float32),
+            np.array(self.test.labels),
         )
 
     def count(self, probabilities: np.ndarray, **more: Any) -> None:
         """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
         gold, teacher = np.array(self.test.labels), self.teacher_probabilities.argmax(-1)
-        self.rows.append(row(gold, probabilities, teacher, probabilities.shape[1], **self.columns, **more))
+        self.rows.append(
+            row(gold, probabilities, teacher, probabilities.shape[1], **self.columns, **more)
+        )
         self.said.append(np.asarray(probabilities))

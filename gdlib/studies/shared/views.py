@@ -1,4 +1,6 @@
-"""Floor 4. What the notebooks of every study show of its corpus and its teacher: small tables made from its artifacts."""
+"""What the notebooks of every study show of its corpus and its teacher: small tables made from its
+artifacts.
+"""
 
 from collections.abc import Sequence
 
@@ -9,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gdlib.compare import baselines, metrics, stats
-from gdlib.sources import splits
 from gdlib.core.errors import BadCorpus
 from gdlib.networks.signals import Signals
+from gdlib.sources import splits
 from gdlib.studies.shared.study import TeachingStudy
 
 
@@ -19,7 +21,9 @@ def examples(study: TeachingStudy) -> pd.DataFrame:
     """The first labelled text of each class."""
     train, labels = study.splits.train, study.splits.labels
     first = {label: text for text, label in reversed(list(zip(train.texts, train.labels)))}
-    return pd.DataFrame([{"label": name, "text": first.get(i, "")} for i, name in enumerate(labels)])
+    return pd.DataFrame(
+        [{"label": name, "text": first.get(i, "")} for i, name in enumerate(labels)]
+    )
 
 
 def word_counts(texts: Sequence[str]) -> list[int]:
@@ -27,7 +31,8 @@ def word_counts(texts: Sequence[str]) -> list[int]:
 
 
 def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
-    """TF-IDF + logistic regression at several numbers of labels a class, on the test part: labels_per_class, accuracy, low, high.
+    """TF-IDF + logistic regression at several numbers of labels a class, on the test part:
+    labels_per_class, accuracy, low, high.
 
     A number the corpus has too few texts for is left out.
     """
@@ -44,9 +49,18 @@ def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
             )
         except BadCorpus:
             continue
-        said = baselines.predict(baselines.build("tfidf-lr", parts.labelled), parts.test.texts, len(parts.labels)).argmax(-1)
+        said = baselines.predict(
+            baselines.build("tfidf-lr", parts.labelled), parts.test.texts, len(parts.labels)
+        ).argmax(-1)
         interval = stats.mean_interval(said == np.array(parts.test.labels))
-        rows.append({"labels_per_class": count, "accuracy": interval.mean, "low": interval.low, "high": interval.high})
+        rows.append(
+            {
+                "labels_per_class": count,
+                "accuracy": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -58,14 +72,22 @@ def history(study: TeachingStudy, of: str = "teacher") -> pd.DataFrame:
 
 
 def signal_counts(study: TeachingStudy) -> pd.DataFrame:
-    """The teacher's signals by part: texts, accuracy where gold labels are known, mean confidence and entropy."""
+    """The teacher's signals by part: texts, accuracy where gold labels are known, mean confidence
+    and entropy.
+    """
     rows = []
     for name, part in study.splits.parts.items():
         signals = study.signals(part.texts)
-        row = {"part": name, "texts": len(part), "confidence": float(signals.probabilities.amax(-1).mean())}
+        row = {
+            "part": name,
+            "texts": len(part),
+            "confidence": float(signals.probabilities.amax(-1).mean()),
+        }
         row["entropy"] = float(entropy(signals).mean())
         known = len(part.labels) == len(part)
-        row["accuracy"] = metrics.accuracy(part.labels, signals.predicted.numpy()) if known else float("nan")
+        row["accuracy"] = (
+            metrics.accuracy(part.labels, signals.predicted.numpy()) if known else float("nan")
+        )
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -76,14 +98,20 @@ def entropy(signals: Signals) -> np.ndarray:
 
 
 def layer_probe(study: TeachingStudy) -> pd.DataFrame:
-    """How well a linear classifier reads the classes off each kept layer: layer, accuracy on the held-out labelled texts.
+    """How well a linear classifier reads the classes off each kept layer: layer, accuracy on the
+    held-out labelled texts.
 
-    Logistic regression on the teacher's states of the training texts; the test part is not looked at.
+    Logistic regression on the teacher's states of the training texts; the test part is not looked
+    at.
     """
     train, held_out = study.splits.train, study.splits.validation
     seen, unseen = study.signals(train.texts).states, study.signals(held_out.texts).states
     rows = []
     for layer in seen:
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(seen[layer].numpy(), train.labels)
-        rows.append({"layer": layer, "accuracy": probe.score(unseen[layer].numpy(), held_out.labels)})
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
+            seen[layer].numpy(), train.labels
+        )
+        rows.append(
+            {"layer": layer, "accuracy": probe.score(unseen[layer].numpy(), held_out.labels)}
+        )
     return pd.DataFrame(rows)

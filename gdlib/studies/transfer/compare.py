@@ -1,15 +1,15 @@
-"""Floor 4. Study 2 over seeds: what its comparison asks, and what the answers cost."""
+"""Study 2 over seeds: what its comparison asks, and what the answers cost."""
 
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from gdlib.networks import costs as cost
 from gdlib.compare.comparison import REFERENCES, means
 from gdlib.compare.results import Results
 from gdlib.learn.schedules import STRATEGIES
-from gdlib.studies.transfer.study import STUDENT, TransferStudy
+from gdlib.networks import costs as cost
 from gdlib.studies.transfer.settings import Arm, Settings, arms
+from gdlib.studies.transfer.study import STUDENT, TransferStudy
 
 LENGTH = 32  # pieces a query, as in XtremeDistil
 
@@ -28,7 +28,11 @@ QUESTIONS = (
 
 def family(settings: Settings, *families: str) -> list[str]:
     """The names of the arms of some families, the main one before those that vary it."""
-    return [arm.name for arm in arms(settings) if arm.family in families or (arm.name == settings.strategy)]
+    return [
+        arm.name
+        for arm in arms(settings)
+        if arm.family in families or (arm.name == settings.strategy)
+    ]
 
 
 def strategies(settings: Settings) -> list[str]:
@@ -41,12 +45,27 @@ def longest(settings: Settings) -> str:
 
 
 def by_steps(study: TransferStudy, overview: pd.DataFrame) -> pd.DataFrame:
-    """What a strategy's accuracy costs: name, steps (taken, mean over student seeds), accuracy, low, high, parameters."""
+    """What a strategy's accuracy costs: name, steps (taken, mean over student seeds), accuracy,
+    low, high, parameters.
+    """
     names = [arm.name for arm in arms(study.settings) if arm.family in ("strategy", "steps")]
-    taken = study.traces().groupby(["arm", "student_seed"])["step"].max().groupby("arm").mean().rename("steps")
+    taken = (
+        study.traces()
+        .groupby(["arm", "student_seed"])["step"]
+        .max()
+        .groupby("arm")
+        .mean()
+        .rename("steps")
+    )
     sizes = study.results().table.groupby("arm")["parameters"].first()
-    table = overview[overview["arm"].isin(names)].merge(taken, left_on="arm", right_index=True).merge(sizes, left_on="arm", right_index=True)
-    return table.rename(columns={"arm": "name"})[["name", "steps", "accuracy", "low", "high", "parameters"]]
+    table = (
+        overview[overview["arm"].isin(names)]
+        .merge(taken, left_on="arm", right_index=True)
+        .merge(sizes, left_on="arm", right_index=True)
+    )
+    return table.rename(columns={"arm": "name"})[
+        ["name", "steps", "accuracy", "low", "high", "parameters"]
+    ]
 
 
 def compared(settings: Settings) -> list[str]:
@@ -57,7 +76,11 @@ def compared(settings: Settings) -> list[str]:
 def questions(settings: Settings) -> list[tuple[str, str]]:
     """The questions whose arms were run; then every other arm against the main one."""
     run = strategies(settings)
-    more = [(settings.strategy, arm.name) for arm in arms(settings) if arm.family not in ("strategy", "steps", "grid", "text")]
+    more = [
+        (settings.strategy, arm.name)
+        for arm in arms(settings)
+        if arm.family not in ("strategy", "steps", "grid", "text")
+    ]
     long = [(longest(settings), arm.name) for arm in arms(settings) if arm.family == "steps"]
     texts = [name for name in (f"{settings.strategy}, as many real",) if name in compared(settings)]
     generated = f"{settings.strategy}, generated"
@@ -68,7 +91,9 @@ def questions(settings: Settings) -> list[tuple[str, str]]:
 def shown(overview: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The rows of some arms, in their order, and the references."""
     chosen = overview[overview["arm"].isin(names)].copy()
-    chosen = chosen.sort_values("arm", key=lambda column: column.map({name: i for i, name in enumerate(names)}))
+    chosen = chosen.sort_values(
+        "arm", key=lambda column: column.map({name: i for i, name in enumerate(names)})
+    )
     return pd.concat([chosen, overview[overview["student"].isin(REFERENCES)]], ignore_index=True)
 
 
@@ -91,7 +116,9 @@ def size_curve(settings: Settings, overview: pd.DataFrame) -> tuple[pd.DataFrame
 
 
 def over_labels(study: TransferStudy) -> pd.DataFrame:
-    """Accuracy by labels a class: labels_per_class, arm (labels, D1, the main strategy, references), accuracy, low, high."""
+    """Accuracy by labels a class: labels_per_class, arm (labels, D1, the main strategy,
+    references), accuracy, low, high.
+    """
     s, tables = study.settings, []
     for labels in sorted({s.labels_per_class, *s.labels_sweep}):
         overview = shown(means(study.over_seeds(labels_per_class=labels)), ["D0", "D1", s.strategy])
@@ -104,17 +131,23 @@ def over_labels(study: TransferStudy) -> pd.DataFrame:
 def traces(study: TransferStudy, names: Sequence[str]) -> pd.DataFrame:
     """The traces of some arms, of the first student seed."""
     table = study.traces()
-    return table[table["arm"].isin(names) & (table["student_seed"] == study.settings.student_seeds[0])]
+    return table[
+        table["arm"].isin(names) & (table["student_seed"] == study.settings.student_seeds[0])
+    ]
 
 
 def grid_arms(settings: Settings) -> list[Arm]:
     """The main arm and those of other E and H."""
     chosen = family(settings, "grid")
-    return sorted((arm for arm in arms(settings) if arm.name in chosen), key=lambda arm: (arm.embedding_dim, arm.hidden_dim))
+    return sorted(
+        (arm for arm in arms(settings) if arm.name in chosen),
+        key=lambda arm: (arm.embedding_dim, arm.hidden_dim),
+    )
 
 
 def costs(study: TransferStudy) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Sizes and times of the teacher and of every size of student, on queries of 32 pieces in one run.
+    """Sizes and times of the teacher and of every size of student, on queries of 32 pieces in one
+    run.
 
     What a student has learnt plays no part in its time, so that they are new ones.
     """
@@ -126,15 +159,18 @@ def costs(study: TransferStudy) -> tuple[pd.DataFrame, pd.DataFrame]:
 def grid(settings: Settings, sizes: pd.DataFrame, overview: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of the teacher and every size of student beside its cost.
 
-    Columns: name, parameters, bytes, megaflops, accuracy, low, high, compression (times fewer parameters than the
-    teacher), retention (of its accuracy).
+    Columns: name, parameters, bytes, megaflops, accuracy, low, high, compression (times fewer
+    parameters than the teacher), retention (of its accuracy).
     """
     name_of = {arm.name: arm.size for arm in grid_arms(settings)} | {"teacher": "teacher"}
     rows = overview[overview["arm"].isin(name_of)]
     said = rows.assign(name=rows["arm"].map(name_of))[["name", "accuracy", "low", "high"]]
     table = sizes.merge(said, on="name")
     teacher = table[table["name"] == "teacher"].iloc[0]
-    return table.assign(compression=teacher["parameters"] / table["parameters"], retention=table["accuracy"] / teacher["accuracy"])
+    return table.assign(
+        compression=teacher["parameters"] / table["parameters"],
+        retention=table["accuracy"] / teacher["accuracy"],
+    )
 
 
 def main_student_rows(results: Results, settings: Settings) -> pd.DataFrame:

@@ -1,60 +1,130 @@
-"""Floor 4. Does lexical knowledge help elsewhere? Part of study 3 (arXiv 2301.08130): its parameters and its stages, as data."""
+"""Does lexical knowledge help elsewhere? Part of study 3 (arXiv 2301.08130): its parameters and its
+stages, as data.
+"""
 
-from gdlib.core.settings import knob, settings_class
-from gdlib.studies.shared.encoders import ENCODERS, HELP, PLAIN
 from gdlib.core.plans import Plan, Stage
-from gdlib.studies.shared.settings import EncoderSettings
+from gdlib.core.settings import knob, settings_class
 from gdlib.networks.tuning import POOLINGS
 from gdlib.sources.tasks import EMBEDDED, WORD_IN_CONTEXT
+from gdlib.studies.shared.encoders import ENCODERS, HELP, PLAIN
+from gdlib.studies.shared.settings import EncoderSettings
 
 
 @settings_class
 class Settings(EncoderSettings):
-    """Every parameter of the study; the defaults are the ``quick`` profile. ``corpus`` is what the encoders learn senses from."""
+    """Every parameter of the study; the defaults are the ``quick`` profile.
+
+    ``corpus`` is what the encoders learn senses from.
+    """
 
     # tasks
     tasks: tuple[str, ...] = knob(
-        ("movies", "bbc", WORD_IN_CONTEXT), "tasks", "movies, bbc, wordnet, word-in-context, or folders (cola, mrpc, sick, sick:relatedness ...)"
+        ("movies", "bbc", WORD_IN_CONTEXT),
+        "tasks",
+        (
+            "movies, bbc, wordnet, word-in-context, or folders (cola, mrpc, sick, "
+            "sick:relatedness ...)"
+        ),
     )
-    train_texts: int = knob(120, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all")
+    train_texts: int = knob(
+        120, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all"
+    )
     held_out_share: float = knob(0.2, "tasks", "of them, held out: what the weights are chosen by")
     test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
-    encoders: tuple[str, ...] = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", tuple(ENCODERS))
+    encoders: tuple[str, ...] = knob(
+        (PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", tuple(ENCODERS)
+    )
     tuning_epochs: int = knob(2, "tune", "passes over the texts; the best held-out look is kept")
-    tuning_lr: float = knob(1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder")
+    tuning_lr: float = knob(
+        1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
+    )
     tuning_batch: int = knob(16, "tune", "texts a step")
     tuning_length: int = knob(64, "tune", "word pieces a text or pair, cut beyond")
-    tuning_pooling: str = knob("parts", "tune", "the head reads: cls, the first piece's state, or mean states of the text, or of both parts", POOLINGS)
+    tuning_pooling: str = knob(
+        "parts",
+        "tune",
+        (
+            "the head reads: cls, the first piece's state, or mean states of the text, or of "
+            "both parts"
+        ),
+        POOLINGS,
+    )
     tuned_layers: int = knob(0, "tune", "the encoder's last layers that learn; 0: all of it")
-    tuning_seeds: tuple[int, ...] = knob((0, 1, 2), "tune", "one fine-tuning each: head, order, dropout; they take the model seeds in turn")
+    tuning_seeds: tuple[int, ...] = knob(
+        (0, 1, 2),
+        "tune",
+        "one fine-tuning each: head, order, dropout; they take the model seeds in turn",
+    )
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "sense data to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob((), "compare", "other numbers of training texts to run and compare")
+    labels_sweep: tuple[int, ...] = knob(
+        (), "compare", "other numbers of training texts to run and compare"
+    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/understanding"
-LEXICAL = ("senses", "train")  # the stages of the lexical study whose knobs decide what an encoder is
+LEXICAL = (
+    "senses",
+    "train",
+)  # the stages of the lexical study whose knobs decide what an encoder is
 
 PLAN = Plan(
     name="understanding",
     title="Language understanding",
     settings=Settings,
     stages=(
-        Stage("tasks", f"{NOTEBOOKS}/1_tasks.ipynb", (), "run", "what has to be told, and what nobody need learn for", also=LEXICAL),
-        Stage("tune", f"{NOTEBOOKS}/2_fine_tune.ipynb", ("tasks",), "run", "fine-tune every encoder on every task"),
-        Stage("compare", f"{NOTEBOOKS}/3_compare.ipynb", ("tune",), "corpus", "who forgets, who gains: with intervals; what it costs"),
+        Stage(
+            "tasks",
+            f"{NOTEBOOKS}/1_tasks.ipynb",
+            (),
+            "run",
+            "what has to be told, and what nobody need learn for",
+            also=LEXICAL,
+        ),
+        Stage(
+            "tune",
+            f"{NOTEBOOKS}/2_fine_tune.ipynb",
+            ("tasks",),
+            "run",
+            "fine-tune every encoder on every task",
+        ),
+        Stage(
+            "compare",
+            f"{NOTEBOOKS}/3_compare.ipynb",
+            ("tune",),
+            "corpus",
+            "who forgets, who gains: with intervals; what it costs",
+        ),
     ),
     choices={"encoders": HELP, "tasks": EMBEDDED},
-    help="Encoders with and without lexical knowledge are fine-tuned on other tasks: what is forgotten, what is gained?",
+    help=(
+        "Encoders with and without lexical knowledge are fine-tuned on other tasks: what is "
+        "forgotten, what is gained?"
+    ),
     ours=(
-        "The default encoder (MiniLM-L6), its lexical training on WordNet's example sentences, and the embedded tasks; the paper has BERT-base, SemCor and GLUE.",
-        "The word-in-context task, made of WordNet's example sentences of lemmas that no encoder has been trained on.",
+        (
+            "The default encoder (MiniLM-L6), its lexical training on WordNet's example "
+            "sentences, and the embedded tasks; the paper has BERT-base, SemCor and GLUE."
+        ),
+        (
+            "The word-in-context task, made of WordNet's example sentences of lemmas that no "
+            "encoder has been trained on."
+        ),
         "A few hundred training texts a task in the default profile; the paper takes all of them.",
-        "Tested on the public test part, or else the validation part; what is chosen by is held out of the training texts, the same share for all.",
-        "SICK stands where the paper has STS-B: its relatedness by correlation, its entailment by accuracy.",
-        "Paired intervals over test texts and over fine-tuning seeds, of every metric; a difference is resolved only if both exclude zero.",
+        (
+            "Tested on the public test part, or else the validation part; what is chosen by is "
+            "held out of the training texts, the same share for all."
+        ),
+        (
+            "SICK stands where the paper has STS-B: its relatedness by correlation, its "
+            "entailment by accuracy."
+        ),
+        (
+            "Paired intervals over test texts and over fine-tuning seeds, of every metric; a "
+            "difference is resolved only if both exclude zero."
+        ),
     ),
     labels="train_texts",
 )
