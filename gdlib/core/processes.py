@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
-import torch
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
 from gdlib.core.settings import thread_count
 
 
@@ -21,6 +18,8 @@ def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> It
     (:func:`gdlib.core.settings.thread_count`); with a GPU the calls stay in this process, one after
     the other.
     """
+    import torch
+
     workers = thread_count()
     if torch.cuda.is_available() or workers == 1:
         yield from (_on_one_thread(function, *one) for one in arguments)
@@ -41,6 +40,9 @@ def together(function: Callable[..., Any], *arguments: Any) -> None:
     ``ACCELERATE_USE_CPU=1`` also on processors. The function has to be importable by name, and
     leave its result in files.
     """
+    import torch
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     count = int(os.environ.get("GDLIB_PROCESSES", 0)) or torch.cuda.device_count()
     if count < 2:
         function(*arguments)
@@ -66,6 +68,8 @@ def _end_with_parent() -> None:
 
 
 def _on_one_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

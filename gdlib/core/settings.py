@@ -1,8 +1,8 @@
 """Parameters: frozen, typed, checked at the door; profiles are data (``profiles.toml``).
 
 A study's parameters are one flat pydantic dataclass whose fields are made with :func:`knob`. A knob
-has one name
-everywhere: notebook parameter cell, dataclass field, command-line option, result column.
+has one name everywhere: notebook parameter cell, dataclass field, command-line option, result
+column.
 """
 
 import dataclasses
@@ -19,11 +19,14 @@ from pydantic import ValidationError
 from pydantic.dataclasses import dataclass as _dataclass
 
 from gdlib.core.errors import BadSetting, UnknownName, unknown
+from gdlib.core.registry import Registry, resolve
 
 settings_class = _dataclass(frozen=True, kw_only=True)
 
 
-def knob(default: Any, stage: str, help: str, choices: Iterable[str] = ()) -> Any:
+def knob(
+    default: Any, stage: str, help: str, choices: Iterable[str] | Mapping[str, str] | str = ()
+) -> Any:
     """One parameter of a study.
 
     Args:
@@ -31,11 +34,24 @@ def knob(default: Any, stage: str, help: str, choices: Iterable[str] = ()) -> An
         stage: the stage it belongs to; a stage is out of date only if a knob of its own or of a
             stage before it moved.
         help: one line for ``--help`` and for the comment in the notebook's parameters cell.
-        choices: the known values, where they are names.
+        choices: the known values, where they are names: the names alone, or with a line of help
+            each, or the place of a :class:`~gdlib.core.registry.Registry` as
+            ``"gdlib.networks.names:STUDENTS"``, which is imported only when a value is checked or
+            the choices are listed.
     """
     return dataclasses.field(
-        default=default, metadata={"stage": stage, "help": help, "choices": tuple(choices)}
+        default=default, metadata={"stage": stage, "help": help, "choices": choices}
     )
+
+
+def choices_of(meta: Mapping[str, Any]) -> Mapping[str, str]:
+    """The known values of a knob with a line of help each, from its metadata; empty: any value."""
+    choices = meta["choices"]
+    if isinstance(choices, str):
+        choices = resolve(choices)
+    if isinstance(choices, Registry):
+        return choices.help
+    return choices if isinstance(choices, Mapping) else dict.fromkeys(choices, "")
 
 
 def knobs(settings: Any) -> dict[str, Mapping[str, Any]]:
@@ -57,7 +73,7 @@ def build(settings_type: type, values: Mapping[str, Any]) -> Any:
     for name, value in values.items():
         if name not in meta:
             raise unknown("setting", name, meta)
-        choices = meta[name]["choices"]
+        choices = choices_of(meta[name])
         for one in value if isinstance(value, (list, tuple)) else (value,):
             if choices and one not in choices:
                 raise unknown(name, one, choices)

@@ -1,0 +1,58 @@
+"""Registries: names with help, objects imported when looked up, additions from outside."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gdlib.core.errors import UnknownName
+from gdlib.core.registry import Registry, resolve
+from gdlib.core.settings import build, choices_of, knob, knobs, settings_class
+
+FLOWERS = Registry("flower")
+FLOWERS.add("rose", object(), "thorny")
+FLOWERS.add("decoder", "json:JSONDecoder", "from a module")
+
+
+@settings_class
+class Settings:
+    flower: str = knob("rose", "corpus", "which one", f"{__name__}:FLOWERS")
+    flowers: tuple[str, ...] = knob(("rose",), "corpus", "which ones", FLOWERS)
+
+
+def test_a_name_stands_for_its_object_which_is_imported_when_looked_up() -> None:
+    import json
+
+    assert FLOWERS["decoder"] is json.JSONDecoder is resolve("json:JSONDecoder")
+    assert list(FLOWERS) == ["rose", "decoder"] and dict(FLOWERS.help)["rose"] == "thorny"
+    with pytest.raises(UnknownName, match='^unknown flower "tulip"; known: rose, decoder$'):
+        FLOWERS["tulip"]
+
+
+def test_a_knob_s_choices_are_those_of_its_registry_also_what_is_added_later() -> None:
+    with pytest.raises(UnknownName, match='^unknown flower "daisy"; known: rose, decoder$'):
+        build(Settings, {"flower": "daisy"})
+    FLOWERS.add("daisy", "os:getcwd", "added")
+    try:
+        assert build(Settings, {"flower": "daisy", "flowers": ["daisy", "rose"]}).flower == "daisy"
+        assert choices_of(knobs(Settings)["flower"])["daisy"] == "added"
+    finally:
+        del FLOWERS._targets["daisy"], FLOWERS._help["daisy"]
+
+
+def test_plugins_are_imported_once_by_whoever_looks_a_name_up(tmp_path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from base import FLOWERS\nprint('imported')\nFLOWERS.add('mine', 'os:sep', 'my own')\n"
+    )
+    (tmp_path / "base.py").write_text(
+        "from gdlib.core.registry import Registry\nFLOWERS = Registry('flower')\n"
+    )
+    code = "from base import FLOWERS; print('mine' in FLOWERS, FLOWERS['mine'], len(FLOWERS))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"GDLIB_PLUGINS": "mine", "PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert shown.split() == ["imported", "True", "/", "1"]
