@@ -22,7 +22,7 @@ import nbformat  # noqa: E402
 import pytest  # noqa: E402
 
 from gdlib.core import settings as config  # noqa: E402
-from gdlib.run import pipeline  # noqa: E402
+from gdlib.run import pipeline, studies  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -161,7 +161,7 @@ def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = se
     """
     report = ModuleType("gdlib.run.report")
     report.write = _write_report
-    set_attribute(pipeline, "plan_of", lambda name: study.PLAN)
+    set_attribute(studies, "plan_of", lambda name: study.PLAN)
     set_attribute(pipeline, "_report", lambda: report)
     profiles = {
         "tiny": {

@@ -237,8 +237,8 @@ def test_an_unknown_study() -> None:
     assert (result.exit_code, result.stderr) == (
         2,
         (
-            'gdlib: unknown study "generaton"; known: generation, transfer, tagging, lexical, '
-            "mlm, understanding, paraphrase\n"
+            'gdlib: unknown study "generaton"; known: generation, lexical, mlm, paraphrase, '
+            "tagging, transfer, understanding\n"
         ),
     )
 

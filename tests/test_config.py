@@ -26,7 +26,7 @@ from gdlib.core.settings import (
     settings_class,
     subset,
 )
-from gdlib.run.pipeline import STUDIES, plan_of
+from gdlib.run.studies import names, plan_of
 
 
 @settings_class
@@ -130,15 +130,15 @@ def test_a_digest_knows_values_not_their_order(value: Any) -> None:
 
 def test_every_study_has_the_four_profiles_each_with_a_help_line() -> None:
     tables = tomllib.loads(resources.files("gdlib").joinpath("profiles.toml").read_text("utf-8"))
-    assert set(tables) == set(STUDIES)
-    for study in STUDIES:
+    assert set(tables) == set(names())
+    for study in names():
         assert list(config.profiles(study)) == ["smoke", "quick", "full", "paper"]
         assert all(values["help"] for values in config.profiles(study).values())
         assert config.profile(study, "quick") == {}, "the defaults are the quick profile"
 
 
 @pytest.mark.parametrize(
-    ("study", "name"), [(study, name) for study in STUDIES for name in config.profiles(study)]
+    ("study", "name"), [(study, name) for study in names() for name in config.profiles(study)]
 )
 def test_every_profile_is_a_valid_sweep(study: str, name: str) -> None:
     plan = plan_of(study)

@@ -1,10 +1,13 @@
-"""What every notebook does first: threads, and the table of settings."""
+"""What every notebook does first: settings from its variables, threads, the table of settings."""
 
+import pytest
 import torch
 
 from gdlib.compare.metrics import threads
+from gdlib.core.errors import UnknownName
 from gdlib.core.settings import build
-from gdlib.run.notebook import settings_table, start
+from gdlib.run import notebook, studies
+from gdlib.run.notebook import open_stage, settings_table, start
 from gdlib.studies.generation.settings import Settings
 
 
@@ -33,3 +36,24 @@ def test_settings_table_shows_the_stage_and_what_was_moved():
     assert "<script>" not in html and "&lt;script&gt;" in html
     bold = html.count("font-weight: bold")
     assert bold and "font-weight: bold" not in settings_table(Settings(), "teacher").to_html()
+
+
+@pytest.mark.parametrize("study", studies.names())
+def test_a_notebook_opens_its_study_with_its_variables_in_one_call(study, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(notebook, "display", shown.append)
+    plan = studies.plan_of(study)
+    stage = plan.stages[-1].name
+    variables = {"store": tmp_path / "store", "seed": 3, "seeds": [3, 4], "other": "ignored"}
+    opened, out = open_stage(study, stage, variables)
+    assert opened.plan is plan and opened.settings == plan.settings(seed=3, seeds=(3, 4))
+    assert opened.store.root == tmp_path / "store"
+    assert out.recipe == plan.products_recipe(stage, opened.settings)
+    assert "(3, 4)" in set(shown[0].data["value"])
+
+
+def test_an_unknown_stage_is_named_with_the_choices(tmp_path):
+    with pytest.raises(UnknownName, match='unknown stage "studens"; known: corpus, teacher, '):
+        open_stage("generation", "studens", {"store": tmp_path})
+    with pytest.raises(UnknownName, match='unknown study "shared"; known: generation, lexical, '):
+        open_stage("shared", "corpus", {"store": tmp_path})

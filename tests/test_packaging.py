@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gdlib.core.settings import jsonable, knobs
-from gdlib.run.pipeline import STUDIES, plan_of
+from gdlib.run.studies import names, plan_of
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -32,7 +32,7 @@ NOTEBOOKS = sorted(
 )
 STAGES = {
     f"notebooks/{stage.notebook}": (plan_of(study), stage)
-    for study in STUDIES
+    for study in names()
     for stage in plan_of(study).stages
 }
 

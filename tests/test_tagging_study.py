@@ -19,8 +19,9 @@ from gdlib.core.store import Store
 from gdlib.learn import schedules
 from gdlib.networks import students
 from gdlib.run.engines import LocalEngine
-from gdlib.run.pipeline import Run, plan_of, project_root
+from gdlib.run.pipeline import Run, project_root
 from gdlib.run.report import label
+from gdlib.run.studies import plan_of
 from gdlib.studies.tagging import figures as tagging_figures
 from gdlib.studies.tagging import views
 from gdlib.studies.tagging.settings import Settings

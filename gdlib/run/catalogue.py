@@ -22,9 +22,9 @@ def shelves_of(study: str) -> dict[str, str]:
     holds names.
     """
     from gdlib.core import settings as config
-    from gdlib.run.pipeline import plan_of
+    from gdlib.run import studies
 
-    plan = plan_of(study)
+    plan = studies.plan_of(study)
     knobs = config.knobs(plan.settings)
     return SHELVES | {knob: f"{knobs[knob]['help']} (--set {knob}=A,B)" for knob in plan.choices}
 
@@ -32,10 +32,10 @@ def shelves_of(study: str) -> dict[str, str]:
 def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
     """What stands on a shelf of :func:`shelves_of`: names and a line each."""
     from gdlib.core import settings as config
-    from gdlib.run.pipeline import STUDIES, plan_of
+    from gdlib.run import studies
 
     if shelf == "studies":
-        return STUDIES
+        return {plan.name: f"{plan.title}: {plan.help}" for plan in studies.plans()}
     if shelf == "profiles":
         return {name: values["help"] for name, values in config.profiles(study).items()}
     if shelf == "corpora":
@@ -58,7 +58,7 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
             f"{row.licence}]"
             for row in available().itertuples(index=False)
         }
-    plan = plan_of(study)
+    plan = studies.plan_of(study)
     if shelf in plan.choices:
         return plan.choices[shelf]
     if shelf == "stages":

@@ -70,7 +70,7 @@ def _current_receipts(plans: Iterable[Plan], store: Store, root: Path) -> set[Pa
     """
     reader = Inputs(root)
     today = {
-        (plan.name, stage.name): reader.notebook(Path("notebooks") / stage.notebook)
+        (plan.name, stage.name): reader.notebook(Path("notebooks") / stage.notebook, plan.name)
         for plan in plans
         for stage in plan.stages
     }

@@ -241,10 +241,10 @@ def fetch(
       gdlib fetch hub:gpt2
     """
     with _one_line_errors():
-        from gdlib.run.pipeline import plan_of
+        from gdlib.run import studies
         from gdlib.sources import corpora, tagged, zoo
 
-        default = plan_of(study).settings()
+        default = studies.plan_of(study).settings()
         for name in names or [
             getattr(default, knob)
             for knob in ("corpus", "teacher", "generator")
@@ -326,14 +326,15 @@ def clean(
     """
     with _one_line_errors():
         from gdlib.core.store import Store
+        from gdlib.run import studies
         from gdlib.run.clean import delete, leftovers
-        from gdlib.run.pipeline import STUDIES, plan_of, project_root
+        from gdlib.run.pipeline import project_root
 
         if not store.is_dir():
             raise GdlibError(
                 f"no store at {store}; expected the folder of artifacts of a run (--store)"
             )
-        plans = [plan_of(study) for study in STUDIES]
+        plans = studies.plans()
         found = leftovers(plans, Store(store), project_root(plans[0]), unused_days)
         for leftover in found:
             typer.echo(

@@ -28,9 +28,9 @@ def run_of(
     ``--corpus`` and ``--seed``.
     """
     from gdlib.core import settings as config
-    from gdlib.run import pipeline
+    from gdlib.run import pipeline, studies
 
-    plan = pipeline.plan_of(study)
+    plan = studies.plan_of(study)
     root = pipeline.project_root(plan)
     overrides = config.parse(plan.settings, assignments)
     if corpus:

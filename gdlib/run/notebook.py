@@ -1,20 +1,54 @@
-"""What every notebook does first: the style, the threads, and a table of the settings in force."""
+"""What every notebook does first, in one call: :func:`open_stage`."""
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from IPython.display import display
 from pandas.io.formats.style import Styler
 
 from gdlib.charts.style import use_style
-from gdlib.core.settings import knobs, thread_count
+from gdlib.core.products import Products
+from gdlib.core.settings import from_notebook, knobs, thread_count
+from gdlib.core.store import Store
+from gdlib.run import studies
+
+
+def open_stage(study: str, stage: str, names: Mapping[str, Any]) -> tuple[Any, Products]:
+    """Open a study at one of its stages and show the settings in force.
+
+    Args:
+        study: name of the study.
+        stage: name of the stage that the notebook is.
+        names: the notebook's variables (``globals()``): the knobs among them and ``store``, the
+            folder of the artifacts.
+
+    Returns:
+        The study, and the collector of what the stage shows.
+
+    Raises:
+        GdlibError: an unknown study, stage or choice, or a wrong value.
+    """
+    opened = open_study(study, names)
+    opened.plan.stage(stage)
+    display(settings_table(opened.settings, stage))
+    return opened, opened.products(stage)
+
+
+def open_study(study: str, names: Mapping[str, Any]) -> Any:
+    """The study with the settings and the store that a notebook's variables name."""
+    start()
+    plan = studies.plan_of(study)
+    settings = from_notebook(plan.settings, names)
+    return studies.class_of(plan)(settings, Store(names["store"]))
 
 
 def start() -> None:
-    """Go to the project's folder, so that paths mean the same in JupyterLab and in a run; set style
-    and threads.
+    """Go to the project's folder, so that paths mean the same in JupyterLab and in a run; set the
+    style of the figures and the number of threads.
 
     Results depend, in their last bits, on the number of threads
     (:func:`gdlib.core.settings.thread_count`).
@@ -27,14 +61,13 @@ def start() -> None:
     )
     use_style()
     torch.set_num_threads(thread_count())
-    warnings.filterwarnings(
-        "ignore", category=FutureWarning
-    )  # of libraries; nothing a reader of a notebook can mend
+    # Those of libraries: nothing that a reader of a notebook can mend.
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def settings_table(settings: Any, stage: str) -> Styler:
-    """The knobs of a stage, their values in force and what they mean; a value that is not the
-    default is in bold.
+    """The knobs of a stage, and of others those that were moved: their values in force and what
+    they mean; a value that is not the default is in bold.
     """
     default = type(settings)()
     rows = [
@@ -45,9 +78,10 @@ def settings_table(settings: Any, stage: str) -> Styler:
             "": meta["help"],
         }
         for name, meta in knobs(settings).items()
-        if meta["stage"] == stage or getattr(settings, name) != getattr(default, name)
     ]
+    stages = [meta["stage"] for meta in knobs(settings).values()]
     table = pd.DataFrame(rows)
+    table = table[table["moved"] | (pd.Series(stages) == stage)]
     bold = table.pop("moved").map(lambda moved: "font-weight: bold" if moved else "")
     return (
         table.style.hide(axis="index")

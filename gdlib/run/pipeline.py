@@ -1,9 +1,9 @@
 """The DAG of a study: what is up to date, what has to run, what has become of it.
 
 A stage is up to date if nothing that decides its result has moved: its parameters and those of the
-stages it needs, the code of its notebook (not prose, not outputs), the code of the library modules
-that the notebook imports, the files of a corpus or network that is a folder, and all this for the
-stages it needs. Killed at any point and started again a run goes
+stages it needs, the code of its notebook (not prose, not outputs), the code of the study's package
+and of the library modules that these import, the files of a corpus or network that is a folder, and
+all this for the stages it needs. Killed at any point and started again a run goes
 on: with the stage it was in, and inside of that with what the store already holds.
 """
 
@@ -17,50 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from gdlib.core import settings as config
-from gdlib.core.errors import GdlibError, unknown
+from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Task, expand
 from gdlib.core.settings import digest
 from gdlib.core.store import MANIFEST, Store, bare_code, code_digest, file_digest, imported_modules
 from gdlib.run.engines import Engine, LocalEngine
 from gdlib.run.jobs import Job, Outcome, finished, numbers_of, publish
 from gdlib.run.live import duration, shorter
-
-STUDIES = {
-    "generation": (
-        "generation-distillation: a language model writes the unlabelled text (arXiv 2002.00733)"
-    ),
-    "transfer": (
-        "transfer distillation: a BiLSTM learns states, logits and labels on unlabelled text "
-        "(arXiv 1910.01769, 2004.05686)"
-    ),
-    "tagging": (
-        "tagging in many languages by a BiLSTM, from a multilingual teacher (XtremeDistil, "
-        "arXiv 2004.05686)"
-    ),
-    "lexical": (
-        "lexical knowledge: an encoder learns which gloss of a dictionary is meant (arXiv "
-        "2106.07967, 2301.08130)"
-    ),
-    "mlm": (
-        "masked-language-model distillation: a small encoder learns from several teachers at "
-        "once (arXiv 2301.08130)"
-    ),
-    "understanding": (
-        "language understanding: what encoders with lexical knowledge forget and gain on other "
-        "tasks (arXiv 2301.08130)"
-    ),
-    "paraphrase": (
-        "paraphrase detection: encoders tell machine-made paraphrases from originals (arXiv "
-        "2103.11909, 2301.08130)"
-    ),
-}
-
-
-def plan_of(study: str) -> Plan:
-    """The plan of a study by its name."""
-    if study not in STUDIES:
-        raise unknown("study", study, STUDIES)
-    return importlib.import_module(f"gdlib.studies.{study}.settings").PLAN
+from gdlib.run.studies import modules_of
+from gdlib.run.studies import plan_of as plan_of
 
 
 def settings_of(plan: Plan, profile: str, overrides: Mapping[str, Any]) -> Any:
@@ -143,7 +108,7 @@ class Run:
                         "study": self.plan.name,
                         "stage": task.stage.name,
                         "settings": task.values,
-                        **reader.notebook(notebook),
+                        **reader.notebook(notebook, self.plan.name),
                         "folders": reader.folders(task.values),
                         "needs": sorted(needs),
                     },
@@ -291,10 +256,13 @@ class Inputs:
         self._notebooks: dict[Path, dict[str, str]] = {}
         self._folders: dict[str, str] = {}
 
-    def notebook(self, path: Path) -> dict[str, str]:
-        """Digests of a notebook's code cells and of the ``gdlib`` modules that they import."""
+    def notebook(self, path: Path, study: str) -> dict[str, str]:
+        """Digests of a notebook's code cells, and of the ``gdlib`` modules that decide what they
+        do: those that they import, and the package of their study, which they open by name.
+        """
         if path not in self._notebooks:
-            code, modules = notebook_code(self.root / path)
+            code, imported = notebook_code(self.root / path)
+            modules = sorted({*imported, *modules_of(study)})
             self._notebooks[path] = {"notebook": digest(code), "library": code_digest(*modules)}
         return self._notebooks[path]
 
