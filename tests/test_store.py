@@ -15,15 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gdlib.core import code as code_module
 from gdlib.core import store as store_module
+from gdlib.core.code import bare_code, code_digest, imported_modules
 from gdlib.core.errors import StaleArtifact
 from gdlib.core.store import (
     MANIFEST,
     Artifact,
     Store,
-    bare_code,
-    code_digest,
-    imported_modules,
     texts_digest,
     write_atomically,
 )
@@ -354,7 +353,7 @@ def test_the_digest_of_code_reaches_all_that_is_imported(monkeypatch: pytest.Mon
         "gdlib.c": ("1", ()),
         "gdlib.d": ("1", ("gdlib.a",)),
     }
-    monkeypatch.setattr(store_module, "_read_code", lambda name: modules[name])
+    monkeypatch.setattr(code_module, "_read_code", lambda name: modules[name])
     before = code_digest("gdlib.a")
     modules["gdlib.d"] = ("2", ("gdlib.a",))
     assert code_digest("gdlib.a") == before, "what imports it does not count"

@@ -58,7 +58,12 @@ def knobs(settings: Any) -> dict[str, Mapping[str, Any]]:
     """The metadata (``stage``, ``help``, ``choices``) of every knob of a settings class or object,
     by name.
     """
-    return {field.name: field.metadata for field in dataclasses.fields(settings)}
+    return {field.name: field.metadata for field in dataclasses.fields(plain(settings))}
+
+
+def plain(settings: Any) -> Any:
+    """The settings themselves, where a study watches which of them are read."""
+    return getattr(settings, "plain", settings)
 
 
 def build(settings_type: type, values: Mapping[str, Any]) -> Any:
@@ -110,6 +115,7 @@ def subset(settings: Any, stages: Iterable[str]) -> dict[str, Any]:
 
 def replace(settings: Any, **changes: Any) -> Any:
     """A copy with some knobs moved, checked again."""
+    settings = plain(settings)
     return build(type(settings), {**dataclasses.asdict(settings), **changes})
 
 

@@ -14,7 +14,6 @@ artifact or none. A lock per key keeps two runs from making the same artifact tw
 waits and then finds it.
 """
 
-import ast
 import hashlib
 import json
 import os
@@ -233,65 +232,3 @@ def texts_digest(texts: Iterable[str]) -> str:
         encoded = text.encode("utf-8", "surrogatepass")
         total.update(len(encoded).to_bytes(8, "little") + encoded)
     return total.hexdigest()[:16]
-
-
-def code_digest(*modules: str) -> str:
-    """Digest of the code of the named ``gdlib`` modules and of every ``gdlib`` module they import,
-    all the way down.
-
-    Comments and docstrings don't count, so explaining the code better does not retrain a teacher;
-    and since a module imports only from floors below its own, a change in a figure does not either.
-    """
-    found: dict[str, str] = {}
-    open_ends = list(modules)
-    while open_ends:
-        name = open_ends.pop()
-        if name not in found:
-            found[name], imported = _read_code(name)
-            open_ends.extend(imported)
-    return digest(found)
-
-
-def module_file(module: str) -> Path:
-    """The file of a ``gdlib`` module; of a package its ``__init__.py``."""
-    path = Path(__file__).parents[2].joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-@cache
-def _read_code(module: str) -> tuple[str, tuple[str, ...]]:
-    path = module_file(module)
-    tree = ast.parse(path.read_text("utf-8"))
-    return hashlib.sha256(bare_code(tree).encode()).hexdigest(), tuple(imported_modules(tree))
-
-
-def bare_code(tree: ast.Module) -> str:
-    """The code of a module without comments and docstrings."""
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-            and node.body
-        ):
-            first = node.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def imported_modules(tree: ast.AST) -> list[str]:
-    """The ``gdlib`` modules that some code imports, in the order of their names."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names if alias.name.startswith("gdlib."))
-        elif isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("gdlib."):
-            inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            modules = {name for name in inside if module_file(name).exists()}
-            names.update(modules)
-            if inside - modules and node.module != "gdlib":
-                names.add(node.module)
-    return sorted(names)

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from gdlib.core import settings as config
+from gdlib.core.code import bare_code, code_digest, imported_modules
 from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Task, expand
 from gdlib.core.settings import digest
-from gdlib.core.store import MANIFEST, Store, bare_code, code_digest, file_digest, imported_modules
+from gdlib.core.store import MANIFEST, Store, file_digest
 from gdlib.run.engines import Engine, LocalEngine
 from gdlib.run.jobs import Job, Outcome, finished, numbers_of, publish
 from gdlib.run.live import duration, shorter

@@ -25,9 +25,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pyarrow import ArrowInvalid
 
+from gdlib.core.code import code_digest
 from gdlib.core.errors import BadCorpus, BadDownload, first_line, unknown
 from gdlib.core.settings import digest
-from gdlib.core.store import code_digest, texts_digest
+from gdlib.core.store import texts_digest
 from gdlib.sources.download import cached_store
 from gdlib.sources.embedded import CORPORA
 

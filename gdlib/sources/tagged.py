@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gdlib.core.code import code_digest
 from gdlib.core.errors import BadCorpus, BadDownload, first_line, unknown
 from gdlib.core.settings import digest
-from gdlib.core.store import code_digest, texts_digest
+from gdlib.core.store import texts_digest
 from gdlib.sources import silver, tagged_files
 from gdlib.sources.corpora import SPLIT_NAMES
 from gdlib.sources.download import cached_store

@@ -16,9 +16,10 @@ from tqdm.auto import tqdm
 
 from gdlib.compare import metrics
 from gdlib.compare.results import Results
+from gdlib.core.code import code_digest
 from gdlib.core.processes import in_processes
 from gdlib.core.settings import subset
-from gdlib.core.store import Artifact, Store, code_digest
+from gdlib.core.store import Artifact, Store
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import ARMS, MAIN_ARM, Source, StudentPlan

@@ -13,8 +13,9 @@ from tqdm.auto import tqdm
 
 from gdlib.compare import sense_results as results
 from gdlib.compare.sense_results import CHOSEN_ON, Answers
+from gdlib.core.code import code_digest
 from gdlib.core.processes import in_processes, together
-from gdlib.core.store import Artifact, Store, code_digest
+from gdlib.core.store import Artifact, Store
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import gloss_vectors
 from gdlib.networks import pairs as lexical

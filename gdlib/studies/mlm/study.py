@@ -15,10 +15,11 @@ from safetensors import safe_open
 from tqdm.auto import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from gdlib.core.code import code_digest
 from gdlib.core.errors import BadSetting
 from gdlib.core.processes import in_processes
 from gdlib.core.settings import digest, subset
-from gdlib.core.store import Artifact, Store, code_digest, texts_digest
+from gdlib.core.store import Artifact, Store, texts_digest
 from gdlib.learn import mixtures as teachers
 from gdlib.learn.loop import trainable_state
 from gdlib.learn.losses import DistillationLoss

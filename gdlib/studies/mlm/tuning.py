@@ -12,9 +12,10 @@ from tqdm.auto import tqdm
 
 from gdlib.compare.metrics import softmax
 from gdlib.compare.results import Results
+from gdlib.core.code import code_digest
 from gdlib.core.processes import in_processes
 from gdlib.core.settings import subset
-from gdlib.core.store import Artifact, code_digest
+from gdlib.core.store import Artifact
 from gdlib.networks import teacher
 from gdlib.sources import zoo
 from gdlib.studies.mlm.settings import START_ARM, Settings

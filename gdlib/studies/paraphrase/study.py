@@ -14,10 +14,11 @@ from tqdm.auto import tqdm
 from gdlib.compare.metrics import softmax
 from gdlib.compare.results import Results, row
 from gdlib.core import settings as config
+from gdlib.core.code import code_digest
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.core.processes import in_processes
 from gdlib.core.settings import digest
-from gdlib.core.store import Artifact, Store, code_digest, texts_digest
+from gdlib.core.store import Artifact, Store, texts_digest
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks.distillation import StudentPlan
 from gdlib.networks.teacher import TeacherPlan

@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gdlib.core.code import code_digest
 from gdlib.core.plans import Plan
 from gdlib.core.processes import together
 from gdlib.core.products import Products
 from gdlib.core.settings import digest, replace
-from gdlib.core.store import Artifact, Store, code_digest, texts_digest
+from gdlib.core.store import Artifact, Store, texts_digest
 from gdlib.networks import generator, signals, students, teacher
 from gdlib.networks.distillation import Source
 from gdlib.sources import corpora, splits, zoo

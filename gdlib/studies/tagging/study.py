@@ -14,10 +14,11 @@ from tqdm.auto import tqdm
 
 from gdlib.compare.entities import entity_counts, f1_by_language
 from gdlib.compare.tagging_results import TEACHER, TaggedResults
+from gdlib.core.code import code_digest
 from gdlib.core.errors import BadSetting
 from gdlib.core.processes import in_processes, together
 from gdlib.core.settings import digest, subset
-from gdlib.core.store import Artifact, Store, code_digest
+from gdlib.core.store import Artifact, Store
 from gdlib.learn import schedules
 from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss

@@ -16,10 +16,11 @@ from safetensors.torch import load_model, save_model
 from tqdm.auto import tqdm
 
 from gdlib.compare.results import Results
+from gdlib.core.code import code_digest
 from gdlib.core.errors import BadSetting
 from gdlib.core.processes import in_processes
 from gdlib.core.settings import subset
-from gdlib.core.store import Artifact, Store, code_digest
+from gdlib.core.store import Artifact, Store
 from gdlib.learn import schedules
 from gdlib.learn.loop import Batch, Regime, in_batches, pad, seed_everything
 from gdlib.learn.losses import StagedLoss

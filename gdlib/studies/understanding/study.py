@@ -14,8 +14,9 @@ from tqdm.auto import tqdm
 
 from gdlib.compare import baselines
 from gdlib.compare.task_metrics import METRICS, metrics_of
+from gdlib.core.code import code_digest
 from gdlib.core.processes import in_processes
-from gdlib.core.store import Artifact, Store, code_digest
+from gdlib.core.store import Artifact, Store
 from gdlib.networks import tuning as task_tuning
 from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TuningPlan

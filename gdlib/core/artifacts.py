@@ -1,0 +1,251 @@
+"""How a study says what it makes: a method for each kind of artifact, and what decides it.
+
+::
+
+    class MyStudy(Study):
+        @derived
+        def splits(self): ...                     # cheap; computed once in every process
+
+        @artifact("teacher", "teacher_lr", "seed", needs=("splits", "network"))
+        def trained_teacher(self, folder): ...    # fills the folder
+
+        @artifact("students", "student_lr", "seed", needs=("splits", "trained_teacher"))
+        def trained_student(self, folder, arm, student_seed): ...
+
+    study.trained_student(arm, 0)          # the finished artifact, made now if the store has it not
+    study.make_all("trained_student", [(arm, seed) for ...], "students")     # several at a time
+
+An artifact's recipe follows from its declaration: the values of the knobs that it names, the
+digests of what it needs, its arguments (its *cell*: one artifact for each trained model), and the
+code that its method reaches (:mod:`gdlib.core.code`). A recipe cannot lie: while an artifact is
+made, a knob, a derived value or another artifact that its recipe does not cover cannot be read.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from gdlib.core.code import Reach
+from gdlib.core.errors import GdlibError
+from gdlib.core.settings import digest, jsonable
+from gdlib.core.store import MANIFEST, Artifact
+
+AGAIN = "GDLIB_AGAIN"
+"""Set to ``"STAGE:SECONDS"``, artifacts of the stage from before that time are made again."""
+
+
+class Undeclared(GdlibError):
+    """Something was read, while an artifact was made, that its recipe does not cover."""
+
+
+class Scope:
+    """Notes what is read while a recipe or a derived value is worked out."""
+
+    def __init__(self) -> None:
+        self.knobs: set[str] = set()
+        self.artifacts: set[str] = set()
+
+    def knob(self, name: str) -> None:
+        self.knobs.add(name)
+
+    def value(self, name: str, read: "Scope") -> None:
+        self.knobs |= read.knobs
+        self.artifacts |= read.artifacts
+
+    def artifact(self, key: str, read: "Scope") -> None:
+        self.value(key, read)
+        self.artifacts.add(key)
+
+
+class Making(Scope):
+    """Refuses, while an artifact is made, what its recipe does not cover.
+
+    Args:
+        owner: the artifact, for the message.
+        knobs: the knobs that its declaration names.
+        values: the derived values that it needs or whose code counts.
+        covered: what its recipe was worked out from.
+    """
+
+    def __init__(self, owner: str, knobs: Iterable[str], values: Iterable[str], covered: Scope):
+        self.owner, self.named, self.values = owner, set(knobs), set(values)
+        self.knobs, self.artifacts = covered.knobs | self.named, covered.artifacts
+
+    def knob(self, name: str) -> None:
+        self._check(name in self.named, f"the knob {name}")
+
+    def value(self, name: str, read: Scope) -> None:
+        self._check(name in self.values, f"{name}")
+        for knob in sorted(read.knobs - self.knobs):
+            self._check(False, f"the knob {knob} through {name}")
+        self._check(read.artifacts <= self.artifacts, f"another artifact through {name}")
+
+    def artifact(self, key: str, read: Scope) -> None:
+        self._check(key in self.artifacts, f"the artifact {key}")
+
+    def _check(self, covered: bool, what: str) -> None:
+        if not covered:
+            raise Undeclared(
+                f"{self.owner} reads {what}, which its recipe does not cover; name it in the "
+                "@artifact(...) of that method, among the knobs or in needs="
+            )
+
+
+class Watched:
+    """The settings of a study; every knob that is read is reported to it."""
+
+    def __init__(self, plain: Any, report: Callable[[str], None]):
+        self.plain, self._report = plain, report
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.plain, name)
+        self._report(name)
+        return value
+
+
+class derived:
+    """A value of a study that is cheap enough to be computed once in every process.
+
+    What it was computed from is noted: an artifact that reads it has to be covered for all of that.
+    """
+
+    def __init__(self, compute: Callable[[Any], Any]):
+        self.func, self.__doc__ = compute, compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, study: Any, owner: type) -> Any:
+        if study is None:
+            return self
+        if self.name not in study.memo:
+            with study.within(Scope()) as read:
+                value = self.func(study)
+            study.memo[self.name] = value, read
+        value, read = study.memo[self.name]
+        study.scope.value(self.name, read)
+        return value
+
+
+class artifact:
+    """A method of a study that fills a folder; asked for, it gives the finished artifact.
+
+    Args:
+        stage: the stage that makes it; ``gdlib run --force STAGE`` makes it again.
+        knobs: the knobs that the method reads itself.
+        needs: the study's derived values and artifacts (those without a cell) that it is made from.
+        given: what else it is made from, by the cell: ``lambda study, arm, seed: {...}``.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        *knobs: str,
+        needs: Iterable[str] = (),
+        given: Callable[..., Mapping[str, Any]] | None = None,
+    ):
+        self.stage, self.knobs, self.needs, self.given = stage, knobs, tuple(needs), given
+
+    def __call__(self, build: Callable[..., None]) -> "artifact":
+        self.func, self.__doc__ = build, build.__doc__
+        return self
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name, self.kind = name, name.replace("_", "-")
+
+    def __get__(self, study: Any, owner: type) -> Any:
+        return self if study is None else partial(self.make, study)
+
+    def recipe(self, study: Any, *cell: Any) -> dict[str, Any]:
+        """Everything that decides the artifact of a cell, JSON-able. What it needs is made now."""
+        needs = {}
+        for name in self.needs:
+            value = getattr(study, name)
+            needs[name] = value() if isinstance(value, partial) else value
+        if self.given:
+            needs |= self.given(study, *cell)
+        knobs = {name: getattr(study.settings, name) for name in self.knobs}
+        arguments = [ingredient(value) for value in cell]
+        read = [getattr(study.settings.plain, name) for name in study.scope.knobs]
+        reach, classes = self.reach(type(study)), Reach()
+        for value in needs.values():
+            if not isinstance(value, Artifact):
+                classes.value(type(value))  # the code of its methods; what is in it is its digest
+        code = [reach.code, classes.code, reach.entries(_texts([arguments, read]))]
+        needs = {name: ingredient(value) for name, value in needs.items()}
+        return jsonable({"cell": arguments, "knobs": knobs, "needs": needs, "code": digest(code)})
+
+    def reach(self, owner: type) -> Reach:
+        """The code that the method reaches; what it needs counts by its value, not by its code."""
+        return _reach(owner, self.name, self.needs)
+
+    def missing(self, study: Any, *cell: Any) -> bool:
+        """Whether the artifact of a cell would have to be made. What it needs is made now."""
+        with study.within(Scope()):
+            return self._found(study, self.recipe(study, *cell)) is None
+
+    def make(self, study: Any, *cell: Any) -> Artifact:
+        """The artifact of a cell, from the store or made now."""
+        asked = (self.name, *cell)
+        if asked not in study.memo:
+            with study.within(Scope()) as covered:
+                recipe = self.recipe(study, *cell)
+
+            def build(folder: Path) -> None:
+                owner = f"{type(study).__name__}.{self.name}"
+                values = self.reach(type(study)).attributes | set(self.needs)
+                with study.within(Making(owner, self.knobs, values, covered)):
+                    self.func(study, folder, *cell)
+
+            again = self._found(study, recipe) is None
+            study.memo[asked] = study.store.make(self.kind, recipe, build, again=again), covered
+        made, read = study.memo[asked]
+        study.scope.artifact(f"{self.kind}/{made.key}", read)
+        return made
+
+    def _found(self, study: Any, recipe: Mapping[str, Any]) -> Artifact | None:
+        """The artifact if the store has it, and it is not one to be made again."""
+        found = study.store.find(self.kind, recipe)
+        stage, _, since = os.environ.get(AGAIN, "").rpartition(":")
+        if found and stage == self.stage and (found / MANIFEST).stat().st_mtime < float(since):
+            return None
+        return found
+
+
+def ingredient(value: Any) -> Any:
+    """A value as it stands in a recipe: an artifact's key, a digest, or plain data.
+
+    Fields of a dataclass with ``metadata={"label": True}`` (a line of help) do not count.
+    """
+    if isinstance(value, Artifact):
+        return f"{value.kind}/{value.key}"
+    if hasattr(value, "digest") and not isinstance(value, type):
+        return value.digest() if callable(value.digest) else value.digest
+    if dataclasses.is_dataclass(value):
+        fields = (each for each in dataclasses.fields(value) if not each.metadata.get("label"))
+        return {each.name: ingredient(getattr(value, each.name)) for each in fields}
+    if isinstance(value, Mapping):
+        return {str(name): ingredient(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [ingredient(each) for each in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise TypeError(f"{type(value).__name__} cannot stand in a recipe; give it a digest")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _texts(each)
+
+
+@cache
+def _reach(owner: type, name: str, stops: tuple[str, ...]) -> Reach:
+    return Reach().method(owner, name, stops)

@@ -1,0 +1,243 @@
+"""Artifacts by declaration: what makes one again and what does not, and that no recipe can lie."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+STUDY = '''
+"""A study of flowers."""
+from dataclasses import dataclass, field
+from pathlib import Path
+from gdlib.core.artifacts import artifact, derived
+from gdlib.core.registry import Registry
+from gdlib.core.settings import knob, settings_class
+from gdlib.core.store import texts_digest
+from gdlib.core.study import Study
+from gdlib.sources import garden
+
+COLOURS = Registry("colour")
+COLOURS.add("red", "gdlib.studies.flowers:red", "warm")
+COLOURS.add("blue", "gdlib.studies.flowers:blue", "cool")
+
+def red(): return "r"
+
+def blue(): return "b"
+
+@settings_class
+class Settings:
+    corpus: str = knob("roses", "texts", "what")
+    water: int = knob(1, "teacher", "how much")
+    sun: int = knob(1, "students", "how much")
+    colours: tuple[str, ...] = knob(("red", "blue"), "students", "which")
+    seeds: tuple[int, ...] = knob((0, 1), "students", "which")
+    seed: int = knob(0, "texts", "seed")
+
+@dataclass(frozen=True)
+class Arm:
+    colour: str
+    help: str = field(default="", metadata={"label": True})
+
+class FlowerStudy(Study):
+    @derived
+    def soil(self): return garden.soil(self.settings.corpus)
+
+    @derived
+    def rain(self): return self.settings.water * 10
+
+    @artifact("teacher", "water", needs=("soil",))
+    def teacher(self, folder):
+        """Grows a teacher."""
+        log("teacher")
+        (folder / "t").write_text(f"{self.soil.name} {self.settings.water}")
+
+    @artifact("students", "sun", "seed", needs=("teacher",))
+    def student(self, folder, arm, number):
+        log(f"student {arm.colour} {number}")
+        (folder / "s").write_text(f"{self.mixed(arm)} {self.seed(number)} {self.settings.sun}")
+
+    def mixed(self, arm):
+        return COLOURS[arm.colour]() + (self.teacher() / "t").read_text()
+
+    @artifact("students", needs=("soil",))
+    def liar(self, folder):
+        (folder / "x").write_text(str(self.settings.sun))
+
+    @artifact("students", needs=("soil",))
+    def hidden_liar(self, folder):
+        (folder / "x").write_text(str(self.rain))
+
+    @artifact("students", needs=("soil",))
+    def greedy(self, folder):
+        (folder / "x").write_text(str(self.teacher().key))
+
+    def students(self):
+        cells = [(Arm(c, "words"), s) for c in self.settings.colours for s in self.settings.seeds]
+        return self.make_all("student", cells, "students")
+
+def log(line):
+    with open("made.log", "a") as file:
+        file.write(line + "\\n")
+'''
+GARDEN = '''
+"""Soil."""
+from dataclasses import dataclass
+from gdlib.core.errors import BadCorpus
+
+@dataclass
+class Soil:
+    name: str
+
+    @property
+    def digest(self): return self.name
+
+    def dig(self): return 1
+
+def soil(name):
+    if name == "sand":
+        raise BadCorpus("nothing grows in sand")
+    return Soil(name)
+'''
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of the package with a study of flowers in it."""
+    package = tmp_path / "gdlib"
+    for room in ("core", "sources", "studies"):
+        shutil.copytree(
+            ROOT / "gdlib" / room, package / room, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "gdlib/__init__.py", package)
+    (package / "studies/flowers.py").write_text(STUDY)
+    (package / "sources/garden.py").write_text(GARDEN)
+    return tmp_path
+
+
+def run(house: Path, code: str = "study.students()", again: str = "", **settings: object) -> list:
+    """Run some code on the study in a process of its own; what was made, in order of names."""
+    (house / "made.log").unlink(missing_ok=True)
+    script = (
+        "from gdlib.studies.flowers import *\nfrom gdlib.core.store import Store\n"
+        f"study = FlowerStudy(Settings(**{settings!r}), Store('store'))\n{code}"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(house),
+        "GDLIB_THREADS": "1",
+        "GDLIB_AGAIN": again,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=house, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    log = house / "made.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def change(house: Path, file: str, old: str, new: str) -> None:
+    path = house / "gdlib" / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+ALL = ["teacher", "student red 0", "student red 1", "student blue 0", "student blue 1"]
+FLOWERS = "studies/flowers.py"
+
+
+def test_one_more_seed_trains_one_and_one_more_arm_its_own(house: Path) -> None:
+    assert run(house, colours=("red",), seeds=(0,)) == ["teacher", "student red 0"]
+    assert run(house, colours=("red",), seeds=(0, 1)) == ["student red 1"]
+    assert run(house) == ["student blue 0", "student blue 1"]
+    assert run(house) == []
+    assert run(house, sun=2, seeds=(0,)) == ["student red 0", "student blue 0"]
+    assert run(house, water=2) == ALL
+
+
+def test_a_changed_line_of_the_method_makes_that_artifact_and_what_needs_it_again(house) -> None:
+    run(house)
+    change(house, FLOWERS, "{self.soil.name} {self", "{self.soil.name}, {self")
+    assert run(house) == ALL
+    change(house, FLOWERS, "{self.mixed(arm)} {self.seed", "{self.mixed(arm)}, {self.seed")
+    assert run(house) == ALL[1:], "the teacher does not depend on how students are made"
+    change(house, FLOWERS, "COLOURS[arm.colour]() + (", 'COLOURS[arm.colour]() + "" + (')
+    assert run(house) == ALL[1:], "a method that the artifact's method calls counts"
+
+
+def test_a_registry_s_entry_counts_for_those_that_name_it(house: Path) -> None:
+    run(house)
+    change(house, FLOWERS, 'return "b"', 'return "B"')
+    assert run(house) == ["student blue 0", "student blue 1"]
+    line = 'COLOURS.add("blue", "gdlib.studies.flowers:blue", "cool")'
+    more = 'COLOURS.add("green", "gdlib.studies.flowers:red", "new")'
+    change(house, FLOWERS, line, f"{line}\n{more}")
+    assert run(house, colours=("red", "green")) == ["student green 0", "student green 1"]
+
+
+def test_words_make_nothing_again(house: Path) -> None:
+    run(house)
+    change(house, "sources/garden.py", "nothing grows in sand", "sand is no soil")
+    change(house, FLOWERS, "Grows a teacher.", "A teacher is grown.")
+    change(house, FLOWERS, '"words"', '"other words"')
+    change(house, FLOWERS, '"teacher", "how much"', '"teacher", "how much of it"')
+    change(house, "core/errors.py", "that cannot be studied", "which cannot be studied")
+    assert run(house) == []
+
+
+def test_code_behind_a_needed_value_counts_by_its_methods_and_its_digest(house: Path) -> None:
+    run(house)
+    change(house, "sources/garden.py", 'if name == "sand":', 'if name == "sandy":')
+    assert run(house) == [], "how the soil was found does not count, what it is does"
+    change(house, "sources/garden.py", "def dig(self): return 1", "def dig(self): return 2")
+    assert run(house) == ALL, "its methods may have been called"
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("liar", "FlowerStudy.liar reads the knob sun, which its recipe does not cover; name it"),
+        ("hidden_liar", "FlowerStudy.hidden_liar reads the knob water through rain, which"),
+        ("greedy", "FlowerStudy.greedy reads the artifact teacher/"),
+    ],
+)
+def test_what_a_recipe_does_not_cover_cannot_be_read(house: Path, name: str, message: str) -> None:
+    with pytest.raises(RuntimeError, match=message):
+        run(house, f"study.teacher(); study.rain; study.{name}()")
+
+
+def test_artifacts_of_one_stage_are_made_again(house: Path) -> None:
+    run(house)
+    assert run(house, again=f"students:{time.time()}") == ALL[1:]
+    assert run(house, again=f"teacher:{time.time()}") == ["teacher"]
+    assert run(house, again="students:1") == [], "they are newer than that"
+
+
+def test_a_killed_fan_out_goes_on_with_what_is_missing(house: Path) -> None:
+    run(house, "study.student(Arm('red'), 0); study.student(Arm('blue'), 1)")
+    assert run(house) == ["student red 1", "student blue 0"]
+
+
+def test_recipes_are_the_same_in_every_process(house: Path) -> None:
+    code = "import json; from gdlib.core.artifacts import *; print(json.dumps(type(study).student.recipe(study, Arm('red'), 0)))"
+    shown = []
+    for seed in ("0", "1"):
+        environment = os.environ | {"PYTHONPATH": str(house), "PYTHONHASHSEED": seed}
+        script = f"from gdlib.studies.flowers import *\nfrom gdlib.core.store import Store\nstudy = FlowerStudy(Settings(), Store('store'))\n{code}"
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=house,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        shown.append(json.loads(done.stdout))
+    assert shown[0] == shown[1] and shown[0]["knobs"] == {"sun": 1, "seed": 0}
+    assert shown[0]["cell"] == [{"colour": "red"}, 0]
