@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gdlib.learn.loop import has_bf16
+from gdlib.learn.batches import has_bf16
 from gdlib.networks import generator
 from gdlib.networks.generator import Generator, draw
 from gdlib.sources import corpora, zoo

@@ -20,7 +20,8 @@ import torch
 from torch.nn import functional as F
 
 from gdlib.compare.metrics import words
-from gdlib.learn.loop import Regime, batches_by_length, fit, pad
+from gdlib.learn.batches import batches_by_length, pad
+from gdlib.learn.loop import Regime, fit
 from gdlib.networks.students import PAD, STUDENTS, Vocabulary, build, parameters
 from gdlib.sources import corpora
 

@@ -1,5 +1,7 @@
 """Costs: operations counted by hand, sizes, and a table of times whose ratios fit together."""
 
+import time
+
 import pytest
 import tiny
 import torch
@@ -96,3 +98,22 @@ def test_costs(tmp_path):
     fixed, _ = costs.costs(teacher, vocabulary, {"BlendCNN": student}, texts, repeats=1, length=9)
     nine = costs.operations(student, [torch.ones(1, 9, dtype=torch.long)]) / 1e6
     assert fixed["megaflops"].iloc[1] == pytest.approx(nine)
+
+
+def test_latency_counts_calls_after_warming_up_and_puts_the_threads_back():
+    before, calls = torch.get_num_threads(), []
+    found = costs.latency(
+        lambda one: (calls.append((one, torch.get_num_threads())), time.sleep(0.002)),
+        [1, 2],
+        repeats=3,
+        warmup=4,
+    )
+    assert len(calls) == 4 + 6
+    assert {threads for _, threads in calls} == {1}
+    assert 2 <= found.p50 <= found.p95
+    assert torch.get_num_threads() == before
+
+
+def test_latency_needs_an_input():
+    with pytest.raises(ValueError, match="latency needs at least one input"):
+        costs.latency(lambda one: one, [])

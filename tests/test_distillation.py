@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from gdlib.core.errors import BadSetting, UnknownName
-from gdlib.learn.losses import DistillationLoss
+from gdlib.learn.losses import DistillationLoss, held_out_score
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import (
     ARMS,
@@ -19,7 +19,6 @@ from gdlib.networks.distillation import (
     StudentPlan,
     arms,
     distil,
-    held_out_score,
     join,
     loss_of,
     new_student,

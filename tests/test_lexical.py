@@ -10,7 +10,6 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib.learn.loop import Regime
 from gdlib.learn.losses import DistillationLoss, soft_kl
 from gdlib.networks import gloss_vectors, layers
 from gdlib.networks import pairs as lexical
@@ -211,33 +210,6 @@ def test_the_same_seed_gives_the_same_model_and_another_another(
     assert not torch.equal(
         models[0]["classifier.classifier.weight"], models[2]["classifier.classifier.weight"]
     )
-
-
-@pytest.mark.parametrize(("goal", "moved"), [(-1.0, False), (1.0, True)])
-def test_weights_that_training_made_no_better_are_put_back(goal: float, moved: bool) -> None:
-    """A weight that training moves upwards from 0; its held-out score is its distance from the
-    goal.
-    """
-    model = torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.zeros_(model.weight)
-    regime = Regime(steps=4, lr=0.1, evaluate_every=1)
-    history = lexical.fit_from_start(
-        model,
-        lambda _: {"x": torch.zeros(1)},
-        lambda m, _: -m.weight.sum(),
-        lambda m: abs(m.weight.item() - goal),
-        regime,
-        quiet=True,
-    )
-    assert (history.best_step > 0, model.weight.item() > 0) == (moved, moved)
-    assert history.best == pytest.approx(abs(model.weight.item() - goal)) and history.step == [
-        0,
-        1,
-        2,
-        3,
-        4,
-    ]
-    assert history.held_out[0] == 1.0 and math.isnan(history.train_loss[0])
 
 
 def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_path: Path) -> None:

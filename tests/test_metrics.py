@@ -1,7 +1,6 @@
 """Metrics against sklearn, against values worked out by hand, and at their edges."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -103,24 +102,3 @@ def test_diversity_has_every_measure_of_equal_counts():
 def test_length_statistics():
     found = metrics.length_statistics(["a", "a b", "a b c"])
     assert (found["mean"], found["median"]) == (2, 2)
-
-
-def test_latency_counts_calls_after_warming_up_and_puts_the_threads_back():
-    import torch
-
-    before, calls = torch.get_num_threads(), []
-    found = metrics.latency(
-        lambda one: (calls.append((one, torch.get_num_threads())), time.sleep(0.002)),
-        [1, 2],
-        repeats=3,
-        warmup=4,
-    )
-    assert (found.calls, len(calls), found.threads) == (6, 10, 1)
-    assert {threads for _, threads in calls} == {1}
-    assert 2 <= found.p50 <= found.p95
-    assert torch.get_num_threads() == before
-
-
-def test_latency_needs_an_input():
-    with pytest.raises(ValueError, match="latency needs at least one input"):
-        metrics.latency(lambda one: one, [])

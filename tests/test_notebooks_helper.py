@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from gdlib.compare.metrics import threads
 from gdlib.core.errors import UnknownName
 from gdlib.core.settings import build
+from gdlib.networks.costs import threads
 from gdlib.run import notebook, studies
 from gdlib.run.notebook import open_stage, settings_table, start
 from gdlib.studies.generation.settings import Settings

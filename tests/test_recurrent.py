@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdlib.core.errors import UnknownName
-from gdlib.learn.loop import pad
+from gdlib.learn.batches import pad
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import PAD, parameters
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from gdlib.core.errors import UnknownName
 from gdlib.learn import schedules
-from gdlib.learn.loop import Regime, copy_of, pad
+from gdlib.learn.batches import pad
+from gdlib.learn.loop import Regime, copy_of
 from gdlib.learn.losses import StagedLoss
 from gdlib.learn.schedules import (
     STRATEGIES,

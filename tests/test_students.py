@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdlib.core.errors import BadSetting, UnknownName
-from gdlib.learn.loop import pad
+from gdlib.learn.batches import pad
 from gdlib.networks import students
 from gdlib.networks.students import STUDENTS, Vocabulary, build, parameters, svd_embedding
 

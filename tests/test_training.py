@@ -17,17 +17,8 @@ from hypothesis import strategies as st
 from killed_training import REGIME, batches, held_out, loss, network
 from torch import nn
 
-from gdlib.learn import loop as training
-from gdlib.learn.loop import (
-    Regime,
-    adamw,
-    batches_by_length,
-    fit,
-    in_batches,
-    pad,
-    rate,
-    trainable_state,
-)
+from gdlib.learn.batches import batches_by_length, in_batches, pad
+from gdlib.learn.loop import Regime, adamw, fit, rate, trainable_state
 
 
 class Killed(Exception):
@@ -179,11 +170,7 @@ def test_the_best_weights_are_put_back():
         return (3.0, 1.0, 2.0, 1.5, 4.0, 1.0, 9.0, 9.0)[len(seen) - 1]
 
     history = fit(model, batches, loss, score, REGIME, quiet=True)
-    assert (history.best, history.best_step, history.stopped_early) == (
-        1.0,
-        6,
-        False,
-    )  # of equal scores the earlier
+    assert (history.best, history.best_step) == (1.0, 6)  # of equal scores the earlier
     assert history.step == [3, 6, 9, 12, 15, 18, 21, 24] and history.held_out[2] == 2.0
     assert same(state(model), seen[1]) and not same(seen[1], seen[-1])
     assert not model.training
@@ -194,9 +181,7 @@ def test_early_stopping_at_the_right_step():
     history = fit(
         network(), batches, loss, scores([3.0, 2.0, 2.5, 1.0, 1.1, 1.2, 0.1]), regime, quiet=True
     )
-    assert (
-        history.stopped_early and history.step == [3, 6, 9, 12, 15, 18] and history.best_step == 12
-    )
+    assert history.step == [3, 6, 9, 12, 15, 18] and history.best_step == 12
 
 
 def test_resumed_early_stopping(tmp_path):
@@ -216,7 +201,30 @@ def test_resumed_early_stopping(tmp_path):
         fit(network(), batches, loss, scores(values[3:]), regime, resume=tmp_path, quiet=True)
         == whole
     )
-    assert whole.stopped_early and whole.step[-1] == 15
+    assert whole.step[-1] == 15
+
+
+@pytest.mark.parametrize(("goal", "moved"), [(-1.0, False), (1.0, True)])
+def test_weights_that_training_made_no_better_are_put_back(goal: float, moved: bool) -> None:
+    """A weight that training moves upwards from 0; its held-out score is its distance from the
+    goal.
+    """
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    regime = Regime(steps=4, lr=0.1, evaluate_every=1)
+    history = fit(
+        model,
+        lambda _: {"x": torch.zeros(1)},
+        lambda m, _: -m.weight.sum(),
+        lambda m: abs(m.weight.item() - goal),
+        regime,
+        evaluate_first=True,
+        quiet=True,
+    )
+    assert (history.best_step > 0, model.weight.item() > 0) == (moved, moved)
+    assert history.best == pytest.approx(abs(model.weight.item() - goal))
+    assert history.step == [0, 1, 2, 3, 4]
+    assert history.held_out[0] == 1.0 and math.isnan(history.train_loss[0])
 
 
 def test_the_last_step_is_always_looked_at():
@@ -333,7 +341,7 @@ def test_weight_decay_is_on_matrices_only():
     ("fp32", True, torch.float32), ("bf16", False, torch.bfloat16), ("auto", True, torch.bfloat16), ("auto", False, torch.float32),
 ])  # fmt: skip
 def test_precision(monkeypatch, precision, has, expected):
-    monkeypatch.setattr(training, "has_bf16", lambda: has)
+    monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: has)
     kinds = set()
 
     def noted(model, batch):

@@ -1,14 +1,11 @@
-"""What is measured on predictions, on texts, and on time: one function per number.
+"""What is measured on predictions and on texts: one function per number.
 
 Labels are class indices; ``classes`` is the size of the label set, so that a class that happens to
 be missing from a small test set still counts. Probabilities and logits are float arrays, entropies
 are in nats.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -191,57 +188,3 @@ def diversity(texts: Sequence[str], sample: int = 1000, seed: int = 0) -> dict[s
         "self_bleu": self_bleu(part, seed=seed),
         "words": length_statistics(part)["mean"],
     }
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """PyTorch with so many threads inside the block, and as many as before after it."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Time of one call in milliseconds: median, 95th percentile; of how many calls, on how many
-    threads.
-    """
-
-    p50: float
-    p95: float
-    calls: int
-    threads: int
-
-
-def latency(
-    call: Callable[[Any], Any],
-    inputs: Sequence[Any],
-    *,
-    repeats: int = 3,
-    warmup: int = 5,
-    cores: int = 1,
-) -> Latency:
-    """How long ``call`` takes on one input, over all inputs ``repeats`` times, after ``warmup``
-    calls that don't count.
-
-    A number of one machine: report it beside the thread count, and compare only within one run.
-    """
-    if not inputs:
-        raise ValueError("latency needs at least one input")
-    with threads(cores):
-        for i in range(warmup):
-            call(inputs[i % len(inputs)])
-        taken = [_milliseconds(call, one) for _ in range(repeats) for one in inputs]
-    p50, p95 = np.quantile(taken, [0.5, 0.95])
-    return Latency(float(p50), float(p95), len(taken), cores)
-
-
-def _milliseconds(call: Callable[[Any], Any], one: Any) -> float:
-    start = time.perf_counter()
-    call(one)
-    return (time.perf_counter() - start) * 1000

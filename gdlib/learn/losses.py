@@ -82,6 +82,20 @@ def representation_kl(projected: Tensor, teacher_states: Tensor) -> Tensor:
     return soft_kl(projected, teacher_states)
 
 
+def held_out_score(logits: Tensor, labels: Tensor) -> float:
+    """What networks are chosen by, lower is better: the share of errors; between equal shares, the
+    cross-entropy.
+
+    Cross-entropy alone would choose a network trained on hard labels before it has learnt much,
+    since it grows overconfident long before it stops getting better; that would make the hard arms,
+    baselines among them, look weak.
+
+    *Shape:* logits ``[items, classes]``, labels ``[items]``.
+    """
+    errors = (logits.argmax(dim=-1) != labels).float().mean().item()
+    return errors + F.cross_entropy(logits.float(), labels).item() / 1000
+
+
 @dataclass(frozen=True)
 class DistillationLoss:
     """``hard_weight * CE(z, y) + soft_weight * soft(z, t)`` over a batch in which not every text

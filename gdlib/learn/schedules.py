@@ -24,15 +24,14 @@ import torch
 from torch import Tensor, nn
 
 from gdlib.core.errors import unknown
-from gdlib.learn.loop import Batch, Regime, batches_by_length, copy_of, fit
-from gdlib.learn.losses import StagedLoss
-from gdlib.networks.distillation import held_out_score
-from gdlib.networks.recurrent import Groups
+from gdlib.learn.batches import Batch, batches_by_length
+from gdlib.learn.loop import Regime, copy_of, fit
+from gdlib.learn.losses import StagedLoss, held_out_score
 
 LAYERS = 3
-"""Those of the recurrent student that are let in one by one: readout, BiLSTM, embedding
-(``recurrent.BiLSTM.groups``).
-"""
+"""Those of the recurrent student that are let in one by one: readout, BiLSTM, embedding."""
+Groups = list[tuple[str, list[nn.Module]]]
+"""The layers of a student by name, top first."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def stage_score(loss: StagedLoss, network: Learner, batches: Iterable[Batch]) ->
     """What a stage is judged by on held-out labelled items, lower is better.
 
     A stage on states alone: their loss. Any other: the share of errors, then the cross-entropy
-    (``distillation.held_out_score``).
+    (:func:`gdlib.learn.losses.held_out_score`).
 
     Args:
         loss: the stage's.

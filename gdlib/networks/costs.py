@@ -1,21 +1,41 @@
-"""What a network costs: parameters, bytes, and the time of a text, teacher and students in one run."""
+"""What a network costs: parameters, bytes, operations, and the time of a call, all networks in one
+run.
+"""
 
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from gdlib.compare.metrics import latency
-from gdlib.learn.loop import pad
+from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
-from gdlib.networks.teacher import Teacher, collate, tokenize
+from gdlib.networks.teacher import Teacher, tokenize
 
 BATCHES = (1, 32)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A network whose costs are measured.
+
+    Args:
+        network: its parameters are counted.
+        call: the forward pass, on what ``inputs`` gives.
+        inputs: indices of texts to what is read of them.
+    """
+
+    network: nn.Module
+    call: Callable[[Any], Any]
+    inputs: Callable[[list[int]], Any]
 
 
 def costs(
@@ -28,8 +48,8 @@ def costs(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sizes and times of the teacher and some students on the same texts.
 
-    A time is that of the forward pass alone, in float32 on one thread, with the texts' own lengths
-    unless one is given; cutting a text into pieces is the same work for all and is left out.
+    A time is that of the forward pass alone, with the texts' own lengths unless one is given;
+    cutting a text into pieces is the same work for all and is left out.
 
     Args:
         teacher: the teacher.
@@ -41,58 +61,72 @@ def costs(
             (XtremeDistil times queries of 32).
 
     Returns:
-        ``sizes`` (name, parameters, bytes, megaflops a text) and ``times`` (name, batch, p50 and
-        p95 in ms a call, ms a text, times faster than the teacher). Only the second varies from run
-        to run.
+        The two tables of :func:`measure`, the second with ``times faster`` than the teacher.
     """
     encoded = tokenize(teacher.tokenizer, texts, teacher.max_length)
     pieces = vocabulary.rows(students.encode(teacher.tokenizer, texts, teacher.max_length))
     if length:
         encoded, pieces = ([(row * length)[:length] for row in rows] for rows in (encoded, pieces))
     pad_id = teacher.tokenizer.pad_token_id
-    calls: dict[str, tuple[nn.Module, Callable[[Any], Tensor], Callable[[list[int]], Any]]] = {
-        "teacher": (
+    timed = {
+        "teacher": Timed(
             teacher.network,
-            lambda x: teacher.network(**x).logits,
+            lambda batch: teacher.network(**batch),
             lambda rows: collate([encoded[i] for i in rows], pad_id),
         )
     }
     for name, network in networks.items():
-        calls[name] = (network, network, lambda rows: pad([pieces[i] for i in rows], students.PAD))
-    sizes, times = [], []
-    for name, (network, call, inputs) in calls.items():
-        network.eval()
-        held = sum(p.numel() * p.element_size() for p in network.parameters())
-        flops = operations(call, [inputs([i]) for i in range(min(32, len(texts)))])
-        sizes.append(
-            {
-                "name": name,
-                "parameters": students.parameters(network),
-                "bytes": held,
-                "megaflops": flops / 1e6,
-            }
+        timed[name] = Timed(
+            network, network, lambda rows: pad([pieces[i] for i in rows], students.PAD)
         )
+    sizes, times = measure(timed, len(texts), repeats=repeats)
+    return sizes, times.assign(**{"times faster": times_faster(times, "teacher")})
+
+
+def measure(
+    timed: Mapping[str, Timed], texts: int, *, repeats: int = 3, warmup: int = 5, counted: int = 32
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sizes and times of some networks on the same texts, in float32 on one thread.
+
+    Args:
+        timed: networks by name.
+        texts: how many there are.
+        repeats: rounds over the texts.
+        warmup: calls that do not count.
+        counted: of the first so many texts the operations are counted.
+
+    Returns:
+        ``sizes`` (name, parameters, bytes, megaflops of one text) and ``times`` (name, batch, p50
+        and p95 in ms per call, ms a text). Only the second varies from run to run.
+    """
+    sizes, times = [], []
+    for name, one in timed.items():
+        one.network.eval()
+        flops = operations(one.call, [one.inputs([i]) for i in range(min(counted, texts))])
+        size = {
+            "parameters": students.parameters(one.network),
+            "bytes": sum(p.numel() * p.element_size() for p in one.network.parameters()),
+            "megaflops": flops / 1e6,
+        }
+        sizes.append({"name": name, **size})
         for batch in BATCHES:
-            groups = [list(range(i, i + batch)) for i in range(0, len(texts) - batch + 1, batch)]
+            starts = range(0, texts - batch + 1, batch)
+            inputs = [one.inputs(list(range(start, start + batch))) for start in starts]
             with torch.inference_mode():
-                took = latency(call, [inputs(rows) for rows in groups], repeats=repeats, cores=1)
-            times.append(
-                {
-                    "name": name,
-                    "batch": batch,
-                    "p50": took.p50,
-                    "p95": took.p95,
-                    "ms a text": took.p50 / batch,
-                }
-            )
-    frame = pd.DataFrame(times)
-    teacher_time = frame[frame["name"] == "teacher"].set_index("batch")["p50"]
-    frame["times faster"] = frame["batch"].map(teacher_time) / frame["p50"]
-    return pd.DataFrame(sizes), frame
+                taken = latency(one.call, inputs, repeats=repeats, warmup=warmup)
+            row = {"p50": taken.p50, "p95": taken.p95, "ms a text": taken.p50 / batch}
+            times.append({"name": name, "batch": batch, **row})
+    return pd.DataFrame(sizes), pd.DataFrame(times)
+
+
+def times_faster(times: pd.DataFrame, reference: str) -> pd.Series:
+    """How many times faster than the network of that name, at the same batch size."""
+    of_reference = times[times["name"] == reference].set_index("batch")["p50"]
+    return times["batch"].map(of_reference) / times["p50"]
 
 
 @torch.inference_mode()
-def operations(call: Callable[[Any], Tensor], inputs: Sequence[Any]) -> float:
+def operations(call: Callable[[Any], Any], inputs: Sequence[Any]) -> float:
     """Floating-point operations of one call, mean over the inputs (matrix products and
     convolutions, a multiply-add as two).
 
@@ -108,6 +142,53 @@ def operations(call: Callable[[Any], Tensor], inputs: Sequence[Any]) -> float:
     ):
         warnings.simplefilter("ignore", UserWarning)  # of the switch itself, about Intel GPUs
         with torch.backends.mkldnn.flags(enabled=False):
-            for one in inputs:
-                call(one)
+            for batch in inputs:
+                call(batch)
     return counter.get_total_flops() / len(inputs)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one call in milliseconds: median and 95th percentile."""
+
+    p50: float
+    p95: float
+
+
+def latency(
+    call: Callable[[Any], Any],
+    inputs: Sequence[Any],
+    *,
+    repeats: int = 3,
+    warmup: int = 5,
+    cores: int = 1,
+) -> Latency:
+    """How long ``call`` takes on one input, over all inputs ``repeats`` times, after ``warmup``
+    calls that do not count.
+
+    A number of one machine: report it beside the thread count, and compare only within one run.
+    """
+    if not inputs:
+        raise ValueError("latency needs at least one input")
+    with threads(cores):
+        for i in range(warmup):
+            call(inputs[i % len(inputs)])
+        taken = [_milliseconds(call, batch) for _ in range(repeats) for batch in inputs]
+    return Latency(*np.quantile(taken, [0.5, 0.95]).tolist())
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch with so many threads inside the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _milliseconds(call: Callable[[Any], Any], batch: Any) -> float:
+    start = time.perf_counter()
+    call(batch)
+    return (time.perf_counter() - start) * 1000

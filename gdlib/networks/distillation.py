@@ -6,14 +6,13 @@ One arm is one line of data; one function trains a student on it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gdlib.core.errors import BadSetting, unknown
-from gdlib.learn.loop import History, Regime, batches_by_length, fit, pad, seed_everything
-from gdlib.learn.losses import DistillationLoss
+from gdlib.learn.batches import ask, batches_by_length, pad
+from gdlib.learn.loop import History, Regime, fit, seed_everything
+from gdlib.learn.losses import DistillationLoss, held_out_score
 from gdlib.networks import students
 from gdlib.networks.students import Student, Vocabulary
 
@@ -222,7 +221,7 @@ def distil(
     seed: int,
 ) -> History:
     """Train a student in place on a transfer set; the weights with the lowest held-out score
-    (:func:`held_out_score`) are kept.
+    (:func:`gdlib.learn.losses.held_out_score`) are kept.
     """
     rows = vocabulary.rows(data.pieces)
     order = batches_by_length([len(row) for row in rows], plan.student_batch, seed)
@@ -253,28 +252,12 @@ def distil(
     )
 
 
-def held_out_score(logits: Tensor, labels: Tensor) -> float:
-    """What students are chosen by, lower is better: the share of errors; between equal shares, the
-    cross-entropy.
-
-    Cross-entropy alone would choose a network trained on hard labels before it has learnt much,
-    since it grows overconfident long before it stops getting better; that would make the hard arms,
-    baselines among them, look weak.
-
-    *Shape:* logits ``[texts, classes]``, labels ``[texts]``.
-    """
-    errors = (logits.argmax(dim=-1) != labels).float().mean().item()
-    return errors + F.cross_entropy(logits.float(), labels).item() / 1000
-
-
-@torch.inference_mode()
 def predict(student: nn.Module, rows: Sequence[Sequence[int]], batch: int = 256) -> Tensor:
     """Logits of rows of pieces, in their order. *Shape:* ``[texts, classes]``, on the CPU."""
-    device = next(student.parameters()).device
-    lengths = np.array([len(row) for row in rows])
-    order = np.argsort(lengths, kind="stable")
-    parts = [order[i : i + batch] for i in range(0, len(order), batch)]
-    logits = torch.cat(
-        [student(pad([rows[i] for i in part], students.PAD).to(device)).cpu() for part in parts]
+    return ask(
+        student,
+        rows,
+        lambda chosen: {"pieces": pad(chosen, students.PAD)},
+        batch=batch,
+        precision="fp32",
     )
-    return logits[torch.from_numpy(np.argsort(order, kind="stable"))]

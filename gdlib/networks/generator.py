@@ -14,17 +14,8 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
-from gdlib.learn.loop import (
-    History,
-    Regime,
-    autocast,
-    batches_by_length,
-    fit,
-    has_bf16,
-    in_batches,
-    writes_files,
-)
-from gdlib.networks.teacher import collate
+from gdlib.learn.batches import autocast, batches_by_length, collate, has_bf16, in_batches
+from gdlib.learn.loop import History, Regime, fit, writes_files
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
 from gdlib.sources.unpack import quiet

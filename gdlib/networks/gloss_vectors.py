@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from gdlib.learn.loop import Batch, History, autocast, in_batches, seed_everything
+from gdlib.learn.batches import Batch, autocast, in_batches
+from gdlib.learn.loop import History, fit, seed_everything
 from gdlib.learn.sense_losses import choice_loss
 from gdlib.networks.layers import freeze, to_device
 from gdlib.networks.lexical_arms import LexicalPlan
-from gdlib.networks.pairs import HEADS, SCALE, draw_batches, fit_from_start, held_out_score, leave
+from gdlib.networks.pairs import HEADS, SCALE, draw_batches, held_out_score, leave
 from gdlib.networks.sense_coding import LONG_GLOSS, Coded, Coder
 from gdlib.sources import zoo
 from gdlib.sources.senses import Instance
@@ -110,10 +111,10 @@ def fine_tune(
     whole = plan.word_vector == "sentence"
     checks = coder.code(held_out, prefix="lemma")
     freeze(encoder, plan.trained_layers, pooler=False)
-    history = fit_from_start(
+    history = fit(
         model, lambda step: collate(coder, [(coded[i], drawn[i]) for i in order(step)], whole), candidate_loss,
         lambda m: held_out_score(scores(m, coder, checks, whole), held_out), plan.regime(per_epoch),
-        resume=folder / "checkpoint", title="gloss vectors", quiet=True,
+        resume=folder / "checkpoint", evaluate_first=True, title="gloss vectors", quiet=True,
     )  # fmt: skip
     leave(model, coder, plan, history, folder)
     return history

@@ -9,16 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
-from gdlib.learn.loop import (
-    Batch,
-    History,
-    Regime,
-    autocast,
-    batches_by_length,
-    fit,
-    in_batches,
-    seed_everything,
-)
+from gdlib.learn.batches import Batch, autocast, batches_by_length, in_batches
+from gdlib.learn.loop import History, Regime, fit, seed_everything
 from gdlib.learn.losses import DistillationLoss
 from gdlib.learn.mixtures import Mixture
 from gdlib.networks.layers import to_device

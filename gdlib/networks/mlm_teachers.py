@@ -14,16 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from gdlib.learn.loop import (
-    Batch,
-    Regime,
-    autocast,
-    batches_by_length,
-    fit,
-    in_batches,
-    seed_everything,
-    trainable_state,
-)
+from gdlib.learn.batches import Batch, autocast, batches_by_length, in_batches
+from gdlib.learn.loop import Regime, fit, seed_everything, trainable_state
 from gdlib.learn.mixtures import Kept, keep
 from gdlib.networks.layers import stack_of, to_device
 from gdlib.networks.masked_lm import TiedHead

@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadCorpus
 from gdlib.core.settings import digest
-from gdlib.learn.loop import Batch, pad
+from gdlib.learn.batches import Batch, pad
 from gdlib.networks.masked_lm import NOT_ASKED, mask_pieces
 from gdlib.networks.teacher import tokenize
 from gdlib.sources import splits

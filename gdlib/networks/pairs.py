@@ -15,7 +15,6 @@ held-out set alone (there, on all evaluation sets).
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,17 +28,12 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
+from gdlib.learn.batches import Batch, autocast, batches_by_length, in_batches
 from gdlib.learn.loop import (
-    Batch,
     History,
     Regime,
-    autocast,
-    batches_by_length,
-    copy_of,
     fit,
-    in_batches,
     seed_everything,
-    trainable_state,
     writes_files,
 )
 from gdlib.learn.losses import DistillationLoss
@@ -237,9 +231,9 @@ def fine_tune(
         model.parts_head.center(
             pair_logits(to_device(model), coder, some), float(labels.float().mean())
         )
-    history = fit_from_start(
+    history = fit(
         model, batch, lambda m, b: lexical_loss(m, b, plan.loss, plan.pair_loss), lambda m: held_out_score(scores(m, coder, checks), held_out),
-        plan.regime(per_epoch), resume=folder / "checkpoint", title="LMGC-M" if plan.mlm else "LMGC", quiet=True,
+        plan.regime(per_epoch), resume=folder / "checkpoint", evaluate_first=True, title="LMGC-M" if plan.mlm else "LMGC", quiet=True,
     )  # fmt: skip
     leave(model, coder, plan, history, folder)
     return history
@@ -260,33 +254,6 @@ def draw_batches(
         batches_by_length([len(one.left) + len(one.right) for one in coded], size, plan.seed),
         -(-len(coded) // size),
     )
-
-
-def fit_from_start(
-    model: nn.Module,
-    batch: Callable[[int], Batch],
-    loss: Any,
-    held_out: Callable[[nn.Module], float],
-    *how: Any,
-    **more: Any,
-) -> History:
-    """:func:`gdlib.learn.loop.fit` with a look at the held-out score before the first step: the
-    weights stay if no later ones are better.
-
-    The history begins with that look: step 0, no training loss.
-    """
-    before, score = copy_of(trainable_state(to_device(model))), held_out(model)
-    history = fit(model, batch, loss, held_out, *how, **more)
-    if score <= history.best:
-        model.load_state_dict(before, strict=False)
-        history.best, history.best_step = score, 0
-    for looks, first in (
-        (history.step, 0),
-        (history.train_loss, math.nan),
-        (history.held_out, score),
-    ):
-        looks.insert(0, first)
-    return history
 
 
 def lexical_loss(

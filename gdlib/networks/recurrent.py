@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gdlib.core.errors import unknown
+from gdlib.learn.schedules import Groups
 from gdlib.networks.students import PAD
 
 POOLINGS = ("last", "max", "none")
-Groups = list[tuple[str, list[nn.Module]]]
 
 
 class BiLSTM(nn.Module):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from gdlib.learn.loop import pad
+from gdlib.learn.batches import pad
 from gdlib.sources.senses import Instance
 
 LONG_GLOSS = 0.5  # share of the pieces of a pair that a gloss may take at most

@@ -21,12 +21,13 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from gdlib.core.store import texts_digest
 from gdlib.learn import schedules
-from gdlib.learn.loop import Batch, History, Regime, autocast, in_batches, pad
+from gdlib.learn.batches import Batch, autocast, collate, in_batches, pad
+from gdlib.learn.loop import History, Regime
 from gdlib.learn.losses import StagedLoss
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.signals import Signals
 from gdlib.networks.students import PAD
-from gdlib.networks.teacher import Teacher, TeacherPlan, collate, learn
+from gdlib.networks.teacher import Teacher, TeacherPlan, learn
 from gdlib.sources import zoo
 from gdlib.sources.tagged import Sentences
 

@@ -13,16 +13,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from gdlib.core.errors import BadSetting, unknown
 from gdlib.core.store import texts_digest
-from gdlib.learn.loop import (
-    History,
-    Regime,
-    autocast,
-    batches_by_length,
-    fit,
-    in_batches,
-    pad,
-    writes_files,
-)
+from gdlib.learn.batches import autocast, batches_by_length, collate, in_batches, pad
+from gdlib.learn.loop import History, Regime, fit, writes_files
 from gdlib.networks.signals import POOLINGS, Signals
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
@@ -263,17 +255,3 @@ def tokenize(
     return tokenizer(
         list(texts), truncation=True, max_length=max_length, return_token_type_ids=False
     )["input_ids"]
-
-
-def collate(rows: Sequence[Sequence[int]], pad_id: int) -> dict[str, torch.Tensor]:
-    """Pad ids, and mask by length, not by id: a network may use one id for padding and for the end
-    of a text.
-
-    *Shape:* ``input_ids`` and ``attention_mask`` ``[rows, longest]``.
-    """
-    lengths = torch.tensor([len(row) for row in rows])
-    ids = pad(rows, pad_id)
-    return {
-        "input_ids": ids,
-        "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
-    }

@@ -2,31 +2,25 @@
 number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gdlib.compare.task_metrics import METRICS, metrics_of
-from gdlib.learn.loop import (
-    Batch,
-    History,
-    Regime,
-    autocast,
-    batches_by_length,
-    fit,
-    in_batches,
-    seed_everything,
-)
+from gdlib.learn.batches import Batch, autocast, batches_by_length, in_batches
+from gdlib.learn.loop import History, Regime, fit, seed_everything
 from gdlib.networks.layers import freeze
 from gdlib.networks.sense_coding import Coder
 from gdlib.sources import zoo
 from gdlib.sources.tasks import Task, Texts
 
 POOLINGS = ("cls", "parts")
+Metric = Callable[[np.ndarray, np.ndarray], Any]
+"""Of what is right and what is predicted, higher is better."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +130,10 @@ def mean_state(states: Tensor, mask: Tensor) -> Tensor:
     return (states * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
 
 
-def tune(network: zoo.Network, task: Task, plan: TuningPlan) -> tuple[TaskModel, History]:
-    """Fine-tune an encoder on a task; the weights kept are those with the best metric on the
+def tune(
+    network: zoo.Network, task: Task, plan: TuningPlan, metric: Metric
+) -> tuple[TaskModel, History]:
+    """Fine-tune an encoder on a task; the weights kept are those with the best ``metric`` on the
     held-out part.
     """
     seed_everything(plan.seed)
@@ -164,7 +160,7 @@ def tune(network: zoo.Network, task: Task, plan: TuningPlan) -> tuple[TaskModel,
         model,
         batch,
         task_loss,
-        lambda m: held_out_score(logits(m, coder, checks), task),
+        lambda m: held_out_score(logits(m, coder, checks), task, metric),
         regime,
         quiet=True,
     )
@@ -225,12 +221,11 @@ def said(logits: Tensor, task: Task) -> np.ndarray:
     )
 
 
-def held_out_score(logits: Tensor, task: Task) -> float:
+def held_out_score(logits: Tensor, task: Task, metric: Metric) -> float:
     """What is chosen by, lower is better: one minus the task's metric; between equal ones, the
     loss.
     """
     gold, (centre, spread) = task.held_out.gold, scale(task)
-    metric = METRICS[metrics_of(task.name, len(task.labels))[0]]
     target = torch.tensor(gold if task.labels else (gold - centre) / spread)
     return 1 - float(metric(gold, said(logits, task))) + float(_loss(logits, target)) / 1000
 

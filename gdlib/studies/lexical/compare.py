@@ -6,11 +6,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from gdlib.compare.metrics import latency
 from gdlib.compare.sense_results import ALL, Answers
 from gdlib.compare.wording import counted
 from gdlib.networks import gloss_vectors
-from gdlib.networks.costs import BATCHES, operations
+from gdlib.networks.costs import BATCHES, latency, operations
 from gdlib.networks.lexical_arms import ARMS, Arm
 from gdlib.networks.pairs import LexicalModel
 from gdlib.networks.students import parameters

@@ -15,14 +15,13 @@ import pandas as pd
 import torch
 
 from gdlib.compare import baselines, f1_stats
-from gdlib.compare.metrics import latency
 from gdlib.compare.results import Results
 from gdlib.compare.wording import counted
-from gdlib.learn.loop import pad
+from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
-from gdlib.networks.costs import BATCHES
+from gdlib.networks.costs import BATCHES, latency
 from gdlib.networks.students import encode
-from gdlib.networks.teacher import collate, tokenize
+from gdlib.networks.teacher import tokenize
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
 from gdlib.studies.paraphrase.detectors import LABELS, new_student

@@ -16,6 +16,7 @@ import torch
 
 from gdlib.compare import baselines
 from gdlib.core.store import Artifact
+from gdlib.learn.losses import held_out_score
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import Source, StudentPlan
 from gdlib.networks.students import Vocabulary
@@ -53,14 +54,14 @@ def encoder(
 ) -> None:
     """A fine-tuned encoder.
 
-    ``held_out`` in its notes is :func:`gdlib.networks.distillation.held_out_score`.
+    ``held_out`` in its notes is :func:`gdlib.learn.losses.held_out_score`.
     """
     start, own = time.perf_counter(), folder / "checkpoint-detector"  # goes when all is done: 90 MB
     own.mkdir(exist_ok=True)
     history = fine_tune(network, parts["train"], parts["held_out"], LABELS, plan, own)
     took, trained = time.perf_counter() - start, Teacher.load(own)
     logits = {name: trained.signals(part.texts, title=name).logits for name, part in parts.items()}
-    score = distillation.held_out_score(logits["held_out"], torch.tensor(parts["held_out"].labels))
+    score = held_out_score(logits["held_out"], torch.tensor(parts["held_out"].labels))
     np.savez(folder / "logits.npz", **{name: tensor.numpy() for name, tensor in logits.items()})
     said = trained.signals(asked, title="test texts").logits.numpy()
     _leave(

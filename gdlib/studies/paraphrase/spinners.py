@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting, unknown
-from gdlib.learn.loop import autocast, in_batches
+from gdlib.learn.batches import autocast, collate, in_batches
 from gdlib.networks.gloss_vectors import VectorModel
 from gdlib.networks.layers import to_device
 from gdlib.networks.mlm_teachers import MaskedTeacher, WholeMaskedLM
 from gdlib.networks.mlm_texts import NOWHERE
-from gdlib.networks.teacher import collate, tokenize
+from gdlib.networks.teacher import tokenize
 from gdlib.sources import zoo
 from gdlib.sources.synonyms import synonyms
 

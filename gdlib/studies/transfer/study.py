@@ -22,7 +22,8 @@ from gdlib.core.processes import in_processes
 from gdlib.core.settings import subset
 from gdlib.core.store import Artifact, Store
 from gdlib.learn import schedules
-from gdlib.learn.loop import Batch, Regime, in_batches, pad, seed_everything
+from gdlib.learn.batches import Batch, in_batches, pad
+from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import Source

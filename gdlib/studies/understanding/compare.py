@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from gdlib.compare import stats
-from gdlib.compare.metrics import latency
 from gdlib.compare.task_metrics import METRICS
 from gdlib.compare.wording import counted
-from gdlib.learn.loop import Batch
-from gdlib.networks.costs import BATCHES, operations
+from gdlib.learn.batches import Batch
+from gdlib.networks.costs import BATCHES, latency, operations
 from gdlib.networks.sense_coding import Coder
 from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TaskCoder, TaskModel

@@ -140,7 +140,8 @@ class UnderstandingStudy(Study):
         }
 
         def build(folder: Path) -> None:
-            model, history = task_tuning.tune(network, of, plan)
+            metric = METRICS[metrics_of(of.name, len(of.labels))[0]]
+            model, history = task_tuning.tune(network, of, plan, metric)
             np.save(folder / "said.npy", task_tuning.answer(model, network, of, plan))
             notes = {
                 "steps": history.best_step,
