@@ -1,5 +1,6 @@
 # make study   set up, run study 1, write its report           make lab     JupyterLab on the notebooks
 # make test    set up, check the style, run every test         make clean   forget the environment and all runs
+# make reports render the pages of reports/ from their Markdown
 #
 # ARGS goes to `gdlib run` or to pytest:  make study ARGS="--profile full"     make test ARGS="-m 'not real'"
 PYTHON ?= python3
@@ -14,7 +15,7 @@ PROGRESS := awk '/^Collecting/ { printf "." } /^ *Downloading .*(GB|[0-9][0-9][.
                  /^Installing collected/ { printf " installing" } { fflush() } END { print "" }'
 INSTALL   = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help study test lab clean
+.PHONY: help study test lab reports clean
 help:
 	@sed -n '/^# make/s/^# //p; /^# ARGS/s/^# //p' Makefile
 
@@ -29,6 +30,9 @@ test: $(VENV)/.test
 
 lab: $(VENV)/.study
 	@$(BIN)/jupyter lab notebooks $(ARGS)
+
+reports: $(VENV)/.study
+	@$(BIN)/gdlib report $(patsubst %/report.md,--render %,$(wildcard reports/*/report.md))
 
 clean:
 	rm -rf $(VENV) runs *.egg-info .pytest_cache .ruff_cache .hypothesis

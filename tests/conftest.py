@@ -22,7 +22,7 @@ import nbformat  # noqa: E402
 import pytest  # noqa: E402
 
 from gdlib.core import settings as config  # noqa: E402
-from gdlib.run import pipeline, studies  # noqa: E402
+from gdlib.run import report, studies  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -159,10 +159,8 @@ def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = se
     """Put the tiny study in the place of the real one: for the command line, here and in a process
     of its own.
     """
-    report = ModuleType("gdlib.run.report")
-    report.write = _write_report
     set_attribute(studies, "plan_of", lambda name: study.PLAN)
-    set_attribute(pipeline, "_report", lambda: report)
+    set_attribute(report, "write", _write_report)
     profiles = {
         "tiny": {
             "quick": {"help": "the default"},

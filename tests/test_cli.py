@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from gdlib import __version__
 from gdlib.core.store import Store
-from gdlib.run import pipeline
+from gdlib.run import pipeline, publishing
 from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
@@ -130,16 +130,22 @@ def test_status_of_a_sweep(here: Path) -> None:
 
 
 def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gdlib.run import report
-
     seen = []
-    monkeypatch.setattr(
-        report, "publish", lambda page, to: seen.append((page.name, to)) or to, raising=False
-    )
-    assert gdlib("run", "--set", "number=7").exit_code == 0
+    monkeypatch.setattr(publishing, "publish", lambda page, to: seen.append((page.name, to)) or to)
     result = gdlib("report", "--set", "number=7", "--publish", "reports/mine")
     assert result.exit_code == 0 and "published: reports/mine" in result.output
     assert seen == [("report", Path("reports/mine"))]
+
+
+def test_a_published_report_is_rendered(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("# Mine\n")
+    result = gdlib("report", "--render", str(tmp_path))
+    assert result.output == f"rendered: {tmp_path / 'report.html'}\n"
+    assert "<h1>Mine</h1>" in (tmp_path / "report.html").read_text()
+    result = gdlib("report", "--render", str(tmp_path / "none"))
+    assert result.stderr == (
+        f'gdlib: no report in "{tmp_path / "none"}"; expected a folder with a report.md\n'
+    )
 
 
 def test_report_is_written_again_with_the_command_of_the_run(here: Path) -> None:

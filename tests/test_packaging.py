@@ -119,7 +119,7 @@ def make(*arguments: str, folder: Path = ROOT) -> str:
 
 def test_make_help_and_ci_name_the_commands() -> None:
     said = make("help")
-    assert all(f"make {target} " in said for target in ("study", "test", "lab", "clean"))
+    assert all(f"make {target} " in said for target in ("study", "test", "lab", "reports", "clean"))
     assert make() == said, "help is what a bare make says"
     assert (ROOT / ".ci/run").read_text().splitlines()[0] == "#!/usr/bin/env bash"
     assert os.access(ROOT / ".ci/run", os.X_OK)
@@ -211,6 +211,21 @@ def _parameters(path: str) -> tuple[str, dict[str, Any]]:
 
 
 # ---- what is written where
+
+
+def test_every_link_of_the_readmes_and_the_reports_leads_somewhere() -> None:
+    """To a file that is committed; the reports have at most 15 MB, text and vectors alone."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    there = {path.as_posix() for name in tracked for path in (Path(name), *Path(name).parents)}
+    for page in (name for name in tracked if name.endswith(".md")):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text("utf-8")):
+            if not re.match(r"[a-z]+:", target):
+                assert os.path.normpath(Path(page).parent / target) in there, (page, target)
+    reports = [ROOT / name for name in tracked if name.startswith("reports/")]
+    assert sum(path.stat().st_size for path in reports if path.exists()) < 15e6
+    assert {path.suffix for path in reports} == {".md", ".svg", ".json", ".parquet"}
 
 
 def test_the_tree_names_no_machine() -> None:

@@ -9,7 +9,6 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from gdlib.charts.data_figures import funnel
 from gdlib.compare import wording
@@ -19,7 +18,7 @@ from gdlib.core.plans import Plan, Stage, expand
 from gdlib.core.products import Products
 from gdlib.core.settings import knob, settings_class
 from gdlib.core.store import Store
-from gdlib.run import provenance, report
+from gdlib.run import page, provenance, publishing, report
 
 EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
 
@@ -120,7 +119,8 @@ def test_html_needs_nothing_from_outside_and_runs_nothing(tmp_path, tasks, store
     html = write(tasks, store, tmp_path / "out").read_text("utf-8")
     assert "<script" not in html
     assert re.findall(r'src="(?!data:image/svg\+xml;base64,)[^"]*"', html) == []
-    assert set(re.findall(r'href="([^#"][^"]*)"', html)) <= {"timings.html", "report.md"}
+    assert set(re.findall(r'href="([^#"][^"]*)"', html)) == {"timings.html"}
+    assert set(re.findall(r'href="#([^"]*)"', html)) == set(re.findall(r' id="([^"]*)"', html))
     assert "url(" not in html
     assert "@import" not in html
     assert 'name="viewport"' in html
@@ -129,10 +129,8 @@ def test_html_needs_nothing_from_outside_and_runs_nothing(tmp_path, tasks, store
 
 def test_texts_of_data_are_shown_and_never_interpreted(tmp_path, tasks, store):
     html = write(tasks, store, tmp_path / "out").read_text("utf-8")
-    assert (
-        "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; | [a](javascript:b) *c*" in html
-    )  # a cell
-    assert not re.search(r"<(script|img)(?! alt)", html)
+    assert "&lt;script&gt;alert('x')&lt;/script&gt; | [a](javascript:b) *c*" in html  # a cell
+    assert not re.search(r'<script|<img(?! alt="[^"<>]*" src="data:image/svg.xml;base64,)', html)
     assert 'href="javascript' not in html
     assert "<strong>this</strong>" in html  # a note is Markdown
     text = (tmp_path / "out" / "report.md").read_text("utf-8")
@@ -147,11 +145,11 @@ def test_what_was_found_stands_first_then_the_first_run_then_all_in_numbers(tmp_
     text = write(tasks, store, tmp_path / "out").with_name("report.md").read_text("utf-8")
     heads = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
     assert heads == [
-        "What was found", "wordnet: compare", "wordnet, 100 labels a class, seed 0", "data", "train", "All runs in numbers",
+        "What was found", "wordnet: compare", "wordnet, 100 labels per class, seed 0", "data", "train", "All runs in numbers",
         "How it was made", "Parameters", "Networks and corpora: sources and licences", "Versions",
     ]  # fmt: skip
     assert text.index("+0.3 \\[-0.4, 1.1\\] points (not resolved)") < text.index("wordnet: compare")
-    assert "| wordnet, 100 labels a class, seed 1 | 71.0 % |" in text
+    assert "| wordnet, 100 labels per class, seed 1 | 71.0 % |" in text
 
 
 def test_every_figure_and_table_that_the_markdown_names_is_there(tmp_path, tasks, store):
@@ -197,12 +195,19 @@ def test_the_report_shows_parameters_unrounded(tmp_path, tasks, store):
     assert r"| seed | \[0, 1\] | profile |" in text
 
 
-def test_parameters_and_timings_are_never_cut():
-    assert len(report._grid(pd.DataFrame({"parameter": range(70)}), "Parameters").rows) == 70
-    assert (
-        len(report._grid(pd.DataFrame({"text": range(70)}), "Gallery", "gallery").rows)
-        == report.SHOWN
+def test_an_image_of_data_is_not_loaded(tmp_path):
+    """Only a figure that lies beside the report is put inside; of others the words are shown."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "own.svg").write_text("<svg/>")
+    (tmp_path / "secret.svg").write_text("<svg/>")
+    (tmp_path / "report.md").write_text(
+        "# A *made* report\n\n![own <b>](figures/own.svg) ![far](http://example.org/figures/own.svg)\n"
+        "![up](figures/../secret.svg) ![gone](figures/gone.svg)\n"
     )
+    html = page.render_folder(tmp_path).read_text("utf-8")
+    assert html.count("<img") == 1
+    assert '<img alt="own &lt;b&gt;" src="data:image/svg+xml;base64,PHN2Zy8+"> far\nup gone' in html
+    assert "<title>A made report</title>" in html
 
 
 def test_licences_of_what_was_used_and_of_nothing_else(tmp_path):
@@ -225,7 +230,8 @@ def test_what_has_not_been_run_is_named(tmp_path, tasks):
     )
     html = write(tasks, half, tmp_path / "out").read_text("utf-8")
     assert (
-        "Incomplete: 1 of 5 stages have not been run, so nothing of them is shown: wordnet/compare."
+        "<strong>Incomplete:</strong> 1 of 5 stages have not been run, so nothing of them is shown: "
+        "wordnet/compare."
     ) in html
 
 
@@ -254,7 +260,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path, tasks, store):
 def test_a_failure_on_the_way_leaves_the_earlier_report_whole(tmp_path, tasks, store, monkeypatch):
     write(tasks, store, tmp_path / "out")
     before = contents(tmp_path / "out")
-    monkeypatch.setattr(report, "_timings", lambda *_: 1 / 0)
+    monkeypatch.setattr(report, "_write_timings", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write(tasks, store, tmp_path / "out")
     assert contents(tmp_path / "out") == before
@@ -268,19 +274,26 @@ def test_a_new_report_replaces_the_earlier_one_whole(tmp_path, tasks, store):
     assert not (folder / "figures" / "of-an-earlier-run.svg").exists()
 
 
-def test_publish_copies_the_report_and_refuses_what_is_none(tmp_path, tasks, store):
+def test_publish_copies_what_the_pages_are_rendered_from_and_refuses_what_is_no_report(
+    tmp_path, tasks, store
+):
     folder = write(tasks, store, tmp_path / "out").parent
     (folder / "scratch.txt").write_text("mine")
-    published = report.publish(folder, tmp_path / "reports" / "quick")
-    assert set(contents(folder)) - set(contents(published)) == {"scratch.txt"}
-    pictures = [p.relative_to(folder) for p in (folder / "figures").glob("*.png")]
-    assert pictures
-    for picture in pictures:
-        large, small = Image.open(folder / picture), Image.open(published / picture)
-        assert small.size == large.size and len(small.getcolors()) <= 64
-        assert (published / picture).stat().st_size < (folder / picture).stat().st_size
+    published = publishing.publish(folder, tmp_path / "reports" / "quick")
+    left_out = set(contents(folder)) - set(contents(published))
+    assert left_out == {
+        "scratch.txt",
+        "report.html",
+        "timings.html",
+        "figures/wordnet-compare-funnel.png",
+    }
+    page.render_folder(published)
+    assert (published / "report.html").read_bytes() == (folder / "report.html").read_bytes()
+    assert (published / "timings.html").read_bytes() == (folder / "timings.html").read_bytes()
+    with pytest.raises(GdlibError, match="no report in .*; expected a folder with a report.md"):
+        page.render_folder(tmp_path / "store")
     with pytest.raises(GdlibError, match="no report in .*; write one first: gdlib report"):
-        report.publish(tmp_path / "store", tmp_path / "reports" / "other")
+        publishing.publish(tmp_path / "store", tmp_path / "reports" / "other")
 
 
 def test_what_is_ours_is_listed(tmp_path, tasks, store):

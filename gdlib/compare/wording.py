@@ -1,4 +1,4 @@
-"""Values and texts as a report writes them, safe for HTML and for Markdown.
+"""Values and texts as a report writes them in Markdown.
 
 Texts come from data and from a generator: whatever they hold, they are shown and never interpreted.
 """
@@ -7,18 +7,11 @@ import html
 import math
 import numbers
 import re
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from markdown_it import MarkdownIt
-from markupsafe import Markup
-
-_MARKDOWN = (
-    MarkdownIt("commonmark", {"html": False})
-    .enable("table")
-    .disable(["image", "html_block", "html_inline"])
-)
 
 
 def counted(number: int, noun: str) -> str:
@@ -69,11 +62,15 @@ def notag(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def markdown(text: str) -> Markup:
-    """Markdown as HTML, without raw HTML, images, or links that run something."""
-    return Markup(_MARKDOWN.render(text))  # markdown-it escapes what it does not itself write
+def grid(table: pd.DataFrame, right: Collection[str] = ()) -> str:
+    """A table in Markdown.
 
-
-def line(text: str) -> Markup:
-    """One line of Markdown (a caption) as HTML."""
-    return Markup(_MARKDOWN.renderInline(text))
+    Args:
+        table: its columns and rows; the index is left out.
+        right: columns that are set to the right, besides those that hold numbers.
+    """
+    columns = [str(name) for name in table.columns]
+    sides = ["---:" if name in right or numeric(table[name]) else "---" for name in table.columns]
+    rows = [map(plain, row) for row in table.itertuples(index=False, name=None)]
+    lines = [map(cell, columns), sides, *(map(cell, row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

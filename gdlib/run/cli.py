@@ -190,9 +190,16 @@ def report(
     publish: Annotated[
         Path | None,
         typer.Option(
-            help="Copy the report to this folder too, such as reports/NAME, to be committed."
+            help=(
+                "Copy what is worth keeping of it to this folder too, such as reports/NAME, to be "
+                "committed."
+            )
         ),
     ] = None,
+    render: Annotated[
+        list[Path],
+        typer.Option(help="Only render the HTML pages of this published report. May be repeated."),
+    ] = [],
 ) -> None:
     """Write the report of a finished run again (gdlib run writes it too).
 
@@ -200,10 +207,17 @@ def report(
 
       gdlib report --profile full
       gdlib report --publish reports/quick
+      gdlib report --render reports/quick     its pages, from its Markdown
       gdlib report --corpus bbc --corpus movies --only compare
     """
     options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
     with _one_line_errors():
+        if render:
+            from gdlib.run.page import render_folder
+
+            for folder in render:
+                typer.echo(f"rendered: {render_folder(folder)}")
+            return
         page = run_of(
             study,
             profile,
@@ -214,9 +228,9 @@ def report(
             command_line("run", study, profile, options, store),
         ).report(only)
         if publish:
-            from gdlib.run import report as reports
+            from gdlib.run import publishing
 
-            typer.echo(f"published: {reports.publish(page.parent, publish)}")
+            typer.echo(f"published: {publishing.publish(page.parent, publish)}")
 
 
 @app.command()

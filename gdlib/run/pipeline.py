@@ -8,7 +8,6 @@ on: with the stage it was in, and inside of that with what the store already hol
 """
 
 import ast
-import importlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -179,9 +178,11 @@ class Run:
                 f"{len(missing)} of {len(jobs)} stages are not up to date: {shown}; first: "
                 f"{self.command}"
             )
+        from gdlib.run import report  # draws: takes a second that `gdlib status` need not wait
+
         wanted = {self.plan.stage(name).name for name in only}
         tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
-        page = _report().write(
+        page = report.write(
             self.plan,
             tasks,
             store,
@@ -191,12 +192,6 @@ class Run:
         )
         self.say(f"report: {shorter(page)}")
         return page
-
-
-def _report() -> Any:
-    return importlib.import_module(
-        "gdlib.run.report"
-    )  # draws: takes a second that `gdlib status` need not wait
 
 
 def stage_line(count: str, job: Job, outcome: Outcome) -> str:

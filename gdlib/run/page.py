@@ -1,0 +1,126 @@
+"""A report's Markdown as one HTML page that needs nothing beside it: its figures are put inside.
+
+What is written in the Markdown is shown and never interpreted: no raw HTML, no link that runs
+something, no image but the figures that lie beside the report.
+"""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import jinja2
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
+from markdown_it.token import Token
+from markupsafe import Markup
+
+from gdlib.core.errors import GdlibError
+
+LONG = 24  # characters of a cell beyond which its column is given room
+
+
+def environment(*, autoescape: bool) -> jinja2.Environment:
+    """The templates; a value that a template names and nobody gives is an error."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("gdlib"),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def render_folder(folder: Path) -> Path:
+    """Write the HTML pages of a report that has its Markdown (a published one, say).
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        GdlibError: the folder holds no report.
+    """
+    if not (folder / "report.md").is_file():
+        raise GdlibError(f'no report in "{folder}"; expected a folder with a report.md')
+    for source in (folder / "timings.md", folder / "report.md"):
+        if source.is_file():
+            page = source.with_suffix(".html")
+            page.write_text(render(source.read_text("utf-8"), folder), "utf-8")
+    return page
+
+
+def render(text: str, folder: Path) -> str:
+    """Markdown as an HTML page.
+
+    Args:
+        text: the Markdown, starting with a heading, which becomes the title.
+        folder: where the Markdown lies: its figures are in ``figures/`` there.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    for rule in (image, table_open, table_close):
+        parser.add_render_rule(rule.__name__, rule)
+    context: dict[str, Any] = {"folder": folder}
+    tokens = parser.parse(text, context)
+    sections = _mark(tokens)
+    body = parser.renderer.render(tokens, parser.options, context)
+    opening, heading, rest = body.partition("<h2")
+    template = environment(autoescape=True).get_template("page.html.j2")
+    return template.render(
+        title=_plain_text(tokens[1]),
+        sections=sections,
+        opening=Markup(opening),
+        body=Markup(heading + rest),
+    )
+
+
+def _mark(tokens: Sequence[Token]) -> list[tuple[str, str]]:
+    """Give the tokens what the page's style and links need.
+
+    Sections get anchors; captions and long cells a class; a link to another Markdown file goes to
+    its page.
+
+    Returns:
+        Anchor and heading of every section.
+    """
+    sections = []
+    for token, content in zip(tokens, tokens[1:]):
+        if token.type == "heading_open" and token.tag == "h2":
+            anchor = f"section-{len(sections) + 1}"
+            token.attrSet("id", anchor)
+            sections.append((anchor, _plain_text(content)))
+        elif token.type == "td_open" and len(content.content) > LONG:
+            token.attrSet("class", "long")
+        elif token.type == "paragraph_open" and content.children[0].type == "em_open":
+            token.attrSet("class", "caption")
+        for child in content.children or ():
+            target = str(child.attrGet("href") or "")
+            if child.type == "link_open" and target.endswith(".md") and "/" not in target:
+                child.attrSet("href", target.removesuffix(".md") + ".html")
+    return sections
+
+
+def _plain_text(inline: Token) -> str:
+    return "".join(child.content for child in inline.children or ())
+
+
+def image(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    """A figure of the report's own as a data URL; of any other image only what it says."""
+    token = tokens[index]
+    words = escapeHtml(renderer.renderInlineAsText(token.children, options, env))
+    place = Path(unquote(str(token.attrGet("src"))))
+    file = env["folder"] / "figures" / place.name
+    if place.parts[:-1] != ("figures",) or place.suffix != ".svg" or not file.is_file():
+        return words
+    encoded = base64.b64encode(file.read_bytes()).decode("ascii")
+    return f'<img alt="{words}" src="data:image/svg+xml;base64,{encoded}">'
+
+
+def table_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    """A wide table is scrolled by itself, also with the keyboard."""
+    return '<div class="scroll" tabindex="0"><table>\n'
+
+
+def table_close(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    return "</table></div>\n"
