@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+import torch
 
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.core.plans import expand
@@ -185,3 +186,12 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         set(cost[cost["arm"] == "no teacher"]["labelling"]) == {0.0}
         and (cost[cost["arm"] == "mean"]["labelling"] > 0).all()
     )
+
+
+def test_a_new_head_is_decided_by_the_seed_alone(study, tmp_path):
+    trained = []
+    for drawn_before in range(2):
+        torch.manual_seed(drawn_before)
+        again = MLMStudy(study.settings, Store(tmp_path / str(drawn_before)))
+        trained.append((again.head_artifact("small") / "trained.safetensors").read_bytes())
+    assert trained[0] == trained[1]

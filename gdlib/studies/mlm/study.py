@@ -21,7 +21,7 @@ from gdlib.core.processes import in_processes
 from gdlib.core.settings import digest, subset
 from gdlib.core.store import Artifact, Store, texts_digest
 from gdlib.learn import mixtures as teachers
-from gdlib.learn.loop import trainable_state
+from gdlib.learn.loop import seed_everything, trainable_state
 from gdlib.learn.losses import DistillationLoss
 from gdlib.learn.mixtures import Gate, Kept, Mixture
 from gdlib.networks import mlm_students, mlm_teachers, mlm_texts
@@ -198,6 +198,7 @@ class MLMStudy(TeachingStudy):
         }
 
         def build(folder: Path) -> None:
+            seed_everything(plan.seed)  # the new head is drawn when the teacher is loaded
             looks = mlm_teachers.train_head(
                 self._load(name, None, layers), train, choose, plan, folder
             )
