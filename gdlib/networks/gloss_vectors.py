@@ -27,8 +27,8 @@ from gdlib.networks.lexical_arms import LexicalPlan
 from gdlib.networks.pairs import HEADS, SCALE, draw_batches, held_out_score, leave
 from gdlib.networks.sense_coding import LONG_GLOSS, Coded, Coder
 from gdlib.sources import zoo
+from gdlib.sources.formats import quiet
 from gdlib.sources.senses import Instance
-from gdlib.sources.unpack import quiet
 
 
 class VectorModel(nn.Module):

@@ -43,8 +43,8 @@ from gdlib.networks.lexical_arms import LexicalPlan
 from gdlib.networks.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
 from gdlib.networks.sense_coding import Coded, Coder, draw_candidates
 from gdlib.sources import zoo
+from gdlib.sources.formats import quiet
 from gdlib.sources.senses import Instance
-from gdlib.sources.unpack import quiet
 
 SCALE = 20.0  # what a cosine is multiplied by at the start
 LABELS = ("wrong gloss", "right gloss")

@@ -18,7 +18,7 @@ from gdlib.learn.loop import History, Regime, fit, writes_files
 from gdlib.networks.signals import POOLINGS, Signals
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
-from gdlib.sources.unpack import quiet
+from gdlib.sources.formats import quiet
 
 
 @dataclass(frozen=True)

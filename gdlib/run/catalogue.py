@@ -50,14 +50,9 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
             for name, card in (corpora.CORPORA | tagged.CORPORA).items()
         }
     if shelf == "networks":
-        from gdlib.sources.zoo import available
+        from gdlib.sources.networks import NETWORKS
 
-        return {
-            row.name: f"{row.help} [{row.parameters / 1e6:.1f}M parameters, {row.download:.0f} MB, "
-            f"{'fetched' if row.fetched else 'not fetched yet'}; {row.source}; licence: "
-            f"{row.licence}]"
-            for row in available().itertuples(index=False)
-        }
+        return {name: card.line for name, card in NETWORKS.items()}
     plan = studies.plan_of(study)
     if shelf in plan.choices:
         return plan.choices[shelf]

@@ -64,7 +64,11 @@ def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
 
     What comes from a folder or a hub has the licence of its owner, and is listed as such.
     """
-    cards = {"sources.zoo": "NETWORKS", "sources.corpora": "CORPORA", "sources.tagged": "CORPORA"}
+    cards = {
+        "sources.networks": "NETWORKS",
+        "sources.corpora": "CORPORA",
+        "sources.tagged": "CORPORA",
+    }
     known = {
         name: card
         for module, of in cards.items()

