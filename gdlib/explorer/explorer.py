@@ -3,18 +3,20 @@ selection.
 
 ::
 
-    Explorer(study.samples(), splits.labels, splits.train, student_logits=logits, marks_path=path, train=study.train_on)
+    Explorer(study.samples(), splits.labels, splits.train, student_logits=logits,
+             marks_path=path, train=study.train_on)
 
-This module says what the widgets do; what they show comes from :mod:`gdlib.explorer.view` (numbers)
-and :mod:`gdlib.explorer.html` (looks), what they are from :mod:`gdlib.explorer.widgets`. Widgets
-die with their kernel, so a static page is displayed too; the live widget hides it for as long as it
-lives.
+This module says what a person can do; what is shown comes from :mod:`gdlib.explorer.view` (numbers)
+and :mod:`gdlib.explorer.html` (looks). Filters, order and page live in the kernel, and only one
+page of texts is sent to the browser: marking, stepping and training need to know what is shown, and
+a hundred thousand texts open as fast as a hundred. Widgets die with their kernel, so a static page
+is displayed too, hidden for as long as the live widget stands.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,10 @@ from IPython import get_ipython
 from IPython.display import HTML, display
 
 from gdlib.core.errors import GdlibError
-from gdlib.explorer import html as looks
-from gdlib.explorer.view import Filters, Marks, Nearest, SampleView, load_marks
-from gdlib.explorer.widgets import RULES, Widgets
+from gdlib.explorer.html import looks
+from gdlib.explorer.marks import Marks, load_marks
+from gdlib.explorer.view import Filters, SampleView
+from gdlib.explorer.widgets import Widgets
 
 if TYPE_CHECKING:
     from gdlib.sources.splits import Part
@@ -54,7 +57,7 @@ class Explorer:
         marks_path: JSON file of the marks; read now if it is there.
         train: trains a student on the samples in the given rows; returns at least ``accuracy``,
             ``baseline_accuracy`` (the same student on the unselected texts) and ``texts``.
-        page_size: texts a page.
+        page_size: texts per page.
     """
 
     def __init__(
@@ -68,17 +71,13 @@ class Explorer:
         train: Callable[[list[int]], Mapping[str, Any]] | None = None,
         page_size: int = 8,
     ):
-        self.view = SampleView(table, labels, student_logits)
-        self.nearest, self.classes = Nearest(labelled.texts), labelled.labels
+        self.view = SampleView(table, labels, labelled, student_logits)
         self.path = None if marks_path is None else Path(marks_path)
         self.train, self.page_size = train, page_size
-        self.marks, self.warning = Marks(self.view.digest), ""
-        if self.path is not None:
-            self.marks, self.warning = load_marks(self.path, self.view.digest, len(self.view))
-        self.saved = self.marks.copy()
-        self.results: list[dict[str, Any]] = []
+        self.marks, self.warning = load_marks(self.path, self.view.digest, len(self.view))
+        self.saved = deepcopy(self.marks)
+        self.results: list[Mapping[str, Any]] = []
         self._undo: list[Marks] = []
-        self._setting = False  # while widgets are set from here and not by the person
         self._ui: Widgets | None = None
 
     @property
@@ -87,11 +86,8 @@ class Explorer:
         leave dead state.
         """
         if self._ui is None:
-            self._ui = Widgets(
-                self.view, self.page_size, self.warning, trains=self.train is not None
-            )
-            self._wire(self._ui)
-            self._filter()
+            self._ui = Widgets(self)
+            self.filter()
         return self._ui
 
     def show(self, live: bool = True) -> None:
@@ -100,228 +96,146 @@ class Explorer:
         Args:
             live: ``False`` shows the static page alone, wherever this runs.
         """
-        said = (
-            looks.framed(f'<p class="warning">{escape(self.warning)}</p>') if self.warning else ""
-        )
-        static = looks.static_html(self.view, self.nearest, self.classes, self.marks)
-        display(HTML(f'<div class="gdx-static">{said}{static}</div>'))
+        display(HTML(looks.static(self.view, self.marks, self.warning)))
         if live and live_frontend():
-            bundle = self.ui.app._repr_mimebundle_() | {
-                "text/html": ""
-            }  # an export shows nothing in the widget's place
-            display(bundle, raw=True)
+            # An export shows nothing in the widget's place.
+            display(self.ui.app._repr_mimebundle_() | {"text/html": ""}, raw=True)
 
     def _ipython_display_(self) -> None:
         self.show()
 
-    def _wire(self, ui: Widgets) -> None:
-        for control in ui.filters:
-            control.observe(self._filter, "value")
-        ui.page.observe(lambda change: self._turn_to(change["new"] - 1), "value")
-        ui.note.observe(lambda change: self._noted(change["new"]), "value")
-        ui.rule.observe(lambda _: self._refresh_tools(), "value")
-        ui.on_click(
-            {
-                opener: lambda k=k: self._open(self._shown()[k])
-                for k, opener in enumerate(ui.openers)
-            }
-        )
-        ui.on_click(
-            {ui.clear: self.clear_filters, ui.undo: self._take_back, ui.save: self.save_marks}
-        )
-        ui.on_click(
-            {
-                ui.back: lambda: self._turn_to(self.page - 1),
-                ui.forth: lambda: self._turn_to(self.page + 1),
-            }
-        )
-        ui.on_click({ui.before: lambda: self._step(-1), ui.after: lambda: self._step(+1)})
-        ui.on_click(
-            {
-                ui.keep: lambda: self._mark("keep"),
-                ui.drop: lambda: self._mark("drop"),
-                ui.unmark: lambda: self._mark(None),
-            }
-        )
-        ui.on_click(
-            {
-                ui.keep_all: lambda: self._mark_all("keep"),
-                ui.drop_all: lambda: self._mark_all("drop"),
-            }
-        )
-        ui.on_click({ui.train: self.train_selection})
-
-    # ---- showing
-    # --------------------------------------------------------------------------------------------------
+    # ---- what is shown
 
     @property
     def filters(self) -> Filters:
-        """What the filter widgets say; a range over its whole width is no filter."""
-        ui = self.ui
-        confidence, entropy = (
-            None if span.value == (span.min, span.max) else span.value for span in ui.spans
-        )
-        return Filters(
-            search=ui.search.value,
-            fate=ui.fate.value,
-            label=ui.label.value,
-            confidence=confidence,
-            entropy=entropy,
-            student=ui.student.value,
-            mark=ui.mark.value,
-            sort=ui.sort.value,
-            descending=ui.descending.value,
-        )
+        """What the filter widgets say; one that stands as it did at first is no filter."""
+        values = {name: control.value for name, control in self.ui.filters.items()}
+        start = self.ui.unfiltered
+        return Filters(**{name: value for name, value in values.items() if value != start[name]})
 
     @property
-    def _pages(self) -> int:
-        return max(1, -(-len(self.rows) // self.page_size))
-
-    def _shown(self) -> list[int]:
+    def shown(self) -> list[int]:
+        """The rows on this page."""
         start = self.page * self.page_size
         return self.rows[start : start + self.page_size].tolist()
 
     def _place(self) -> int | None:
         """Where the open text stands among those the filters left."""
-        found = np.flatnonzero(self.rows == self.current) if self.current is not None else []
-        return int(found[0]) if len(found) else None
+        places = np.flatnonzero(self.rows == self.current)
+        return int(places[0]) if len(places) else None
 
-    @contextmanager
-    def _set(self) -> Iterator[None]:
-        self._setting = True
-        try:
-            yield
-        finally:
-            self._setting = False
+    def refresh(self) -> None:
+        """Bring every widget in line with filters, page, marks and the open text."""
+        ui, view = self.ui, self.view
+        self.rows = view.select(self.filters, self.marks)
+        pages = max(1, -(-len(self.rows) // self.page_size))
+        self.page = min(max(self.page, 0), pages - 1)
+        for line, row in zip_longest(ui.lines, self.shown):
+            text = "" if row is None else looks.line(view, row, self.marks)
+            line.show(row, text, current=row == self.current)
+        with ui.page.hold_trait_notifications():
+            ui.page.max, ui.page.value = pages, self.page + 1
+        ui.note.value = self.marks.notes.get(self.current, "")
+        ui.count.value = looks.count(view, self.rows, self.page, pages)
+        ui.summary.value = looks.summary(view, self.rows)
+        ui.detail.value = looks.detail(view, self.current, self.marks)
+        ui.enable(previous_page=self.page > 0, next_page=self.page + 1 < pages)
+        self.refresh_tools()
 
-    def _refresh(self) -> None:
-        """Bring every widget in line with filters, page, marks and the open text; only one page of
-        rows is rendered.
-        """
-        ui = self.ui
-        self.rows = self.view.select(self.filters, self.marks)
-        self.page = min(max(self.page, 0), self._pages - 1)
-        shown = self._shown()
-        for k, (slot, opener, text) in enumerate(zip(ui.slots, ui.openers, ui.lines, strict=True)):
-            slot.layout.display = None if k < len(shown) else "none"
-            if k < len(shown):
-                opener.description = f"Show text {shown[k]}"
-                text.value = looks.row_html(self.view, shown[k], self.marks)
-                (slot.add_class if shown[k] == self.current else slot.remove_class)("gdx-current")
-        with self._set():
-            ui.page.max, ui.page.value = self._pages, self.page + 1
-            ui.note.value = self.marks.notes.get(self.current, "")
-        ui.back.disabled, ui.forth.disabled = self.page == 0, self.page == self._pages - 1
-        left = (
-            f"<b>{len(self.rows):,}</b> of {len(self.view):,} texts, page {self.page + 1:,} of "
-            f"{self._pages:,}"
+    def refresh_tools(self, _: object = None) -> None:
+        """Bring the buttons in line with what can be done now."""
+        ui, place, left = self.ui, self._place(), len(self.rows)
+        is_open, changed = self.current is not None, self.marks != self.saved
+        chosen = self.view.selection(self.marks, ui.rule.value, self.rows)
+        # The unselected student has learnt from exactly these: a difference would be noise.
+        selected = chosen != self.view.unselected
+        ui.enable(
+            keep=is_open,
+            drop=is_open,
+            unmark=is_open,
+            previous_text=place is not None and place > 0,
+            next_text=place is not None and place + 1 < left,
+            keep_all=left,
+            drop_all=left,
+            undo=self._undo,
+            save=self.path is not None and changed,
+            train=chosen and selected,
         )
-        ui.count.value = looks.framed(left if len(self.rows) else "No text passes these filters.")
-        ui.summary.value = looks.summary_html(self.view, self.rows)
-        if self.current is None:
-            ui.detail.value = looks.framed('<p class="soft">No text is open.</p>')
-        else:
-            ui.detail.value = looks.detail_html(
-                self.view, self.current, self.nearest, self.classes, self.marks
-            )
-        self._refresh_tools()
+        ui.note.disabled = not is_open
+        for verdict in ("keep", "drop"):
+            description = f"{verdict.capitalize()} all {left:,} shown"
+            ui.buttons[f"{verdict}_all"].description = description
+        ui.buttons["train"].description = (
+            f"Train a student on {len(chosen):,} texts"
+            if selected
+            else f"Nothing is selected: all {len(chosen):,} texts, as in the run"
+        )
+        unsaved = " · not saved" if changed else ""
+        ui.status.value = looks.notice(self.marks.summary() + unsaved, "soft")
 
-    def _refresh_tools(self) -> None:
-        ui, place = self.ui, self._place()
-        for control in (ui.keep, ui.drop, ui.unmark, ui.note):
-            control.disabled = self.current is None
-        for control, verdict in ((ui.keep_all, "Keep"), (ui.drop_all, "Drop")):
-            control.description, control.disabled = (
-                f"{verdict} all {len(self.rows):,} shown",
-                not len(self.rows),
-            )
-        ui.before.disabled, ui.after.disabled = (
-            place in (None, 0),
-            place is None or place + 1 == len(self.rows),
-        )
-        ui.undo.disabled, ui.save.disabled = (
-            not self._undo,
-            self.path is None or self.marks == self.saved,
-        )
-        verdicts = list(self.marks.verdicts.values())
-        counts = (
-            f"keep {verdicts.count('keep'):,} · drop {verdicts.count('drop'):,} · notes "
-            f"{len(self.marks.notes):,}"
-        )
-        ui.status.value = looks.framed(
-            counts + ("" if self.marks == self.saved else " · <b>not saved</b>")
-        )
-        chosen = len(self.view.selection(self.marks, ui.rule.value, self.rows))
-        ui.train.description, ui.train.disabled = f"Train a student on {chosen:,} texts", not chosen
+    # ---- what a person does
 
-    # ---- acting
-    # ---------------------------------------------------------------------------------------------------
-
-    def _filter(self, _: Any = None) -> None:
-        if not self._setting:
-            self.rows, self.page = self.view.select(self.filters, self.marks), 0
-            self.current: int | None = int(self.rows[0]) if len(self.rows) else None
-            self._refresh()
+    def filter(self, _: object = None) -> None:
+        """Start again on the first page, with its first text open."""
+        rows = self.view.select(self.filters, self.marks)
+        self.page, self.current = 0, int(rows[0]) if len(rows) else None
+        self.refresh()
 
     def clear_filters(self) -> None:
-        with self._set():
-            self.ui.search.value, self.ui.descending.value = "", False
-            for choice in self.ui.choices:
-                choice.index = 0
-            for span in self.ui.spans:
-                span.value = (span.min, span.max)
-        self._filter()
+        for name, value in self.ui.unfiltered.items():
+            self.ui.filters[name].value = value
 
-    def _turn_to(self, page: int) -> None:
-        if not self._setting:
+    def turn_to(self, page: int) -> None:
+        if page != self.page:
             self.page = page
-            self._refresh()
+            self.refresh()
 
-    def _open(self, row: int) -> None:
-        self.current = row
-        self._refresh()
+    def turn(self, pages: int) -> None:
+        self.turn_to(self.page + pages)
 
-    def _step(self, step: int) -> None:
+    def open(self, line: int) -> None:
+        self.current = self.shown[line]
+        self.refresh()
+
+    def step(self, step: int) -> None:
         """To the next or previous text, and to the page it is on."""
         place = self._place()
         if place is not None and 0 <= place + step < len(self.rows):
             self.current, self.page = int(self.rows[place + step]), (place + step) // self.page_size
-        self._refresh()
+        self.refresh()
 
     def _remember(self) -> None:
-        self._undo = [*self._undo[-49:], self.marks.copy()]
+        self._undo = [*self._undo[-49:], deepcopy(self.marks)]
 
-    def _mark(self, verdict: str | None) -> None:
+    def mark(self, verdict: str | None) -> None:
         self._remember()
         self.marks.set(self.current, verdict)
-        self._step(+1) if self.ui.advance.value else self._refresh()
+        self.step(1) if self.ui.advance.value else self.refresh()
 
-    def _mark_all(self, verdict: str) -> None:
+    def mark_all(self, verdict: str) -> None:
         self._remember()
         for row in self.rows.tolist():
             self.marks.set(row, verdict)
-        self._refresh()
+        self.refresh()
 
-    def _noted(self, text: str) -> None:
-        if not self._setting:
+    def write_note(self, text: str) -> None:
+        if text != self.marks.notes.get(self.current, ""):
             self._remember()
             self.marks.note(self.current, text)
-            self._refresh()
+            self.refresh()
 
-    def _take_back(self) -> None:
+    def undo(self) -> None:
         self.marks = self._undo.pop()
-        self._refresh()
+        self.refresh()
 
     def save_marks(self) -> None:
         """Write the marks to ``marks_path``; what goes wrong is said beside the button."""
         try:
             self.marks.save(self.path)
-            self.saved = self.marks.copy()
-            self._refresh_tools()
+            self.saved = deepcopy(self.marks)
+            self.refresh_tools()
         except OSError as error:
-            self.ui.status.value = looks.framed(
-                f'<p class="warning">the marks were not saved: {escape(str(error))}</p>'
-            )
+            self.ui.status.value = looks.notice(f"the marks were not saved: {error}", "warning")
 
     def train_selection(self) -> None:
         """Train a student on the chosen rows: its progress bars below, then the result beside the
@@ -331,24 +245,18 @@ class Explorer:
         button. JupyterLab runs this outside the kernel's main thread (where its kernels know
         subshells): ``train`` can set no signal handler.
         """
-        ui, rows = self.ui, self.view.selection(self.marks, self.ui.rule.value, self.rows)
-        chosen = next(name for name, rule in RULES.items() if rule == ui.rule.value)
-        working = f'<p>Training on {len(rows):,} texts ...</p><div class="gdx-busy"></div>'
-        ui.outcome.value, ui.train.disabled = looks.framed(working), True
+        ui = self.ui
+        rows = self.view.selection(self.marks, ui.rule.value, self.rows)
+        ui.outcome.value = looks.training(len(rows))
+        ui.enable(train=False)
         ui.log.clear_output()
-        said = "see the error below"
+        problem = "see the error below"
         with ui.log:
             try:
-                self.results.append({"chosen": chosen, **self.train(rows)})
-                said = ""
+                self.results.append({"chosen": ui.rule.label, **self.train(rows)})
+                problem = ""
+                ui.log.clear_output()
             except (GdlibError, KeyboardInterrupt) as error:
-                said = str(error) or "stopped"
-        if not said:
-            ui.log.clear_output()
-        failed = (
-            looks.framed(f'<p class="warning">No student was trained: {escape(said)}.</p>')
-            if said
-            else ""
-        )
-        ui.outcome.value = failed + looks.results_html(self.results)
-        self._refresh_tools()
+                problem = str(error) or "stopped"
+        ui.outcome.value = looks.results(self.results, problem)
+        self.refresh_tools()
