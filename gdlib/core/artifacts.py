@@ -30,7 +30,7 @@ from typing import Any
 
 from gdlib.core.code import Reach
 from gdlib.core.errors import GdlibError
-from gdlib.core.settings import digest, jsonable
+from gdlib.core.settings import digest, jsonable, plain
 from gdlib.core.store import MANIFEST, Artifact
 
 AGAIN = "GDLIB_AGAIN"
@@ -97,13 +97,16 @@ class Making(Scope):
 class Watched:
     """The settings of a study; every knob that is read is reported to it."""
 
-    def __init__(self, plain: Any, report: Callable[[str], None]):
-        self.plain, self._report = plain, report
+    def __init__(self, settings: Any, report: Callable[[str], None]):
+        self.plain, self._report = settings, report
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.plain, name)
         self._report(name)
         return value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return plain, (self.plain,)  # another process gets the settings themselves
 
 
 class derived:
@@ -224,7 +227,7 @@ def ingredient(value: Any) -> Any:
         return f"{value.kind}/{value.key}"
     if hasattr(value, "digest") and not isinstance(value, type):
         return value.digest() if callable(value.digest) else value.digest
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = (each for each in dataclasses.fields(value) if not each.metadata.get("label"))
         return {each.name: ingredient(getattr(value, each.name)) for each in fields}
     if isinstance(value, Mapping):

@@ -187,7 +187,7 @@ def _parts(value: Any) -> Iterable[Any]:
         return value.values()
     if isinstance(value, (list, tuple, set, frozenset)):
         return value
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return (value.__class__, *(getattr(value, f.name) for f in dataclasses.fields(value)))
     return ()
 

@@ -74,6 +74,13 @@ class Study:
                 bar.update()
         return [declared.make(self, *cell) for cell in cells]
 
+    def seconds(self, name: str) -> float:
+        """How long the artifacts of a method took that were asked for so far, added up."""
+        kept = self.memo.items()
+        return sum(
+            value[0].seconds for key, value in kept if isinstance(key, tuple) and key[0] == name
+        )
+
     def each_seed(self, **changes: Any) -> list[Self]:
         """This study with every seed of ``settings.seeds``.
 

@@ -12,7 +12,7 @@ from pandas.io.formats.style import Styler
 
 from gdlib.charts.style import use_style
 from gdlib.core.products import Products
-from gdlib.core.settings import from_notebook, knobs, thread_count
+from gdlib.core.settings import from_notebook, knobs, plain, thread_count
 from gdlib.core.store import Store
 from gdlib.run import studies
 
@@ -69,7 +69,7 @@ def settings_table(settings: Any, stage: str) -> Styler:
     """The knobs of a stage, and of others those that were moved: their values in force and what
     they mean; a value that is not the default is in bold.
     """
-    default = type(settings)()
+    default = type(plain(settings))()
     rows = [
         {
             "setting": name,
