@@ -14,7 +14,7 @@ from gdlib.learn.losses import DistillationLoss, soft_kl
 from gdlib.networks import gloss_vectors, layers
 from gdlib.networks import pairs as lexical
 from gdlib.networks.gloss_vectors import VectorModel
-from gdlib.networks.lexical_arms import GOLD_ONLY, LexicalPlan
+from gdlib.networks.lexical_plans import GOLD_ONLY, LexicalPlan
 from gdlib.networks.masked_lm import NOT_ASKED
 from gdlib.networks.pairs import LABELS, LexicalModel
 from gdlib.networks.sense_coding import Coder

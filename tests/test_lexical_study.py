@@ -66,7 +66,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     tests = study.data.tests[wsd.EXAMPLES]
     assert tests == other.data.tests[wsd.EXAMPLES] and study.data.train != other.data.train
     assert len(study.data.train) == 60 and all(one.teaches for one in study.data.train)
-    said = study.scores(ARMS["gloss vectors"], 0, tests)
+    said = study.scores(study.model_plan("gloss vectors"), tests)
     place = answers.table.index[answers.table["method"] == "gloss vectors"][0]
     right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]
     np.testing.assert_array_equal(right, answers.right[place, answers.where()])

@@ -23,7 +23,7 @@ from gdlib.learn.batches import Batch, autocast, in_batches
 from gdlib.learn.loop import History, fit, seed_everything
 from gdlib.learn.sense_losses import choice_loss
 from gdlib.networks.layers import freeze, to_device
-from gdlib.networks.lexical_arms import LexicalPlan
+from gdlib.networks.lexical_plans import LexicalPlan
 from gdlib.networks.pairs import HEADS, SCALE, draw_batches, held_out_score, leave
 from gdlib.networks.sense_coding import LONG_GLOSS, Coded, Coder
 from gdlib.sources import zoo

@@ -39,7 +39,7 @@ from gdlib.learn.loop import (
 from gdlib.learn.losses import DistillationLoss
 from gdlib.learn.sense_losses import pair_loss
 from gdlib.networks.layers import freeze, keep_layers, to_device
-from gdlib.networks.lexical_arms import LexicalPlan
+from gdlib.networks.lexical_plans import LexicalPlan
 from gdlib.networks.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
 from gdlib.networks.sense_coding import Coded, Coder, draw_candidates
 from gdlib.sources import zoo

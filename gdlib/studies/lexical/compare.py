@@ -10,7 +10,7 @@ from gdlib.compare.sense_results import ALL, Answers
 from gdlib.compare.wording import counted
 from gdlib.networks import gloss_vectors
 from gdlib.networks.costs import BATCHES, latency, operations
-from gdlib.networks.lexical_arms import ARMS, Arm
+from gdlib.networks.lexical_arms import ARMS
 from gdlib.networks.pairs import LexicalModel
 from gdlib.networks.students import parameters
 from gdlib.sources.senses import Instance
@@ -61,7 +61,7 @@ def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.Da
     ]
     sizes, times = [], []
     for name in study.settings.arms:
-        model, call, inputs = _calls(study, ARMS[name], asked)
+        model, call, inputs = _calls(study, name, asked)
         flops = operations(call, [inputs([i]) for i in range(min(16, len(asked)))])
         sizes.append({"method": name, "parameters": parameters(model), "megaflops": flops / 1e6})
         for batch in BATCHES:
@@ -77,21 +77,17 @@ def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.Da
     return pd.DataFrame(sizes), frame
 
 
-def _calls(study: LexicalStudy, arm: Arm, asked: Sequence[Instance]) -> tuple[Any, Any, Any]:
+def _calls(study: LexicalStudy, name: str, asked: Sequence[Instance]) -> tuple[Any, Any, Any]:
     """An arm's model, what answering calls, and the inputs of some of the instances."""
-    folder, coder = (
-        study.model_artifact(arm, study.settings.model_seeds[0]).path,
-        study.coder(arm.marked),
-    )
-    if arm.form == "vectors":
+    plan = study.model_plan(name)
+    folder, coder = study.lexical_model(plan).path, study.coder(plan)
+    if plan.form == "vectors":
         model = gloss_vectors.VectorModel.load(folder).cpu()
-        coded = coder.code(asked, prefix="lemma")
+        coded, whole = coder.code(asked, prefix="lemma"), plan.word_vector == "sentence"
         return (
             model,
             lambda x: model.vectors(**x),
-            lambda rows: gloss_vectors.context_inputs(
-                coder, [coded[i] for i in rows], study.settings.word_vector == "sentence"
-            ),
+            lambda rows: gloss_vectors.context_inputs(coder, [coded[i] for i in rows], whole),
         )
     model = LexicalModel.load(folder).cpu()
     coded = coder.code(asked)

@@ -4,40 +4,18 @@ as data.
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.losses import SOFT_LOSSES
 from gdlib.networks.lexical_arms import ARMS
-from gdlib.studies.shared.settings import EncoderSettings
+from gdlib.studies.shared.settings import ArmSettings, EncoderSettings
 
 
 @settings_class
-class Settings(EncoderSettings):
+class Settings(ArmSettings, EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile."""
 
     # senses
     test_instances: int = knob(400, "senses", "instances a test set at most; 0: all")
     # train
     arms: tuple[str, ...] = knob(tuple(ARMS), "train", "what is trained", tuple(ARMS))
-    word_vector: str = knob(
-        "sentence",
-        "train",
-        (
-            "gloss vectors: mean state of the target's pieces, or of the sentence with the "
-            "target in quotes"
-        ),
-        ("target", "sentence"),
-    )
-    small_layers: int = knob(
-        2, "train", "layers of the small student, evenly spaced from the encoder's"
-    )
-    small_epochs: float = knob(1.0, "train", "passes of the small student")
-    small_lr: float = knob(3e-4, "train", "its peak learning rate")
-    distilled_from: str = knob(
-        "LMGC", "train", "whose pair logits the student learns", ("LMGC", "LMGC-M")
-    )
-    soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on pair logits", SOFT_LOSSES)
-    temperature: float = knob(2.0, "train", "T of the kl loss")
-    soft_weight: float = knob(1.0, "train", "weight of the teacher's pair logits")
-    hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them")
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "data to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")

@@ -2,299 +2,164 @@
 them.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from gdlib.compare import sense_results as results
-from gdlib.compare.sense_results import CHOSEN_ON, Answers
-from gdlib.core.code import code_digest
-from gdlib.core.processes import in_processes, together
-from gdlib.core.store import Artifact, Store
-from gdlib.learn.losses import DistillationLoss
-from gdlib.networks import gloss_vectors
-from gdlib.networks import pairs as lexical
-from gdlib.networks.lexical_arms import ARMS, GOLD_ONLY, Arm, LexicalPlan
-from gdlib.networks.pairs import LexicalModel
+from gdlib.compare.sense_results import Answers
+from gdlib.core.artifacts import artifact, derived
+from gdlib.networks import gloss_vectors, pairs
+from gdlib.networks.lexical_arms import ARMS
+from gdlib.networks.lexical_plans import LexicalPlan
 from gdlib.networks.sense_coding import Coder
 from gdlib.sources import senses as wsd
 from gdlib.sources import zoo
 from gdlib.sources.senses import Instance, SenseData
-from gdlib.studies.lexical import baselines as sense_baselines
+from gdlib.studies.lexical import baselines
 from gdlib.studies.lexical.settings import PLAN, Settings
-from gdlib.studies.shared.study import Study
+from gdlib.studies.shared.encoders import LexicalEncoders
+from gdlib.studies.shared.settings import ArmSettings, part_of
 
 
-class LexicalStudy(Study):
-    """One run: one data set, one seed. Each method gives the finished thing and makes it if it is
-    not in the store.
-
-    Args:
-        settings: the parameters.
-        store: where artifacts are.
-    """
+class LexicalStudy(LexicalEncoders):
+    """One run: one data set, one seed."""
 
     plan = PLAN
     settings: Settings
 
-    @cached_property
+    @derived
+    def arm_settings(self) -> ArmSettings:
+        """What decides single arms."""
+        return part_of(self.settings, ArmSettings)
+
+    @derived
     def data(self) -> SenseData:
         """What is trained on, chosen by and tested on: draws of the sizes asked for.
 
         The tests are the same for every seed.
         """
-        s = self.settings
-        whole = wsd.load(s.corpus, s.seed)
-        tests = {
-            name: wsd.sample(part, s.test_instances, wsd.TEST_SEED)
-            for name, part in whole.tests.items()
-        }
-        learnt = [one for one in whole.train if one.teaches]
-        held_out = wsd.sample(whole.held_out, s.held_out_instances, s.seed)
-        return SenseData(
-            whole.name,
-            wsd.sample(learnt, s.train_instances, s.seed),
-            held_out,
-            tests,
-            whole.dropped,
-        )
+        size, whole = self.settings.test_instances, self.senses
+        tests = {name: wsd.sample(part, size, wsd.TEST_SEED) for name, part in whole.tests.items()}
+        return dataclasses.replace(self.sense_training, tests=tests, dropped=whole.dropped)
+
+    @derived
+    def questions(self) -> SenseData:
+        """What every method answers: the held-out part (for the eye), and the tests."""
+        return dataclasses.replace(self.data, train=[])
 
     @property
-    def asked(self) -> dict[str, list[Instance]]:
-        """The parts on which every method answers: held-out (for the eye), and the tests."""
-        return {CHOSEN_ON: self.data.held_out, **self.data.tests}
-
-    # ---- models
-
-    def plan_of(self, arm: Arm, model_seed: int) -> LexicalPlan:
-        """How an arm is trained."""
-        s = self.settings
-        soft = DistillationLoss(s.soft_loss, s.temperature, s.hard_weight, s.soft_weight)
-        return LexicalPlan(
-            epochs=s.small_epochs if arm.small else s.encoder_epochs,
-            lr=s.small_lr if arm.small else s.encoder_lr,
-            batch=s.encoder_batch,
-            max_length=s.max_length,
-            dropout=s.encoder_dropout,
-            negatives=s.negatives,
-            trained_layers=0 if arm.small else s.trained_layers,
-            seed=int(np.random.SeedSequence([s.seed, model_seed]).generate_state(1)[0]),
-            marked=arm.marked,
-            pooling=s.pair_pooling,
-            pair_loss=s.pair_loss,
-            mlm=arm.mlm,
-            mask_share=s.mask_share,
-            mlm_head_steps=s.mlm_head_steps,
-            layers=s.small_layers if arm.small else 0,
-            word_vector=s.word_vector
-            if arm.form == "vectors"
-            else "target",  # others do not read it
-            loss=soft if arm.target == "soft" else GOLD_ONLY,
-        )
-
-    def model_artifact(self, arm: Arm, model_seed: int) -> Artifact:
-        """A trained model: the encoder as a network of the zoo, its heads, its history."""
-        network, plan, data = (
-            zoo.locate(self.settings.encoder),
-            self.plan_of(arm, model_seed),
-            self.data,
-        )
-        teacher = (
-            self.model_artifact(ARMS[self.settings.distilled_from], model_seed)
-            if arm.target == "soft"
-            else None
-        )
-        recipe = {
-            "plan": asdict(plan),
-            "form": arm.form,
-            "network": network.digest,
-            "teacher": teacher.key if teacher else None,
-            "train": wsd.digest_of(data.train),
-            "held out": wsd.digest_of(data.held_out),
-            "code": code_digest("gdlib.networks.pairs", "gdlib.networks.gloss_vectors"),
-        }
-        if arm.form == "vectors":
-            call = (gloss_vectors.fine_tune, network, data.train, data.held_out, plan)
-            return self.store.make("lexical", recipe, lambda folder: together(*call, folder))
-        call = (lexical.fine_tune, network, data.train, data.held_out, plan)
-        return self.store.make(
-            "lexical",
-            recipe,
-            lambda folder: together(*call, folder, teacher.path if teacher else None),
-        )
-
-    def scores(self, arm: Arm, model_seed: int, instances: Sequence[Instance]) -> list[np.ndarray]:
-        """What a trained arm gives each candidate of some instances."""
-        folder, coder, whole = (
-            self.model_artifact(arm, model_seed).path,
-            self.coder(arm.marked),
-            self.settings.word_vector == "sentence",
-        )
-        if arm.form == "vectors":
-            return gloss_vectors.scores(
-                gloss_vectors.VectorModel.load(folder),
-                coder,
-                coder.code(instances, prefix="lemma"),
-                whole,
-            )
-        return lexical.scores(LexicalModel.load(folder), coder, coder.code(instances))
-
-    def coder(self, marked: bool = True) -> Coder:
-        return Coder(
-            zoo.tokenizer(zoo.locate(self.settings.encoder)), self.settings.max_length, marked
-        )
+    def questioned(self) -> list[Instance]:
+        """The instances of :attr:`questions`, one part after the other."""
+        return [instance for part in self.questions.parts.values() for instance in part]
 
     # ---- answers
 
-    def answers_of(self, arm: Arm, model_seed: int) -> Artifact:
-        """Right or wrong on every part asked, of one trained model."""
-        recipe = {
-            "model": self.model_artifact(arm, model_seed).key,
-            "asked": {name: wsd.digest_of(part) for name, part in self.asked.items()},
-            "code": code_digest(
-                "gdlib.networks.pairs",
-                "gdlib.networks.gloss_vectors",
-                "gdlib.compare.sense_results",
-            ),
+    def model_plan(self, name: str, model_seed: int | None = None) -> LexicalPlan:
+        """How the model of an arm is trained, by the arm's name; of the first model seed unless
+        another is given.
+        """
+        seeds = self.settings.model_seeds
+        return self.lexical_plan(ARMS[name], seeds[0] if model_seed is None else model_seed)
+
+    def coder(self, plan: LexicalPlan) -> Coder:
+        """What makes the inputs of a model of that plan."""
+        return Coder(zoo.tokenizer(self.pretrained), plan.max_length, plan.marked)
+
+    def scores(self, plan: LexicalPlan, instances: Sequence[Instance]) -> list[np.ndarray]:
+        """What a trained model gives each candidate of some instances."""
+        folder, coder = self.lexical_model(plan).path, self.coder(plan)
+        if plan.form == "vectors":
+            model, coded = gloss_vectors.VectorModel.load(folder), coder.code(instances, "lemma")
+            return gloss_vectors.scores(model, coder, coded, plan.word_vector == "sentence")
+        return pairs.scores(pairs.LexicalModel.load(folder), coder, coder.code(instances))
+
+    @artifact(
+        "train",
+        needs=("pretrained", "questions"),
+        given=lambda study, plan: {"model": study.lexical_model(plan)},
+    )
+    def sense_answers(self, folder: Path, plan: LexicalPlan) -> None:
+        """Which of the questions one trained model answers right."""
+        instances = self.questioned
+        right = results.judge(self.scores(plan, instances), instances)
+        np.save(folder / "right.npy", right)
+
+    @artifact("senses", "seed", "max_length", needs=("pretrained", "questions"))
+    def sense_baselines(self, folder: Path) -> None:
+        """The answers of what needs no training."""
+        s, instances = self.settings, self.questioned
+        scores = {
+            "random": baselines.at_random(instances, s.seed),
+            "first sense": baselines.first_sense(instances),
+            "Lesk": baselines.lesk(instances),
+            "similarity": gloss_vectors.similarity(self.pretrained, instances, s.max_length),
         }
+        rows = [{"method": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in scores]
+        right = np.stack([results.judge(of_method, instances) for of_method in scores.values()])
+        described = results.describe(self.questions.parts)
+        results.save(Answers(pd.DataFrame(rows), right, described), folder)
 
-        def build(folder: Path) -> None:
-            instances = self._all_asked
-            np.save(
-                folder / "right.npy",
-                results.judge(self.scores(arm, model_seed, instances), instances),
-            )
-
-        return self.store.make("sense-answers", recipe, build)
-
-    @property
-    def _all_asked(self) -> list[Instance]:
-        return [one for part in self.asked.values() for one in part]
-
-    @cached_property
+    @derived
     def baselines(self) -> Answers:
         """What needs no training."""
-        s = self.settings
-        recipe = {
-            "asked": {name: wsd.digest_of(part) for name, part in self.asked.items()},
-            "network": zoo.locate(s.encoder).digest,
-            "settings": {"seed": s.seed, "max_length": s.max_length},
-            "code": code_digest(
-                "gdlib.studies.lexical.baselines",
-                "gdlib.networks.gloss_vectors",
-                "gdlib.compare.sense_results",
-            ),
-        }
-
-        def build(folder: Path) -> None:
-            asked = self._all_asked
-            said = {
-                "random": sense_baselines.at_random(asked, s.seed),
-                "first sense": sense_baselines.first_sense(asked),
-                "Lesk": sense_baselines.lesk(asked),
-                "similarity": gloss_vectors.similarity(zoo.locate(s.encoder), asked, s.max_length),
-            }
-            table = pd.DataFrame(
-                [{"method": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in said]
-            )
-            right = np.stack([results.judge(of, asked) for of in said.values()])
-            results.save(Answers(table, right, results.describe(self.asked)), folder)
-
-        return results.load(self.store.make("sense-baselines", recipe, build).path)
+        return results.load(self.sense_baselines().path)
 
     def results(self) -> Answers:
-        """Every baseline, every arm and model seed; what is not trained yet is trained now, several
-        models at a time.
+        """Every baseline, every arm and model seed; what is missing is trained now, several models
+        at a time.
         """
-        s = self.settings
-        arms = [ARMS[name] for name in s.arms]
-        teachers = [ARMS[s.distilled_from]] if any(arm.target == "soft" for arm in arms) else []
-        first = list(dict.fromkeys([arm for arm in arms if arm.target == "gold"] + teachers))
-        both = (first, [arm for arm in arms if arm.target == "soft"])
-        waves = [
-            self.store.missing(
-                self.answers_of, [(arm, seed) for seed in s.model_seeds for arm in wave]
-            )
-            for wave in both
+        s, base = self.settings, self.baselines
+        cells = [(name, seed) for name in s.arms for seed in s.model_seeds]
+        plans = [self.model_plan(*cell) for cell in cells]
+        models = self.make_models(plans)
+        answers = self.make_all("sense_answers", [(plan,) for plan in plans], "answers")
+        rows = [
+            {"method": name, "seed": s.seed, "model_seed": seed}
+            | {"steps": model.json("history.json")["best_step"]}
+            for (name, seed), model in zip(cells, models)
         ]
-        with tqdm(
-            total=sum(map(len, waves)),
-            desc="models",
-            unit="model",
-            mininterval=2.0,
-            disable=not any(waves),
-        ) as bar:
-            for wave in waves:
-                for _ in in_processes(_answer_one, [(s, self.store.root, *job) for job in wave]):
-                    bar.update()
-        table, right = [self.baselines.table], [self.baselines.right]
-        for arm in arms:
-            for seed in s.model_seeds:
-                steps = self.model_artifact(arm, seed).json("history.json")["best_step"]
-                table.append(
-                    pd.DataFrame(
-                        [{"method": arm.name, "seed": s.seed, "model_seed": seed, "steps": steps}]
-                    )
-                )
-                right.append(np.load(self.answers_of(arm, seed) / "right.npy")[None])
-        return Answers(
-            pd.concat(table, ignore_index=True), np.concatenate(right), self.baselines.instances
-        )
+        table = pd.concat([base.table, pd.DataFrame(rows)], ignore_index=True)
+        right = [np.load(answer / "right.npy") for answer in answers]
+        return Answers(table, np.concatenate([base.right, np.stack(right)]), base.instances)
 
     # ---- what the notebooks show
 
     def dictionary(self) -> pd.DataFrame:
         """The training words with the most senses of each part of speech: lemma, pos, rank, gloss,
-        occurrences.
+        tagged (occurrences).
         """
-        rows = []
-        for pos in dict.fromkeys(one.pos for one in self.data.train):
-            one = max(
-                (one for one in self.data.train if one.pos == pos),
-                key=lambda one: len(one.candidates),
-            )
-            senses = [
-                {
-                    "lemma": s.lemma,
-                    "pos": s.pos,
-                    "rank": s.rank,
-                    "gloss": s.definition,
-                    "tagged": s.tag_count,
-                }
-                for s in one.candidates[:4]
-            ]
-            rows += senses
-        return pd.DataFrame(rows)
+        most: dict[str, Instance] = {}
+        for instance in self.data.train:
+            best = most.setdefault(instance.pos, instance)
+            if len(instance.candidates) > len(best.candidates):
+                most[instance.pos] = instance
+        senses = [sense for instance in most.values() for sense in instance.candidates[:4]]
+        table = pd.DataFrame(
+            [(s.lemma, s.pos, s.rank, s.definition, s.tag_count) for s in senses],
+            columns=["lemma", "pos", "rank", "gloss", "tagged"],
+        )
+        return table
 
     def example_pair(self) -> pd.DataFrame:
         """The pairs of one training instance as the encoder reads them, and whether the gloss is
         right.
         """
-        one = next(one for one in self.data.train if len(one.candidates) == 3)
-        rows = {}
-        for name, coder in (("LMGC", self.coder()), ("gloss pairs", self.coder(marked=False))):
-            (coded,) = coder.code([one])
-            rows[name] = coder.tokenizer.batch_decode(
-                [coder.pair(coded, place)[0] for place in range(3)]
-            )
-        return pd.DataFrame({**rows, "right": one.gold})
+        instance = next(each for each in self.data.train if len(each.candidates) == 3)
+        columns = {}
+        for name in ("LMGC", "gloss pairs"):
+            coder = self.coder(self.model_plan(name))
+            (coded,) = coder.code([instance])
+            pieces = [coder.pair(coded, place)[0] for place in range(3)]
+            columns[name] = coder.tokenizer.batch_decode(pieces)
+        return pd.DataFrame(columns | {"right": instance.gold})
 
-    def history(self, arm: str) -> pd.DataFrame:
+    def history(self, name: str) -> pd.DataFrame:
         """The learning curve of an arm's first model: step, train_loss, held_out."""
-        looks = self.model_artifact(ARMS[arm], self.settings.model_seeds[0]).json("history.json")
-        return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
-
-
-@lru_cache(maxsize=1)
-def _study(settings: Settings, root: Path) -> LexicalStudy:
-    return LexicalStudy(settings, Store(root))
-
-
-def _answer_one(settings: Settings, root: Path, arm: Arm, model_seed: int) -> None:
-    """Train one model and ask it, in a process of its own; all is kept in the store."""
-    _study(settings, root).answers_of(arm, model_seed)
+        looks = self.lexical_model(self.model_plan(name)).json("history.json")
+        return pd.DataFrame(
+            {column: looks[column] for column in ("step", "train_loss", "held_out")}
+        )

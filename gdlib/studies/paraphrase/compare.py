@@ -20,6 +20,7 @@ from gdlib.compare.wording import counted
 from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
 from gdlib.networks.costs import BATCHES, latency
+from gdlib.networks.lexical_arms import ENCODERS
 from gdlib.networks.students import encode
 from gdlib.networks.teacher import tokenize
 from gdlib.sources import zoo
@@ -27,7 +28,6 @@ from gdlib.sources.corpora import Part
 from gdlib.studies.paraphrase.detectors import LABELS, new_student
 from gdlib.studies.paraphrase.settings import STUDENT, TFIDF
 from gdlib.studies.paraphrase.study import ParaphraseStudy
-from gdlib.studies.shared.encoders import ENCODERS
 
 Cell = tuple[str, str, str]
 IN_TOOL, CROSS_TOOL = "in-tool", "cross-tool"
@@ -250,7 +250,7 @@ def training(study: ParaphraseStudy, results: Results) -> pd.DataFrame:
     )
     seed = study.encoder_seed(study.settings.model_seeds[0])
     means["lexical"] = [
-        study.encoders.seconds(name, seed) if name in ENCODERS else 0.0
+        study.encoders.encoder_seconds(name, seed) if name in ENCODERS else 0.0
         for name in means["detector"]
     ]
     return means.astype({"parameters": int})

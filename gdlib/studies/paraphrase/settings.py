@@ -5,10 +5,10 @@ and stages, as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.losses import SOFT_LOSSES
+from gdlib.networks.lexical_arms import HELP as ENCODERS
 from gdlib.networks.mlm_teachers import BODIES
 from gdlib.networks.students import STUDENTS
 from gdlib.studies.paraphrase.spinners import SPINNERS
-from gdlib.studies.shared.encoders import HELP as ENCODERS
 from gdlib.studies.shared.settings import EncoderSettings
 
 TFIDF, STUDENT = "TF-IDF", "distilled student"

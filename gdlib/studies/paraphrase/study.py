@@ -21,6 +21,7 @@ from gdlib.core.settings import digest
 from gdlib.core.store import Artifact, Store, texts_digest
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks.distillation import StudentPlan
+from gdlib.networks.lexical_arms import PLAIN
 from gdlib.networks.teacher import TeacherPlan
 from gdlib.sources import corpora, splits, zoo
 from gdlib.sources.splits import TEST_SEED, Part
@@ -30,7 +31,7 @@ from gdlib.studies.paraphrase import detectors, spinners
 from gdlib.studies.paraphrase.detectors import LABELS
 from gdlib.studies.paraphrase.settings import ENCODER_DETECTORS, PLAN, STUDENT, TFIDF, Settings
 from gdlib.studies.paraphrase.spinners import SPINNERS, Infiller, SpinPlan
-from gdlib.studies.shared.encoders import PLAIN, LexicalEncoders
+from gdlib.studies.shared.encoders import LexicalEncoders
 from gdlib.studies.shared.settings import EncoderSettings
 from gdlib.studies.shared.study import Study
 
@@ -315,7 +316,7 @@ class ParaphraseStudy(Study):
                 parts,
                 asked,
             )
-        network = self.encoders.network(trial.detector, self.encoder_seed(trial.seed))
+        network = self.encoders.encoder_network(trial.detector, self.encoder_seed(trial.seed))
         plan = TeacherPlan(s.detector_epochs, s.detector_lr, s.detector_batch, s.max_length, seed)
         recipe |= {"plan": asdict(plan), "network": network.digest}
         return recipe, (detectors.encoder, network, plan, parts, asked)
@@ -357,7 +358,7 @@ class ParaphraseStudy(Study):
         wanted = [name for name in ENCODER_DETECTORS if name in s.detectors] or [PLAIN] * (
             STUDENT in s.detectors
         )
-        self.encoders.make(wanted, [self.encoder_seed(seed) for seed in s.model_seeds])
+        self.encoders.make_encoders(wanted, [self.encoder_seed(seed) for seed in s.model_seeds])
         first = [
             Trial(name, spinner, seed)
             for name in wanted

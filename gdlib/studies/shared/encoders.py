@@ -1,86 +1,140 @@
-"""The encoders that lexical training leaves, by name: networks to fine-tune on other tasks."""
+"""The encoders that lexical training leaves: studies that have them share them in one store."""
 
-from collections.abc import Iterable
-from functools import lru_cache
+import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tqdm.auto import tqdm
+import numpy as np
 
-from gdlib.core import settings as config
-from gdlib.core.processes import in_processes
-from gdlib.core.store import Store
-from gdlib.networks.lexical_arms import ARMS, Arm
+from gdlib.core.artifacts import artifact, derived
+from gdlib.core.processes import together
+from gdlib.core.store import Artifact
+from gdlib.core.study import Study
+from gdlib.learn.losses import DistillationLoss
+from gdlib.networks import gloss_vectors, pairs
+from gdlib.networks.lexical_arms import ARMS, ENCODERS, Arm
+from gdlib.networks.lexical_plans import LexicalPlan
+from gdlib.sources import senses as wsd
 from gdlib.sources import zoo
-from gdlib.studies.lexical import settings as lexical_settings
-from gdlib.studies.lexical.study import LexicalStudy
-from gdlib.studies.shared.settings import EncoderSettings
-
-PLAIN, DISTILLED = "plain", "distilled"
-ENCODERS: dict[str, Arm | None] = {
-    PLAIN: None,
-    **{name: arm for name, arm in ARMS.items() if arm.form == "pairs" and not arm.small},
-    DISTILLED: ARMS["small, distilled"],
-}
-"""Name to the way it was trained; None: the pretrained network as it is."""
-HELP = {
-    name: arm.help if arm else "the pretrained encoder as it is" for name, arm in ENCODERS.items()
-}
+from gdlib.sources.senses import SenseData
+from gdlib.studies.shared.settings import ArmSettings, EncoderSettings, part_of
 
 
-class LexicalEncoders:
-    """The encoders of some settings; what the lexical study made with the same ones in the same
-    store is taken over.
+class LexicalEncoders(Study):
+    """Trains an encoder on a dictionary's senses, by any of the arms of lexical training.
 
-    Args:
-        settings: of the encoders; what else stands in them does not count.
-        store: where artifacts are.
+    What decides a model is its plan, the senses and the pretrained encoder: nothing of the study
+    that asks for it.
     """
 
-    def __init__(self, settings: EncoderSettings, store: Store):
-        shared = {name: getattr(settings, name) for name in config.knobs(EncoderSettings)}
-        self.study = LexicalStudy(config.build(lexical_settings.Settings, shared), store)
+    settings: EncoderSettings
 
-    def network(self, name: str, model_seed: int) -> zoo.Network:
-        """The bare encoder of that name (of :data:`ENCODERS`), trained now if it is not there; all
-        names share one tokenizer.
+    @derived
+    def encoder_settings(self) -> EncoderSettings:
+        """What decides the encoders; for a study to override whose ``corpus`` is no sense data."""
+        return part_of(self.settings, EncoderSettings)
+
+    @derived
+    def arm_settings(self) -> ArmSettings:
+        """What decides single arms; for a study to override that has knobs for it."""
+        return ArmSettings()
+
+    @derived
+    def pretrained(self) -> zoo.Network:
+        """The encoder before lexical training."""
+        return zoo.locate(self.encoder_settings.encoder)
+
+    # ---- senses
+
+    @derived
+    def senses(self) -> SenseData:
+        """All sense data of the corpus, divided by the seed."""
+        return wsd.load(self.encoder_settings.corpus, self.encoder_settings.seed)
+
+    @derived
+    def sense_training(self) -> SenseData:
+        """Draws of the senses of the sizes asked for: to train on, and to choose weights by."""
+        s, whole = self.encoder_settings, self.senses
+        teaching = [instance for instance in whole.train if instance.teaches]
+        train = wsd.sample(teaching, s.train_instances, s.seed)
+        held_out = wsd.sample(whole.held_out, s.held_out_instances, s.seed)
+        return SenseData(whole.name, train, held_out, {})
+
+    # ---- models
+
+    def lexical_plan(self, arm: Arm, model_seed: int) -> LexicalPlan:
+        """How an arm is trained."""
+        s, more = self.encoder_settings, self.arm_settings
+        plan = LexicalPlan(
+            epochs=s.encoder_epochs,
+            lr=s.encoder_lr,
+            batch=s.encoder_batch,
+            max_length=s.max_length,
+            dropout=s.encoder_dropout,
+            negatives=s.negatives,
+            trained_layers=s.trained_layers,
+            seed=int(np.random.SeedSequence([s.seed, model_seed]).generate_state(1)[0]),
+            form=arm.form,
+            marked=arm.marked,
+            pooling=s.pair_pooling,
+            pair_loss=s.pair_loss,
+            mlm=arm.mlm,
+            mask_share=s.mask_share,
+            mlm_head_steps=s.mlm_head_steps,
+            word_vector=more.word_vector if arm.form == "vectors" else "target",
+        )
+        if arm.small:
+            small = {"epochs": more.small_epochs, "lr": more.small_lr, "layers": more.small_layers}
+            plan = dataclasses.replace(plan, trained_layers=0, **small)
+        if arm.target != "soft":
+            return plan
+        loss = DistillationLoss(
+            more.soft_loss, more.temperature, more.hard_weight, more.soft_weight
+        )
+        teacher = self.lexical_plan(ARMS[more.distilled_from], model_seed)
+        return dataclasses.replace(plan, loss=loss, teacher=teacher)
+
+    @artifact(
+        "train",
+        needs=("pretrained", "sense_training"),
+        given=lambda study, plan: {"teacher": plan.teacher and study.lexical_model(plan.teacher)},
+    )
+    def lexical_model(self, folder: Path, plan: LexicalPlan) -> None:
+        """A trained model: the encoder as a network of the zoo, its heads, its history."""
+        parts = self.sense_training
+        task = (self.pretrained, parts.train, parts.held_out, plan, folder)
+        if plan.form == "vectors":
+            together(gloss_vectors.fine_tune, *task)
+        else:
+            teacher = self.lexical_model(plan.teacher).path if plan.teacher else None
+            together(pairs.fine_tune, *task, teacher)
+
+    def make_models(self, plans: Sequence[LexicalPlan], title: str = "models") -> list[Artifact]:
+        """The models of some plans; missing ones are trained several at a time, those that learn
+        from another after it.
+        """
+        self.make_all("lexical_model", [(plan.teacher or plan,) for plan in plans], title)
+        return self.make_all("lexical_model", [(plan,) for plan in plans], title)
+
+    # ---- encoders, by name
+
+    def make_encoders(self, names: Iterable[str], model_seeds: Iterable[int]) -> None:
+        """Train the named encoders (of :data:`ENCODERS`) that are missing."""
+        arms = [ENCODERS[name] for name in dict.fromkeys(names) if ENCODERS[name]]
+        plans = [self.lexical_plan(arm, seed) for seed in model_seeds for arm in arms]
+        self.make_models(plans, "encoders")
+
+    def encoder_network(self, name: str, model_seed: int) -> zoo.Network:
+        """The bare encoder of that name, trained now if it is missing; all names share one
+        tokenizer. It counts in a recipe as the artifact that it is.
         """
         arm = ENCODERS[name]
-        return zoo.locate(
-            str(self.study.model_artifact(arm, model_seed).path)
-            if arm
-            else self.study.settings.encoder
-        )
+        if arm is None:
+            return self.pretrained
+        model = self.lexical_model(self.lexical_plan(arm, model_seed))
+        return dataclasses.replace(zoo.locate(str(model.path)), digest=model.key)
 
-    def seconds(self, name: str, model_seed: int) -> float:
+    def encoder_seconds(self, name: str, model_seed: int) -> float:
         """How long its lexical training took, on the machine that made it; 0 for the plain one."""
         arm = ENCODERS[name]
-        return self.study.model_artifact(arm, model_seed).seconds if arm else 0.0
-
-    def make(self, names: Iterable[str], model_seeds: Iterable[int]) -> None:
-        """Train what is missing, several at a time; distilled ones after those they may learn from."""
-        wanted = [
-            (name, seed) for seed in model_seeds for name in dict.fromkeys(names) if ENCODERS[name]
-        ]
-        jobs = self.study.store.missing(self.network, wanted)
-        waves = [
-            [job for job in jobs if (ENCODERS[job[0]].target == "soft") is soft]
-            for soft in (False, True)
-        ]
-        with tqdm(
-            total=len(jobs), desc="encoders", unit="encoder", mininterval=2.0, disable=not jobs
-        ) as bar:
-            for wave in waves:
-                for _ in in_processes(
-                    _make_one, [(self.study.settings, self.study.store.root, *job) for job in wave]
-                ):
-                    bar.update()
-
-
-@lru_cache(maxsize=1)
-def _encoders(settings: lexical_settings.Settings, root: Path) -> LexicalEncoders:
-    return LexicalEncoders(settings, Store(root))
-
-
-def _make_one(settings: lexical_settings.Settings, root: Path, name: str, model_seed: int) -> None:
-    """Train one encoder in a process of its own; it is kept in the store."""
-    _encoders(settings, root).network(name, model_seed)
+        return self.lexical_model(self.lexical_plan(arm, model_seed)).seconds if arm else 0.0

@@ -1,8 +1,24 @@
 """Parameters that studies share: one name and one default wherever they stand."""
 
-from gdlib.core.settings import knob, settings_class
+from typing import Any, TypeVar
+
+from gdlib.core.settings import build, knob, knobs, settings_class
+from gdlib.learn.losses import SOFT_LOSSES
 from gdlib.learn.sense_losses import PAIR_LOSSES
 from gdlib.networks.signals import POOLINGS
+
+Part = TypeVar("Part")
+
+
+def part_of(settings: Any, kind: type[Part], **changes: Any) -> Part:
+    """Of a study's settings the knobs of one class that they inherit, as that class.
+
+    Args:
+        settings: of the study.
+        kind: the class, made with :data:`~gdlib.core.settings.settings_class`.
+        changes: values to put in the place of the study's own.
+    """
+    return build(kind, {name: getattr(settings, name) for name in knobs(kind)} | changes)
 
 
 @settings_class
@@ -135,3 +151,30 @@ class EncoderSettings:
     model_seeds: tuple[int, ...] = knob(
         (0,), "train", "one model an arm each: heads, order, wrong glosses, masks, dropout"
     )
+
+
+@settings_class
+class ArmSettings:
+    """What the arms of the lexical study have besides; other studies take the defaults."""
+
+    word_vector: str = knob(
+        "sentence",
+        "train",
+        (
+            "gloss vectors: mean state of the target's pieces, or of the sentence with the "
+            "target in quotes"
+        ),
+        ("target", "sentence"),
+    )
+    small_layers: int = knob(
+        2, "train", "layers of the small student, evenly spaced from the encoder's"
+    )
+    small_epochs: float = knob(1.0, "train", "passes of the small student")
+    small_lr: float = knob(3e-4, "train", "its peak learning rate")
+    distilled_from: str = knob(
+        "LMGC", "train", "whose pair logits the student learns", ("LMGC", "LMGC-M")
+    )
+    soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on pair logits", SOFT_LOSSES)
+    temperature: float = knob(2.0, "train", "T of the kl loss")
+    soft_weight: float = knob(1.0, "train", "weight of the teacher's pair logits")
+    hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them")

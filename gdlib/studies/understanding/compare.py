@@ -13,11 +13,11 @@ from gdlib.compare.task_metrics import METRICS
 from gdlib.compare.wording import counted
 from gdlib.learn.batches import Batch
 from gdlib.networks.costs import BATCHES, latency, operations
+from gdlib.networks.lexical_arms import PLAIN
 from gdlib.networks.sense_coding import Coder
 from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TaskCoder, TaskModel
 from gdlib.sources import zoo
-from gdlib.studies.shared.encoders import PLAIN
 from gdlib.studies.understanding.study import Said, UnderstandingStudy
 
 QUESTIONS = (
@@ -195,7 +195,9 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
     """
     sizes, times, measured = [], [], dict[tuple[str, int], list[float]]()
     for encoder in study.settings.encoders:
-        network = study.encoders.network(encoder, study.model_seed(study.settings.tuning_seeds[0]))
+        network = study.encoders.encoder_network(
+            encoder, study.model_seed(study.settings.tuning_seeds[0])
+        )
         coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
         for name, task in study.tasks.items():
             model = TaskModel(network, task, study.settings.tuning_pooling).eval()
@@ -240,7 +242,7 @@ def training(study: UnderstandingStudy, results: Mapping[str, Said]) -> pd.DataF
     """
     once = {
         encoder: np.mean(
-            [study.encoders.seconds(encoder, seed) for seed in study.settings.model_seeds]
+            [study.encoders.encoder_seconds(encoder, seed) for seed in study.settings.model_seeds]
         )
         for encoder in study.settings.encoders
     }

@@ -4,9 +4,9 @@ stages, as data.
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
+from gdlib.networks.lexical_arms import ENCODERS, HELP, PLAIN
 from gdlib.networks.tuning import POOLINGS
 from gdlib.sources.tasks import EMBEDDED, WORD_IN_CONTEXT
-from gdlib.studies.shared.encoders import ENCODERS, HELP, PLAIN
 from gdlib.studies.shared.settings import EncoderSettings
 
 

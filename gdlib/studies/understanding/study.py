@@ -25,6 +25,7 @@ from gdlib.sources import tasks
 from gdlib.sources.corpora import Part
 from gdlib.sources.tasks import Task
 from gdlib.studies.shared.encoders import LexicalEncoders
+from gdlib.studies.shared.settings import EncoderSettings, part_of
 from gdlib.studies.shared.study import Study
 from gdlib.studies.understanding.settings import PLAN, Settings
 
@@ -87,7 +88,7 @@ class UnderstandingStudy(Study):
 
     @cached_property
     def encoders(self) -> LexicalEncoders:
-        return LexicalEncoders(self.settings, self.store)
+        return LexicalEncoders(part_of(self.settings, EncoderSettings), self.store)
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
@@ -131,7 +132,7 @@ class UnderstandingStudy(Study):
     def tuned(self, task: str, encoder: str, tuning_seed: int) -> Artifact:
         """One fine-tuning: what it says of the test part (``said.npy``), its history, its size."""
         of, plan = self.tasks[task], self.tuning_plan(tuning_seed)
-        network = self.encoders.network(encoder, self.model_seed(tuning_seed))
+        network = self.encoders.encoder_network(encoder, self.model_seed(tuning_seed))
         recipe = {
             "plan": asdict(plan),
             "network": network.digest,
@@ -157,7 +158,7 @@ class UnderstandingStudy(Study):
         time: encoders first.
         """
         s = self.settings
-        self.encoders.make(s.encoders, dict.fromkeys(map(self.model_seed, s.tuning_seeds)))
+        self.encoders.make_encoders(s.encoders, dict.fromkeys(map(self.model_seed, s.tuning_seeds)))
         jobs = [
             (task, encoder, seed)
             for seed in s.tuning_seeds
