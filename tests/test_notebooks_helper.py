@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gdlib.core.errors import UnknownName
-from gdlib.core.settings import build
+from gdlib.core.settings import build, plain
 from gdlib.networks.costs import threads
 from gdlib.run import notebook, studies
 from gdlib.run.notebook import open_stage, settings_table, start
@@ -46,9 +46,9 @@ def test_a_notebook_opens_its_study_with_its_variables_in_one_call(study, tmp_pa
     stage = plan.stages[-1].name
     variables = {"store": tmp_path / "store", "seed": 3, "seeds": [3, 4], "other": "ignored"}
     opened, out = open_stage(study, stage, variables)
-    assert opened.plan is plan and opened.settings == plan.settings(seed=3, seeds=(3, 4))
+    assert opened.plan is plan and plain(opened.settings) == plan.settings(seed=3, seeds=(3, 4))
     assert opened.store.root == tmp_path / "store"
-    assert out.recipe == plan.products_recipe(stage, opened.settings)
+    assert out.recipe == plan.products_recipe(stage, plain(opened.settings))
     assert "(3, 4)" in set(shown[0].data["value"])
 
 

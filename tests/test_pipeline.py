@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -14,14 +15,16 @@ import nbformat
 import pytest
 from conftest import ended, executed, kernel_of, make_project, patch, start, until
 
-from gdlib.core import store as store_module
+from gdlib.core import code as code_module
 from gdlib.core.errors import BadSetting, GdlibError, UnknownName
 from gdlib.core.plans import expand, slug
 from gdlib.core.settings import replace, thread_count
 from gdlib.run.engines import LocalEngine
+from gdlib.run.inputs import Inputs, folder_digest
 from gdlib.run.jobs import Outcome, StageFailed, finished
 from gdlib.run.live import LiveLine, duration
-from gdlib.run.pipeline import Inputs, Run, expectations, folder_digest, numbers_line, settings_of
+from gdlib.run.pipeline import Run, settings_of
+from gdlib.run.progress import expectations, numbers_line
 
 FIRST, SECOND, LAST = (f"notebooks/tiny/{name}.ipynb" for name in ("1_first", "2_second", "3_last"))
 
@@ -143,12 +146,12 @@ def test_prose_comments_and_outputs_of_a_notebook_do_not_count(
 def test_code_of_the_library_moved(
     finished_project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = store_module._read_code
+    read = code_module._read_code
     changed = lambda module: (  # noqa: E731
         ("other code", read(module)[1]) if module == "gdlib.core.errors" else read(module)
     )
     monkeypatch.setattr(
-        store_module, "_read_code", changed
+        code_module, "_read_code", changed
     )  # imported by gdlib.core.settings, which the notebooks import
     assert stale(make_run(finished_project, tiny, number=7)) == ["first", "second", "last"]
 
@@ -219,12 +222,31 @@ def test_only_takes_what_the_stage_needs_and_force_executes_just_it(
 ) -> None:
     run = make_run(finished_project, tiny, number=7)
     assert [job.stage for job in run.jobs(only=["second"]).values()] == ["first", "second"]
-    assert [job.again for job in run.jobs(only=["second"], force=True).values()] == [False, True]
+    assert [bool(job.again) for job in run.jobs(only=["second"], force=True).values()] == [
+        False,
+        True,
+    ]
+    assert len({job.again for job in run.jobs(force=True).values()}) == 1, "all from one time on"
     assert run.execute(only=["second"], force=True) is None
     assert executed(finished_project)[3:] == ["second 0"]
     assert "unknown parameter" not in caplog.text, "a knob of an earlier stage is no surprise"
     with pytest.raises(UnknownName, match=r'unknown stage "third"; known: first, second, last'):
         run.jobs(only=["third"])
+
+
+def test_force_has_the_artifacts_of_its_stage_made_again_and_of_no_other(
+    finished_project: Path, tiny: ModuleType
+) -> None:
+    for notebook in (FIRST, SECOND):
+        source = nbformat.read(finished_project / notebook, 4).cells[2].source
+        log = 'open("again.log", "a").write(os.environ.get("GDLIB_AGAIN", "none") + "\\n")'
+        edit(finished_project, notebook, 2, f"import os\n{source}\n{log}")
+    run, before = make_run(finished_project, tiny, number=7), time.time()
+    run.execute(only=["second"], force=True)
+    first, second = (finished_project / "again.log").read_text().splitlines()
+    assert first == "none", "executed since its code has changed"
+    assert second.startswith("second:")
+    assert before <= float(second.removeprefix("second:")) <= time.time()
 
 
 def test_the_report_needs_every_stage(project: Path, tiny: ModuleType) -> None:

@@ -20,7 +20,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -162,6 +162,14 @@ class Store:
         finally:
             _MAY_BUILD.reset(before)
         return found
+
+    def manifests(self, kind: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Folder and manifest of every artifact of a kind; their files are not checked."""
+        for path in sorted((self.root / kind).glob(f"*/{MANIFEST}")):
+            try:
+                yield path.parent, json.loads(path.read_text("utf-8"))
+            except (OSError, ValueError):  # damaged: set aside by whoever opens it
+                continue
 
     def lock(self, path: Path) -> FileLock:
         """A lock on one artifact, released by the system even if its holder is killed.

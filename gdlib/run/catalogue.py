@@ -60,10 +60,11 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
         return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
     default = plan.settings()
     return {
-        f"{name} = {textwrap.shorten(_written(getattr(default, name)), 32, placeholder=' ...')}": f"{meta['help']} [{meta['stage']}]"
+        _assignment(name, getattr(default, name)): f"{meta['help']} [{meta['stage']}]"
         for name, meta in config.knobs(plan.settings).items()
     }
 
 
-def _written(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _assignment(name: str, value: Any) -> str:
+    written = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{name} = {textwrap.shorten(written, 32, placeholder=' ...')}"

@@ -12,8 +12,8 @@ from filelock import FileLock, Timeout
 
 from gdlib.core.plans import Plan
 from gdlib.core.store import MANIFEST, Store, file_digest
+from gdlib.run.inputs import Inputs
 from gdlib.run.jobs import RECEIPT
-from gdlib.run.pipeline import Inputs, manifests
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ def leftovers(
         if not _locked(store, path)
     ]
     found += [
-        (path, "of other code") for path, _ in manifests(store, "stages") if path not in current
+        (path, "of other code") for path, _ in store.manifests("stages") if path not in current
     ]
     wanted = {json.loads((path / RECEIPT).read_text("utf-8"))["products"] for path in current}
     found += [
         (path, "of other code")
-        for path, _ in manifests(store, "products")
+        for path, _ in store.manifests("products")
         if file_digest(path / MANIFEST) not in wanted
     ]
     if unused_days is not None:
@@ -56,7 +56,7 @@ def leftovers(
         for kind in sorted(
             set(os.listdir(store.root)) - {"damaged", "work", "locks", "stages", "products"}
         ):
-            old = [path for path, _ in manifests(store, kind) if path.stat().st_mtime < before]
+            old = [path for path, _ in store.manifests(kind) if path.stat().st_mtime < before]
             found += [(path, f"made over {unused_days:g} days ago") for path in old]
     return [
         Leftover(path, why, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
@@ -74,7 +74,7 @@ def _current_receipts(plans: Iterable[Plan], store: Store, root: Path) -> set[Pa
         for plan in plans
         for stage in plan.stages
     }
-    recipes = {path: manifest["recipe"] for path, manifest in manifests(store, "stages")}
+    recipes = {path: manifest["recipe"] for path, manifest in store.manifests("stages")}
     good = {
         path.name: recipe
         for path, recipe in recipes.items()

@@ -97,7 +97,8 @@ def run(
         bool,
         typer.Option(
             help=(
-                "Execute (the --only stages) again though up to date; what the store holds is used."
+                "Execute (the --only stages) again though up to date, and make their artifacts "
+                "again; those of other stages are used as they are."
             )
         ),
     ] = False,
@@ -157,7 +158,7 @@ def status(
     with _one_line_errors():
         from gdlib.run.jobs import finished, numbers_of
         from gdlib.run.live import duration
-        from gdlib.run.pipeline import expectations, numbers_line
+        from gdlib.run.progress import expectations, numbers_line
 
         chosen = run_of(study, profile, assignments, corpus, seed, store, "gdlib run")
         artifacts, jobs = chosen.open_store(), list(chosen.jobs().values())

@@ -1,11 +1,12 @@
-"""Where the stages of a run are executed: here, one after the other, or as tasks of a Ray cluster."""
+"""Where the stages of a run are executed: here one after the other, or as tasks of a cluster."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gdlib.core.errors import GdlibError
 from gdlib.core.settings import thread_count
-from gdlib.run.jobs import Job, Outcome, StageFailed, perform, python_path
+from gdlib.run.jobs import Job, Outcome, StageFailed, perform
+from gdlib.run.kernel import python_path
 from gdlib.run.live import LiveLine
 
 

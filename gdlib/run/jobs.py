@@ -1,40 +1,28 @@
-"""How one stage is executed: its notebook, by papermill, in a fresh kernel of this very Python.
+"""How one stage is executed: its notebook, once, with a receipt of what came of it.
 
 A :class:`Job` is a task made plain (paths, parameters, recipes), so that it runs the same in any
 process on any machine that sees the project's folder. :func:`perform` executes its notebook, checks
-that the products are there and leaves a
-*receipt*: an artifact of kind ``stages`` with the executed notebook. A stage is up to date if its
-receipt is sound and its products are the very ones that the receipt names.
+that the products are there and leaves a *receipt*: an artifact of kind ``stages`` with the executed
+notebook. A stage is up to date if its receipt is sound and its products are the very ones that the
+receipt names.
 """
 
 import json
-import logging
-import os
 import shutil
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import gdlib
 from gdlib.core import errors
+from gdlib.core.artifacts import AGAIN
 from gdlib.core.errors import GdlibError
 from gdlib.core.settings import digest, thread_count
 from gdlib.core.store import MANIFEST, Artifact, Store, file_digest, write_atomically
+from gdlib.run import kernel
 from gdlib.run.live import plain, shorter
 
 NOTEBOOK, RECEIPT = "notebook.ipynb", "receipt.json"
-KERNEL_OPTIONS = (
-    # what the kernel itself has to say; what the notebook prints is not concerned
-    "--log-level=CRITICAL",
-    # Progress bars as text, that the live line and the executed notebook can show, not as widgets
-    # that only a browser can.
-    (
-        "--IPKernelApp.exec_lines=import tqdm.auto as t, tqdm.std as s; t.tqdm, t.trange = "
-        "s.tqdm, s.trange; del t, s"
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,9 @@ class Job:
         products: recipe of the products that the notebook leaves.
         needs: keys of the jobs that go before.
         cpus, gpus: what it asks of a cluster.
-        again: execute it even if it is up to date.
+        again: the time (seconds since the epoch) before which what the stage made counts as not
+            made: it is executed even if it is up to date, and its artifacts from before that time
+            are made again. 0: what is there is used.
     """
 
     stage: str
@@ -68,7 +58,7 @@ class Job:
     needs: tuple[str, ...]
     cpus: float = 1
     gpus: float = 0
-    again: bool = False
+    again: float = 0
 
     @property
     def key(self) -> str:
@@ -129,13 +119,10 @@ def finished(job: Job, store: Store) -> Artifact | None:
     """
     receipt = store.find("stages", job.recipe)
     products = store.find("products", job.products) if receipt else None
-    if (
-        receipt
-        and products
-        and receipt.json(RECEIPT)["products"] == file_digest(products / MANIFEST)
-    ):
-        return receipt
-    return None
+    if not receipt or not products:
+        return None
+    intact = receipt.json(RECEIPT)["products"] == file_digest(products / MANIFEST)
+    return receipt if intact else None
 
 
 def publish(job: Job, receipt: Artifact) -> None:
@@ -145,48 +132,24 @@ def publish(job: Job, receipt: Artifact) -> None:
     executed = (receipt / NOTEBOOK).read_bytes()
     if not job.output.exists() or job.output.read_bytes() != executed:
         write_atomically(job.output, executed)
-    _partial(job).unlink(missing_ok=True)
+    _failed_copy(job).unlink(missing_ok=True)
 
 
 def numbers_of(job: Job, store: Store) -> dict[str, Any]:
     """The key numbers that a finished job's notebook left."""
-    return json.loads(
-        (store.folder("products", job.products) / "products.json").read_text("utf-8")
-    )["numbers"]
-
-
-def _written(job: Job) -> int | None:
-    """When the job's products were written, if they are there; what an earlier run left is not this
-    one's.
-    """
-    manifest = job.open_store().folder("products", job.products) / MANIFEST
-    return manifest.stat().st_mtime_ns if manifest.exists() else None
-
-
-def _partial(job: Job) -> Path:
-    return job.output.with_suffix(".failed.ipynb")
+    index = store.folder("products", job.products) / "products.json"
+    return json.loads(index.read_text("utf-8"))["numbers"]
 
 
 def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
-    from papermill.exceptions import PapermillExecutionError
-
-    output = (folder / NOTEBOOK).absolute()
-    store, before = job.open_store(), _written(job)
-    try:
-        _papermill(job, output, stream)
-    except PapermillExecutionError as error:
-        shutil.copyfile(output, _made(_partial(job)))
-        kind = getattr(errors, error.ename, None)
-        if isinstance(kind, type) and issubclass(kind, GdlibError):
-            raise kind(error.evalue) from None
-        raise StageFailed(_cell_message(job, error)) from None
-    products = store.find("products", job.products)
-    if products is None or _written(job) == before:
-        shutil.copyfile(output, _made(_partial(job)))
+    """Execute the notebook; its executed copy and the receipt go into the folder."""
+    output, before = folder / NOTEBOOK, _products_time(job)
+    _run_notebook(job, output, stream)
+    products = job.open_store().find("products", job.products)
+    if products is None or _products_time(job) == before:
         raise StageFailed(
-            f"{job.stage} failed ({job.run}): {job.notebook} ran to its end but left no "
-            "products for these settings\n"
-            f"executed copy: {shorter(_partial(job))}"
+            f"{job.stage} failed ({job.run}): {job.notebook} ran to its end but left no products "
+            f"for these settings\nexecuted copy: {_keep_failed(job, output)}"
         )
     receipt = {
         "products": file_digest(products / MANIFEST),
@@ -196,90 +159,48 @@ def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
     write_atomically(folder / RECEIPT, json.dumps(receipt, indent=1))
 
 
-def _papermill(job: Job, output: Path, stream: TextIO | None) -> None:
-    import papermill
+def _run_notebook(job: Job, output: Path, stream: TextIO | None) -> None:
     from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(
-        logging.ERROR
-    )  # it warns of knobs that the parameters cell does not name
+    parameters = {**job.parameters, "store": job.store}
+    again = {AGAIN: f"{job.stage}:{job.again}"} if job.again else {}
     try:
-        with open(os.devnull, "w") as nowhere:
-            papermill.execute_notebook(
-                (job.root / job.notebook).absolute(),
-                output,
-                parameters={**job.parameters, "store": job.store},
-                kernel_name="python3",
-                language="python",
-                kernel_manager_class=_own_kernel(),
-                coalesce_streams=True,
-                cwd=job.root,
-                progress_bar=False,
-                stdout_file=stream or nowhere,
-                stderr_file=stream or nowhere,
-            )
+        kernel.execute(job.root / job.notebook, output, parameters, job.root, stream, again)
+    except PapermillExecutionError as error:
+        copy = _keep_failed(job, output)
+        kind = getattr(errors, error.ename, None)
+        if isinstance(kind, type) and issubclass(kind, GdlibError):
+            raise kind(error.evalue) from None
+        raise StageFailed(_cell_message(job, error, copy)) from None
     except DeadKernelError:
-        shutil.copyfile(output, _made(_partial(job)))
         raise StageFailed(
             f"{job.stage} failed ({job.run}): the kernel of {job.notebook} was ended from outside "
-            f"(out of memory?)\nexecuted so far: {shorter(_partial(job))}"
+            f"(out of memory?)\nexecuted so far: {_keep_failed(job, output)}"
         ) from None
 
 
-def _own_kernel() -> type:
-    """A kernel manager for this very Python and this very gdlib, whatever kernels are registered in
-    the system.
+def _products_time(job: Job) -> int | None:
+    """When the job's products were written, if they are there: those of an earlier run do not
+    count as this one's.
     """
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-
-    class OwnKernel(AsyncKernelManager):
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            command = [
-                sys.executable,
-                "-m",
-                "ipykernel_launcher",
-                "-f",
-                "{connection_file}",
-                *KERNEL_OPTIONS,
-            ]
-            return KernelSpec(
-                argv=command, display_name="Python 3", language="python", env=kernel_environment()
-            )
-
-    return OwnKernel
+    manifest = job.open_store().folder("products", job.products) / MANIFEST
+    return manifest.stat().st_mtime_ns if manifest.exists() else None
 
 
-def kernel_environment() -> dict[str, str]:
-    """What a kernel is given besides this process's environment: what makes a run the same run
-    again.
-    """
-    count = str(thread_count())
-    return {
-        "GDLIB_THREADS": count,
-        "OMP_NUM_THREADS": count,
-        "PYTHONHASHSEED": "0",
-        "PYTHONPATH": python_path(),
-        "TOKENIZERS_PARALLELISM": "false",
-    }
+def _failed_copy(job: Job) -> Path:
+    return job.output.with_suffix(".failed.ipynb")
 
 
-def python_path() -> str:
-    """A PYTHONPATH with which another process imports this very gdlib."""
-    ours = str(Path(gdlib.__file__).parent.parent)
-    theirs = [
-        path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != ours
-    ]
-    return os.pathsep.join([ours, *theirs])
+def _keep_failed(job: Job, executed: Path) -> str:
+    """Keep the copy of a notebook that failed where a reader finds it; its path, for a message."""
+    copy = _failed_copy(job)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(executed, copy)
+    return shorter(copy)
 
 
-def _made(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _cell_message(job: Job, error: Any) -> str:
+def _cell_message(job: Job, error: Any, copy: str) -> str:
     source = error.source.strip().splitlines()
     trace = plain("\n".join(error.traceback)).rstrip().splitlines()
     return "\n".join(
@@ -289,6 +210,6 @@ def _cell_message(job: Job, error: Any) -> str:
             *(["    ..."] if len(source) > 8 else []),
             "the error:",
             *[f"    {line}" for line in trace[-10:]],
-            f"executed so far: {shorter(_partial(job))}",
+            f"executed so far: {copy}",
         ]
     )

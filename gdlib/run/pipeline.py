@@ -3,28 +3,25 @@
 A stage is up to date if nothing that decides its result has moved: its parameters and those of the
 stages it needs, the code of its notebook (not prose, not outputs), the code of the study's package
 and of the library modules that these import, the files of a corpus or network that is a folder, and
-all this for the stages it needs. Killed at any point and started again a run goes
-on: with the stage it was in, and inside of that with what the store already holds.
+all this for the stages it needs. Killed at any point and started again a run goes on: with the
+stage it was in, and inside of that with what the store already holds.
 """
 
-import ast
-import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gdlib.core import settings as config
-from gdlib.core.code import bare_code, code_digest, imported_modules
 from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Task, expand
-from gdlib.core.settings import digest
-from gdlib.core.store import MANIFEST, Store, file_digest
+from gdlib.core.store import Store
 from gdlib.run.engines import Engine, LocalEngine
+from gdlib.run.inputs import Inputs
 from gdlib.run.jobs import Job, Outcome, finished, numbers_of, publish
 from gdlib.run.live import duration, shorter
-from gdlib.run.studies import modules_of
+from gdlib.run.progress import Progress, expectations
 from gdlib.run.studies import plan_of as plan_of
 
 
@@ -42,7 +39,7 @@ def settings_of(plan: Plan, profile: str, overrides: Mapping[str, Any]) -> Any:
 
 
 def project_root(plan: Plan) -> Path:
-    """The folder that holds the study's ``notebooks/``: here or above, else where the library lies."""
+    """The folder that holds the study's ``notebooks/``: here, above, or by the library."""
     for folder in (Path.cwd(), *Path.cwd().parents, Path(__file__).parents[2]):
         if (folder / "notebooks" / plan.stages[0].notebook).is_file():
             return folder
@@ -83,42 +80,49 @@ class Run:
         return Store(self.root / self.store)
 
     def jobs(self, only: Sequence[str] = (), force: bool = False) -> dict[Task, Job]:
-        """The job of every task; with ``only``, of those stages and all that they need.
+        """The job of every task.
 
-        ``force``: execute (those) again.
+        Args:
+            only: of those stages and all that they need; empty: of all stages.
+            force: execute them (of ``only``, just the named ones) again, though up to date, and
+                make the artifacts of their stages again.
         """
-        chosen = (
-            self.plan.upstream(*[self.plan.stage(name).name for name in only]) if only else None
-        )
+        named = {self.plan.stage(name).name for name in only}
+        chosen = self.plan.upstream(*(named or (stage.name for stage in self.plan.stages)))
+        inputs, now = Inputs(self.root), time.time()
         jobs: dict[Task, Job] = {}
-        reader = Inputs(self.root)
         for task in expand(self.plan, self.settings):
-            notebook = Path("notebooks") / task.stage.notebook
-            needs = tuple(jobs[need].key for need in task.needs if need in jobs)
-            if chosen is None or task.stage.name in chosen:
-                jobs[task] = Job(
-                    stage=task.stage.name,
-                    run=task.run,
-                    root=self.root,
-                    notebook=notebook,
-                    output=self.folder / task.run / f"{task.stage.name}.ipynb",
-                    parameters=task.parameters,
-                    store=self.store,
-                    recipe={
-                        "study": self.plan.name,
-                        "stage": task.stage.name,
-                        "settings": task.values,
-                        **reader.notebook(notebook, self.plan.name),
-                        "folders": reader.folders(task.values),
-                        "needs": sorted(needs),
-                    },
-                    products=task.products_recipe,
-                    needs=needs,
-                    cpus=task.stage.cpus,
-                    gpus=task.stage.gpus,
-                    again=force and (not only or task.stage.name in only),
-                )
+            if task.stage.name in chosen:
+                needs = tuple(jobs[need].key for need in task.needs)
+                again = force and (not named or task.stage.name in named)
+                jobs[task] = self._job(task, needs, inputs, now if again else 0)
         return jobs
+
+    def _job(self, task: Task, needs: tuple[str, ...], inputs: Inputs, again: float) -> Job:
+        stage, notebook = task.stage, Path("notebooks") / task.stage.notebook
+        recipe = {
+            "study": self.plan.name,
+            "stage": stage.name,
+            "settings": task.values,
+            **inputs.notebook(notebook, self.plan.name),
+            "folders": inputs.folders(task.values),
+            "needs": sorted(needs),
+        }
+        return Job(
+            stage=stage.name,
+            run=task.run,
+            root=self.root,
+            notebook=notebook,
+            output=self.folder / task.run / f"{stage.name}.ipynb",
+            parameters=task.parameters,
+            store=self.store,
+            recipe=recipe,
+            products=task.products_recipe,
+            needs=needs,
+            cpus=stage.cpus,
+            gpus=stage.gpus,
+            again=again,
+        )
 
     def execute(
         self, engine: Engine | None = None, only: Sequence[str] = (), force: bool = False
@@ -131,38 +135,28 @@ class Run:
         Raises:
             StageFailed, GdlibError: as the engine does.
         """
-        jobs = self.jobs(only, force)
-        store = self.open_store()
-        expected = expectations(jobs.values(), store, self.plan.name)
-        waiting = {job.key: job for job in jobs.values()}
-        total, start = len(jobs), time.monotonic()
-
-        def done(job: Job, outcome: Outcome) -> None:
-            del waiting[job.key]
-            left = [expected.get(key) for key in waiting if key in todo]
-            rest = (
-                f"   [about {duration(sum(filter(None, left)))} left]"
-                if left and outcome.executed and None not in left
-                else ""
-            )
-            self.say(
-                stage_line(f"[{total - len(waiting):{len(str(total))}}/{total}]", job, outcome)
-                + rest
-            )
-
-        receipts = {job.key: finished(job, store) for job in jobs.values() if not job.again}
-        todo = {job.key for job in jobs.values() if not receipts.get(job.key)}
-        for job in jobs.values():
+        jobs, store, start = (
+            list(self.jobs(only, force).values()),
+            self.open_store(),
+            time.monotonic(),
+        )
+        expected = expectations(jobs, store, self.plan.name)
+        receipts = {job.key: finished(job, store) for job in jobs if not job.again}
+        waiting = [job for job in jobs if not receipts.get(job.key)]
+        progress = Progress(jobs, expected)
+        for job in jobs:
             if receipt := receipts.get(job.key):
                 publish(job, receipt)
-                done(job, Outcome(False, receipt.seconds, numbers_of(job, store)))
-        (engine or LocalEngine()).run(
-            [job for job in jobs.values() if job.key in todo], done, expected
-        )
-        self.say(
-            f"{total} stages, {len(todo)} of them executed now, in "
-            f"{duration(time.monotonic() - start)}"
-        )
+                self.say(
+                    progress.line(job, Outcome(False, receipt.seconds, numbers_of(job, store)))
+                )
+
+        def done(job: Job, outcome: Outcome) -> None:
+            self.say(progress.line(job, outcome))
+
+        (engine or LocalEngine()).run(waiting, done, expected)
+        spent = duration(time.monotonic() - start)
+        self.say(f"{len(jobs)} stages, {len(waiting)} of them executed now, in {spent}")
         return None if only else self.report()
 
     def report(self, only: Sequence[str] = ()) -> Path:
@@ -170,6 +164,8 @@ class Run:
 
         ``only``: of these stages.
         """
+        from gdlib.run import report  # draws: takes a second that `gdlib status` need not wait
+
         store, jobs = self.open_store(), self.jobs()
         missing = [job.name for job in jobs.values() if not finished(job, store)]
         if missing:
@@ -178,151 +174,11 @@ class Run:
                 f"{len(missing)} of {len(jobs)} stages are not up to date: {shown}; first: "
                 f"{self.command}"
             )
-        from gdlib.run import report  # draws: takes a second that `gdlib status` need not wait
-
         wanted = {self.plan.stage(name).name for name in only}
         tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
+        folder = self.folder / "report"
         page = report.write(
-            self.plan,
-            tasks,
-            store,
-            self.folder / "report",
-            profile=self.profile,
-            command=self.command,
+            self.plan, tasks, store, folder, profile=self.profile, command=self.command
         )
         self.say(f"report: {shorter(page)}")
         return page
-
-
-def stage_line(count: str, job: Job, outcome: Outcome) -> str:
-    """``[2/6] teacher    wordnet-l100-s0   182 s        held-out accuracy 79.1%``"""
-    spent = duration(outcome.seconds) if outcome.executed else "up to date"
-    return f"{count} {job.stage:<10} {job.run:<18} {spent:<11} {numbers_line(outcome.numbers)}".rstrip()
-
-
-def numbers_line(numbers: Mapping[str, Any]) -> str:
-    """Key numbers as a reader wants them: a share in percent, others with four digits and their
-    unit.
-    """
-
-    def one(name: str, value: Any, unit: str) -> str:
-        if isinstance(value, float) and unit == "share":
-            return f"{name} {value:.1%}"
-        shown = (
-            f"{value:.4g}"
-            if isinstance(value, float)
-            else f"{value:,}"
-            if isinstance(value, int)
-            else str(value)
-        )
-        return f"{name} {shown} {unit}".rstrip()
-
-    return " · ".join(
-        one(name, number["value"], number["unit"]) for name, number in numbers.items()
-    )
-
-
-def expectations(jobs: Iterable[Job], store: Store, study: str) -> dict[str, float]:
-    """Seconds that each job may take, by its key: what the receipt of the same stage with the most
-    equal settings took.
-    """
-    earlier: dict[str, list[tuple[dict[str, Any], float]]] = {}
-    for _, manifest in manifests(store, "stages"):
-        if manifest["recipe"]["study"] == study:
-            earlier.setdefault(manifest["recipe"]["stage"], []).append(
-                (manifest["recipe"]["settings"], manifest["seconds"])
-            )
-    expected = {}
-    for job in jobs:
-        ours = job.recipe["settings"].items()
-        alike = [
-            (sum(theirs.get(name) == value for name, value in ours), seconds)
-            for theirs, seconds in earlier.get(job.stage, [])
-        ]
-        if alike:
-            expected[job.key] = max(alike)[1]
-    return expected
-
-
-class Inputs:
-    """Digests of what lies outside of the store; every file is read once."""
-
-    def __init__(self, root: Path):
-        self.root = root
-        self._notebooks: dict[Path, dict[str, str]] = {}
-        self._folders: dict[str, str] = {}
-
-    def notebook(self, path: Path, study: str) -> dict[str, str]:
-        """Digests of a notebook's code cells, and of the ``gdlib`` modules that decide what they
-        do: those that they import, and the package of their study, which they open by name.
-        """
-        if path not in self._notebooks:
-            code, imported = notebook_code(self.root / path)
-            modules = sorted({*imported, *modules_of(study)})
-            self._notebooks[path] = {"notebook": digest(code), "library": code_digest(*modules)}
-        return self._notebooks[path]
-
-    def folders(self, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        """Digests of the content of every folder (a corpus, a task, a network) that a knob names,
-        by the knob's name.
-        """
-        found: dict[str, dict[str, str]] = {}
-        for name, value in values.items():
-            for said in (
-                (value,)
-                if isinstance(value, str)
-                else value
-                if isinstance(value, list | tuple)
-                else ()
-            ):
-                # a task folder may be followed by the column that is predicted:
-                # path/to/sick:relatedness
-                for path in (said, said.rpartition(":")[0]) if isinstance(said, str) else ():
-                    if path and (self.root / path).is_dir():
-                        found.setdefault(name, {})[path] = self._folder(path)
-        return found
-
-    def _folder(self, path: str) -> str:
-        if path not in self._folders:
-            self._folders[path] = folder_digest(self.root / path)
-        return self._folders[path]
-
-
-def notebook_code(path: Path) -> tuple[list[str], list[str]]:
-    """The code cells of a notebook without comments and docstrings, and the ``gdlib`` modules they
-    import.
-
-    Raises:
-        GdlibError: it is not there or no notebook.
-    """
-    try:
-        cells = json.loads(path.read_text("utf-8"))["cells"]
-    except (OSError, ValueError, KeyError) as error:
-        raise GdlibError(f"{path} is no readable notebook ({error})") from None
-    code, modules = [], set()
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            source = "".join(cell["source"])
-            try:
-                tree = ast.parse(source)
-            except SyntaxError:  # a magic like %matplotlib: taken as it stands
-                code.append(source)
-            else:
-                modules.update(imported_modules(tree))
-                code.append(bare_code(tree))
-    return code, sorted(modules)
-
-
-def folder_digest(folder: Path) -> str:
-    """Digest of the names and contents of a folder's files; when they were written does not count."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return digest({path.relative_to(folder).as_posix(): file_digest(path) for path in files})
-
-
-def manifests(store: Store, kind: str) -> Iterable[tuple[Path, dict[str, Any]]]:
-    """Folder and manifest of every artifact of a kind; their files are not checked."""
-    for path in sorted((store.root / kind).glob(f"*/{MANIFEST}")):
-        try:
-            yield path.parent, json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):  # damaged: said and set aside by whoever opens it
-            continue

@@ -14,9 +14,21 @@ from gdlib.core import settings as config
 from gdlib.core.plans import Plan, Task, expand
 
 SOFTWARE = (
-    "torch", "transformers", "accelerate", "peft", "datasets", "numpy", "scipy", "pandas", "scikit-learn", "datasketch",
-    "sacrebleu", "matplotlib", "papermill", "ray",
-)  # fmt: skip
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "datasets",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "datasketch",
+    "sacrebleu",
+    "matplotlib",
+    "papermill",
+    "ray",
+)
 """Packages whose version may change a result or a figure."""
 
 

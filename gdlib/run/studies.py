@@ -47,7 +47,7 @@ def class_of(plan: Plan) -> type:
 
 
 def modules_of(study: str) -> list[str]:
-    """The names of the modules in a study's package; none for a study that is no package of ours."""
+    """The names of the modules in a study's package; none if there is no such package."""
     if study not in names():
         return []
     package = importlib.import_module(f"gdlib.studies.{study}")

@@ -1,0 +1,100 @@
+"""A notebook executed by papermill, in a fresh kernel of this very Python and this very gdlib."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import gdlib
+from gdlib.core.settings import thread_count
+
+KERNEL_OPTIONS = (
+    # What the kernel itself has to say is left out; what the notebook prints is not concerned.
+    "--log-level=CRITICAL",
+    # Progress bars as text, that the live line and the executed notebook can show, not as widgets
+    # that only a browser can.
+    "--IPKernelApp.exec_lines=import tqdm.auto as t, tqdm.std as s; "
+    "t.tqdm, t.trange = s.tqdm, s.trange; del t, s",
+)
+
+
+def execute(
+    notebook: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    folder: Path,
+    stream: TextIO | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Execute a notebook and write the executed copy, as far as it came.
+
+    Args:
+        notebook: the notebook.
+        output: the executed copy.
+        parameters: what papermill injects.
+        folder: where the notebook runs.
+        stream: gets what the notebook prints while it runs (its progress bars).
+        environment: variables that the kernel is given besides those of :func:`kernel_environment`.
+
+    Raises:
+        PapermillExecutionError: a cell raised an error.
+        DeadKernelError: the kernel was ended from outside.
+    """
+    import papermill
+
+    # It warns of knobs that the parameters cell does not name.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with open(os.devnull, "w") as nowhere:
+        papermill.execute_notebook(
+            notebook.absolute(),
+            output.absolute(),
+            parameters=dict(parameters),
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=_manager({**kernel_environment(), **(environment or {})}),
+            coalesce_streams=True,
+            cwd=folder,
+            progress_bar=False,
+            stdout_file=stream or nowhere,
+            stderr_file=stream or nowhere,
+        )
+
+
+def _manager(environment: Mapping[str, str]) -> type:
+    """A kernel manager for this Python, whatever kernels are registered in the system."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(
+                argv=[*command, *KERNEL_OPTIONS],
+                display_name="Python 3",
+                language="python",
+                env=dict(environment),
+            )
+
+    return OwnKernel
+
+
+def kernel_environment() -> dict[str, str]:
+    """What a kernel is given besides this process's environment, so that a run repeats itself."""
+    count = str(thread_count())
+    return {
+        "GDLIB_THREADS": count,
+        "OMP_NUM_THREADS": count,
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": python_path(),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def python_path() -> str:
+    """A PYTHONPATH with which another process imports this very gdlib."""
+    ours = str(Path(gdlib.__file__).parent.parent)
+    theirs = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([ours, *(path for path in theirs if path and path != ours)])
