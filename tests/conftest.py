@@ -64,7 +64,7 @@ PLAN = Plan(
     settings=Settings,
     stages=(
         Stage("first", "tiny/1_first.ipynb", (), "run", "a number", cpus=1),
-        Stage("second", "tiny/2_second.ipynb", ("first",), "run", "a product", cpus=1),
+        Stage("second", "tiny/2_second.ipynb", ("first",), "run", "a product", cpus=1, gpus=1),
         Stage("last", "tiny/3_last.ipynb", ("second",), "corpus", "their sum", cpus=1),
     ),
     help="A study of nothing.",
@@ -113,8 +113,10 @@ NOTEBOOKS = {
 }
 
 
-def write_notebook(path: Path, knobs: str, value: str) -> None:
-    """A notebook of the tiny study: prose, parameters, start, and the cell that leaves the value."""
+def write_notebook(path: Path, knobs: str, value: str, more: str = "") -> None:
+    """A notebook of the tiny study: prose, parameters, start (and more), the cell that leaves the
+    value.
+    """
     stage = path.stem.partition("_")[2]
     parameters = nbformat.v4.new_code_cell(
         f'{knobs}\nstore = "runs/store"', metadata={"tags": ["parameters"]}
@@ -122,7 +124,7 @@ def write_notebook(path: Path, knobs: str, value: str) -> None:
     cells = [
         nbformat.v4.new_markdown_cell("Prose."),
         parameters,
-        nbformat.v4.new_code_cell(START.strip()),
+        nbformat.v4.new_code_cell(START.strip() + f"\n{more}"),
         nbformat.v4.new_code_cell(f'tinystudy.leave(store, "{stage}", settings, {value})'),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import executed, make_project, patch, until
+from conftest import NOTEBOOKS, executed, make_project, patch, until, write_notebook
 
 from gdlib.core.errors import GdlibError
+from gdlib.run import studies
 from gdlib.run.engines import Engine, LocalEngine, RayEngine
 from gdlib.run.jobs import StageFailed
 from gdlib.run.pipeline import Run
@@ -41,7 +42,11 @@ def execute(
     """The lines of a run, and the products of every stage as bytes."""
     lines: list[str] = []
     run = Run(
-        study.PLAN, study.Settings(seeds=(0, 1), number=7, **knobs), "quick", root, say=lines.append
+        study.PLAN,
+        study.Settings(**{"seeds": (0, 1), "number": 7, **knobs}),
+        "quick",
+        root,
+        say=lines.append,
     )
     run.execute(engine, only=["last"])
     store = run.open_store()
@@ -95,6 +100,29 @@ def test_a_failing_stage_fails_once_and_the_others_go_on(
     ):
         execute(project, tiny, RayEngine())
     assert sorted(executed(project)) == ["first 0", "first 1", "second 1"]
+
+
+@pytest.mark.slow
+def test_a_stage_that_can_use_a_gpu_gets_one_of_a_cluster_that_has_one(
+    cluster: Any, project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other tests run the same stage on a cluster without."""
+    patch(tiny, monkeypatch.setattr)
+    for name in ("1_first", "2_second"):
+        notebook = project / "notebooks/tiny" / f"{name}.ipynb"
+        seen = "import os; open('gpus.log', 'a').write(os.environ.get('CUDA_VISIBLE_DEVICES', ''))"
+        write_notebook(notebook, *NOTEBOOKS[name], seen)
+    cluster.add_node(num_cpus=1, num_gpus=1)
+    execute(project, tiny, RayEngine(), seeds=(0,))
+    assert (project / "gpus.log").read_text() == "0", "the first needs none, the second has GPU 0"
+
+
+@pytest.mark.parametrize("study", studies.names())
+def test_training_stages_can_use_a_gpu_and_comparisons_need_none(study: str) -> None:
+    gpus = {stage.name: stage.gpus for stage in studies.plan_of(study).stages}
+    trained = {"teacher", "generator", "samples", "students", "train", "tune"} & set(gpus)
+    assert trained and all(gpus[name] == 1 for name in trained)
+    assert gpus["compare"] == 0
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

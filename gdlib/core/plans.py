@@ -31,7 +31,8 @@ class Stage:
         also: other stages' knobs that decide what it makes too, where those have no notebook of
             their own in the plan.
         cpus: processors that it asks of a cluster.
-        gpus: GPUs that it asks of a cluster that has any.
+        gpus: GPUs that it can use: asked of a cluster that has any; on others it computes on
+            processors.
     """
 
     name: str

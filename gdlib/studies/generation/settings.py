@@ -69,6 +69,7 @@ PLAN = Plan(
             ("corpus",),
             "run",
             "fine-tune the encoder that labels",
+            gpus=1,
         ),
         Stage(
             "generator",
@@ -76,6 +77,7 @@ PLAN = Plan(
             ("corpus",),
             "run",
             "fine-tune the model that writes",
+            gpus=1,
         ),
         Stage(
             "samples",
@@ -83,6 +85,7 @@ PLAN = Plan(
             ("teacher", "generator"),
             "run",
             "write, filter and look at samples",
+            gpus=1,
         ),
         Stage(
             "students",
@@ -90,6 +93,7 @@ PLAN = Plan(
             ("samples",),
             "run",
             "train every arm",
+            gpus=1,
         ),
         Stage(
             "compare",

@@ -38,7 +38,7 @@ PLAN = Plan(
             "run",
             "the dictionary, the data, and what needs no training",
         ),
-        Stage("train", f"{NOTEBOOKS}/2_train.ipynb", ("senses",), "run", "train every arm"),
+        Stage("train", f"{NOTEBOOKS}/2_train.ipynb", ("senses",), "run", "train every arm", gpus=1),
         Stage(
             "compare",
             f"{NOTEBOOKS}/3_compare.ipynb",

@@ -156,6 +156,7 @@ PLAN = Plan(
             ("corpus",),
             "run",
             "one vocabulary, heads, and rules that combine",
+            gpus=1,
         ),
         Stage(
             "students",
@@ -163,6 +164,7 @@ PLAN = Plan(
             ("teacher",),
             "run",
             "train every arm; fine-tune",
+            gpus=1,
         ),
         Stage(
             "compare",

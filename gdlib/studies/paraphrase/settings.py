@@ -138,6 +138,7 @@ PLAN = Plan(
             (),
             "run",
             "originals, and what the spinners make of them",
+            gpus=1,
         ),
         Stage(
             "train",
@@ -146,6 +147,7 @@ PLAN = Plan(
             "run",
             "train every detector on every spinner",
             also=("senses",),
+            gpus=1,
         ),
         Stage(
             "compare",

@@ -160,6 +160,7 @@ PLAN = Plan(
             ("corpus",),
             "run",
             "fine-tune one encoder on all languages",
+            gpus=1,
         ),
         Stage(
             "students",
@@ -167,6 +168,7 @@ PLAN = Plan(
             ("teacher",),
             "run",
             "train every strategy and size",
+            gpus=1,
         ),
         Stage(
             "compare",

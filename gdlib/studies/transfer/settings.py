@@ -195,10 +195,10 @@ PLAN = Plan(
     settings=Settings,
     stages=(
         Stage("corpus", "2_transfer_distillation/1_corpus.ipynb", (), "run", "what the data are, and how much has no label"),
-        Stage("teacher", "2_transfer_distillation/2_teacher.ipynb", ("corpus",), "run", "fine-tune the encoder; its logits and states"),
+        Stage("teacher", "2_transfer_distillation/2_teacher.ipynb", ("corpus",), "run", "fine-tune the encoder; its logits and states", gpus=1),
         Stage(
             "students", "2_transfer_distillation/3_students.ipynb", ("teacher",), "run", "train a BiLSTM by every strategy",
-            also=("generator", "samples"),
+            also=("generator", "samples"), gpus=1,
         ),
         Stage("compare", "2_transfer_distillation/4_compare.ipynb", ("students",), "corpus", "strategies, texts, sizes: with intervals"),
     ),

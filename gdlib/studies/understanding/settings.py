@@ -89,6 +89,7 @@ PLAN = Plan(
             ("tasks",),
             "run",
             "fine-tune every encoder on every task",
+            gpus=1,
         ),
         Stage(
             "compare",
