@@ -30,7 +30,7 @@ from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
 from gdlib.explorer import explorer
 from gdlib.explorer.explorer import Explorer
 from gdlib.explorer.html import looks, overlap
-from gdlib.explorer.marks import Marks, load_marks
+from gdlib.explorer.marks import load_marks, no_marks, save_marks
 from gdlib.explorer.view import Filters, Nearest, SampleView
 from gdlib.run import studies
 
@@ -41,6 +41,18 @@ import made  # noqa: E402
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "explore_samples.ipynb"
 LABELS = ("cat", "dog", "owl")
 NOTHING = made.Part([], [])
+
+
+def marks_of(size: int, verdicts: dict[int, str], notes: dict[int, str] | None = None):
+    """A table of marks."""
+    marks = no_marks(size)
+    for column, values in (("mark", verdicts), ("note", notes or {})):
+        marks.loc[list(values), column] = list(values.values())
+    return marks
+
+
+def verdicts(marks: pd.DataFrame) -> dict[int, str]:
+    return marks.loc[marks["mark"] != "", "mark"].to_dict()
 
 
 def table(rows: list[tuple[str, str, list[float] | None]]) -> pd.DataFrame:
@@ -75,13 +87,12 @@ def cases(draw):
     student = draw(st.none() | st.lists(logits, min_size=len(given_rows), max_size=len(given_rows)))
     logits_of_student = None if student is None else np.array(student).reshape(-1, 3)
     view = SampleView(table(given_rows), LABELS, NOTHING, logits_of_student)
-    numbers = st.integers(0, max(0, len(given_rows) - 1))
-    marks = Marks(view.digest)
+    chosen, noted = {}, {}
     if given_rows:
-        marks.verdicts = draw(
-            st.dictionaries(numbers, st.sampled_from(["keep", "drop"]), max_size=4)
-        )
-        marks.notes = draw(st.dictionaries(numbers, st.just("odd"), max_size=3))
+        numbers = st.integers(0, len(given_rows) - 1)
+        chosen = draw(st.dictionaries(numbers, st.sampled_from(["keep", "drop"]), max_size=4))
+        noted = draw(st.dictionaries(numbers, st.just("odd"), max_size=3))
+    marks = marks_of(len(given_rows), chosen, noted)
     filters = Filters(
         search=draw(st.sampled_from(["", "a", "A b", '"a b"', "ß", "<", "zz", "İ"])),
         fate=draw(st.sampled_from(["", "kept", "empty"])),
@@ -97,7 +108,7 @@ def cases(draw):
 
 
 def slowly(
-    view: SampleView, given_rows: list, student: list | None, marks: Marks, filters: Filters
+    view: SampleView, given_rows: list, student: list | None, marks: pd.DataFrame, filters: Filters
 ) -> list[int]:
     """The same answer, one text after the other, in plain Python."""
     phrases = ["a b"] if filters.search == '"a b"' else filters.search.lower().split()
@@ -106,7 +117,7 @@ def slowly(
         label = -1 if teacher is None else teacher.index(max(teacher))
         guess = None if student is None else student[row].index(max(student[row]))
         against = None if label < 0 or guess is None else "agrees" if guess == label else "differs"
-        verdict, noted = marks.verdicts.get(row), row in marks.notes
+        verdict, noted = marks["mark"][row], marks["note"][row] != ""
         kinds = (
             {verdict}
             | ({"note"} if noted else set())
@@ -187,7 +198,7 @@ def test_bad_tables_are_refused_in_one_line():
         (Filters(mark="red"), 'unknown mark filter "red"; known: keep, drop, note, unmarked'),
     ):
         with pytest.raises(UnknownName, match=problem):
-            view.select(filters, Marks(""))
+            view.select(filters, no_marks(1))
 
 
 def test_twenty_thousand_texts_are_filtered_within_a_tenth_of_a_second():
@@ -209,10 +220,9 @@ def test_what_a_student_is_trained_on():
         ("d", "empty", None),
     ]
     view = SampleView(table([*given_rows, ("e", "in test set", [1, 0, 0])]), LABELS, NOTHING)
-    marks = Marks(
-        view.digest, {1: "drop", 2: "keep", 3: "keep", 4: "keep"}
-    )  # 3 has no teacher, 4 is test text: never
-    assert view.selection(Marks(view.digest), "marks") == [0, 1]
+    # 3 has no teacher and 4 is test text: never to be learnt from.
+    marks = marks_of(5, {1: "drop", 2: "keep", 3: "keep", 4: "keep"})
+    assert view.selection(no_marks(5), "marks") == view.unselected == [0, 1]
     assert view.selection(marks, "marks") == [0, 2]
     assert view.selection(marks, "keep") == [2]
     assert view.selection(marks, "shown", np.array([4, 1, 0])) == [0, 1]
@@ -304,7 +314,7 @@ def test_nothing_generated_gets_out_of_its_place():
     student = np.eye(3)[np.arange(len(given_rows)) % 3]
     labelled = made.Part(list(hostile), [k % 3 for k in range(len(hostile))])
     view = SampleView(table(given_rows), hostile[:3], labelled, student)
-    marks = Marks(view.digest, {0: "keep"}, dict.fromkeys(range(len(hostile)), hostile[0]))
+    marks = marks_of(len(view), {0: "keep"}, dict.fromkeys(range(len(hostile)), hostile[0]))
     trained = {"chosen": hostile[0], "texts": 3, "accuracy": 0.5, "baseline_accuracy": 0.4}
     pages = [
         looks.static(view, marks, hostile[0]),
@@ -347,44 +357,40 @@ def test_bars_name_the_likeliest_classes_and_sum_the_rest():
 
 def test_marks_survive_a_round_trip(tmp_path):
     path = tmp_path / "new" / "marks.json"
-    marks = Marks("abc", {3: "keep", 1: "drop"}, {1: 'half – "a" sentence', 7: "<b>"})
-    marks.save(path)
-    assert load_marks(path, "abc", 8) == (marks, "") and os.listdir(path.parent) == ["marks.json"]
-    assert load_marks(tmp_path / "none.json", "abc") == (Marks("abc"), "")
-    with pytest.raises(UnknownName, match='unknown mark "maybe"; known: keep, drop'):
-        marks.set(1, "maybe")
+    marks = marks_of(8, {3: "keep", 1: "drop"}, {1: 'half – "a" sentence', 7: "<b>"})
+    save_marks(path, "abc", marks)
+    loaded, problem = load_marks(path, "abc", 8)
+    assert loaded.equals(marks) and problem == "" and os.listdir(path.parent) == ["marks.json"]
+    assert load_marks(tmp_path / "none.json", "abc", 8)[0].equals(no_marks(8))
 
 
 def test_stale_or_damaged_marks_are_said_and_never_applied_nor_overwritten(tmp_path):
     path = tmp_path / "marks.json"
-    Marks("old", {1: "keep"}).save(path)
-    found, said = load_marks(path, "new")
-    assert (
-        found == Marks("new")
-        and "belong to other samples (old, these are new): not applied" in said
-    )
-    Marks("new", {2: "drop"}).save(path)
-    assert load_marks(path, "new")[0].verdicts == {2: "drop"}
-    assert load_marks(tmp_path / "marks.stale.json", "old")[0].verdicts == {1: "keep"}
-    for damaged in (
-        '{"samples": "new", "marks": [{"row"',
-        "[]",
-        '{"samples": "new", "marks": [{"row": 9, "mark": "keep", "note": ""}]}',
-    ):
-        path.write_text(damaged)
-        found, said = load_marks(path, "new", 5)
-        assert found == Marks("new") and "cannot be read" in said
+    save_marks(path, "old", marks_of(3, {1: "keep"}))
+    marks, problem = load_marks(path, "new", 3)
+    assert marks.equals(no_marks(3))
+    assert "belong to other samples (old, these are new): not applied" in problem
+    save_marks(path, "new", marks_of(3, {2: "drop"}))
+    assert verdicts(load_marks(path, "new", 3)[0]) == {2: "drop"}
+    assert verdicts(load_marks(tmp_path / "marks.stale.json", "old", 3)[0]) == {1: "keep"}
+    entry = '{"samples": "new", "marks": [{"row": %s, "mark": "%s", "note": ""}]}'
+    damaged = ('{"samples": "new", "marks": [{"row"', "[]", entry % (9, "keep"), entry % (1, "so"))
+    for content in damaged:
+        path.write_text(content)
+        marks, problem = load_marks(path, "new", 5)
+        assert marks.equals(no_marks(5)) and "cannot be read" in problem, content
     path.write_text("{")
-    Marks("new").save(path)
+    save_marks(path, "new", no_marks(5))
     assert (tmp_path / "marks.stale-1.json").read_text() == "{"
 
 
 def test_a_kill_while_saving_leaves_the_marks_whole(tmp_path):
     path = tmp_path / "marks.json"
     code = (
-        "import sys, pathlib; from gdlib.explorer.view import Marks\n"
-        "while True:\n for size in (1, 5000):\n  Marks('abc', {k: 'keep' for k in "
-        "range(size)}).save(pathlib.Path(sys.argv[1]))"
+        "import sys, pathlib; from gdlib.explorer.marks import no_marks, save_marks\n"
+        "few = no_marks(5000); few.loc[0, 'mark'] = 'keep'\n"
+        "while True:\n for marks in (few, few.assign(mark='keep')):\n"
+        "  save_marks(pathlib.Path(sys.argv[1]), 'abc', marks)"
     )
     env = os.environ | {"PYTHONPATH": str(Path(gdlib.__file__).parents[1])}
     for _ in range(2):
@@ -394,8 +400,8 @@ def test_a_kill_while_saving_leaves_the_marks_whole(tmp_path):
         time.sleep(0.1)
         saver.send_signal(signal.SIGKILL)
         saver.wait()
-        marks, said = load_marks(path, "abc")
-        assert said == "" and len(marks.verdicts) in (1, 5000)
+        marks, problem = load_marks(path, "abc", 5000)
+        assert problem == "" and len(verdicts(marks)) in (1, 5000)
         path.unlink()
 
 
@@ -486,19 +492,19 @@ def test_marking_undoing_saving_and_finding_again(shown):
     ui.buttons["drop"].click()
     ui.note.value = "half a <b>sentence</b>"
     assert (
-        shown.marks.verdicts == {0: "drop"}
+        verdicts(shown.marks) == {0: "drop"}
         and "drop" in plain(ui.lines[0].text)
         and "✎" in plain(ui.lines[0].text)
     )
     assert "half a <b>sentence</b>" in plain(ui.detail) and "not saved" in plain(ui.status)
     ui.advance.value = True
     ui.buttons["keep"].click()
-    assert shown.marks.verdicts == {0: "keep"} and shown.current == 1 and ui.note.value == ""
+    assert verdicts(shown.marks) == {0: "keep"} and shown.current == 1 and ui.note.value == ""
     ui.filters["fate"].value = "cut off"
     ui.buttons["keep_all"].click()
-    assert len(shown.marks.verdicts) == 1 + len(shown.rows)
+    assert len(verdicts(shown.marks)) == 1 + len(shown.rows)
     ui.buttons["undo"].click()
-    assert shown.marks.verdicts == {0: "keep"}
+    assert verdicts(shown.marks) == {0: "keep"}
     ui.buttons["clear"].click()
     ui.filters["mark"].value = "unmarked"
     ui.advance.value = False
@@ -514,7 +520,9 @@ def test_marking_undoing_saving_and_finding_again(shown):
     samples, labelled, _ = made.samples(200)
     again = Explorer(samples, made.LABELS, labelled, marks_path=shown.path)
     assert (
-        again.marks == shown.marks and again.warning == "" and again.ui.filters["student"].disabled
+        again.marks.equals(shown.marks)
+        and again.warning == ""
+        and again.ui.filters["student"].disabled
     )
     assert (
         again.ui.note.value == "half a <b>sentence</b>" and again.ui.buttons["undo"].disabled
@@ -526,7 +534,7 @@ def test_marks_of_other_samples_are_said_in_widget_and_page(shown, monkeypatch):
     shown.ui.buttons["save"].click()
     samples, labelled, _ = made.samples(100)
     other = Explorer(samples, made.LABELS, labelled, marks_path=shown.path)
-    assert other.marks.verdicts == {} and "belong to other samples" in plain(
+    assert verdicts(other.marks) == {} and "belong to other samples" in plain(
         other.ui.app.children[0]
     )
     pages = []
@@ -545,7 +553,7 @@ def test_saving_where_nothing_can_be_written_is_said(shown, tmp_path):
 
 def test_training_on_a_selection(shown):
     ui, chosen = shown.ui, []
-    kept = shown.view.selection(Marks(""), "marks")
+    kept = shown.view.unselected
     unselected = f"Nothing is selected: all {len(kept):,} texts, as in the run"
     assert ui.buttons["train"].description == unselected and ui.buttons["train"].disabled
     shown.train = lambda rows: (

@@ -3,46 +3,34 @@ selection.
 
 ::
 
-    Explorer(study.samples(), splits.labels, splits.train, student_logits=logits,
-             marks_path=path, train=study.train_on)
+    Explorer(study.samples(), splits.labels, splits.train, marks_path=path, train=study.train_on)
 
 This module says what a person can do; what is shown comes from :mod:`gdlib.explorer.view` (numbers)
-and :mod:`gdlib.explorer.html` (looks). Filters, order and page live in the kernel, and only one
-page of texts is sent to the browser: marking, stepping and training need to know what is shown, and
-a hundred thousand texts open as fast as a hundred. Widgets die with their kernel, so a static page
-is displayed too, hidden for as long as the live widget stands.
+and :mod:`gdlib.explorer.html` (looks). Filters, order and page live in the kernel, since marking,
+stepping and training need them, and one page of texts is sent at a time: a hundred thousand open in
+two seconds. (A table that lives in the browser, itables, took 40, told the kernel neither filters
+nor order, and lost both at every mark.) Widgets die with their kernel, so a static page is
+displayed too, hidden for as long as the live widget stands.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from IPython import get_ipython
 from IPython.display import HTML, display
 
 from gdlib.core.errors import GdlibError
 from gdlib.explorer.html import looks
-from gdlib.explorer.marks import Marks, load_marks
+from gdlib.explorer.marks import load_marks, save_marks
 from gdlib.explorer.view import Filters, SampleView
-from gdlib.explorer.widgets import Widgets
+from gdlib.explorer.widgets import Widgets, live_frontend
 
 if TYPE_CHECKING:
     from gdlib.sources.splits import Part
-
-
-def live_frontend() -> bool:
-    """Whether somebody sits before this kernel: JupyterLab and VS Code say so; papermill and
-    nbconvert do not.
-    """
-    shell = get_ipython()
-    return "JPY_SESSION_NAME" in os.environ or (
-        shell is not None and "__vsc_ipynb_file__" in shell.user_ns
-    )
 
 
 class Explorer:
@@ -75,9 +63,9 @@ class Explorer:
         self.path = None if marks_path is None else Path(marks_path)
         self.train, self.page_size = train, page_size
         self.marks, self.warning = load_marks(self.path, self.view.digest, len(self.view))
-        self.saved = deepcopy(self.marks)
+        self.saved = self.marks
         self.results: list[Mapping[str, Any]] = []
-        self._undo: list[Marks] = []
+        self._undo: list[pd.DataFrame] = []
         self._ui: Widgets | None = None
 
     @property
@@ -124,32 +112,38 @@ class Explorer:
         places = np.flatnonzero(self.rows == self.current)
         return int(places[0]) if len(places) else None
 
-    def refresh(self) -> None:
-        """Bring every widget in line with filters, page, marks and the open text."""
+    def refresh(self, restart: bool = False) -> None:
+        """Bring every widget in line with filters, page, marks and the open text.
+
+        Args:
+            restart: turn to the first page and open its first text.
+        """
         ui, view = self.ui, self.view
         self.rows = view.select(self.filters, self.marks)
+        if restart:
+            self.page, self.current = 0, int(self.rows[0]) if len(self.rows) else None
         pages = max(1, -(-len(self.rows) // self.page_size))
         self.page = min(max(self.page, 0), pages - 1)
         for line, row in zip_longest(ui.lines, self.shown):
-            text = "" if row is None else looks.line(view, row, self.marks)
-            line.show(row, text, current=row == self.current)
+            line.show(row, looks.line(view, row, self.marks), current=row == self.current)
         with ui.page.hold_trait_notifications():
             ui.page.max, ui.page.value = pages, self.page + 1
-        ui.note.value = self.marks.notes.get(self.current, "")
+        ui.note.value = self.marks["note"].get(self.current, "")
         ui.count.value = looks.count(view, self.rows, self.page, pages)
         ui.summary.value = looks.summary(view, self.rows)
         ui.detail.value = looks.detail(view, self.current, self.marks)
-        ui.enable(previous_page=self.page > 0, next_page=self.page + 1 < pages)
         self.refresh_tools()
 
     def refresh_tools(self, _: object = None) -> None:
         """Bring the buttons in line with what can be done now."""
         ui, place, left = self.ui, self._place(), len(self.rows)
-        is_open, changed = self.current is not None, self.marks != self.saved
+        is_open, changed = self.current is not None, not self.marks.equals(self.saved)
         chosen = self.view.selection(self.marks, ui.rule.value, self.rows)
         # The unselected student has learnt from exactly these: a difference would be noise.
         selected = chosen != self.view.unselected
         ui.enable(
+            previous_page=self.page > 0,
+            next_page=self.page + 1 < ui.page.max,
             keep=is_open,
             drop=is_open,
             unmark=is_open,
@@ -162,24 +156,19 @@ class Explorer:
             train=chosen and selected,
         )
         ui.note.disabled = not is_open
-        for verdict in ("keep", "drop"):
-            description = f"{verdict.capitalize()} all {left:,} shown"
-            ui.buttons[f"{verdict}_all"].description = description
+        ui.buttons["keep_all"].description = f"Keep all {left:,} shown"
+        ui.buttons["drop_all"].description = f"Drop all {left:,} shown"
         ui.buttons["train"].description = (
             f"Train a student on {len(chosen):,} texts"
             if selected
             else f"Nothing is selected: all {len(chosen):,} texts, as in the run"
         )
-        unsaved = " · not saved" if changed else ""
-        ui.status.value = looks.notice(self.marks.summary() + unsaved, "soft")
+        ui.status.value = looks.status(self.marks, changed)
 
     # ---- what a person does
 
     def filter(self, _: object = None) -> None:
-        """Start again on the first page, with its first text open."""
-        rows = self.view.select(self.filters, self.marks)
-        self.page, self.current = 0, int(rows[0]) if len(rows) else None
-        self.refresh()
+        self.refresh(restart=True)
 
     def clear_filters(self) -> None:
         for name, value in self.ui.unfiltered.items():
@@ -204,24 +193,23 @@ class Explorer:
             self.current, self.page = int(self.rows[place + step]), (place + step) // self.page_size
         self.refresh()
 
-    def _remember(self) -> None:
-        self._undo = [*self._undo[-49:], deepcopy(self.marks)]
+    def _write(self, rows: Any, column: str, value: str) -> None:
+        """Write a mark or a note to some rows, so that it can be undone."""
+        self._undo = [*self._undo[-49:], self.marks]
+        self.marks = self.marks.copy()
+        self.marks.loc[rows, column] = value
 
-    def mark(self, verdict: str | None) -> None:
-        self._remember()
-        self.marks.set(self.current, verdict)
+    def mark(self, verdict: str) -> None:
+        self._write(self.current, "mark", verdict)
         self.step(1) if self.ui.advance.value else self.refresh()
 
     def mark_all(self, verdict: str) -> None:
-        self._remember()
-        for row in self.rows.tolist():
-            self.marks.set(row, verdict)
+        self._write(self.rows, "mark", verdict)
         self.refresh()
 
     def write_note(self, text: str) -> None:
-        if text != self.marks.notes.get(self.current, ""):
-            self._remember()
-            self.marks.note(self.current, text)
+        if text != self.marks["note"].get(self.current, ""):
+            self._write(self.current, "note", text.strip())
             self.refresh()
 
     def undo(self) -> None:
@@ -231,8 +219,8 @@ class Explorer:
     def save_marks(self) -> None:
         """Write the marks to ``marks_path``; what goes wrong is said beside the button."""
         try:
-            self.marks.save(self.path)
-            self.saved = deepcopy(self.marks)
+            save_marks(self.path, self.view.digest, self.marks)
+            self.saved = self.marks
             self.refresh_tools()
         except OSError as error:
             self.ui.status.value = looks.notice(f"the marks were not saved: {error}", "warning")

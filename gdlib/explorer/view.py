@@ -14,7 +14,7 @@ from scipy.special import softmax
 
 from gdlib.core.errors import BadSetting, unknown
 from gdlib.core.store import texts_digest
-from gdlib.explorer.marks import Marks
+from gdlib.explorer.marks import marked, no_marks
 
 if TYPE_CHECKING:
     from gdlib.sources.splits import Part
@@ -139,7 +139,7 @@ class SampleView:
             )
         return softmax(values, axis=1)
 
-    def select(self, filters: Filters, marks: Marks) -> np.ndarray:
+    def select(self, filters: Filters, marks: pd.DataFrame) -> np.ndarray:
         """The rows that pass every filter, in the order asked for (ties as they were generated)."""
         if filters.sort not in self.sorts:
             raise unknown("sort", filters.sort, self.sorts)
@@ -156,7 +156,7 @@ class SampleView:
             if limits := getattr(filters, column):
                 passes &= self.frame[column].between(*limits)
         if filters.mark:
-            passes &= marks.mask(filters.mark, len(self))
+            passes &= marked(marks, filters.mark)
         values = self.frame.loc[passes, self.sorts[filters.sort]]
         return values.sort_values(ascending=not filters.descending, kind="stable").index.to_numpy()
 
@@ -167,7 +167,9 @@ class SampleView:
         values = self.frame[column] if rows is None else self.frame[column].iloc[rows]
         return values.value_counts(sort=False).to_dict()
 
-    def selection(self, marks: Marks, rule: str, shown: np.ndarray | None = None) -> list[int]:
+    def selection(
+        self, marks: pd.DataFrame, rule: str, shown: np.ndarray | None = None
+    ) -> list[int]:
         """The rows to train a student on, only those it can and may learn from (:attr:`trainable`).
 
         Args:
@@ -177,18 +179,17 @@ class SampleView:
         """
         if rule not in RULES:
             raise unknown("selection", rule, RULES)
-        chosen = np.zeros(len(self), dtype=bool)
         if rule == "shown":
-            chosen[shown] = True
+            chosen = np.isin(self.frame["generated"], shown)
         else:
             kept = (rule == "marks") & self.kept
-            chosen = (kept | marks.mask("keep", len(self))) & ~marks.mask("drop", len(self))
+            chosen = (kept | marked(marks, "keep")) & ~marked(marks, "drop")
         return np.flatnonzero(chosen & self.trainable).tolist()
 
     @cached_property
     def unselected(self) -> list[int]:
         """The rows that a run trains its students on when nobody selects."""
-        return self.selection(Marks(self.digest), "marks")
+        return self.selection(no_marks(len(self)), "marks")
 
     def examples(self, count: int = 4) -> dict[str, list[int]]:
         """Rows to show where nobody can filter: the best, typical and worst kept ones by the
@@ -196,8 +197,7 @@ class SampleView:
         """
         kept = self.frame.loc[self.kept, "confidence"].dropna()
         order = kept.sort_values(ascending=False, kind="stable").index.tolist()
-        if len(order) < 3 * count:
-            count = max(1, len(order) // 3)
+        count = min(count, max(1, len(order) // 3))
         middle = max(0, (len(order) - count) // 2)
         typical = order[middle : middle + count]
         return {"best": order[:count], "typical": typical, "worst": order[::-1][:count]}

@@ -2,12 +2,14 @@
 :mod:`gdlib.explorer.explorer`'s business.
 """
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 import numpy as np
+from IPython import get_ipython
 
 from gdlib.explorer.html import looks
 from gdlib.explorer.view import SampleView
@@ -27,6 +29,16 @@ MARKS = {
     "with a note": "note",
     "not marked": "unmarked",
 }
+
+
+def live_frontend() -> bool:
+    """Whether somebody sits before this kernel: JupyterLab and VS Code say so; papermill and
+    nbconvert do not.
+    """
+    shell = get_ipython()
+    return "JPY_SESSION_NAME" in os.environ or (
+        shell is not None and "__vsc_ipynb_file__" in shell.user_ns
+    )
 
 
 def button(description: str, action: Callable[..., None], *given: object, **more: Any) -> w.Button:
@@ -124,7 +136,7 @@ class Widgets:
             "next_page": button("Next page", explorer.turn, 1),
             "keep": button("Keep", explorer.mark, "keep", icon="check"),
             "drop": button("Drop", explorer.mark, "drop", icon="trash"),
-            "unmark": button("Unmark", explorer.mark, None),
+            "unmark": button("Unmark", explorer.mark, ""),
             "previous_text": button("Previous text", explorer.step, -1),
             "next_text": button("Next text", explorer.step, 1),
             "keep_all": button("", explorer.mark_all, "keep"),
