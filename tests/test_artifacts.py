@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -225,11 +226,17 @@ def test_a_killed_fan_out_goes_on_with_what_is_missing(house: Path) -> None:
 
 
 def test_recipes_are_the_same_in_every_process(house: Path) -> None:
-    code = "import json; from gdlib.core.artifacts import *; print(json.dumps(type(study).student.recipe(study, Arm('red'), 0)))"
+    code = (
+        "import json; from gdlib.core.artifacts import *\n"
+        "print(json.dumps(type(study).student.recipe(study, Arm('red'), 0)))"
+    )
     shown = []
     for seed in ("0", "1"):
         environment = os.environ | {"PYTHONPATH": str(house), "PYTHONHASHSEED": seed}
-        script = f"from gdlib.studies.flowers import *\nfrom gdlib.core.store import Store\nstudy = FlowerStudy(Settings(), Store('store'))\n{code}"
+        script = (
+            "from gdlib.studies.flowers import *\nfrom gdlib.core.store import Store\n"
+            f"study = FlowerStudy(Settings(), Store('store'))\n{code}"
+        )
         done = subprocess.run(
             [sys.executable, "-c", script],
             cwd=house,
@@ -241,3 +248,51 @@ def test_recipes_are_the_same_in_every_process(house: Path) -> None:
         shown.append(json.loads(done.stdout))
     assert shown[0] == shown[1] and shown[0]["knobs"] == {"sun": 1, "seed": 0}
     assert shown[0]["cell"] == [{"colour": "red"}, 0]
+
+
+REACHED = """
+import inspect, json
+from gdlib.core.artifacts import artifact
+from gdlib.core.settings import digest
+from gdlib.studies.generation.study import GenerationStudy
+from gdlib.studies.transfer.study import TransferStudy
+found = {}
+for study in (GenerationStudy, TransferStudy):
+    for name in dir(study):
+        declared = inspect.getattr_static(study, name)
+        if isinstance(declared, artifact):
+            found[f"{study.__name__}.{name}"] = digest(declared.reach(study).code)
+print(json.dumps(found))
+"""
+
+
+def reached(package: Path) -> dict[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", REACHED],
+        env=os.environ | {"PYTHONPATH": str(package)},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=package,
+    )
+    return json.loads(done.stdout)
+
+
+def test_which_artifacts_of_the_studies_a_changed_line_makes_again(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__", "*.parquet")
+    shutil.copytree(ROOT / "gdlib", tmp_path / "gdlib", ignore=ignored)
+    before = reached(tmp_path)
+
+    def changed() -> set[str]:
+        now = reached(tmp_path)
+        return {name for name in now if now[name] != before[name]}
+
+    message = "is not there and cannot be downloaded"
+    for path in (tmp_path / "gdlib" / "sources").glob("*.py"):
+        text = path.read_text()
+        path.write_text(re.sub(r'raise (\w+)\(\s*f?"', lambda m: m.group(0) + message, text))
+    assert changed() == set(), "the words of errors in the sources"
+    change(tmp_path, "studies/generation/study.py", "self.seed(number)", "self.seed(number) + 1")
+    assert changed() == {"GenerationStudy.trained_student"}
+    change(tmp_path, "networks/generator.py", "def fine_tune(", "CHANGED = 1\n\n\ndef fine_tune(")
+    assert changed() == {"GenerationStudy.trained_student"}, "what nothing reaches does not count"

@@ -226,7 +226,7 @@ def test_results_are_what_was_asked_for_and_consistent(study):
 
 @pytest.mark.slow
 def test_a_training_again_gives_the_same_student_and_steps_are_the_last_kept(study):
-    arm = next(arm for arm in arms(study.settings) if arm.name == "D4.2")
+    arm = next(arm for arm in arms(study.settings.plain) if arm.name == "D4.2")
     with torch.random.fork_rng():
         _, trace = study.distil(arm, 1)
     kept = study.traces()
@@ -242,8 +242,8 @@ def test_a_training_again_gives_the_same_student_and_steps_are_the_last_kept(stu
 
 @pytest.mark.slow
 def test_transfer_texts_have_no_gold_labels_and_states_of_their_own_teacher(study):
-    arm = next(arm for arm in arms(study.settings) if arm.name.endswith("real + generated"))
-    data = study.transfer_set(arm)
+    arm = next(arm for arm in arms(study.settings.plain) if arm.name.endswith("real + generated"))
+    data = study.lessons_of(arm)["transfer"]
     assert (data.labels == -1).all() and len(data.pieces) == len(data.teacher_states) == len(
         data.teacher_logits
     )

@@ -140,7 +140,8 @@ class artifact:
         stage: the stage that makes it; ``gdlib run --force STAGE`` makes it again.
         knobs: the knobs that the method reads itself.
         needs: the study's derived values and artifacts (those without a cell) that it is made from.
-        given: what else it is made from, by the cell: ``lambda study, arm, seed: {...}``.
+        given: what else it is made from, by the cell: name to ``lambda study, arm, seed: ...``. If
+            that is an attribute of the study too (``lessons``), its value counts, not its code.
     """
 
     def __init__(
@@ -148,9 +149,9 @@ class artifact:
         stage: str,
         *knobs: str,
         needs: Iterable[str] = (),
-        given: Callable[..., Mapping[str, Any]] | None = None,
+        given: Mapping[str, Callable[..., Any]] | None = None,
     ):
-        self.stage, self.knobs, self.needs, self.given = stage, knobs, tuple(needs), given
+        self.stage, self.knobs, self.needs, self.given = stage, knobs, tuple(needs), given or {}
 
     def __call__(self, build: Callable[..., None]) -> "artifact":
         self.func, self.__doc__ = build, build.__doc__
@@ -168,8 +169,7 @@ class artifact:
         for name in self.needs:
             value = getattr(study, name)
             needs[name] = value() if isinstance(value, partial) else value
-        if self.given:
-            needs |= self.given(study, *cell)
+        needs |= {name: given(study, *cell) for name, given in self.given.items()}
         knobs = {name: getattr(study.settings, name) for name in self.knobs}
         arguments = [ingredient(value) for value in cell]
         read = [getattr(study.settings.plain, name) for name in study.scope.knobs]
@@ -183,7 +183,7 @@ class artifact:
 
     def reach(self, owner: type) -> Reach:
         """The code that the method reaches; what it needs counts by its value, not by its code."""
-        return _reach(owner, self.name, self.needs)
+        return _reach(owner, self.name, (*self.needs, *self.given))
 
     def missing(self, study: Any, *cell: Any) -> bool:
         """Whether the artifact of a cell would have to be made. What it needs is made now."""
@@ -199,7 +199,7 @@ class artifact:
 
             def build(folder: Path) -> None:
                 owner = f"{type(study).__name__}.{self.name}"
-                values = self.reach(type(study)).attributes | set(self.needs)
+                values = {*self.reach(type(study)).attributes, *self.needs, *self.given}
                 with study.within(Making(owner, self.knobs, values, covered)):
                     self.func(study, folder, *cell)
 
@@ -250,5 +250,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 @cache
-def _reach(owner: type, name: str, stops: tuple[str, ...]) -> Reach:
-    return Reach().method(owner, name, stops)
+def _reach(owner: type, name: str, by_value: tuple[str, ...]) -> Reach:
+    members = {each: value for base in owner.__mro__ for each, value in vars(base).items()}
+    others = [each for each, value in members.items() if isinstance(value, artifact)]
+    return Reach().method(owner, name, (*by_value, *others))

@@ -99,12 +99,14 @@ class Reach:
         attributes: the attributes of the study that are read through ``self`` or ``study``.
         words: the text constants in that code: names that it may look up in a registry.
         registries: the registries that it reaches.
+        owners: the places of the study's classes, whose methods' ``self`` is the study.
     """
 
     code: dict[str, str] = field(default_factory=dict)
     attributes: set[str] = field(default_factory=set)
     words: set[str] = field(default_factory=set)
     registries: list[Registry] = field(default_factory=list)
+    owners: tuple[str, ...] = ()
 
     def method(self, owner: type, name: str, stops: Iterable[str] = ()) -> "Reach":
         """Take in a method of a study and what it reaches, other methods of the study included.
@@ -114,6 +116,7 @@ class Reach:
             name: the method's name.
             stops: attributes of the study that count by their value, not by the code behind it.
         """
+        self.owners = tuple(f"{base.__module__}:{base.__qualname__}." for base in owner.__mro__)
         open_ends, seen = [name], set(stops) - {name}
         while open_ends:
             current = open_ends.pop()
@@ -148,13 +151,11 @@ class Reach:
             return
         tree = _tree(value)
         self.code[place] = _digest_of(value)
+        studies = ("self", "study") if place.startswith(self.owners) else ("study",)
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 self.words.add(node.value)
-            elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in (
-                "self",
-                "study",
-            ):
+            elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in studies:
                 self.attributes.add(node.attr)
         for name, used in _used(tree, vars(import_module(module))):
             self.value(used)
@@ -198,7 +199,7 @@ def _is_data(value: Any) -> bool:
 
 
 def _described(value: Any) -> Any:
-    """A constant as JSON; functions and classes by their names, since their code counts by itself."""
+    """A constant as JSON; functions and classes by their names, as their code counts by itself."""
     value = _unwrapped(value)
     if isinstance(value, Mapping):
         return [[_described(name), _described(each)] for name, each in value.items()]

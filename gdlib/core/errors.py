@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class GdlibError(Exception):
-    """An error with a message meant for the person at the keyboard (one line, no traceback needed)."""
+    """An error whose message, one line, is meant for the person at the keyboard."""
 
 
 class UnknownName(GdlibError):

@@ -1,4 +1,4 @@
-"""Several processes: many small trainings side by side, or one big training on all GPUs together."""
+"""Several processes: many small trainings side by side, or one big one on all GPUs together."""
 
 import multiprocessing
 import os

@@ -7,8 +7,8 @@ them.
     out.figure("learning-curve", fig, "Held-out loss by epoch.")
     out.table("confusion", frame, "Rows: gold; columns: the teacher.")
     out.number("teacher accuracy", 0.79, "share")
-    out.timing("labelling", 213.0, "texts/s")        # kept apart: never part of what must be identical
-    out.close()                                      # writes all of it, or nothing if the notebook failed before
+    out.timing("labelling", 213.0, "texts/s")  # kept apart from what must be identical
+    out.close()  # writes all of it; if the notebook failed before, nothing
 """
 
 import json

@@ -27,7 +27,7 @@ class Registry(Mapping[str, Any]):
     """Name to object, in the order in which the names were added.
 
     Args:
-        what: the kind of thing, in the field's terms; it stands in the message about an unknown one.
+        what: the kind of thing, in the field's terms, for the message about an unknown one.
     """
 
     def __init__(self, what: str):

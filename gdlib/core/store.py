@@ -6,7 +6,7 @@ digests of the inputs, digests of the weights, and the code that makes it. ``art
 holds the recipe and the sha256 of every file. :meth:`Store.make` is the one way to come by an
 artifact::
 
-    teacher = store.make("teacher", recipe, build)    # build(folder) writes the files; called only if needed
+    teacher = store.make("teacher", recipe, build)    # build(folder) writes the files, if needed
 
 ``build`` is given a work folder that outlives a kill: what it left there the last time is there
 again, so that it can go on. The finished folder is renamed into place, so a reader sees a whole

@@ -3,8 +3,11 @@
 One arm is one line of data; one function trains a student on it.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -30,11 +33,11 @@ class Arm:
         help: one line.
     """
 
-    name: str
+    name: str = field(metadata={"label": True})
     sources: tuple[str, ...]
     target: str
     divisor: int = 1
-    help: str = ""
+    help: str = field(default="", metadata={"label": True})
 
 
 ARMS: dict[str, Arm] = {
@@ -111,6 +114,15 @@ class Source:
 
     def __len__(self) -> int:
         return len(self.pieces)
+
+    @cached_property
+    def digest(self) -> str:
+        """Over pieces, labels and what the teacher says."""
+        found = hashlib.sha256(json.dumps(self.pieces).encode())
+        for tensor in (self.teacher_logits, self.labels, self.teacher_states):
+            if tensor is not None:
+                found.update(tensor.contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
 
     def head(self, number: int) -> "Source":
         return self.rows(range(len(self))[:number])

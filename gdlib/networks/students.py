@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.settings import digest
 
 PAD, UNKNOWN = 0, 1
 
@@ -50,6 +51,10 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.teacher_ids)
+
+    @property
+    def digest(self) -> str:
+        return digest(self.teacher_ids)
 
     def rows(self, encoded: Iterable[Sequence[int]]) -> list[list[int]]:
         """Teacher's ids to rows of the student's embedding; a piece it does not know becomes the

@@ -26,7 +26,7 @@ __all__ = [
 
 def perplexity(study: GenerationStudy) -> tuple[float, float]:
     """Held-out perplexity of the generator before and after fine-tuning."""
-    kept = study.generator_artifact.json("history.json")
+    kept = study.trained_generator().json("history.json")
     return kept["perplexity_before"], kept["perplexity_after"]
 
 

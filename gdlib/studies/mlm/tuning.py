@@ -39,7 +39,7 @@ def artifact(study: MLMStudy) -> Artifact:
     s = study.settings
     recipe = {
         "students": study.students_artifact.key,
-        "teacher": study.teacher_artifact.key,
+        "teacher": study.trained_teacher().key,
         "splits": study.splits.digest,
         "settings": {
             name: value
@@ -61,7 +61,7 @@ def artifact(study: MLMStudy) -> Artifact:
             columns, parts.test, study.signals(parts.test.texts).probabilities.numpy(), folder
         )
         counted.references(
-            parts, study.teacher.network, study.teacher_artifact.json("history.json")["best_step"]
+            parts, study.teacher.network, study.trained_teacher().json("history.json")["best_step"]
         )
         with tqdm(total=len(asked), desc="fine-tuning", unit="student", mininterval=2.0) as bar:
             for _ in in_processes(_tune, [(s, study.store.root, folder, trial) for trial in asked]):

@@ -123,6 +123,11 @@ def read(file: Path) -> pd.DataFrame:
     return frame.drop(columns="batch")
 
 
+def is_empty(text: str) -> bool:
+    """Whether a text has neither letters nor digits."""
+    return not any(map(str.isalnum, normalise(text)))
+
+
 def funnel(
     raw: pd.DataFrame,
     labelled: Sequence[str],
@@ -154,7 +159,7 @@ def funnel(
         zip(words, raw["ended"]), total=len(words), desc="funnel", unit="text", mininterval=2.0
     ):
         key = tuple(row)
-        if not any(map(str.isalnum, "".join(row))):
+        if is_empty(" ".join(row)):
             fate = "empty"
         elif not ended:
             fate = "cut off"

@@ -11,62 +11,44 @@ one set of samples.
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from gdlib.core.code import code_digest
-from gdlib.core.plans import Plan
+from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
-from gdlib.core.products import Products
-from gdlib.core.settings import digest, replace
-from gdlib.core.store import Artifact, Store, texts_digest
+from gdlib.core.settings import digest
+from gdlib.core.store import texts_digest
+from gdlib.core.study import Study
 from gdlib.networks import generator, signals, students, teacher
 from gdlib.networks.distillation import Source
 from gdlib.sources import corpora, splits, zoo
 from gdlib.studies.shared import samples
 from gdlib.studies.shared.settings import TeachingSettings, WritingSettings
+from gdlib.studies.shared.trials import Trials
 
 
-class Study:
-    """Settings, a store, and what a stage shows.
+class Labelled(NamedTuple):
+    """The labelled part of the splits, in train and held-out part."""
 
-    Args:
-        settings: the parameters.
-        store: where artifacts are.
-    """
+    train: corpora.Part
+    validation: corpora.Part
+    labels: tuple[str, ...]
 
-    plan: Plan
+    @property
+    def digest(self) -> str:
+        parts = [(texts_digest(part.texts), part.labels) for part in (self.train, self.validation)]
+        return digest([parts, list(self.labels)])
 
-    def __init__(self, settings: Any, store: Store):
-        self.settings, self.store = settings, store
 
-    def products(self, stage: str) -> Products:
-        """The collector of what a stage shows."""
-        return Products(self.store, self.plan.products_recipe(stage, self.settings))
+class Texts(tuple[str, ...]):
+    """Texts as they stand in a recipe: by their digest."""
 
-    def results(self) -> Any:
-        """What was found, of a kind that has a ``stack``: every study has its own."""
-        raise NotImplementedError
-
-    def each_seed(self, **changes: Any) -> list[Self]:
-        """This study with every seed of ``settings.seeds``.
-
-        Args:
-            changes: of other settings (another number of labels, say).
-        """
-        s = self.settings
-        return [
-            type(self)(replace(s, seed=seed, **changes), self.store)
-            for seed in s.seeds or (s.seed,)
-        ]
-
-    def over_seeds(self, **changes: Any) -> Any:
-        """The results of :meth:`each_seed`, stacked; the test part is the same for all."""
-        found = [one.results() for one in self.each_seed(**changes)]
-        return found[0].stack(found)
+    @cached_property
+    def digest(self) -> str:
+        return texts_digest(self)
 
 
 class TeachingStudy(Study):
@@ -76,11 +58,11 @@ class TeachingStudy(Study):
 
     # ---- corpus
 
-    @cached_property
+    @derived
     def corpus(self) -> corpora.Corpus:
         return corpora.load(self.settings.corpus)
 
-    @cached_property
+    @derived
     def splits(self) -> splits.Splits:
         """Labelled (train and held-out), transfer and test parts, disjoint."""
         s = self.settings
@@ -93,63 +75,76 @@ class TeachingStudy(Study):
             seed=s.seed,
         )
 
-    def _labelled_digest(self) -> str:
-        labelled = self.splits.labelled
-        return digest([texts_digest(labelled.texts), labelled.labels, list(self.splits.labels)])
+    @derived
+    def labelled_parts(self) -> Labelled:
+        """What teacher and generator are fine-tuned on: all that they know of the splits."""
+        parts = self.splits
+        return Labelled(parts.train, parts.validation, parts.labels)
 
     # ---- teacher
 
-    @cached_property
-    def teacher_artifact(self) -> Artifact:
-        s, network = self.settings, zoo.locate(self.settings.teacher)
+    @derived
+    def teacher_network(self) -> zoo.Network:
+        """The pretrained encoder."""
+        return zoo.locate(self.settings.teacher)
+
+    @artifact(
+        "teacher",
+        *("teacher_epochs", "teacher_lr", "teacher_batch", "max_length", "seed"),
+        needs=("teacher_network", "labelled_parts"),
+    )
+    def trained_teacher(self, folder: Path) -> None:
+        """The encoder fine-tuned on the labelled part."""
+        s, parts = self.settings, self.labelled_parts
         plan = teacher.TeacherPlan(
-            s.teacher_epochs, s.teacher_lr, s.teacher_batch, s.max_length, s.seed
+            epochs=s.teacher_epochs,
+            lr=s.teacher_lr,
+            batch=s.teacher_batch,
+            max_length=s.max_length,
+            seed=s.seed,
         )
-        recipe = {
-            "plan": vars(plan),
-            "network": network.digest,
-            "labelled": self._labelled_digest(),
-            "code": code_digest("gdlib.networks.teacher"),
-        }
-        parts = self.splits
-        return self.store.make(
-            "teacher",
-            recipe,
-            lambda folder: together(
-                teacher.fine_tune,
-                network,
-                parts.train,
-                parts.validation,
-                parts.labels,
-                plan,
-                folder,
-            ),
-        )
+        together(teacher.fine_tune, self.teacher_network, *parts, plan, folder)
 
-    @cached_property
+    @derived
     def teacher(self) -> teacher.Teacher:
-        return teacher.Teacher.load(self.teacher_artifact.path)
+        return teacher.Teacher.load(self.trained_teacher().path)
 
-    def signals(self, texts: Sequence[str], title: str = "labelling") -> signals.Signals:
+    @artifact("teacher", "teacher_layers", "teacher_pooling", needs=("trained_teacher",))
+    def teacher_signals(self, folder: Path, texts: Texts) -> None:
+        """The teacher's logits, and states where asked for, on some texts."""
+        s = self.settings
+        found = self.teacher.signals(texts, s.teacher_layers, pooling=s.teacher_pooling)
+        found.save(folder)
+
+    def signals(self, texts: Sequence[str]) -> signals.Signals:
         """The teacher's signals for some texts; computed once and kept."""
-        layers, pooling = self.settings.teacher_layers, self.settings.teacher_pooling
-        recipe = {
-            "teacher": self.teacher_artifact.key,
-            "texts": texts_digest(texts),
-            "layers": layers,
-            "pooling": pooling,
-            "code": code_digest("gdlib.networks.teacher", "gdlib.networks.signals"),
-        }
-        artifact = self.store.make(
-            "signals",
-            recipe,
-            lambda folder: self.teacher.signals(texts, layers, title=title, pooling=pooling).save(
-                folder
-            ),
-        )
+        artifact = self.teacher_signals(Texts(texts))
         return signals.load(artifact.path, self.splits.labels, texts)
 
+    @derived
+    def class_names(self) -> tuple[str, ...]:
+        return self.splits.labels
+
+    def references(self) -> Trials:
+        """The baselines and the teacher on the test part, to put students beside."""
+        s, parts = self.settings, self.splits
+        columns = {"corpus": s.corpus, "labels_per_class": s.labels_per_class, "seed": s.seed}
+        probabilities = self.signals(parts.test.texts).probabilities.numpy()
+        found = Trials(columns, parts.test, probabilities)
+        steps = self.trained_teacher().json("history.json")["best_step"]
+        found.references(parts, self.teacher.network, steps)
+        return found
+
     # ---- texts as students read them
+
+    @derived
+    def test_texts(self) -> Texts:
+        return Texts(self.splits.test.texts)
+
+    def rows(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts as students read them: rows of their vocabulary."""
+        pieces = students.encode(self.teacher.tokenizer, texts, self.settings.max_length)
+        return self.vocabulary.rows(pieces)
 
     def source(
         self, texts: list[str], logits: torch.Tensor, labels: list[int] | None = None
@@ -160,19 +155,19 @@ class TeachingStudy(Study):
             pieces, logits, torch.tensor(labels if labels is not None else [-1] * len(texts))
         )
 
-    @cached_property
+    @derived
     def labelled(self) -> Source:
         """The labelled texts that students may learn from."""
         part = self.splits.train
         return self.source(part.texts, self.signals(part.texts).logits, part.labels)
 
-    @cached_property
+    @derived
     def held_out(self) -> Source:
         """The held-out labelled texts: what stopping and choosing look at."""
         part = self.splits.validation
         return self.source(part.texts, self.signals(part.texts).logits, part.labels)
 
-    @cached_property
+    @derived
     def real(self) -> Source:
         """The real unlabelled texts."""
         texts = self.splits.transfer.texts
@@ -186,90 +181,75 @@ class WritingStudy(TeachingStudy):
 
     # ---- generator
 
-    @cached_property
-    def generator_artifact(self) -> Artifact:
-        s, network = self.settings, zoo.locate(self.settings.generator)
-        plan = generator.GeneratorPlan(
-            s.generator_method,
-            s.generator_conditioned,
-            s.generator_epochs,
-            s.generator_lr,
-            s.generator_batch,
-            s.max_new_tokens,
-            s.seed,
-        )
-        recipe = {
-            "plan": vars(plan),
-            "network": network.digest,
-            "labelled": self._labelled_digest(),
-            "code": code_digest("gdlib.networks.generator"),
-        }
-        parts = self.splits
-        return self.store.make(
-            "generator",
-            recipe,
-            lambda folder: together(
-                generator.fine_tune,
-                network,
-                parts.train,
-                parts.validation,
-                parts.labels,
-                plan,
-                folder,
-            ),
-        )
+    @derived
+    def generator_network(self) -> zoo.Network:
+        """The pretrained language model."""
+        return zoo.locate(self.settings.generator)
 
-    @cached_property
+    @artifact(
+        "generator",
+        *("generator_method", "generator_conditioned", "generator_epochs", "generator_lr"),
+        *("generator_batch", "max_new_tokens", "seed"),
+        needs=("generator_network", "labelled_parts"),
+    )
+    def trained_generator(self, folder: Path) -> None:
+        """The language model fine-tuned on the labelled part."""
+        s, parts = self.settings, self.labelled_parts
+        plan = generator.GeneratorPlan(
+            method=s.generator_method,
+            conditioned=s.generator_conditioned,
+            epochs=s.generator_epochs,
+            lr=s.generator_lr,
+            batch=s.generator_batch,
+            max_tokens=s.max_new_tokens,
+            seed=s.seed,
+        )
+        together(generator.fine_tune, self.generator_network, *parts, plan, folder)
+
+    @derived
     def generator(self) -> generator.Generator:
-        return generator.Generator.load(self.generator_artifact.path)
+        return generator.Generator.load(self.trained_generator().path)
 
     # ---- samples
 
-    @cached_property
-    def raw_samples_artifact(self) -> Artifact:
+    @artifact(
+        "samples",
+        *("num_samples", "sampling_temperature", "top_p", "top_k", "prefix_tokens"),
+        *("max_new_tokens", "sampling_batch", "seed"),
+        needs=("trained_generator", "labelled_parts"),
+    )
+    def raw_samples(self, folder: Path) -> None:
+        """Texts as the generator writes them."""
         s = self.settings
         plan = samples.SamplingPlan(
-            s.num_samples,
-            s.sampling_temperature,
-            s.top_p,
-            s.top_k,
-            s.prefix_tokens,
-            s.max_new_tokens,
-            s.sampling_batch,
-            s.seed,
+            num_samples=s.num_samples,
+            temperature=s.sampling_temperature,
+            top_p=s.top_p,
+            top_k=s.top_k,
+            prefix_tokens=s.prefix_tokens,
+            max_new_tokens=s.max_new_tokens,
+            batch=s.sampling_batch,
+            seed=s.seed,
         )
-        recipe = {
-            "plan": vars(plan),
-            "generator": self.generator_artifact.key,
-            "code": code_digest("gdlib.studies.shared.samples"),
-        }
-        return self.store.make(
-            "raw-samples",
-            recipe,
-            lambda folder: samples.generate(
-                self.generator, self.splits.train, plan, folder / "samples.jsonl"
-            ),
-        )
+        file = folder / "samples.jsonl"
+        samples.generate(self.generator, self.labelled_parts.train, plan, file)
 
-    @cached_property
-    def samples_artifact(self) -> Artifact:
-        s = self.settings
-        gates = {
-            name: getattr(s, name)
-            for name in ("near_duplicate", "overlap_words", "min_confidence", "balance")
-        }
-        recipe = {
-            "raw": self.raw_samples_artifact.key,
-            "teacher": self.teacher_artifact.key,
-            "splits": self.splits.digest,
-            "gates": gates,
-            "code": code_digest("gdlib.studies.shared.samples", "gdlib.networks.teacher"),
-        }
-        return self.store.make("samples", recipe, self._filter)
+    @derived
+    def written(self) -> Texts:
+        """The samples in which something is written, for the teacher to judge."""
+        texts = samples.read(self.raw_samples() / "samples.jsonl")["text"]
+        return Texts(text for text in texts if not samples.is_empty(text))
 
-    def _filter(self, folder: Path) -> None:
+    @artifact(
+        "samples",
+        *("near_duplicate", "overlap_words", "min_confidence", "balance"),
+        needs=("raw_samples", "splits"),
+        given={"signals": lambda study: study.teacher_signals(study.written)},
+    )
+    def judged_samples(self, folder: Path) -> None:
+        """Every sample with its fate in the funnel and the teacher's view of it."""
         s, parts = self.settings, self.splits
-        table = samples.read(self.raw_samples_artifact / "samples.jsonl")
+        table = samples.read(self.raw_samples() / "samples.jsonl")
         labelled = parts.labelled.texts
         table["fate"] = samples.funnel(
             table,
@@ -279,25 +259,20 @@ class WritingStudy(TeachingStudy):
             overlap_words=s.overlap_words,
         )
         rows = np.flatnonzero(table["fate"] != "empty")
-        table = samples.judged(
-            table, self.signals(table["text"].iloc[rows].tolist(), "labelling samples"), rows
-        )
+        table = samples.judged(table, self.signals(self.written), rows)
         table["fate"] = samples.select(table, min_confidence=s.min_confidence, balance=s.balance)
         table["memorised"] = samples.memorised(table["text"].tolist(), labelled, s.overlap_words)
         table.to_parquet(folder / "samples.parquet", index=False)
 
     def samples(self) -> pd.DataFrame:
         """Every generated text with its fate in the funnel and the teacher's view of it."""
-        return pd.read_parquet(self.samples_artifact / "samples.parquet")
+        return pd.read_parquet(self.judged_samples() / "samples.parquet")
 
-    @cached_property
+    @derived
     def generated(self) -> Source:
         """The samples that passed the funnel."""
         table = self.samples()
         kept = table[table["fate"] == "kept"]
-        logits = (
-            torch.tensor(np.stack(kept["teacher_logits"]))
-            if len(kept)
-            else torch.empty(0, len(self.splits.labels))
-        )
-        return self.source(kept["text"].tolist(), logits)
+        if kept.empty:
+            return self.source([], torch.empty(0, len(self.splits.labels)))
+        return self.source(kept["text"].tolist(), torch.tensor(np.stack(kept["teacher_logits"])))

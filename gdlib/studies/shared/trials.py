@@ -1,4 +1,4 @@
-"""Trials: every student of every arm and seed is trained, tested, and kept at once."""
+"""Collects what references and students say of the test texts."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from gdlib.compare import baselines, metrics
 from gdlib.compare.results import Results, row
-from gdlib.networks import distillation, students
+from gdlib.core.store import Artifact
+from gdlib.networks import students
 from gdlib.sources.corpora import Part
 from gdlib.sources.splits import Splits
 
@@ -33,26 +34,6 @@ def once(file: Path, make: Callable[[], tuple[dict[str, Tensor], dict[str, str]]
     return file
 
 
-def run_trial(
-    folder: Path,
-    name: str,
-    arm: str,
-    seed: int,
-    test_rows: list[list[int]],
-    train: Callable[[], tuple[students.Student, int]],
-) -> Path:
-    """Train one student and keep its logits on the test texts, unless they are there already; the
-    file they are in.
-    """
-
-    def make() -> tuple[dict[str, Tensor], dict[str, str]]:
-        student, steps = train()
-        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
-        return {"logits": distillation.predict(student, test_rows)}, header
-
-    return once(folder / f"checkpoint-{name}-{arm.replace('/', 'over ')}-{seed}.safetensors", make)
-
-
 @dataclass
 class Trials:
     """Collects what references and students say of the test texts.
@@ -61,14 +42,11 @@ class Trials:
         columns: the columns that all rows share (corpus, labels_per_class, seed).
         test: the test part.
         teacher_probabilities: *Shape:* ``[texts, classes]``.
-        folder: where each finished student leaves its logits; a run that was killed trains none of
-            them twice.
     """
 
     columns: dict[str, Any]
     test: Part
     teacher_probabilities: np.ndarray
-    folder: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
     said: list[np.ndarray] = field(default_factory=list)
 
@@ -96,23 +74,12 @@ class Trials:
             **same,
         )
 
-    def student(
-        self,
-        name: str,
-        arm: str,
-        seed: int,
-        size: int,
-        test_rows: list[list[int]],
-        train: Callable[[], tuple[students.Student, int]],
-    ) -> None:
-        """One student (see :func:`run_trial`); ``train`` gives the student and its best step."""
-        file = run_trial(self.folder, name, arm, seed, test_rows, train)
-        with safe_open(file, "np") as saved:
-            logits, header = saved.get_tensor("logits"), saved.metadata()
-        numbers = {"parameters": int(header["parameters"]), "steps": int(header["steps"])}
-        self.count(
-            metrics.softmax(logits), student=name, arm=arm, student_seed=seed, size=size, **numbers
-        )
+    def student(self, made: Artifact, **columns: Any) -> None:
+        """One trained student, from its artifact."""
+        with safe_open(made / "test.safetensors", "np") as file:
+            logits, header = file.get_tensor("logits"), file.metadata()
+        numbers = {name: int(header[name]) for name in ("parameters", "steps")}
+        self.count(metrics.softmax(logits), **columns, **numbers)
 
     def results(self) -> Results:
         """All of it, in the order in which it was counted."""

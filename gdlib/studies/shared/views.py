@@ -66,7 +66,7 @@ def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
 
 def history(study: TeachingStudy, of: str = "teacher") -> pd.DataFrame:
     """The learning curve of the ``teacher`` or the ``generator``: step, train_loss, held_out."""
-    artifact = study.teacher_artifact if of == "teacher" else study.generator_artifact
+    artifact = study.trained_teacher() if of == "teacher" else study.trained_generator()
     looks = artifact.json("history.json")
     return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
 

@@ -2,7 +2,7 @@
 stages, as data.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
@@ -120,7 +120,7 @@ class Arm:
         teacher_layer, embedding, pooling, embedding_dim, hidden_dim: as the settings' knobs.
     """
 
-    name: str
+    name: str = field(metadata={"label": True})
     family: str
     strategy: str
     steps: int

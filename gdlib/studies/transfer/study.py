@@ -4,23 +4,18 @@ What it shares with other studies (splits, teacher, samples) is in
 :mod:`gdlib.studies.shared.study`; here are its students.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_model, save_model
-from tqdm.auto import tqdm
+from safetensors.torch import load_file, save_file
 
 from gdlib.compare.results import Results
-from gdlib.core.code import code_digest
+from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadSetting
-from gdlib.core.processes import in_processes
-from gdlib.core.settings import subset
-from gdlib.core.store import Artifact, Store
 from gdlib.learn import schedules
 from gdlib.learn.batches import Batch, in_batches, pad
 from gdlib.learn.loop import Regime, seed_everything
@@ -29,7 +24,6 @@ from gdlib.networks import distillation, students
 from gdlib.networks.distillation import Source
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.studies.shared.study import WritingStudy
-from gdlib.studies.shared.trials import Trials, run_trial
 from gdlib.studies.transfer.settings import PLAN, Arm, Settings, arms, trials
 
 STUDENT = "BiLSTM"
@@ -45,7 +39,7 @@ class TransferStudy(WritingStudy):
 
     # ---- what students learn from
 
-    @cached_property
+    @derived
     def sources(self) -> dict[str, Source]:
         """Texts with the teacher's logits; generated ones only where an arm asks for them."""
         found = {"labelled": self.labelled, "held_out": self.held_out, "real": self.real}
@@ -74,19 +68,31 @@ class TransferStudy(WritingStudy):
             ].texts
         return replace(self.sources[name], teacher_states=self.signals(texts).states[layer])
 
-    def transfer_set(self, arm: Arm) -> Source:
-        """The unlabelled texts of an arm. ``as many real``: cut to the number of generated ones."""
-        names = {"both": ("real", "generated"), "as many real": ("real",)}.get(
-            arm.text, (arm.text,)
-        )
-        whole = distillation.join([self.with_states(name, arm.teacher_layer) for name in names])
-        if arm.text == "as many real":
-            whole = whole.head(len(self.sources["generated"]))
-        return whole.head(-(-len(whole) // arm.divisor))
+    @derived
+    def lessons(self) -> dict[tuple[str, int, int], dict[str, Source]]:
+        """What arms learn from and stop by, by transfer text, divisor and teacher layer: the
+        labelled, the transfer and the held-out texts. ``as many real``: real texts, cut to the
+        number of generated ones.
+        """
+        found = {}
+        for text, divisor, layer in dict.fromkeys(map(_texts_of, arms(self.settings.plain))):
+            names = {"both": ("real", "generated"), "as many real": ("real",)}.get(text, (text,))
+            whole = distillation.join([self.with_states(name, layer) for name in names])
+            if text == "as many real":
+                whole = whole.head(len(self.sources["generated"]))
+            found[text, divisor, layer] = {
+                "labelled": self.with_states("labelled", layer),
+                "transfer": whole.head(-(-len(whole) // divisor)),
+                "held_out": self.with_states("held_out", layer),
+            }
+        return found
 
-    @cached_property
+    def lessons_of(self, arm: Arm) -> Mapping[str, Source]:
+        return self.lessons[_texts_of(arm)]
+
+    @derived
     def vocabulary(self) -> students.Vocabulary:
-        """The pieces seen in labelled and transfer texts, never the test's; the same for all arms."""
+        """The pieces of labelled and transfer texts, never the test's; the same for all arms."""
         tokenizer = self.teacher.tokenizer
         pieces = distillation.join(
             [source for name, source in self.sources.items() if name != "held_out"]
@@ -103,7 +109,7 @@ class TransferStudy(WritingStudy):
         s, vocabulary = self.settings, self.vocabulary
         student = BiLSTM(
             len(vocabulary),
-            len(self.splits.labels),
+            len(self.class_names),
             arm.hidden_dim,
             arm.embedding_dim,
             s.student_dropout,
@@ -116,36 +122,51 @@ class TransferStudy(WritingStudy):
                 )
         return student
 
-    def distil(self, arm: Arm, student_seed: int) -> tuple[BiLSTM, pd.DataFrame]:
-        """One trained student, and the trace of its training (:func:`gdlib.learn.schedules.run`)."""
-        s = self.settings
-        seed = int(np.random.SeedSequence([s.seed, student_seed]).generate_state(1)[0])
-        data = {
-            "labelled": self.with_states("labelled", arm.teacher_layer),
-            "transfer": self.transfer_set(arm),
-        }
-        rows = {name: self.vocabulary.rows(source.pieces) for name, source in data.items()}
-        pseudo = replace(data["transfer"], labels=data["transfer"].teacher_logits.argmax(-1))
-        held_out = self.with_states("held_out", arm.teacher_layer)
-        held_out_rows = self.vocabulary.rows(held_out.pieces)
+    @artifact(
+        "students",
+        *("hard_weight", "representation_weight", "soft_weight", "representation"),
+        *("student_dropout", "student_lr", "student_batch", "evaluate_every", "patience"),
+        *("max_length", "seed"),
+        needs=("trained_teacher", "vocabulary", "test_texts", "class_names"),
+        given={"lessons": lambda study, arm, number: study.lessons_of(arm)},
+    )
+    def trained_student(self, folder: Path, arm: Arm, number: int) -> None:
+        """A BiLSTM by one arm and student seed: its weights, the trace of its training
+        (:func:`gdlib.learn.schedules.run`) and its logits of the test texts.
+        """
+        student, trace = self.distil(arm, number)
+        trace.to_parquet(folder / "trace.parquet", index=False)
+        save_file(student.state_dict(), folder / "student.safetensors")
+        logits = distillation.predict(student, self.rows(self.test_texts))
+        steps = int(trace["step"][trace["kept"]].iloc[-1])
+        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
+        save_file({"logits": logits}, folder / "test.safetensors", header)
+
+    def distil(self, arm: Arm, number: int) -> tuple[BiLSTM, pd.DataFrame]:
+        """One trained student, and the trace of its training."""
+        s, seed = self.settings, self.seed(number)
+        lessons = self.lessons_of(arm)
+        rows = {name: self.vocabulary.rows(source.pieces) for name, source in lessons.items()}
+        held_out, held_out_rows = lessons["held_out"], rows.pop("held_out")
         whole = [
             _batch((held_out, held_out_rows, index))
             for index in in_batches([len(row) for row in held_out_rows], 64)
         ]
+        transfer = lessons["transfer"]
+        pseudo = replace(transfer, labels=transfer.teacher_logits.argmax(-1))
+        lengths = [[len(row) for row in rows[name]] for name in rows]
 
         def batches(stage: schedules.Stage, seed: int) -> Callable[[int], Batch]:
-            told = data | ({"transfer": pseudo} if stage.pseudo_labels else {})
-            order = schedules.draw(
-                stage, *([len(row) for row in rows[name]] for name in data), s.student_batch, seed
-            )
+            taught = {**lessons, "transfer": pseudo} if stage.pseudo_labels else lessons
+            order = schedules.draw(stage, *lengths, s.student_batch, seed)
             return lambda step: _batch(
-                *((told[name], rows[name], index) for name, index in zip(data, order(step)))
+                *((taught[name], rows[name], index) for name, index in zip(rows, order(step)))
             )
 
         student = self.new_student(arm, seed)
-        learner = Projected(student, data["labelled"].teacher_states.shape[1])
+        learner = Projected(student, lessons["labelled"].teacher_states.shape[1])
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
-        patience = 0 if arm.family == "steps" else s.patience  # one given more steps takes them
+        patience = 0 if arm.family == "steps" else s.patience  # an arm given more steps takes them
         regime = Regime(
             arm.steps,
             s.student_lr,
@@ -154,142 +175,60 @@ class TransferStudy(WritingStudy):
             seed=seed,
             decay="cosine",
         )
-        trace = schedules.run(
-            learner, schedules.strategy(arm.strategy), loss, batches, whole, regime
-        )
-        return student.eval(), trace
-
-    @cached_property
-    def results_artifact(self) -> Artifact:
-        s = self.settings
-        self.with_states("labelled", s.teacher_layer)  # a layer that is not kept is said at once
-        recipe = {
-            "teacher": self.teacher_artifact.key,
-            "samples": self.samples_artifact.key if "generated" in self.sources else "",
-            "splits": self.splits.digest,
-            "states": [s.teacher_layers, s.teacher_pooling],
-            "settings": subset(s, ("students",)),
-            "code": code_digest(
-                "gdlib.studies.shared.trials",
-                "gdlib.compare.baselines",
-                "gdlib.learn.schedules",
-                "gdlib.networks.recurrent",
-            ),
-        }
-        return self.store.make("transfer-students", recipe, self._train_all)
-
-    def _train_all(self, folder: Path) -> None:
-        s, parts = self.settings, self.splits
-        columns = {"corpus": s.corpus, "labels_per_class": s.labels_per_class, "seed": s.seed}
-        counted = Trials(
-            columns, parts.test, self.signals(parts.test.texts).probabilities.numpy(), folder
-        )
-        counted.references(
-            parts, self.teacher.network, self.teacher_artifact.json("history.json")["best_step"]
-        )
-        jobs = trials(s)
-        with tqdm(total=len(jobs), desc="students", unit="student", mininterval=2.0) as bar:
-            for _ in in_processes(_train_one, [(s, self.store.root, folder, *job) for job in jobs]):
-                bar.update()
-        traces = []
-        for arm, seed in jobs:
-            size = (
-                len(self.transfer_set(arm))
-                if any(
-                    stage.items != "labelled" for stage in schedules.strategy(arm.strategy).stages
-                )
-                else 0
-            )
-            counted.student(
-                STUDENT,
-                arm.name,
-                seed,
-                size,
-                self.test_rows,
-                lambda arm=arm, seed=seed: _with_trace(self, folder, arm, seed),
-            )
-            traces.append(pd.read_parquet(_trace_file(folder, arm, seed)))
-        pd.concat(traces, ignore_index=True).to_parquet(folder / "traces.parquet", index=False)
-        counted.results().save(folder)
-
-    @cached_property
-    def test_rows(self) -> list[list[int]]:
-        """The test texts as students read them."""
-        return self.vocabulary.rows(
-            students.encode(
-                self.teacher.tokenizer, self.splits.test.texts, self.settings.max_length
-            )
-        )
+        strategy = schedules.strategy(arm.strategy)
+        return student, schedules.run(learner, strategy, loss, batches, whole, regime)
 
     def results(self) -> Results:
         """Every arm and student seed, the baselines and the teacher, on the test part."""
-        return Results.load(self.results_artifact.path)
+        self.with_states("labelled", self.settings.teacher_layer)  # a layer that is not kept
+        cells, results = trials(self.settings.plain), self.references()
+        for (arm, number), made in zip(cells, self.make_all("trained_student", cells, "students")):
+            stages = schedules.strategy(arm.strategy).stages
+            taught = any(stage.items != "labelled" for stage in stages)
+            size = len(self.lessons_of(arm)["transfer"]) if taught else 0
+            results.student(made, student=STUDENT, arm=arm.name, student_seed=number, size=size)
+        return results.results()
 
     def traces(self) -> pd.DataFrame:
         """Every look at the held-out score in every training: arm, student_seed, and the columns of
         :func:`gdlib.learn.schedules.run`.
         """
-        return pd.read_parquet(self.results_artifact / "traces.parquet")
+        tables = [
+            pd.read_parquet(self.trained_student(arm, number) / "trace.parquet").assign(
+                arm=arm.name, student_seed=number
+            )
+            for arm, number in trials(self.settings.plain)
+        ]
+        return pd.concat(tables, ignore_index=True)
 
     # ---- one student to look at
 
     def student(self) -> BiLSTM:
         """The student of the main arm and the first student seed."""
-        main = next(arm for arm in arms(self.settings) if arm.name == self.settings.strategy)
+        s = self.settings
+        main = next(arm for arm in arms(s.plain) if arm.name == s.strategy)
         student = self.new_student(main, 0)
-        load_model(student, self.results_artifact / f"{STUDENT}.safetensors")
+        made = self.trained_student(main, s.student_seeds[0])
+        student.load_state_dict(load_file(made / "student.safetensors"))
         return student.eval()
 
     def student_logits(self, texts: Sequence[str]) -> np.ndarray:
-        """What that student says of some texts. *Shape:* ``[texts, classes]``."""
-        rows = self.vocabulary.rows(
-            students.encode(self.teacher.tokenizer, texts, self.settings.max_length)
-        )
-        return distillation.predict(self.student(), rows).numpy()
+        """What that student answers to some texts. *Shape:* ``[texts, classes]``."""
+        return distillation.predict(self.student(), self.rows(texts)).numpy()
+
+
+def _texts_of(arm: Arm) -> tuple[str, int, int]:
+    """What decides the texts of an arm: where they are from, how many, the layer of the states."""
+    return arm.text, arm.divisor, arm.teacher_layer
 
 
 def _batch(*parts: tuple[Source, list[list[int]], Sequence[int]]) -> Batch:
     """Some rows of some sources as one batch."""
     chosen = distillation.join([source.rows(index) for source, _, index in parts])
     pieces = pad([rows[i] for _, rows, index in parts for i in index], students.PAD)
-    told = {
+    signals = {
         "teacher_logits": chosen.teacher_logits,
         "teacher_states": chosen.teacher_states,
         "labels": chosen.labels,
     }
-    return {"pieces": pieces, **told}
-
-
-@lru_cache(maxsize=1)
-def _study(settings: Settings, root: Path) -> TransferStudy:
-    return TransferStudy(settings, Store(root))
-
-
-def _trace_file(folder: Path, arm: Arm, seed: int) -> Path:
-    return folder / f"checkpoint-trace-{arm.name.replace('/', 'over ')}-{seed}.parquet"
-
-
-def _with_trace(study: TransferStudy, folder: Path, arm: Arm, seed: int) -> tuple[BiLSTM, int]:
-    """Train one student; leave its trace and, of the one to look at (main arm, first seed), its
-    weights.
-    """
-    student, trace = study.distil(arm, seed)
-    trace.assign(arm=arm.name, student_seed=seed).to_parquet(
-        _trace_file(folder, arm, seed), index=False
-    )
-    if arm.name == study.settings.strategy and seed == study.settings.student_seeds[0]:
-        save_model(student, folder / f"{STUDENT}.safetensors")
-    return student, int(trace["step"][trace["kept"]].iloc[-1])
-
-
-def _train_one(settings: Settings, root: Path, folder: Path, arm: Arm, seed: int) -> None:
-    """One trial in a process of its own."""
-    study = _study(settings, root)
-    run_trial(
-        folder,
-        STUDENT,
-        arm.name,
-        seed,
-        study.test_rows,
-        lambda: _with_trace(study, folder, arm, seed),
-    )
+    return {"pieces": pieces, **signals}
