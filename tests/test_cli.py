@@ -19,7 +19,7 @@ from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
 
-COMMANDS = ("run", "status", "report", "fetch", "list", "clean")
+COMMANDS = ("run", "status", "report", "fetch", "list", "clean", "notebooks")
 
 
 def gdlib(*arguments: str, answer: str = "") -> Result:

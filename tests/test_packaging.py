@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from importlib import metadata
@@ -15,7 +16,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gdlib.core.settings import jsonable, knobs
+from gdlib.core.errors import BadSetting
+from gdlib.core.plans import Plan, Stage
+from gdlib.core.settings import jsonable, knob, knobs, settings_class
+from gdlib.run.parameters import parameters_cell, write_parameters
 from gdlib.run.studies import names, plan_of
 
 ROOT = Path(__file__).parent.parent
@@ -170,18 +174,42 @@ def test_a_notebook_is_clean(path: Path) -> None:
             assert node.end_lineno - node.lineno < 10, f"{node.name} belongs into the library"
 
 
+@pytest.mark.parametrize("study", names())
+def test_the_parameters_cells_are_as_the_knobs_say(study: str) -> None:
+    assert write_parameters(plan_of(study), ROOT, check=True) == [], "write them: gdlib notebooks"
+
+
 @pytest.mark.parametrize("path", STAGES)
-def test_a_parameters_cell_has_the_knobs_of_its_stage_with_their_defaults_and_help(
-    path: str,
-) -> None:
+def test_a_parameters_cell_holds_literals_in_lines_of_at_most_100_columns(path: str) -> None:
     plan, stage = STAGES[path]
     source, values = _parameters(path)
-    own = {name: meta for name, meta in knobs(plan.settings).items() if meta["stage"] == stage.name}
+    own = {name for name, meta in knobs(plan.settings).items() if meta["stage"] == stage.name}
     default = plan.settings()
-    assert list(values) == [*own, "store"]
-    assert values == {**{name: getattr(default, name) for name in own}, "store": "runs/store"}
-    for name, meta in own.items():
-        assert re.search(rf"^{name} = .*# {re.escape(meta['help'])}$", source, re.MULTILINE), name
+    assert values == {name: getattr(default, name) for name in own} | {"store": "runs/store"}
+    assert max(map(len, source.splitlines())) <= 100
+
+
+def test_a_cell_that_is_not_as_the_knobs_say_is_named_and_written(tmp_path: Path) -> None:
+    plan = plan_of("generation")
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    path = tmp_path / "notebooks" / plan.stages[1].notebook
+    whole = path.read_text("utf-8")
+    path.write_text(whole.replace("teacher_batch = 16  #", "teacher_batch = 17  #"), "utf-8")
+    assert write_parameters(plan, tmp_path, check=True) == [path]
+    assert path.read_text("utf-8") != whole
+    assert write_parameters(plan, tmp_path) == [path]
+    assert path.read_text("utf-8") == whole
+    assert write_parameters(plan, tmp_path) == []
+
+
+def test_a_help_that_is_too_long_for_its_line_is_an_error() -> None:
+    @settings_class
+    class Wordy:
+        number: int = knob(1, "first", "word " * 20)
+
+    stage = Stage("first", "1.ipynb", (), "run", "")
+    with pytest.raises(BadSetting, match="the help of number is 14 columns too long for its line"):
+        parameters_cell(Plan("wordy", "Wordy", Wordy, (stage,), ""), stage)
 
 
 def test_other_notebooks_agree_with_the_defaults_where_they_name_a_knob() -> None:

@@ -20,7 +20,7 @@ from gdlib.learn import schedules
 from gdlib.networks import students
 from gdlib.run.engines import LocalEngine
 from gdlib.run.pipeline import Run, project_root
-from gdlib.run.report import label
+from gdlib.run.sections import label
 from gdlib.run.studies import plan_of
 from gdlib.studies.tagging import figures as tagging_figures
 from gdlib.studies.tagging import views

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from gdlib.core.plans import Plan
+
 SHELVES = {
     "studies": "what can be run (--study)",
     "profiles": "where settings start from (--profile)",
@@ -26,7 +28,16 @@ def shelves_of(study: str) -> dict[str, str]:
 
     plan = studies.plan_of(study)
     knobs = config.knobs(plan.settings)
-    return SHELVES | {knob: f"{knobs[knob]['help']} (--set {knob}=A,B)" for knob in plan.choices}
+    chosen = {knob: f"{knobs[knob]['help']} (--set {knob}=A,B)" for knob in choices(plan)}
+    return SHELVES | chosen
+
+
+def choices(plan: Plan) -> dict[str, Mapping[str, str]]:
+    """The knobs of a study that hold names which have a line of help each, and these names."""
+    from gdlib.core import settings as config
+
+    named = {knob: config.choices_of(meta) for knob, meta in config.knobs(plan.settings).items()}
+    return {**plan.choices, **{knob: names for knob, names in named.items() if any(names.values())}}
 
 
 def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
@@ -54,8 +65,8 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
 
         return {name: card.line for name, card in NETWORKS.items()}
     plan = studies.plan_of(study)
-    if shelf in plan.choices:
-        return plan.choices[shelf]
+    if shelf in choices(plan):
+        return choices(plan)[shelf]
     if shelf == "stages":
         return {stage.name: f"{stage.help} [notebooks/{stage.notebook}]" for stage in plan.stages}
     default = plan.settings()

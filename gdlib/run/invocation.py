@@ -5,9 +5,31 @@ import shlex
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+
+from gdlib.run.inputs import possible_folders
+
+StudyOption = Annotated[
+    str, typer.Option(help="Which study: gdlib list studies.", show_default=True)
+]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")
+]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated."
+    ),
+]
+CorpusOption = Annotated[
+    list[str], typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep.")
+]
+SeedOption = Annotated[
+    list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")
+]
+StoreOption = Annotated[Path, typer.Option(help="Folder of the artifacts; runs may share it.")]
 
 
 class EngineName(StrEnum):
@@ -50,22 +72,15 @@ def from_root(root: Path, value: Any) -> Any:
     Other values as they are.
     """
     if isinstance(value, (list, tuple)):
-        return tuple(from_root(root, one) for one in value)
+        return tuple(from_root(root, item) for item in value)
     if isinstance(value, Path):
         inside = value.absolute().is_relative_to(root)
         return os.path.relpath(value, root) if inside else str(value.absolute())
-    if (
-        isinstance(value, str)
-        and value
-        and (folder := Path(value).expanduser()).is_dir()
-        and (os.sep in value or Path.cwd() != root)
-    ):
-        return os.path.relpath(folder, root) if not folder.is_absolute() else str(folder)
-    if (
-        isinstance(value, str) and Path(value.rpartition(":")[0] or os.devnull).is_dir()
-    ):  # a folder and one of its columns
-        path, _, column = value.rpartition(":")
-        return f"{from_root(root, path)}:{column}"
+    for path in possible_folders(value):
+        folder = Path(path).expanduser()
+        if folder.is_dir() and (os.sep in path or Path.cwd() != root):
+            seen = str(folder) if folder.is_absolute() else os.path.relpath(folder, root)
+            return seen + value.removeprefix(path)
     return value
 
 

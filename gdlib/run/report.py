@@ -11,9 +11,7 @@ seeds, versions, licences.
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,44 +22,11 @@ from gdlib.core import settings as config
 from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Task
 from gdlib.core.products import read_index
-from gdlib.core.store import Artifact, Store
+from gdlib.core.store import Store
 from gdlib.run import page
 from gdlib.run.provenance import licences, machine, parameters, versions
 from gdlib.run.publishing import new_report
-
-SHOWN = 40  # rows of a table in the report; the whole table is in tables/
-
-Made = list[tuple[Task, Artifact]]
-"""Tasks and what they show."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as the templates write it: its rows are Markdown; ``more`` says where the rest is."""
-
-    caption: str
-    rows: str
-    more: str = ""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure: its caption, and its file in ``figures/``."""
-
-    caption: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One stage of one run, as the templates write it."""
-
-    title: str
-    help: str
-    numbers: str
-    notes: list[str]
-    figures: list[Figure]
-    tables: list[Table]
+from gdlib.run.sections import Made, Table, all_in_numbers, copy_figures, headline, label, section
 
 
 def write(
@@ -127,17 +92,6 @@ def write(
     return folder / "report.html"
 
 
-def label(task: Task) -> str:
-    """What a run is called in the report: ``wordnet, 100 labels per class, seed 0``; a comparison
-    by its corpus alone.
-    """
-    settings, labels = task.settings, task.plan.labels
-    if task.stage.once_a == "corpus" or not hasattr(settings, labels):
-        return task.run
-    counted = f"{getattr(settings, labels)} {labels.replace('_', ' ')}"
-    return f"{settings.corpus}, {counted}, seed {settings.seed}"
-
-
 # ---- stages
 
 
@@ -153,81 +107,15 @@ def _stages(plan: Plan, made: Made, new: Path) -> dict[str, Any]:
     runs = []
     for run in first.values():
         stages = [(task, artifact) for task, artifact in by_run if task.run == run]
-        sections = [_section(task, artifact, new) for task, artifact in stages]
+        sections = [section(task, artifact, new) for task, artifact in stages]
         runs.append({"title": label(stages[0][0]), "sections": sections})
     several = len({task.run for task, _ in by_run}) > len(first)
     return {
-        "headline": _headline(once or by_run[-1:]),
-        "compared": [_section(task, artifact, new) for task, artifact in once],
+        "headline": headline(once or by_run[-1:]),
+        "compared": [section(task, artifact, new) for task, artifact in once],
         "runs": runs,
-        "others": _all_in_numbers(plan, by_run) if several else [],
+        "others": all_in_numbers(plan, by_run) if several else [],
     }
-
-
-def _section(task: Task, artifact: Artifact, new: Path) -> Section:
-    index, stem = read_index(artifact), f"{task.run}-{task.stage.name}"
-    once = task.stage.once_a == "corpus"  # its numbers stand at the very top
-    return Section(
-        title=f"{task.run}: {task.stage.name}" if once else task.stage.name,
-        help=task.stage.help,
-        numbers="" if once else _numbers(index["numbers"]),
-        notes=index["notes"],
-        figures=_figures(index["figures"], artifact, stem, new),
-        tables=_tables(index["tables"], artifact, stem, new),
-    )
-
-
-def _numbers(numbers: dict[str, Any]) -> str:
-    rows = [(name, number(**value)) for name, value in numbers.items()]
-    return grid(pd.DataFrame(rows, columns=["number", "value"]), right=["value"]) if rows else ""
-
-
-def _figures(captions: dict[str, str], artifact: Artifact, stem: str, new: Path) -> list[Figure]:
-    figures = []
-    for name, caption in captions.items():
-        for form in ("svg", "png"):
-            _copy(artifact / f"{name}.{form}", new / "figures" / f"{stem}-{name}.{form}")
-        figures.append(Figure(caption, f"{stem}-{name}.svg"))
-    return figures
-
-
-def _tables(captions: dict[str, str], artifact: Artifact, stem: str, new: Path) -> list[Table]:
-    """The tables of an artifact: the first rows to be shown, all of them in a file."""
-    tables = []
-    for name, caption in captions.items():
-        kept = f"tables/{stem}-{name}.parquet"
-        _copy(artifact / f"{name}.parquet", new / kept)
-        table = pd.read_parquet(new / kept)
-        cut = len(table) > SHOWN
-        more = f"The first {SHOWN} of {len(table):,} rows; all are in {kept}." if cut else ""
-        tables.append(Table(caption, grid(table.head(SHOWN)), more))
-    return tables
-
-
-def _headline(made: Made) -> str:
-    """The key numbers of some tasks, a column a task."""
-    table = _by_task(made).set_index("run").T
-    return grid(table.rename_axis("number").reset_index()) if len(table) else ""
-
-
-def _all_in_numbers(plan: Plan, by_run: Made) -> list[Table]:
-    """The key numbers of all runs: a table a stage, a row a run."""
-    tables = []
-    for stage in plan.stages:
-        table = _by_task([(task, artifact) for task, artifact in by_run if task.stage == stage])
-        if len(table.columns) > 1:
-            tables.append(Table(f"Stage {stage.name}.", grid(table, right=table.columns[1:])))
-    return tables
-
-
-def _by_task(made: Made) -> pd.DataFrame:
-    """The key numbers of some tasks as texts, a row a task; column ``run`` says which."""
-    rows = [{"run": label(task)} | _texts(read_index(artifact)) for task, artifact in made]
-    return pd.DataFrame(rows).fillna("–")
-
-
-def _texts(index: dict[str, Any]) -> dict[str, str]:
-    return {name: number(**value) for name, value in index["numbers"].items()}
 
 
 # ---- how it was made
@@ -256,7 +144,7 @@ def _write_timings(plan: Plan, made: Made, new: Path) -> None:
         timed = timings[task.name]
         times = [(name, number(**value)) for name, value in timed["numbers"].items()]
         rows += [(label(task), task.stage.name, *time) for time in times]
-        figures += _figures(timed["figures"], artifact, f"timed-{task.run}", new)
+        figures += copy_figures(timed["figures"], artifact, f"timed-{task.run}", new)
     context = {
         "title": f"{plan.title}: timings",
         "machine": machine(),
@@ -278,11 +166,6 @@ def _write_template(path: Path, context: dict[str, Any]) -> None:
     templates = page.environment(autoescape=False)
     templates.filters |= {"cell": cell, "notag": notag}
     path.write_text(templates.get_template(f"{path.name}.j2").render(context), "utf-8")
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(source, target)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -33,7 +33,7 @@ class Settings(TeachingSettings):
     corpus: str = knob(
         "movies",
         "corpus",
-        "fine-tuned on: bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
+        "fine-tuned on: bbc, movies, wordnet, a folder of tables, or hub:NAME",
     )
     test_size: int = knob(1000, "corpus", "test texts at most")
     mlm_corpora: tuple[str, ...] = knob(
@@ -49,7 +49,7 @@ class Settings(TeachingSettings):
     guessed_pieces: int = knob(
         4000,
         "corpus",
-        "most frequent pieces, which alone are hidden and guessed; 0: all of the vocabulary",
+        "most frequent pieces, which alone are hidden and guessed; 0: all",
     )
     mask_share: float = knob(0.3, "corpus", "of these pieces, hidden")
     maskings: int = knob(1, "corpus", "times that every student text is masked anew, and labelled")
@@ -62,19 +62,13 @@ class Settings(TeachingSettings):
     teacher_bodies: tuple[str, ...] = knob(
         ("full", "frozen"),
         "teacher",
-        (
-            "of each that has no head: the new head is trained alone (frozen), then with the "
-            "layers (full)"
-        ),
+        ("its new head, if any, is trained alone (frozen) or with it"),
         BODIES,
     )
     teacher_depths: tuple[int, ...] = knob(
         (3, 6),
         "teacher",
-        (
-            "lowest layers of each that are used (0: all, and a head of its own): the top ones "
-            "of sentence encoders forget words"
-        ),
+        ("lowest layers of each that are used; 0: all, and its own head"),
     )
     head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
     head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
@@ -122,10 +116,7 @@ class Settings(TeachingSettings):
     tuned_lr: float = knob(
         2e-4,
         "students",
-        (
-            "peak learning rate of their fine-tuning; chosen, as the next, on held-out texts "
-            "of AG News"
-        ),
+        ("peak learning rate of fine-tuning; as the next, chosen on AG News"),
     )
     tuned_scratch_lr: float = knob(1e-3, "students", "that of a student from scratch")
     # compare

@@ -32,7 +32,7 @@ class Settings(EncoderSettings):
     corpus: str = knob(
         "bbc",
         "texts",
-        "trained on: bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
+        "trained on: bbc, movies, wordnet, a folder of tables, or hub:NAME",
     )
     domains: tuple[str, ...] = knob(
         ("bbc", "movies", "wordnet"), "texts", "tested on, beside `corpus`"
@@ -43,11 +43,11 @@ class Settings(EncoderSettings):
         "seed of the training texts and of all that is trained; the test texts stay the same",
     )
     train_texts: int = knob(
-        240, "texts", f"texts to train a detector on, {SIZES}; the held-out part included"
+        240, "texts", f"texts to train a detector on, {SIZES}; with the held-out part"
     )
     validation_share: float = knob(0.2, "texts", "share of them held out for stopping and choosing")
     transfer_size: int = knob(
-        240, "texts", f"more texts at most for the student, {SIZES}, that an encoder labels"
+        240, "texts", f"more texts for the student, {SIZES}; an encoder labels them"
     )
     test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}")
     min_words: int = knob(8, "texts", "shorter texts are left out")
@@ -68,15 +68,12 @@ class Settings(EncoderSettings):
     infiller_depth: int = knob(
         6,
         "texts",
-        (
-            "masked-lm: lowest layers of it that are used, under a new head; 0: all, and a "
-            "head of its own"
-        ),
+        ("masked-lm: lowest layers used, under a new head; 0: all, and its own head"),
     )
     infiller_body: str = knob(
         "frozen",
         "texts",
-        "masked-lm: a new head is trained alone (frozen), then with the layers (full)",
+        "masked-lm: a new head is trained alone (frozen), or also with it (full)",
         BODIES,
     )
     mlm_corpora: tuple[str, ...] = knob(
@@ -92,7 +89,7 @@ class Settings(EncoderSettings):
     sense_corpus: str = knob(
         "wordnet",
         "senses",
-        "wordnet (its example sentences), or a folder with SemCor and the Raganato sets",
+        "wordnet (its examples), or a folder with SemCor and the Raganato sets",
     )
     # train
     detectors: tuple[str, ...] = knob(
@@ -101,7 +98,7 @@ class Settings(EncoderSettings):
     detector_epochs: int = knob(
         3,
         "train",
-        "passes of an encoder over the training texts at most; the best held-out look is kept",
+        "passes of an encoder over the texts at most; the best held-out look is kept",
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
     detector_batch: int = knob(16, "train", "texts a step")

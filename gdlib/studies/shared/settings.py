@@ -105,7 +105,7 @@ class EncoderSettings:
     corpus: str = knob(
         "wordnet",
         "senses",
-        "wordnet (its example sentences), or a folder with SemCor and the Raganato sets",
+        "wordnet (its examples), or a folder with SemCor and the Raganato sets",
     )
     train_instances: int = knob(400, "senses", "words in sentences to train on at most; 0: all")
     held_out_instances: int = knob(
@@ -131,16 +131,13 @@ class EncoderSettings:
     pair_pooling: str = knob(
         "parts",
         "train",
-        (
-            "labels of a pair are read from: cls (as in the paper), or the mean states of its "
-            "two parts"
-        ),
+        ("what a pair is judged by: cls (as in the paper), or its parts' states"),
         ("cls", "parts"),
     )
     pair_loss: str = knob(
         "candidates",
         "train",
-        "cross-entropy of each of the pairs (as in the paper), or over an instance's candidates",
+        "cross-entropy: of pairs (as in the paper), or over candidates",
         PAIR_LOSSES,
     )
     trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
@@ -160,10 +157,7 @@ class ArmSettings:
     word_vector: str = knob(
         "sentence",
         "train",
-        (
-            "gloss vectors: mean state of the target's pieces, or of the sentence with the "
-            "target in quotes"
-        ),
+        ("mean state of the target, or of the sentence with it in quotes"),
         ("target", "sentence"),
     )
     small_layers: int = knob(

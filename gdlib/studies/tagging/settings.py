@@ -16,7 +16,7 @@ class Settings:
     corpus: str = knob(
         "silver",
         "corpus",
-        "silver (made of CLDR names), a folder of languages (parquet or CoNLL), or hub:NAME",
+        "silver (of CLDR names), a folder of languages (parquet, CoNLL), or hub:NAME",
     )
     languages: tuple[str, ...] = knob(
         (), "corpus", "the languages to take; empty: all that the corpus has"
@@ -52,7 +52,7 @@ class Settings:
     frozen_embeddings: bool = knob(
         True,
         "teacher",
-        "leave the teacher's word-piece embeddings as they are (most of its parameters)",
+        "leave the word-piece embeddings (most of its parameters) as they are",
     )
     teacher_layer: int = knob(
         4,
@@ -100,15 +100,12 @@ class Settings:
     student_steps: int = knob(
         300,
         "students",
-        "optimisation steps of a stage at most; with unfreezing, of every layer's turn in it",
+        "optimisation steps of a stage at most; with unfreezing, of each layer's turn",
     )
     patience: int = knob(
         5,
         "students",
-        (
-            "looks without a better held-out score after which a turn ends (as in the papers' "
-            "code); 0: never"
-        ),
+        ("looks without a better held-out score that end a turn (papers' code); 0: never"),
     )
     student_lr: float = knob(5e-3, "students", "peak learning rate of every stage")
     student_batch: int = knob(32, "students", "sentences a step")

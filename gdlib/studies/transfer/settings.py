@@ -57,15 +57,12 @@ class Settings(WritingSettings):
     student_steps: int = knob(
         480,
         "students",
-        "optimisation steps of a stage at most; with unfreezing, of every layer's turn in it",
+        "optimisation steps of a stage at most; with unfreezing, of each layer's turn",
     )
     patience: int = knob(
         5,
         "students",
-        (
-            "looks without a better held-out score after which a turn ends (as in the papers' "
-            "code); 0: never"
-        ),
+        ("looks without a better held-out score that end a turn (papers' code); 0: never"),
     )
     student_lr: float = knob(5e-3, "students", "peak learning rate, cosine decay")
     student_batch: int = knob(64, "students", "texts a step")

@@ -21,10 +21,7 @@ class Settings(EncoderSettings):
     tasks: tuple[str, ...] = knob(
         ("movies", "bbc", WORD_IN_CONTEXT),
         "tasks",
-        (
-            "movies, bbc, wordnet, word-in-context, or folders (cola, mrpc, sick, "
-            "sick:relatedness ...)"
-        ),
+        ("names, or folders (cola, sick, sick:relatedness ...)"),
     )
     train_texts: int = knob(
         120, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all"
@@ -44,17 +41,14 @@ class Settings(EncoderSettings):
     tuning_pooling: str = knob(
         "parts",
         "tune",
-        (
-            "the head reads: cls, the first piece's state, or mean states of the text, or of "
-            "both parts"
-        ),
+        ("the head reads: cls (the first piece), or mean states of the parts"),
         POOLINGS,
     )
     tuned_layers: int = knob(0, "tune", "the encoder's last layers that learn; 0: all of it")
     tuning_seeds: tuple[int, ...] = knob(
         (0, 1, 2),
         "tune",
-        "one fine-tuning each: head, order, dropout; they take the model seeds in turn",
+        "one fine-tuning each; they take the model seeds in turn",
     )
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "sense data to sweep over; empty: just `corpus`")
