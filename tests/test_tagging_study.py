@@ -2,7 +2,7 @@
 figures and notebooks.
 """
 
-from dataclasses import asdict
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from gdlib.run.studies import plan_of
 from gdlib.studies.tagging import figures as tagging_figures
 from gdlib.studies.tagging import views
 from gdlib.studies.tagging.settings import Settings
-from gdlib.studies.tagging.study import TaggingStudy, Trial, sizes
+from gdlib.studies.tagging.study import TaggingStudy
+from gdlib.studies.tagging.trials import first_trial, sizes, trials_of
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +76,15 @@ def test_every_arm_is_trained_and_scored_as_seqeval_does(study: TaggingStudy) ->
 
 def test_the_student_kept_is_the_one_that_was_scored(study: TaggingStudy) -> None:
     results = study.results()
-    for size, arm in (((12, 12), "D4.2"), ((6, 5), "D4.2 6x5")):
-        student = study.student(*size)
+    for size, arm in (("", "D4.2"), ("6x5", "D4.2 6x5")):
+        student = study.student(size)
         (row,) = results.table.index[
             (results.table["arm"] == arm) & (results.table["student_seed"] == 0)
         ]
         assert np.array_equal(
             study.counts(study.student_tags(student, "test")), results.counts[row]
         )
-        e, h = size
+        e, h = sizes(size or "12x12")
         lstm = 2 * 4 * (e * h + h * h + 2 * h)  # two directions, four gates, two biases each
         assert students.parameters(student) == len(study.vocabulary) * e + lstm + 2 * h * 5 + 5
         assert results.table.loc[row, "parameters"] == students.parameters(student)
@@ -95,24 +96,35 @@ def test_a_smaller_transfer_set_is_the_beginning_of_every_language(study: Taggin
     assert (whole.labels == -1).all()
 
 
-def test_artifacts_are_made_once_and_keyed_by_their_settings(
+def made(store: Store) -> set[str]:
+    return {path.name for path in (store.root / "trained-student").iterdir()}
+
+
+def test_one_more_seed_trains_one_and_names_train_nothing(
     study: TaggingStudy, settings: Settings, store: Store
 ) -> None:
-    again = TaggingStudy(settings, store)
-    assert again.results_artifact.key == study.results_artifact.key
-    pd.testing.assert_frame_equal(again.results().table, study.results().table)
-    other = TaggingStudy(replace(settings, hidden_dim=8), store)
-    assert other.teacher_artifact.key == study.teacher_artifact.key
-    assert store.find("taggers", {**study.results_artifact.recipe, "settings": {}}) is None
-
-
-def test_the_same_seed_gives_the_same_student(study: TaggingStudy) -> None:
-    trial = Trial("D0", "D0", 8, 1, 12, 12, 1)
-    one, _ = study.distil(trial)
-    (row,) = study.results().table.query("arm == 'D0' and student_seed == 1").index
-    assert np.array_equal(
-        study.counts(study.student_tags(one, "test")), study.results().counts[row]
+    before = made(store)
+    pd.testing.assert_frame_equal(
+        TaggingStudy(settings, store).results().table, study.results().table
     )
+    study.trained_student(dataclasses.replace(trials_of(settings)[0], arm="another name"))
+    assert made(store) == before
+    few = {"strategies": ("D0",), "same_steps": (), "transfer_divisors": (), "grid": ()}
+    more = replace(settings, main_strategy="D0", student_seeds=(0, 1, 2), **few)
+    TaggingStudy(more, store).results()
+    assert len(made(store) - before) == 1
+    wider = TaggingStudy(replace(settings, hidden_dim=8), store)
+    assert wider.trained_tagger().key == study.trained_tagger().key
+
+
+def test_the_same_seed_gives_the_same_student(
+    study: TaggingStudy, settings: Settings, tmp_path: Path
+) -> None:
+    trial = first_trial(settings, "D0")
+    other = TaggingStudy(settings, Store(tmp_path))
+    for file in ("counts.npy", "student.safetensors"):
+        same = (made.trained_student(trial) / file for made in (study, other))
+        assert len({path.read_bytes() for path in same}) == 1
 
 
 def test_the_trace_has_the_stages_and_their_unfreezing(study: TaggingStudy) -> None:
@@ -211,7 +223,7 @@ def test_a_sweep_goes_over_tagged_sentences_a_language(settings: Settings) -> No
         (5, 0),
         (5, 1),
     ]
-    assert label(first[2]) == "silver, 5 labels a language, seed 0"
+    assert label(first[2]) == "silver, 5 labels per language, seed 0"
 
 
 FIGURE = pd.DataFrame(
@@ -255,7 +267,7 @@ def test_the_notebooks_run_and_the_report_says_what_was_found(
     settings: Settings, tmp_path: Path
 ) -> None:
     plan = plan_of("tagging")
-    values = asdict(settings) | {
+    values = dataclasses.asdict(settings) | {
         "student_steps": 6,
         "student_seeds": (0,),
         "grid": ("6x5",),

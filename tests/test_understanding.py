@@ -86,8 +86,9 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "cola": "Matthews",
         "sick:score": "Pearson",
     }
-    assert len(list((store.root / "lexical").iterdir())) == 1, "only LMGC is trained, once"
-    assert len(list((store.root / "understanding").iterdir())) == 3 * 2 * 2
+    assert len(list((store.root / "lexical-model").iterdir())) == 1, "only LMGC is trained, once"
+    tunings = set((store.root / "fine-tuned").iterdir())
+    assert len(tunings) == 3 * 2 * 2
     said = results["cola"]
     theirs = np.mean(
         [
@@ -113,6 +114,9 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         other[name].test.first == task.test.first and other[name].train.first != task.train.first
         for name, task in study.tasks.items()
     )
+    more = replace(settings, tasks=("movies",), encoders=("plain",), tuning_seeds=(0, 1, 2))
+    UnderstandingStudy(more, store).said()
+    assert len(set((store.root / "fine-tuned").iterdir()) - tunings) == 1, "one more seed, one more"
     several = replace(settings, model_seeds=(3, 4), tuning_seeds=(0, 1, 2))
     assert [
         UnderstandingStudy(several, store).model_seed(seed) for seed in several.tuning_seeds

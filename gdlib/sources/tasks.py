@@ -84,7 +84,7 @@ class Sizes:
     test: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """A task to fine-tune an encoder on. Its parts share no text (no pair).
 

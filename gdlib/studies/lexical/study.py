@@ -80,7 +80,7 @@ class LexicalStudy(LexicalEncoders):
     @artifact(
         "train",
         needs=("pretrained", "questions"),
-        given=lambda study, plan: {"model": study.lexical_model(plan)},
+        given={"model": lambda study, plan: study.lexical_model(plan)},
     )
     def sense_answers(self, folder: Path, plan: LexicalPlan) -> None:
         """Which of the questions one trained model answers right."""

@@ -97,7 +97,7 @@ class LexicalEncoders(Study):
     @artifact(
         "train",
         needs=("pretrained", "sense_training"),
-        given=lambda study, plan: {"teacher": plan.teacher and study.lexical_model(plan.teacher)},
+        given={"teacher": lambda study, plan: plan.teacher and study.lexical_model(plan.teacher)},
     )
     def lexical_model(self, folder: Path, plan: LexicalPlan) -> None:
         """A trained model: the encoder as a network of the zoo, its heads, its history."""

@@ -11,7 +11,7 @@ from gdlib.compare.entities import f1_by_language
 from gdlib.compare.tagging_results import TEACHER, TaggedResults
 from gdlib.networks import costs as cost
 from gdlib.networks import students
-from gdlib.studies.tagging.study import TaggingStudy, sizes
+from gdlib.studies.tagging.study import TaggingStudy
 
 QUESTIONS = (
     ("D1", "D0"),
@@ -84,7 +84,7 @@ def cuts(study: TaggingStudy) -> pd.DataFrame:
 
 def history(study: TaggingStudy) -> pd.DataFrame:
     """The learning curve of the teacher: step, train_loss, held_out."""
-    looks = study.teacher_artifact.json("history.json")
+    looks = study.trained_tagger().json("history.json")
     return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
 
 
@@ -225,8 +225,8 @@ def costs(study: TaggingStudy) -> pd.DataFrame:
     """Times of the teacher and of every size of student, in one run, by the paper's protocol
     (queries of 32 pieces, one thread): size, batch, p50, p95 (ms), times faster."""
     s, texts = study.settings, study.splits.test.texts
-    wanted = dict.fromkeys([(s.embedding_dim, s.hidden_dim), *map(sizes, s.grid)])
-    networks = {f"{e}x{h}": study.student(e, h) for e, h in wanted}
+    wanted = dict.fromkeys([f"{s.embedding_dim}x{s.hidden_dim}", *s.grid])
+    networks = {size: study.student(size) for size in wanted}
     queries = [texts[i * len(texts) // s.queries] for i in range(s.queries)]  # all languages alike
     _, times = cost.costs(study.teacher, study.vocabulary, networks, queries, repeats=1, length=32)
     return times.rename(columns={"name": "size"})

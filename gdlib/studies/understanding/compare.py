@@ -195,9 +195,7 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
     """
     sizes, times, measured = [], [], dict[tuple[str, int], list[float]]()
     for encoder in study.settings.encoders:
-        network = study.encoders.encoder_network(
-            encoder, study.model_seed(study.settings.tuning_seeds[0])
-        )
+        network = study.encoder_of(encoder, study.settings.tuning_seeds[0])
         coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
         for name, task in study.tasks.items():
             model = TaskModel(network, task, study.settings.tuning_pooling).eval()
@@ -242,7 +240,7 @@ def training(study: UnderstandingStudy, results: Mapping[str, Said]) -> pd.DataF
     """
     once = {
         encoder: np.mean(
-            [study.encoders.encoder_seconds(encoder, seed) for seed in study.settings.model_seeds]
+            [study.encoder_seconds(encoder, seed) for seed in study.settings.model_seeds]
         )
         for encoder in study.settings.encoders
     }
