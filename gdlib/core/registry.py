@@ -78,8 +78,14 @@ def resolve(place: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+def plugins() -> list[str]:
+    """The modules that ``GDLIB_PLUGINS`` names."""
+    named = os.environ.get("GDLIB_PLUGINS", "").split(",")
+    return [module.strip() for module in named if module.strip()]
+
+
 @cache
 def load_plugins() -> None:
-    """Import the modules that ``GDLIB_PLUGINS`` names, once in a process."""
-    for module in filter(None, os.environ.get("GDLIB_PLUGINS", "").split(",")):
-        import_module(module.strip())
+    """Import the plugins, once in a process."""
+    for module in plugins():
+        import_module(module)

@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from tqdm.auto import tqdm
 
-from gdlib.core.artifacts import Scope, Watched
 from gdlib.core.plans import Plan
 from gdlib.core.processes import in_processes
+from gdlib.core.scope import Scope, Watched
 from gdlib.core.settings import plain, replace
 from gdlib.core.store import Artifact, Store
 
