@@ -63,23 +63,23 @@ def test_intervals_speak_of_the_mean_over_languages_and_seeds() -> None:
         for arm in (good, bad)
     ]
     interval = f1_stats.count_interval(by_language(good, languages), resamples=999)
-    assert interval.mean == pytest.approx(np.mean(f1[0])) and (interval.seeds, interval.texts) == (
+    assert interval.value == pytest.approx(np.mean(f1[0])) and (interval.units, interval.items) == (
         3,
         80,
     )
-    assert interval.low < interval.mean < interval.high
+    assert interval.low < interval.value < interval.high
     # over seeds: Student's t with 2 degrees of freedom, 4.3027 standard errors
-    assert interval.seeds_high - interval.mean == pytest.approx(
+    assert interval.seeds_high - interval.value == pytest.approx(
         4.302653 * np.std(f1[0], ddof=1) / np.sqrt(3), rel=1e-5
     )
     d = f1_stats.paired_count_difference(
         by_language(good, languages), by_language(bad, languages), resamples=999
     )
-    assert d.mean == pytest.approx(np.mean(f1[0]) - np.mean(f1[1])) and d.resolved and d.p < 0.01
+    assert d.value == pytest.approx(np.mean(f1[0]) - np.mean(f1[1])) and d.resolved and d.p < 0.01
     same = f1_stats.paired_count_difference(
         by_language(good, languages), by_language(good, languages), resamples=99
     )
-    assert (same.mean, same.low, same.high, same.resolved) == (0.0, 0.0, 0.0, False)
+    assert (same.value, same.low, same.high, same.resolved) == (0.0, 0.0, 0.0, False)
 
 
 def test_the_interval_is_the_bootstrap_over_sentences() -> None:

@@ -113,8 +113,8 @@ def test_intervals_of_a_statistic_are_those_of_the_mean_for_the_mean():
         lambda index: np.moveaxis(values[:, index].mean(axis=-1), 0, -1), 80, resamples=999
     )
     theirs = stats.mean_interval(values, resamples=999)
-    assert (ours.mean, ours.seeds_low, ours.seeds_high, ours.seeds, ours.texts) == pytest.approx(
-        (theirs.mean, theirs.seeds_low, theirs.seeds_high, theirs.seeds, theirs.texts)
+    assert (ours.value, ours.seeds_low, ours.seeds_high, ours.units, ours.items) == pytest.approx(
+        (theirs.value, theirs.seeds_low, theirs.seeds_high, theirs.units, theirs.items)
     )
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 

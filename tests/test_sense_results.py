@@ -133,7 +133,7 @@ def test_differences_are_paired_by_instance_and_model_seed(answers: Answers) -> 
     )
     (row,) = sense_results.differences(answers, [("LMGC-M", "LMGC")]).to_dict("records")
     assert (
-        row["difference"] == d.mean
+        row["difference"] == d.value
         and row["sentence"] == f"**LMGC-M** minus **LMGC**: {d.describe()}."
     )
     with pytest.raises(KeyError, match="no answers of LMGC-X"):

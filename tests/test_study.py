@@ -13,6 +13,7 @@ import pytest
 import tiny
 
 from gdlib.compare.results import Results
+from gdlib.compare.scores import ACCURACY
 from gdlib.core.plans import expand
 from gdlib.core.store import Store
 from gdlib.run import pipeline
@@ -98,13 +99,13 @@ def check_results(one: pipeline.Run, folder: Path) -> None:
         "generation-distillation",
         "real unlabelled",
         "generated /2",
-        "baseline",
+        "tfidf-lr",
         "teacher",
     } <= arms
-    np.testing.assert_allclose(results.correct.mean(axis=1), results.table["accuracy"])
+    np.testing.assert_allclose(results.scores(ACCURACY), results.table["accuracy"])
     teacher = study.signals(study.splits.test.texts).predicted.numpy()
-    row = results.table.index[results.table["student"] == "teacher"][0]
-    np.testing.assert_array_equal(results.predicted[row], teacher)
+    row = results.table.index[results.table["arm"] == "teacher"][0]
+    np.testing.assert_array_equal(results.outputs[row], teacher)
     assert results.table.loc[row, "agreement"] == 1
     assert (
         results.table["parameters"][results.table["student_seed"] >= 0]
@@ -118,7 +119,7 @@ def check_results(one: pipeline.Run, folder: Path) -> None:
         (main["student"] == "ResCNN") & (main["student_seed"] == one.settings.student_seeds[0])
     ][0]
     np.testing.assert_array_equal(
-        said, results.predicted[at]
+        said, results.outputs[at]
     )  # the student to look at is the one in the table
     chosen = study.train_on(np.flatnonzero(study.samples()["fate"] == "kept").tolist())
     assert chosen["texts"] == kept and 0 <= chosen["accuracy"] <= 1

@@ -76,15 +76,15 @@ def test_the_paired_difference_of_a_mean_is_that_of_accuracy() -> None:
     a, b = (np.where(random.random((3, 1, 80)) < share, gold, 1 - gold) for share in (0.9, 0.6))
     ours = stats.paired_metric_difference(gold, a, b, METRICS["accuracy"], resamples=4999)
     known = stats.paired_difference((a == gold)[:, 0], (b == gold)[:, 0], resamples=4999)
-    for name in ("mean", "low", "high", "seeds_low", "seeds_high"):
+    for name in ("value", "low", "high", "seeds_low", "seeds_high"):
         assert getattr(ours, name) == pytest.approx(getattr(known, name), abs=0.01), name
-    assert ours.p < 0.01 and ours.resolved and ours.seeds == 3
+    assert ours.p < 0.01 and ours.resolved and ours.units == 3
     interval, mean = (
         stats.metric_interval(gold, a, METRICS["accuracy"]),
         stats.mean_interval((a == gold)[:, 0]),
     )
-    assert (interval.mean, interval.seeds_low) == pytest.approx(
-        (mean.mean, mean.seeds_low)
+    assert (interval.value, interval.seeds_low) == pytest.approx(
+        (mean.value, mean.seeds_low)
     ) and interval.low == pytest.approx(mean.low, abs=0.01)
 
 
@@ -101,9 +101,9 @@ def test_the_paired_difference_of_matthews_is_over_units_and_symmetric() -> None
         - np.mean([sklearn.metrics.matthews_corrcoef(gold, m) for m in b[u]])
         for u in (0, 1)
     ]
-    assert there.mean == pytest.approx(np.mean(by_unit)) == pytest.approx(-back.mean)
-    assert there.low < there.mean < there.high and there.p == pytest.approx(back.p)
+    assert there.value == pytest.approx(np.mean(by_unit)) == pytest.approx(-back.value)
+    assert there.low < there.value < there.high and there.p == pytest.approx(back.p)
     none = stats.paired_metric_difference(gold, a, a, METRICS["Matthews"])
-    assert (none.mean, none.low, none.high, none.p, none.resolved) == (0, 0, 0, 1, False)
+    assert (none.value, none.low, none.high, none.p, none.resolved) == (0, 0, 0, 1, False)
     with pytest.raises(ValueError, match=r"expected predictions \[units, models, texts\]"):
         stats.paired_metric_difference(gold, a[0], b[0], METRICS["Matthews"])

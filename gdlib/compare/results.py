@@ -1,120 +1,176 @@
-"""What every arm said of every test text, and how arms are paired for a comparison."""
+"""What every model put out of every test item, and how arms are paired for a comparison."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from gdlib.compare import metrics
+from gdlib.compare.scores import ACCURACY, MACRO_F1, Score
+from gdlib.compare.stats import Sample
+from gdlib.compare.wording import counted
+
+SEEDS = {
+    "student_seed": "student seed",
+    "model_seed": "model seed",
+    "tuning_seed": "fine-tuning seed",
+}
+"""Columns of the seeds that are drawn within a seed of the study, and what they are called."""
+
+Choice = Mapping[str, Any]
+"""Columns of the table and the value that chosen rows have there."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What every arm said of every test text.
+    """What every model put out of every test item.
 
     Args:
-        table: one row a trained student (or baseline, or teacher): corpus, labels_per_class, seed,
-            student_seed, student, arm, size, accuracy, macro_f1, agreement, ece, parameters, steps.
-        predicted: class indices. *Shape:* ``[rows, texts]``.
-        confidence: probability of the predicted class. *Shape:* ``[rows, texts]``.
-        gold: *Shape:* ``[texts]``.
+        table: a row per trained model or reference: its arm, its ``seed`` (of splits and draws),
+            one of :data:`SEEDS` (-1 where nothing more is drawn), numbers.
+        outputs: what a score is made of: predicted classes or numbers, counts, losses. *Shape:*
+            ``[rows, items, ...]``.
+        items: a row per item: ``gold`` and what else a score or a choice of items needs.
     """
 
     table: pd.DataFrame
-    predicted: np.ndarray
-    confidence: np.ndarray
-    gold: np.ndarray
+    outputs: NDArray
+    items: pd.DataFrame
 
     def save(self, folder: Path) -> None:
         self.table.to_parquet(folder / "results.parquet", index=False)
-        tensors = {"predicted": self.predicted, "confidence": self.confidence, "gold": self.gold}
-        save_file(
-            {name: np.ascontiguousarray(array) for name, array in tensors.items()},
-            folder / "results.safetensors",
-        )
+        self.items.to_parquet(folder / "items.parquet", index=False)
+        outputs = np.ascontiguousarray(self.outputs)
+        save_file({"outputs": outputs}, folder / "results.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> "Results":
-        return cls(
-            pd.read_parquet(folder / "results.parquet"), **load_file(folder / "results.safetensors")
+        """What :meth:`save` wrote."""
+        table, items = (
+            pd.read_parquet(folder / f"{name}.parquet") for name in ("results", "items")
         )
+        return cls(table, load_file(folder / "results.safetensors")["outputs"], items)
 
     @classmethod
     def stack(cls, results: Sequence["Results"]) -> "Results":
-        """The results of several seeds over the same test texts.
+        """The results of several seeds on the same test items.
 
         Raises:
-            ValueError: the test texts' gold labels differ: they are not the same texts.
+            ValueError: the items differ.
         """
-        if any(not np.array_equal(results[0].gold, other.gold) for other in results[1:]):
-            raise ValueError("results of different test parts can't be compared text by text")
-        tables = pd.concat([r.table for r in results], ignore_index=True)
-        predicted, confidence = (
-            np.concatenate([getattr(r, name) for r in results])
-            for name in ("predicted", "confidence")
-        )
-        return cls(tables, predicted, confidence, results[0].gold)
+        if any(not results[0].items.equals(other.items) for other in results[1:]):
+            raise ValueError("results of different test parts can't be compared item by item")
+        table = pd.concat([r.table for r in results], ignore_index=True)
+        return cls(table, np.concatenate([r.outputs for r in results]), results[0].items)
 
-    @property
-    def correct(self) -> np.ndarray:
-        """*Shape:* ``[rows, texts]``, float 0/1."""
-        return (self.predicted == self.gold).astype(np.float64)
+    def where(self, chosen: pd.Series | NDArray[np.bool_]) -> "Results":
+        """The same on some of the items. *Shape:* ``[items]``, bool."""
+        chosen = np.asarray(chosen)
+        items = self.items[chosen].reset_index(drop=True)
+        return replace(self, outputs=self.outputs[:, chosen], items=items)
 
-    def rows(self, student: str, arm: str) -> pd.DataFrame:
-        """The rows of an arm in the table; their index is that of ``predicted``.
+    def rows(self, **choice: Any) -> pd.DataFrame:
+        """The rows of the table with these values; their index is that of ``outputs``.
 
         Raises:
             KeyError: there are none.
         """
-        rows = self.table[(self.table["student"] == student) & (self.table["arm"] == arm)]
+        rows = self.table
+        for column, value in choice.items():
+            rows = rows[rows[column] == value]
         if rows.empty:
-            raise KeyError(f"no results of {student}, {arm}")
+            raise KeyError(f"no results of {', '.join(map(str, choice.values()))}")
         return rows
 
-    def units(self, student: str, arm: str) -> np.ndarray:
-        """Per-text scores of an arm, one row a unit of randomness, in a fixed order. *Shape:*
-        ``[units, texts]``.
+    def has(self, **choice: Any) -> bool:
+        """Whether there are such rows."""
+        return bool((self.table[list(choice)] == pd.Series(choice)).all(axis=1).any())
 
-        With several seeds (splits, teachers, samples) a unit is a seed, and its student seeds are
-        averaged; with one seed it is a student seed. The teacher and baselines have one row a seed;
-        see :func:`paired`.
+    def scores(self, score: Score) -> NDArray[np.float64]:
+        """The score of every row. *Shape:* ``[rows]``."""
+        return score(self.outputs, self.items)
+
+    # ---- replication
+
+    @property
+    def seed_column(self) -> str:
+        """The column of :data:`SEEDS` that the table has."""
+        return next(name for name in SEEDS if name in self.table)
+
+    @property
+    def unit(self) -> str:
+        """The column whose values are the units of replication: the seed where there are several,
+        since models of one seed share their split, teacher and draws; else that of the models.
         """
-        rows, correct = self.rows(student, arm), self.correct
-        if self.table["seed"].nunique() > 1:
-            return np.stack(
-                [correct[group.index].mean(axis=0) for _, group in rows.groupby("seed")]
-            )
-        return correct[rows.sort_values("student_seed").index]
+        return "seed" if self.table["seed"].nunique() > 1 else self.seed_column
 
-    def paired(self, one: tuple[str, str], other: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """Units of two arms side by side; what has one row (a teacher, a baseline) meets every
-        student seed of its seed.
+    @property
+    def replicates(self) -> int:
+        """How many units the intervals over seeds are over."""
+        drawn = self.table[self.unit]
+        return drawn[drawn >= 0].nunique()
+
+    def describe_units(self) -> str:
+        """What means are over, and which of it intervals over seeds are over: ``2 seeds x 3 student
+        seeds (replicated by seed)``.
         """
-        a, b = self.units(*one), self.units(*other)
-        units = max(len(a), len(b))
-        return (np.repeat(a, units, axis=0) if len(a) == 1 else a), (
-            np.repeat(b, units, axis=0) if len(b) == 1 else b
-        )
+        noun, models = SEEDS[self.seed_column], self.table[self.seed_column]
+        seeds = counted(self.table["seed"].nunique(), "seed")
+        unit = "seed" if self.unit == "seed" else noun
+        by = f"replicated by {unit}" if self.replicates > 1 else "not replicated"
+        return f"{seeds} x {counted(models[models >= 0].nunique(), noun)} ({by})"
 
-    def arms(self) -> list[tuple[str, str]]:
-        """Every (student, arm), in the order of the table."""
-        return list(dict.fromkeys(zip(self.table["student"], self.table["arm"])))
+    def units(self, **choice: Any) -> NDArray[np.intp]:
+        """The rows of an arm by unit of replication: ``[units, models]``, both in a fixed order.
+
+        Raises:
+            KeyError: there are none.
+            ValueError: units of unlike numbers of models.
+        """
+        rows = self.rows(**choice)
+        order = [self.unit, *(column for column in ("student", self.seed_column) if column in rows)]
+        groups = rows.sort_values(list(dict.fromkeys(order)), kind="stable").groupby(self.unit)
+        return np.stack([group.index.to_numpy() for _, group in groups])
+
+    def sample(self, score: Score, left: Choice, right: Choice | None = None) -> Sample:
+        """What an arm, or each of two, adds for every item: :mod:`gdlib.compare.stats` takes it."""
+        sides = [self.units(**choice) for choice in (left, right) if choice is not None]
+        outputs = np.concatenate([self.outputs[rows.ravel()] for rows in sides])
+        added = np.moveaxis(score.added(outputs, self.items), 1, 0)
+        found, start = [], 0
+        for rows in sides:
+            part = added[:, start : start + rows.size]
+            found.append(part.reshape(len(added), *rows.shape, -1))
+            start += rows.size
+        return Sample(score, *found)
 
 
-def row(
-    gold: np.ndarray, probabilities: np.ndarray, teacher: np.ndarray, classes: int, **columns: Any
-) -> dict[str, Any]:
-    """One row of the results table from class probabilities ``[texts, classes]`` and the teacher's
-    predictions ``[texts]``.
+def of_classifiers(
+    rows: Sequence[Mapping[str, Any]],
+    probabilities: Sequence[NDArray],
+    gold: Sequence[int],
+    teacher: NDArray | None = None,
+) -> Results:
+    """The results of classifiers, with the numbers that are counted of each: ``accuracy``,
+    ``macro_f1``, ``agreement`` with the teacher's predictions and ``ece``, the calibration error.
+
+    Args:
+        rows: what each row of the table says of its model, at least ``arm`` and its seeds.
+        probabilities: of classes, per row. *Shape:* ``[items, classes]`` each.
+        gold: classes. *Shape:* ``[items]``.
+        teacher: the teacher's probabilities, ``[items, classes]``, if there is one.
     """
-    predicted, confidence = probabilities.argmax(axis=-1), probabilities.max(axis=-1)
-    return columns | {
-        "accuracy": metrics.accuracy(gold, predicted),
-        "macro_f1": metrics.macro_f1(gold, predicted, classes),
-        "agreement": metrics.agreement(predicted, teacher),
-        "ece": metrics.expected_calibration_error(confidence, predicted == gold),
-    }
+    stacked = np.stack(probabilities)
+    predicted, items = stacked.argmax(axis=-1).astype(np.int16), pd.DataFrame({"gold": gold})
+    right = predicted == items["gold"].to_numpy()
+    numbers = {"accuracy": ACCURACY(predicted, items), "macro_f1": MACRO_F1(predicted, items)}
+    if teacher is not None:
+        numbers["agreement"] = ACCURACY(predicted, {"gold": teacher.argmax(axis=-1)})
+    calibration = zip(stacked.max(axis=-1), right)
+    numbers["ece"] = [metrics.expected_calibration_error(*of_row) for of_row in calibration]
+    return Results(pd.DataFrame(rows).assign(**numbers), predicted, items)

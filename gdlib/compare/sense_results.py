@@ -191,7 +191,7 @@ def differences(answers: Answers, pairs: Sequence[tuple[str, str]]) -> pd.DataFr
         row = {
             "method": one,
             "against": other,
-            "difference": d.mean,
+            "difference": d.value,
             "low": d.low,
             "high": d.high,
             "seeds_low": d.seeds_low,

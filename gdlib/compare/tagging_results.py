@@ -111,7 +111,7 @@ class TaggedResults:
         """Every arm: arm, strategy, size, embedding_dim, hidden_dim, parameters, steps, units, f1
         (mean over languages), low, high, ``sd`` (over languages, as the paper gives it), retention
         (f1 over the teacher's), ``minus teacher`` in words."""
-        teacher, rows = self.interval(TEACHER).mean, []
+        teacher, rows = self.interval(TEACHER).value, []
         for arm, of in self.table.groupby("arm", sort=False):
             interval = self.interval(arm)
             row = {
@@ -121,9 +121,9 @@ class TaggedResults:
             row |= {name: int(of[name].mean()) for name in ("size", "parameters", "steps")} | {
                 "units": len(of)
             }
-            row |= {"f1": interval.mean, "low": interval.low, "high": interval.high}
+            row |= {"f1": interval.value, "low": interval.low, "high": interval.high}
             row["sd"] = float(self.languages_table([arm])["f1"].std(ddof=0))
-            row["retention"] = interval.mean / teacher if teacher else float("nan")
+            row["retention"] = interval.value / teacher if teacher else float("nan")
             row["minus teacher"] = (
                 "" if arm == TEACHER else self.difference(arm, TEACHER).describe()
             )

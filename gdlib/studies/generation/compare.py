@@ -4,90 +4,49 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from gdlib.compare.comparison import REFERENCES, means, pooled
+from gdlib.compare import tables
 from gdlib.compare.results import Results
 from gdlib.networks import costs as cost
+from gdlib.networks.distillation import MAIN_ARM
 from gdlib.studies.generation.study import GenerationStudy
+from gdlib.studies.shared.compare import by_size, of_classifiers
 
-QUESTIONS = (
-    ("generation-distillation", "labelled only"),
-    ("generation-distillation", "distilled on labelled"),
-    ("generation-distillation", "hard labels"),
-    ("real unlabelled", "generation-distillation"),
-    ("generated + real", "real unlabelled"),
+ALONE, REAL, HARD = "labelled only", "real unlabelled", "hard labels"
+COMPARISON = of_classifiers(
+    ALONE,
+    questions=(
+        (MAIN_ARM, ALONE),
+        (MAIN_ARM, "distilled on labelled"),
+        (MAIN_ARM, HARD),
+        (REAL, MAIN_ARM),
+        ("generated + real", REAL),
+    ),
 )
-"""(arm, other arm): the differences the study is about."""
 
 
-def questions(results: Results) -> list[tuple[str, str]]:
-    """The questions whose arms were run."""
-    run = set(results.table["arm"])
-    return [(one, other) for one, other in QUESTIONS if {one, other} <= run]
+def headline(overview: pd.DataFrame) -> Iterator[tuple[str, float, str]]:
+    """The key numbers of a corpus: the teacher, the best student of the main arm."""
+    numbers = {"teacher accuracy": "teacher", MAIN_ARM: MAIN_ARM}
+    return tables.headline(overview, MAIN_ARM, numbers)
 
 
-def answers(results: Results) -> pd.DataFrame:
-    """One answer a question, averaged over the students: arm, against, difference, low, high, p,
-    resolved, sentence.
-    """
-    rows = []
-    for one, other in questions(results):
-        d = pooled(results, one, other)
-        row = {
-            "arm": one,
-            "against": other,
-            "difference": d.mean,
-            "low": d.low,
-            "high": d.high,
-            "p": d.p,
-            "resolved": d.resolved,
-        }
-        rows.append(row | {"sentence": f"**{one}** minus **{other}**: {d.describe()}."})
-    return pd.DataFrame(rows)
-
-
-def headline(table: pd.DataFrame) -> Iterator[tuple[str, float, str]]:
-    """The key numbers of a corpus from the table of arms: the teacher, the best
-    generation-distillation, its retention.
-    """
-    at = table.set_index(["arm", "student"])
-    main = table[table["arm"] == "generation-distillation"].sort_values("accuracy").iloc[-1]
-    yield "teacher accuracy", at.loc[("teacher", "teacher"), "accuracy"], "share"
-    yield "generation-distillation", main["accuracy"], "share"
-    yield "retention", main["retention"], "share"
-    yield (
-        "times fewer parameters",
-        at.loc[("teacher", "teacher"), "parameters"] / main["parameters"],
-        "x",
-    )
-
-
-def size_curve(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+def size_curve(arms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Accuracy by number of generated texts, and the horizontal lines to read it against."""
-    overview = means(results)
-    curve = overview["arm"].str.match(r"generated /\d+$") | (
-        overview["arm"] == "generation-distillation"
-    )
-    lines = overview["arm"].isin(["labelled only", "real unlabelled"]) | (
-        overview["student"] == "teacher"
-    )
-    return overview[curve], overview[lines]
+    curve = arms["arm"].str.fullmatch(rf"generated /\d+|{MAIN_ARM}")
+    return arms[curve], arms[arms["arm"].isin([ALONE, REAL, "teacher"])]
+
+
+def hard_and_soft(results: Results) -> pd.DataFrame:
+    """Hard pseudo-labels beside soft ones: panel, hard, soft, and the difference's columns."""
+    pairs = COMPARISON.differences(results, [(MAIN_ARM, HARD)], resamples=tables.MANY)
+    values = COMPARISON.arms(results).pivot(index="panel", columns="arm", values="value")
+    both = values.reindex(columns=[HARD, MAIN_ARM]).rename(columns={HARD: "hard", MAIN_ARM: "soft"})
+    return pairs.merge(both, on="panel") if len(pairs) else pairs
 
 
 def over_labels(study: GenerationStudy) -> pd.DataFrame:
-    """Accuracy by labels a class and arm, averaged over the students: labels_per_class, arm,
-    accuracy.
-    """
-    s, tables = study.settings, []
-    for labels in sorted({s.labels_per_class, *s.labels_sweep}):
-        overview = means(study.over_seeds(labels_per_class=labels))
-        name = overview["student"].where(overview["student"].isin(REFERENCES), overview["arm"])
-        averaged = (
-            overview.assign(arm=name, labels_per_class=labels)
-            .groupby(["labels_per_class", "arm"], sort=False)["accuracy"]
-            .mean()
-        )
-        tables.append(averaged.reset_index())
-    table = pd.concat(tables, ignore_index=True)
+    """Accuracy by labels per class (``size``) and arm, averaged over the students."""
+    table = COMPARISON.sweep(by_size(study, "labels_per_class"), pooled=True)
     return table[~table["arm"].str.startswith("generated /") & (table["arm"] != "majority")]
 
 
@@ -97,9 +56,8 @@ def costs(study: GenerationStudy, texts: int = 256) -> tuple[pd.DataFrame, pd.Da
     return cost.costs(study.teacher, study.vocabulary, networks, study.splits.test.texts[:texts])
 
 
-def quality(sizes: pd.DataFrame, overview: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of the teacher and of each student's main arm beside its size: one row a network."""
-    main = overview[overview["arm"].isin(["teacher", "generation-distillation"])]
-    return sizes.merge(
-        main[["student", "accuracy", "low", "high"]].rename(columns={"student": "name"}), on="name"
-    )
+def quality(sizes: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of the teacher and of each student's main arm beside its size: a row per network."""
+    main = arms[arms["arm"].isin(["teacher", MAIN_ARM])]
+    names = main["panel"].where(main["panel"] != "", main["arm"])
+    return sizes.merge(main.drop(columns="parameters").assign(name=names), on="name")

@@ -20,6 +20,7 @@ from gdlib.studies.mlm import tuning as mlm_tuning
 from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM
 from gdlib.studies.mlm.study import MLMStudy
 from gdlib.studies.mlm.views import labelling_seconds, paid_for
+from gdlib.studies.shared.compare import of_classifiers
 
 Array = NDArray[np.float64]
 
@@ -153,7 +154,7 @@ def nats(d: stats.Difference) -> str:
     """``-0.123 [-0.150, -0.096] nats``; what does not hold for both texts and seeds ends in ``(not
     resolved)``.
     """
-    line = f"{d.mean:+.3f} [{d.low:.3f}, {d.high:.3f}] nats"
+    line = f"{d.value:+.3f} [{d.low:.3f}, {d.high:.3f}] nats"
     return line if d.resolved else f"{line} (not resolved)"
 
 
@@ -187,14 +188,14 @@ def differences(
                     "arm": arm,
                     "against": against,
                     "measure": measure,
-                    "difference": d.mean,
+                    "difference": d.value,
                     "low": d.low,
                     "high": d.high,
                 }
                 row |= {
                     "seeds_low": d.seeds_low,
                     "seeds_high": d.seeds_high,
-                    "resolved": d.resolved and d.seeds > 1,
+                    "resolved": d.resolved and d.units > 1,
                     "in words": nats(d),
                 }
                 rows.append(row)
@@ -258,7 +259,7 @@ def steps_to_plain(curves: Curves, resamples: int = 999) -> pd.DataFrame:
             {
                 "start": start,
                 "arm": arm,
-                "steps": interval.mean,
+                "steps": interval.value,
                 "low": interval.low,
                 "high": interval.high,
             }
@@ -297,14 +298,15 @@ def verdict(table: pd.DataFrame, start: str) -> str:
     return f"**Start: {start}.** Several teachers " + " — ".join(parts) + "." if parts else ""
 
 
+TUNED = of_classifiers()
+
+
 def tuned_questions(results: Results) -> list[tuple[str, str]]:
-    """Of the fine-tuned arms: each against plain MLM, and each against the start without any MLM."""
-    arms = [
-        arm for arm in dict.fromkeys(results.table["arm"]) if arm not in ("baseline", "teacher")
-    ]
+    """Of the fine-tuned arms: each against plain MLM, and each against the start without it."""
+    arms = list(dict.fromkeys(results.table.loc[results.table["student"] != "", "arm"]))
     return [
-        (arm, against)
-        for against in (PLAIN_ARM, START_ARM)
+        (arm, right)
+        for right in (PLAIN_ARM, START_ARM)
         for arm in arms
-        if against in arms and arm not in (against, START_ARM)
+        if arm not in (right, START_ARM)
     ]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import safe_open
+from scipy.special import softmax
 from tqdm.auto import tqdm
 
-from gdlib.compare.metrics import softmax
 from gdlib.compare.results import Results
 from gdlib.core.code import code_digest
 from gdlib.core.processes import in_processes
@@ -73,7 +73,7 @@ def artifact(study: MLMStudy) -> Artifact:
                     {name: int(value) for name, value in saved.metadata().items()},
                 )
             counted.count(
-                softmax(logits),
+                softmax(logits.astype(np.float64), axis=-1),
                 student=f"from {trial.start}",
                 arm=trial.arm,
                 student_seed=trial.seed,

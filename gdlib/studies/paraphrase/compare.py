@@ -24,7 +24,6 @@ from gdlib.networks.lexical_arms import ENCODERS
 from gdlib.networks.students import encode
 from gdlib.networks.teacher import tokenize
 from gdlib.sources import zoo
-from gdlib.sources.corpora import Part
 from gdlib.studies.paraphrase.detectors import LABELS, new_student
 from gdlib.studies.paraphrase.settings import STUDENT, TFIDF
 from gdlib.studies.paraphrase.study import ParaphraseStudy
@@ -62,14 +61,19 @@ def counts(
     """
     domains = cases["domain"].isin({domain for _, domain, _ in wanted})
     units = np.unique(cases["unit"][domains])
-    seeds = len(results.rows(detector, wanted[0][0]))
+    seeds = len(results.rows(student=detector, arm=wanted[0][0]))
     found = np.zeros((len(units), seeds, 3, 2 * len(wanted)), dtype=np.float32)
     for place, (trained, domain, tested) in enumerate(wanted):
         of = np.flatnonzero((cases["domain"] == domain) & cases["spinner"].isin(("", tested)))
-        rows = results.rows(detector, trained).sort_values(["seed", "student_seed"]).index
-        at, gold = np.searchsorted(units, cases["unit"].to_numpy()[of]), results.gold[of]
+        rows = (
+            results.rows(student=detector, arm=trained).sort_values(["seed", "student_seed"]).index
+        )
+        at, gold = (
+            np.searchsorted(units, cases["unit"].to_numpy()[of]),
+            results.items["gold"].to_numpy()[of],
+        )
         for label in range(2):
-            said, true = results.predicted[rows][:, of].T == label, (gold == label)[:, None]
+            said, true = results.outputs[rows][:, of].T == label, (gold == label)[:, None]
             found[at, :, :, 2 * place + label] = np.stack(
                 np.broadcast_arrays(said & true, said, true), axis=-1
             )
@@ -100,7 +104,7 @@ def matrix(results: Results, cases: pd.DataFrame, domain: str) -> pd.DataFrame:
                 "detector": detector,
                 "trained": trained,
                 "tested": tested,
-                "f1": interval.mean,
+                "f1": interval.value,
                 "low": interval.low,
                 "high": interval.high,
             }
@@ -128,7 +132,7 @@ def by_domain(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
                 "domain": domain,
                 "detector": detector,
                 "tool": tool,
-                "f1": interval.mean,
+                "f1": interval.value,
                 "low": interval.low,
                 "high": interval.high,
             }
@@ -159,7 +163,7 @@ def differences(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
                 "against": other,
                 "tool": tool,
                 "where": where,
-                "difference": d.mean,
+                "difference": d.value,
                 "low": d.low,
                 "high": d.high,
             }
@@ -220,7 +224,7 @@ def _kind(detector: str) -> str:
 def _call(study: ParaphraseStudy, detector: str) -> Callable[[list[str]], object]:
     s, first = study.settings, study.part("train", study.settings.spinners[0])
     if detector == TFIDF:
-        model = baselines.build("tfidf-lr", Part(first.texts, first.labels))
+        model = baselines.build("tfidf-lr", first.texts, first.labels)
         return lambda texts: baselines.predict(model, texts, len(LABELS))
     network = zoo.locate(s.encoder)
     tokenizer = zoo.tokenizer(network)

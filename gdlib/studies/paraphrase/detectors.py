@@ -34,10 +34,8 @@ def tfidf(parts: Parts, asked: Sequence[str], folder: Path) -> None:
     start = time.perf_counter()
     model = baselines.build(
         "tfidf-lr",
-        Part(
-            parts["train"].texts + parts["held_out"].texts,
-            parts["train"].labels + parts["held_out"].labels,
-        ),
+        parts["train"].texts + parts["held_out"].texts,
+        parts["train"].labels + parts["held_out"].labels,
     )
     took = time.perf_counter() - start
     _leave(

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from tqdm.auto import tqdm
 
-from gdlib.compare.metrics import softmax
-from gdlib.compare.results import Results, row
+from gdlib.compare.results import Results, of_classifiers
 from gdlib.core import settings as config
 from gdlib.core.code import code_digest
 from gdlib.core.errors import BadCorpus, BadSetting
@@ -28,7 +28,6 @@ from gdlib.sources.splits import TEST_SEED, Part
 from gdlib.studies.mlm import settings as mlm_settings
 from gdlib.studies.mlm.study import MLMStudy
 from gdlib.studies.paraphrase import detectors, spinners
-from gdlib.studies.paraphrase.detectors import LABELS
 from gdlib.studies.paraphrase.settings import ENCODER_DETECTORS, PLAN, STUDENT, TFIDF, Settings
 from gdlib.studies.paraphrase.spinners import SPINNERS, Infiller, SpinPlan
 from gdlib.studies.shared.encoders import LexicalEncoders
@@ -394,7 +393,7 @@ class ParaphraseStudy(Study):
         gold, rows, said = self.cases["gold"].to_numpy(), [], []
         for trial in self.trials:
             made = self.detector_artifact(trial)
-            probabilities, notes = softmax(np.load(made / "said.npy")), made.json("notes.json")
+            logits, notes = np.load(made / "said.npy"), made.json("notes.json")
             columns = {
                 "corpus": self.settings.corpus,
                 "labels_per_class": self.settings.train_texts,
@@ -410,17 +409,9 @@ class ParaphraseStudy(Study):
                 name: notes.get(name)
                 for name in ("parameters", "steps", "seconds", "held_out", "learnt_from")
             }
-            rows.append(
-                row(gold, probabilities, probabilities.argmax(-1), len(LABELS), **columns, **more)
-            )
-            said.append(probabilities)
-        stacked = np.stack(said)
-        return Results(
-            pd.DataFrame(rows),
-            stacked.argmax(-1).astype(np.int16),
-            stacked.max(-1).astype(np.float32),
-            gold,
-        )
+            rows.append(columns | more)
+            said.append(softmax(logits.astype(np.float64), axis=-1))
+        return of_classifiers(rows, said, gold)
 
     # ---- what the notebooks show
 

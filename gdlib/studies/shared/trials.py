@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from safetensors import safe_open
 from safetensors.torch import save_file
+from scipy.special import softmax
 from torch import Tensor, nn
 
-from gdlib.compare import baselines, metrics
-from gdlib.compare.results import Results, row
+from gdlib.compare import baselines
+from gdlib.compare.results import Results, of_classifiers
 from gdlib.core.store import Artifact
 from gdlib.networks import students
 from gdlib.sources.corpora import Part
@@ -54,12 +54,12 @@ class Trials:
         """The baselines, trained on the whole labelled budget, and the teacher itself."""
         same = {"student_seed": -1, "size": 0}
         for name in baselines.BASELINES:
-            model = baselines.build(name, splits.labelled)
+            model = baselines.build(name, splits.labelled.texts, splits.labelled.labels)
             probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
             self.count(
                 probabilities,
-                student=name,
-                arm="baseline",
+                student="",
+                arm=name,
                 parameters=baselines.parameters(model),
                 steps=0,
                 **same,
@@ -67,7 +67,7 @@ class Trials:
         size = students.parameters(teacher)
         self.count(
             self.teacher_probabilities,
-            student="teacher",
+            student="",
             arm="teacher",
             parameters=size,
             steps=teacher_steps,
@@ -79,22 +79,13 @@ class Trials:
         with safe_open(made / "test.safetensors", "np") as file:
             logits, header = file.get_tensor("logits"), file.metadata()
         numbers = {name: int(header[name]) for name in ("parameters", "steps")}
-        self.count(metrics.softmax(logits), **columns, **numbers)
+        self.count(softmax(logits.astype(np.float64), axis=-1), **columns, **numbers)
 
     def results(self) -> Results:
         """All of it, in the order in which it was counted."""
-        said = np.stack(self.said)
-        return Results(
-            pd.DataFrame(self.rows),
-            said.argmax(-1).astype(np.int16),
-            said.max(-1).astype(np.float32),
-            np.array(self.test.labels),
-        )
+        return of_classifiers(self.rows, self.said, self.test.labels, self.teacher_probabilities)
 
     def count(self, probabilities: np.ndarray, **more: Any) -> None:
         """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
-        gold, teacher = np.array(self.test.labels), self.teacher_probabilities.argmax(-1)
-        self.rows.append(
-            row(gold, probabilities, teacher, probabilities.shape[1], **self.columns, **more)
-        )
+        self.rows.append(self.columns | more)
         self.said.append(np.asarray(probabilities))

@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gdlib.compare import baselines, metrics, stats
+from gdlib.compare.stats import Sample
 from gdlib.core.errors import BadCorpus
 from gdlib.networks.signals import Signals
 from gdlib.sources import splits
@@ -50,13 +51,15 @@ def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
         except BadCorpus:
             continue
         said = baselines.predict(
-            baselines.build("tfidf-lr", parts.labelled), parts.test.texts, len(parts.labels)
+            baselines.build("tfidf-lr", parts.labelled.texts, parts.labelled.labels),
+            parts.test.texts,
+            len(parts.labels),
         ).argmax(-1)
-        interval = stats.mean_interval(said == np.array(parts.test.labels))
+        interval = stats.interval(Sample.of([said == np.array(parts.test.labels)]), resamples=9999)
         rows.append(
             {
                 "labels_per_class": count,
-                "accuracy": interval.mean,
+                "accuracy": interval.value,
                 "low": interval.low,
                 "high": interval.high,
             }

@@ -164,7 +164,7 @@ def answers(results: TaggedResults) -> pd.DataFrame:
             row = {
                 "arm": one,
                 "against": other,
-                "difference": d.mean,
+                "difference": d.value,
                 "low": d.low,
                 "high": d.high,
                 "p": d.p,

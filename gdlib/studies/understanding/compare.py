@@ -47,7 +47,7 @@ def quality(results: Mapping[str, Said]) -> pd.DataFrame:
                     "encoder": encoder,
                 }
                 rows.append(
-                    row | {"score": interval.mean, "low": interval.low, "high": interval.high}
+                    row | {"score": interval.value, "low": interval.low, "high": interval.high}
                 )
     return pd.DataFrame(rows)
 
@@ -84,7 +84,7 @@ def _row(one: str, other: str, d: stats.Difference) -> dict[str, object]:
     row = {
         "encoder": one,
         "against": other,
-        "difference": d.mean,
+        "difference": d.value,
         "low": d.low,
         "high": d.high,
         "seeds_low": d.seeds_low,

@@ -19,7 +19,6 @@ from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TuningPlan
 from gdlib.sources import senses as wsd
 from gdlib.sources import tasks
-from gdlib.sources.corpora import Part
 from gdlib.sources.tasks import Task
 from gdlib.sources.zoo import Network
 from gdlib.studies.shared.encoders import LexicalEncoders
@@ -233,7 +232,7 @@ class UnderstandingStudy(LexicalEncoders):
             gold = np.concatenate([task.train.gold, task.held_out.gold])
             metric = self.metrics(name)[0]
             for method in baselines.BASELINES if task.labels else ():
-                model = baselines.build(method, Part(train + held_out, gold.tolist()))
+                model = baselines.build(method, train + held_out, gold.tolist())
                 predictions = baselines.predict(model, test, len(task.labels)).argmax(-1)
                 score = float(METRICS[metric](task.test.gold, predictions))
                 rows.append((name, method, metric, score))
