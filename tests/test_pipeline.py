@@ -2,6 +2,7 @@
 killed, side by side.
 """
 
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from gdlib.core import code as code_module
 from gdlib.core.errors import BadSetting, GdlibError, UnknownName
 from gdlib.core.plans import expand, slug
 from gdlib.core.settings import replace, thread_count
+from gdlib.run import live
 from gdlib.run.engines import LocalEngine
 from gdlib.run.inputs import Inputs, folder_digest
 from gdlib.run.jobs import Outcome, StageFailed, finished
@@ -501,13 +503,46 @@ def test_numbers_and_durations_as_a_reader_wants_them() -> None:
     ]
 
 
-def test_the_live_line_shows_the_newest_of_a_progress_bar(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_live_line_shows_the_newest_of_a_progress_bar() -> None:
     line = LiveLine("teacher (bbc-l10-s0)", 120)
     line.write("epoch 1:  10%|#  | 1/10\r\x1b[32mepoch 1:  20%|## | 2/10\x1b[0m\r\n")
     line.write("\n")
     assert line.text() == "teacher (bbc-l10-s0)  0 s of about 2 min  epoch 1:  20%|## | 2/10"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_the_live_line_is_drawn_and_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    out = Terminal()
+    with LiveLine("teacher (bbc-l10-s0)", None, out) as line:
+        line.write("epoch 1: [half] " + "x" * 80)
+        until(lambda: "[half]" in out.getvalue())
+        with line.paused():
+            drawn = len(out.getvalue())
+            print("a line of its own", file=out)
+            time.sleep(0.7)
+            assert out.getvalue()[drawn:] == "a line of its own\n"
+        until(lambda: "teacher" in out.getvalue()[drawn:])
+    assert re.search(r"teacher \(bbc-l10-s0\)  \d s  epoch 1: \[half\] xxx", out.getvalue())
+    assert "x" * 60 not in out.getvalue(), "cut at the width of the terminal"
+    assert out.getvalue().endswith("\x1b[2K"), "wiped"
+
+
+def test_without_a_terminal_the_live_line_is_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LOG_SECONDS", 0.05)
+    out = io.StringIO()
+    with LiveLine("teacher (bbc-l10-s0)", 120, out) as line:
+        line.write("epoch 1\n")
+        until(lambda: out.getvalue().count("\n") > 1)
+    assert (
+        out.getvalue().splitlines()[0].startswith("  ... teacher (bbc-l10-s0)  0 s of about 2 min")
+    )
+    assert "\x1b" not in out.getvalue()
 
 
 def test_threads_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

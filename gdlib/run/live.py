@@ -1,17 +1,20 @@
-"""What a person watches while a stage runs: one line that keeps moving, durations, paths as seen
-from here.
-"""
+"""What a person watches while a stage runs: a line that keeps moving, or a log of a line a minute."""
 
-import contextlib
 import os
 import re
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+LOG_SECONDS = 60
 
 
 class LiveLine:
@@ -19,25 +22,39 @@ class LiveLine:
     stream to write to.
 
     On a terminal it is drawn anew twice a second; elsewhere (a log) it is a line a minute.
+
+    Args:
+        title: what runs.
+        expected: seconds that it may take, where an earlier run tells.
+        out: where it is shown; the standard error stream if not given.
     """
 
     def __init__(self, title: str, expected: float | None, out: TextIO | None = None):
-        self.title, self.expected, self.out = title, expected, out or sys.stderr
-        self.terminal = self.out.isatty()
-        self.last = ""
+        self.title, self.expected, self.last = title, expected, ""
+        self._out = out or sys.stderr
         self._start = time.monotonic()
-        self._drawing = threading.Lock()
+        self._console = Console(file=self._out, highlight=False)
+        self._live = Live(
+            get_renderable=lambda: Text(self.text(), no_wrap=True, overflow="ellipsis"),
+            console=self._console,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._draw_until_stopped, daemon=True)
+        self._log = threading.Thread(target=self._log_until_stopped, daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._log.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
-        self._wipe()
+        self._live.stop()
 
     def write(self, text: str) -> int:
         """Take what the notebook printed; of a progress bar's redrawings the newest counts."""
@@ -45,41 +62,25 @@ class LiveLine:
         self.last = lines[-1] if lines else self.last
         return len(text)
 
-    def flush(self) -> None:
-        """The thread draws."""
-
-    @contextlib.contextmanager
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Nothing is drawn inside, so that lines can be printed."""
-        with self._drawing:
-            self._wipe()
-            yield
+        self._live.stop()
+        yield
+        if self._console.is_terminal:
+            self._live.start()
+
+    def flush(self) -> None:
+        """Nothing to do: it is drawn at its own pace."""
 
     def text(self) -> str:
         spent = duration(time.monotonic() - self._start)
-        return "  ".join(
-            filter(
-                None,
-                [
-                    self.title,
-                    f"{spent} of about {duration(self.expected)}" if self.expected else spent,
-                    self.last,
-                ],
-            )
-        )
+        times = f"{spent} of about {duration(self.expected)}" if self.expected else spent
+        return "  ".join(filter(None, [self.title, times, self.last]))
 
-    def _draw_until_stopped(self) -> None:
-        while not self._stop.wait(0.5 if self.terminal else 60):
-            with self._drawing:
-                if self.terminal:
-                    width = shutil.get_terminal_size().columns - 1
-                    print("\r\x1b[K" + self.text()[:width], end="", file=self.out, flush=True)
-                else:
-                    print(f"  ... {self.text()}"[:160], file=self.out, flush=True)
-
-    def _wipe(self) -> None:
-        if self.terminal:
-            print("\r\x1b[K", end="", file=self.out, flush=True)
+    def _log_until_stopped(self) -> None:
+        while not self._stop.wait(LOG_SECONDS):
+            print(f"  ... {self.text()}"[:160], file=self._out, flush=True)
 
 
 def plain(text: str) -> str:
