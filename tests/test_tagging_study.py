@@ -11,7 +11,7 @@ import pytest
 import tiny
 from seqeval.metrics import f1_score
 
-from gdlib.compare.tagging_results import TaggedResults
+from gdlib.compare.results import Results
 from gdlib.core.errors import BadSetting
 from gdlib.core.plans import expand
 from gdlib.core.settings import build, replace
@@ -68,9 +68,11 @@ def test_every_arm_is_trained_and_scored_as_seqeval_does(study: TaggingStudy) ->
     for language in study.corpus.languages:
         of = [i for i, one in enumerate(test.languages) if one == language]
         score = f1_score([gold[i] for i in of], [said[i] for i in of])
-        by_language = results.languages_table(["teacher"]).set_index("language")["f1"]
+        by_language = views.languages(results, ["teacher"]).set_index("language")["value"]
         assert by_language[language] == pytest.approx(score)
-    assert table["f1"].iloc[0] == pytest.approx(np.mean(results.languages_table(["teacher"])["f1"]))
+    assert table["f1"].iloc[0] == pytest.approx(
+        np.mean(views.languages(results, ["teacher"])["value"])
+    )
     assert table["f1"].iloc[0] > 0.6
 
 
@@ -82,7 +84,7 @@ def test_the_student_kept_is_the_one_that_was_scored(study: TaggingStudy) -> Non
             (results.table["arm"] == arm) & (results.table["student_seed"] == 0)
         ]
         assert np.array_equal(
-            study.counts(study.student_tags(student, "test")), results.counts[row]
+            study.counts(study.student_tags(student, "test")), results.outputs[row]
         )
         e, h = sizes(size or "12x12")
         lstm = 2 * 4 * (e * h + h * h + 2 * h)  # two directions, four gates, two biases each
@@ -142,7 +144,7 @@ def test_the_trace_has_the_stages_and_their_unfreezing(study: TaggingStudy) -> N
 
 def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
     results = study.over_seeds()
-    overview = results.overview().set_index("arm")
+    overview = views.overview(results).set_index("arm")
     assert (
         overview.loc["D1, as long as D4.2", "steps"] == 9 * settings.student_steps
         and overview.loc["D1", "steps"] <= settings.student_steps
@@ -152,21 +154,21 @@ def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
     )
     d4 = results.table.query("arm == 'D4.2'")["f1"]
     assert (
-        overview.loc["D4.2", "f1"] == pytest.approx(d4.mean())
+        overview.loc["D4.2", "value"] == pytest.approx(d4.mean())
         and overview.loc["D4.2", "units"] == 2
     )
     assert overview.loc["D4.2", "low"] < d4.mean() < overview.loc["D4.2", "high"]
     answers = views.answers(results)
-    assert list(zip(answers["arm"], answers["against"])) == [
+    assert list(zip(answers["left"], answers["right"])) == [
         ("D1", "D0"),
         ("D4.2", "D1"),
         ("D4.2", "D0"),
         ("D4.2", "D1, as long as D4.2"),
     ]
-    assert answers["difference"].iloc[2] == pytest.approx(
+    assert answers["value"].iloc[2] == pytest.approx(
         d4.mean() - results.table.query("arm == 'D0'")["f1"].mean()
     )
-    curve, lines = views.transfer_curve(results.overview(), "D4.2")
+    curve, lines = views.transfer_curve(views.overview(results), "D4.2")
     assert curve["size"].tolist() == [80, 20] and set(lines["arm"]) == {"D0", "teacher"}
     small = views.compression(results, "D4.2").set_index("size")
     assert (
@@ -179,7 +181,7 @@ def test_tables(study: TaggingStudy, settings: Settings, store: Store) -> None:
         and (times.query("size == 'teacher'")["times faster"] == 1).all()
     )
     assert (
-        dict((name, unit) for name, _, unit in views.headline(results, results.overview(), "D4.2"))[
+        dict((name, unit) for name, _, unit in views.headline(views.overview(results), "D4.2"))[
             "retention"
         ]
         == "share"
@@ -197,13 +199,14 @@ def test_marked_sentences() -> None:
 
 def test_results_of_other_test_parts_are_not_stacked(study: TaggingStudy) -> None:
     results = study.results()
-    other = TaggedResults(results.table, results.counts[:, ::-1], results.languages)
+    items = results.items[::-1].reset_index(drop=True)
+    other = Results(results.table, results.outputs, items)
     with pytest.raises(
-        ValueError, match="results of different test parts can't be compared sentence by sentence"
+        ValueError, match="results of different test parts can't be compared item by item"
     ):
-        TaggedResults.stack([results, other])
+        Results.stack([results, other])
     with pytest.raises(KeyError, match="no results of D9"):
-        results.units("D9")
+        results.units(arm="D9")
 
 
 def test_a_wrong_size() -> None:

@@ -31,6 +31,9 @@ from gdlib.compare.scores import Score
 RESAMPLES = 1999  # of each of a hundred differences
 MANY = 9999  # of a score, and of the answers to what a study is about
 
+TEACHER = "teacher"
+"""The arm of a study's teacher."""
+
 Pairs = Sequence[tuple[str, str]]
 """Arms whose difference is asked for: the left one minus the right one."""
 
@@ -54,7 +57,7 @@ class Comparison:
     questions: Pairs = ()
     means: Sequence[str] = ()
     against: Mapping[str, str] = field(default_factory=dict)
-    teacher: str = "teacher"
+    teacher: str = TEACHER
     beside: Mapping[str, Score] = field(default_factory=dict)
 
     def arms(self, results: Results, *, pooled: bool = False) -> pd.DataFrame:
@@ -183,7 +186,7 @@ def headline(
         if arm in best.index:
             yield name, float(best.loc[arm, "value"]), "share"
     yield "retention", float(best.loc[main, "retention"]), "share"
-    fewer = best.loc["teacher", "parameters"] / best.loc[main, "parameters"]
+    fewer = best.loc[TEACHER, "parameters"] / best.loc[main, "parameters"]
     yield "times fewer parameters", float(fewer), "x"
 
 

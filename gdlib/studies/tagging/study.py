@@ -9,8 +9,9 @@ import pandas as pd
 import torch
 from safetensors.torch import load_model, save_model
 
-from gdlib.compare.entities import f1_by_language
-from gdlib.compare.tagging_results import TEACHER, TaggedResults
+from gdlib.compare.results import Results
+from gdlib.compare.scores import ENTITY_F1
+from gdlib.compare.tables import TEACHER
 from gdlib.core.artifacts import artifact, derived
 from gdlib.learn import schedules
 from gdlib.learn.loop import Regime, seed_everything
@@ -139,7 +140,7 @@ class TaggingStudy(TaggedTeaching):
 
     # ---- results
 
-    def results(self) -> TaggedResults:
+    def results(self) -> Results:
         """Every student and the teacher on the test part."""
         trials = trials_of(self.settings)
         made = self.make_all("trained_student", [(trial,) for trial in trials], "students")
@@ -151,7 +152,7 @@ class TaggingStudy(TaggedTeaching):
             counts.append(np.load(student / "counts.npy"))
         return self._results(rows, counts)
 
-    def results_of_teacher(self) -> TaggedResults:
+    def results_of_teacher(self) -> Results:
         """The teacher on the test part, as one row."""
         return self._results([self._teacher_row()], [self.counts(self.teacher_tags("test"))])
 
@@ -160,13 +161,14 @@ class TaggingStudy(TaggedTeaching):
         row |= dict.fromkeys(("embedding_dim", "hidden_dim", "size", "steps"), 0)
         return row | {"parameters": students.parameters(self.teacher.network)}
 
-    def _results(self, rows: list[dict[str, Any]], counts: list[np.ndarray]) -> TaggedResults:
+    def _results(self, rows: list[dict[str, Any]], counts: list[np.ndarray]) -> Results:
         """Rows of models with their F1, from entity counts ``[sentences, 3]`` each."""
-        s, languages = self.settings, self.splits.test.languages
+        s, outputs = self.settings, np.stack(counts)
+        languages = list(self.splits.test.languages)
+        items = pd.DataFrame({"language": languages, "gold": outputs[0, :, 2]})
         run = {"corpus": s.corpus, "labels_per_language": s.labels_per_language, "seed": s.seed}
-        f1 = [np.mean(list(f1_by_language(each, languages).values())) for each in counts]
-        table = pd.DataFrame([run | row for row in rows]).assign(f1=f1)
-        return TaggedResults(table, np.stack(counts), tuple(languages))
+        table = pd.DataFrame([run | row for row in rows])
+        return Results(table.assign(f1=ENTITY_F1(outputs, items)), outputs, items)
 
     def student_tags(self, student: BiLSTM, part: str) -> list[list[int]]:
         """A student's tags of a part, one per token."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdlib.compare.entities import entity_counts
+from gdlib.compare.scores import entity_counts
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
 from gdlib.core.settings import digest

@@ -4,27 +4,36 @@ several.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 from seqeval.metrics.sequence_labeling import get_entities
 
-from gdlib.compare.entities import f1_by_language
-from gdlib.compare.tagging_results import TEACHER, TaggedResults
+from gdlib.compare import tables
+from gdlib.compare.results import Results
+from gdlib.compare.scores import ENTITY_F1
+from gdlib.compare.tables import TEACHER, Comparison
 from gdlib.networks import costs as cost
 from gdlib.networks import students
+from gdlib.studies.shared.compare import by_size
 from gdlib.studies.tagging.study import TaggingStudy
 
-QUESTIONS = (
-    ("D1", "D0"),
-    ("D2", "D1"),
-    ("D3.2", "D3.1"),
-    ("D4.2", "D4.1"),
-    ("D4.2", "D1"),
-    ("D4.2", "D0"),
-    ("D1", "hard"),
+ALONE, LONGER = "D0", ", as long as "
+COMPARISON = Comparison(
+    ENTITY_F1,
+    questions=(
+        ("D1", ALONE),
+        ("D2", "D1"),
+        ("D3.2", "D3.1"),
+        ("D4.2", "D4.1"),
+        ("D4.2", "D1"),
+        ("D4.2", ALONE),
+        ("D1", "hard"),
+    ),
+    means=("embedding_dim", "hidden_dim", "size", "parameters", "steps"),
+    against={"minus teacher": TEACHER},
 )
-"""(arm, other arm): what the paper's table of strategies asks; beside it, the longest strategy
-against others as long.
-"""
+"""What the paper's table of strategies asks; :func:`answers` sets the longest strategy against
+others as long beside it."""
 
 
 def about(study: TaggingStudy) -> str:
@@ -88,19 +97,30 @@ def history(study: TaggingStudy) -> pd.DataFrame:
     return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
 
 
+def by_language(counts: np.ndarray, languages: Sequence[str]) -> pd.DataFrame:
+    """F1 of every language.
+
+    *Shape:* entity counts ``[models, sentences, 3]`` -> a row per model, a column per language.
+    """
+    spoken = np.asarray(languages)
+    return pd.DataFrame(
+        {
+            language: ENTITY_F1(
+                counts[:, spoken == language], {"language": spoken[spoken == language]}
+            )
+            for language in dict.fromkeys(languages)
+        }
+    )
+
+
 def teacher_f1(study: TaggingStudy) -> pd.DataFrame:
     """The teacher's F1 by language, on the held-out and on the test part."""
-    parts = {name: study.counts(study.teacher_tags(name), name) for name in ("validation", "test")}
-    scores = {
-        name: f1_by_language(counts, study.splits.parts[name].languages)
-        for name, counts in parts.items()
-    }
-    return pd.DataFrame(
-        [
-            {"language": one, **{name: of[one] for name, of in scores.items()}}
-            for one in study.corpus.languages
-        ]
-    )
+    scores = {}
+    for name in ("validation", "test"):
+        counts = study.counts(study.teacher_tags(name), name)
+        scores[name] = by_language(counts[None], study.splits.parts[name].languages).iloc[0]
+    table = pd.DataFrame(scores).loc[list(study.corpus.languages)]
+    return table.reset_index(names="language")
 
 
 def mistakes(study: TaggingStudy, number: int = 8) -> pd.DataFrame:
@@ -126,9 +146,25 @@ def mistakes(study: TaggingStudy, number: int = 8) -> pd.DataFrame:
 # ---- over seeds
 
 
-def seeds_shown(results: TaggedResults) -> int:
-    """How many units of randomness the main arms have."""
-    return int(results.table[results.table["student_seed"] >= 0].groupby("arm").size().max())
+def overview(results: Results) -> pd.DataFrame:
+    """Every arm with its intervals: :meth:`Comparison.overview`, ``strategy``, ``units`` (how many
+    were trained) and ``sd`` (of F1 over languages, as the paper gives it).
+    """
+    arms = results.table.groupby("arm", sort=False)
+    spread = languages(results, list(arms.groups)).groupby("arm")["value"].std(ddof=0)
+    more = pd.DataFrame({"strategy": arms["strategy"].first(), "units": arms.size(), "sd": spread})
+    return COMPARISON.overview(results).merge(more, left_on="arm", right_index=True)
+
+
+def languages(results: Results, arms: Sequence[str]) -> pd.DataFrame:
+    """F1 by language, mean over models: language, arm, value; ``low`` and ``high`` are its lowest
+    and its highest model.
+    """
+    scores = by_language(results.outputs, results.items["language"]).rename_axis(columns="language")
+    of_arms = scores.stack().rename("f1").reset_index(level="language")
+    of_arms = of_arms.join(results.table["arm"]).groupby(["arm", "language"], sort=False)["f1"]
+    table = of_arms.agg(value="mean", low="min", high="max").reset_index()
+    return pd.concat([table[table["arm"] == arm] for arm in arms], ignore_index=True)
 
 
 def strategies(overview: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +172,7 @@ def strategies(overview: pd.DataFrame) -> pd.DataFrame:
     teacher.
     """
     return overview[
-        (overview["arm"] == overview["strategy"]) | overview["arm"].str.contains(", as long as ")
+        (overview["arm"] == overview["strategy"]) | overview["arm"].str.contains(LONGER)
     ]
 
 
@@ -148,30 +184,11 @@ def traces(study: TaggingStudy, names: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def answers(results: TaggedResults) -> pd.DataFrame:
-    """The questions whose arms were run: arm, against, difference, low, high, p, resolved,
-    sentence.
-    """
-    rows, run = [], set(results.table["arm"])
-    as_long = [
-        (arm.partition(", as long as ")[2], arm)
-        for arm in dict.fromkeys(results.table["arm"])
-        if ", as long as " in arm
-    ]
-    for one, other in (*QUESTIONS, *as_long):
-        if {one, other} <= run:
-            d = results.difference(one, other)
-            row = {
-                "arm": one,
-                "against": other,
-                "difference": d.value,
-                "low": d.low,
-                "high": d.high,
-                "p": d.p,
-                "resolved": d.resolved,
-            }
-            rows.append(row | {"sentence": f"**{one}** minus **{other}**: {d.describe()} of F1."})
-    return pd.DataFrame(rows)
+def answers(results: Results) -> pd.DataFrame:
+    """The differences that were asked for, also of the longest strategy against others as long."""
+    longer = [arm for arm in dict.fromkeys(results.table["arm"]) if LONGER in arm]
+    as_long = [(arm.partition(LONGER)[2], arm) for arm in longer]
+    return COMPARISON.differences(results, (*COMPARISON.questions, *as_long))
 
 
 def transfer_curve(overview: pd.DataFrame, main: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -179,46 +196,30 @@ def transfer_curve(overview: pd.DataFrame, main: str) -> tuple[pd.DataFrame, pd.
     teacher).
     """
     part = overview[overview["arm"].str.fullmatch(rf"{main}( /\d+)?")].assign(arm=main)
-    return part, overview[overview["arm"].isin(["D0", TEACHER])]
+    return part, overview[overview["arm"].isin([ALONE, TEACHER])]
 
 
 def over_labels(study: TaggingStudy) -> pd.DataFrame:
-    """F1 by tagged sentences a language: labels_per_language, arm, f1, low, high; for D0, the main
-    strategy and the teacher.
-    """
-    s, tables = study.settings, []
-    for labels in sorted({s.labels_per_language, *s.labels_sweep}):
-        overview = study.over_seeds(labels_per_language=labels).overview()
-        tables.append(
-            overview[overview["arm"].isin(["D0", s.main_strategy, TEACHER])].assign(
-                labels_per_language=labels
-            )
-        )
-    return pd.concat(tables, ignore_index=True)[["labels_per_language", "arm", "f1", "low", "high"]]
+    """F1 by tagged sentences per language (``size``) of D0, the main strategy and the teacher."""
+    table = COMPARISON.sweep(by_size(study, "labels_per_language"))
+    return table[table["arm"].isin([ALONE, study.settings.main_strategy, TEACHER])]
 
 
-def compression(results: TaggedResults, main: str) -> pd.DataFrame:
+def compression(results: Results, main: str) -> pd.DataFrame:
     """Every size of the main strategy with its first student seed, and the teacher: size,
-    parameters, times fewer, f1, retention.
+    parameters, times fewer, value (F1), retention.
     """
-    table, first = (
-        results.table,
-        results.table.loc[results.table["student_seed"] >= 0, "student_seed"].min(),
-    )
-    chosen = table[
-        (table["arm"] == TEACHER)
-        | (table["arm"].str.fullmatch(rf"{main}( \d+x\d+)?") & (table["student_seed"] == first))
-    ]
+    table = results.table
+    first = table.loc[table["student_seed"] >= 0, "student_seed"].min()
+    of_main = table["arm"].str.fullmatch(rf"{main}( \d+x\d+)?") & (table["student_seed"] == first)
+    chosen = table[(table["arm"] == TEACHER) | of_main]
     name = chosen["embedding_dim"].astype(str) + "x" + chosen["hidden_dim"].astype(str)
-    means = (
-        chosen.assign(size=name.where(chosen["arm"] != TEACHER, TEACHER))
-        .groupby("size", sort=False)[["parameters", "f1"]]
-        .mean()
-    )
+    name = name.where(chosen["arm"] != TEACHER, TEACHER)
+    means = chosen.assign(size=name).groupby("size", sort=False)[["parameters", "f1"]].mean()
     teacher = means.loc[TEACHER]
     means["times fewer"] = teacher["parameters"] / means["parameters"]
     means["retention"] = means["f1"] / (teacher["f1"] or float("nan"))
-    return means.sort_values("parameters").reset_index()
+    return means.sort_values("parameters").reset_index().rename(columns={"f1": "value"})
 
 
 def costs(study: TaggingStudy) -> pd.DataFrame:
@@ -232,21 +233,10 @@ def costs(study: TaggingStudy) -> pd.DataFrame:
     return times.rename(columns={"name": "size"})
 
 
-def headline(
-    results: TaggedResults, overview: pd.DataFrame, main: str
-) -> Iterator[tuple[str, float, str]]:
+def headline(overview: pd.DataFrame, main: str) -> Iterator[tuple[str, float, str]]:
     """The key numbers: teacher, D0 and the main strategy, its retention and compression."""
-    at = overview.set_index("arm")
-    yield "teacher F1", float(at.loc[TEACHER, "f1"]), "share"
-    for arm in dict.fromkeys(("D0", main)):
-        if arm in at.index:
-            yield f"{arm} F1", float(at.loc[arm, "f1"]), "share"
-    yield "retention", float(at.loc[main, "retention"]), "share"
-    yield (
-        "times fewer parameters",
-        float(at.loc[TEACHER, "parameters"] / at.loc[main, "parameters"]),
-        "x",
-    )
+    numbers = {"teacher F1": TEACHER} | {f"{arm} F1": arm for arm in (ALONE, main)}
+    return tables.headline(overview, main, numbers)
 
 
 def embeddings_share(study: TaggingStudy) -> float:
