@@ -33,13 +33,31 @@ from gdlib.studies.tagging.trials import first_trial, sizes, trials_of
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     root = tmp_path_factory.mktemp("inputs")
     values = {
-        "corpus": str(tiny.tagged_corpus(root / "corpus")), "teacher": str(tiny.tagger(root / "tagger")),
-        "labels_per_language": 20, "validation_share": 0.25, "transfer_per_language": 40, "test_per_language": 30,
-        "teacher_epochs": 12, "teacher_lr": 3e-3, "teacher_batch": 8, "teacher_depth": 2, "teacher_layer": 1,
-        "strategies": ("D0", "D1", "D4.2"), "embedding_dim": 12, "hidden_dim": 12, "main_strategy": "D4.2",
-        "student_steps": 8, "same_steps": ("D1",), "student_lr": 0.02, "student_batch": 16,
-        "evaluate_every": 4, "student_seeds": (0, 1), "transfer_divisors": (4,), "grid": ("6x5", "16x16"), "queries": 40,
-    }  # fmt: skip
+        "corpus": str(tiny.tagged_corpus(root / "corpus")),
+        "teacher": str(tiny.tagger(root / "tagger")),
+        "labels_per_language": 20,
+        "validation_share": 0.25,
+        "transfer_per_language": 40,
+        "test_per_language": 30,
+        "teacher_epochs": 12,
+        "teacher_lr": 3e-3,
+        "teacher_batch": 8,
+        "teacher_depth": 2,
+        "teacher_layer": 1,
+        "strategies": ("D0", "D1", "D4.2"),
+        "embedding_dim": 12,
+        "hidden_dim": 12,
+        "main_strategy": "D4.2",
+        "student_steps": 8,
+        "same_steps": ("D1",),
+        "student_lr": 0.02,
+        "student_batch": 16,
+        "evaluate_every": 4,
+        "student_seeds": (0, 1),
+        "transfer_divisors": (4,),
+        "grid": ("6x5", "16x16"),
+        "queries": 40,
+    }
     return build(Settings, values)
 
 
@@ -58,11 +76,25 @@ def study(settings: Settings, store: Store) -> TaggingStudy:
 def test_every_arm_is_trained_and_scored_as_seqeval_does(study: TaggingStudy) -> None:
     results, table = study.results(), study.results().table
     assert table.groupby("arm", sort=False).size().to_dict() == {
-        "teacher": 1, "D0": 2, "D1": 2, "D4.2": 2, "D1, as long as D4.2": 2, "D4.2 /4": 2, "D4.2 6x5": 1, "D4.2 16x16": 1
-    }  # fmt: skip
+        "teacher": 1,
+        "D0": 2,
+        "D1": 2,
+        "D4.2": 2,
+        "D1, as long as D4.2": 2,
+        "D4.2 /4": 2,
+        "D4.2 6x5": 1,
+        "D4.2 16x16": 1,
+    }
     assert table.set_index("arm")["size"].to_dict() | {"teacher": 0} == {
-        "teacher": 0, "D0": 80, "D1": 80, "D4.2": 80, "D1, as long as D4.2": 80, "D4.2 /4": 20, "D4.2 6x5": 80, "D4.2 16x16": 80
-    }  # fmt: skip
+        "teacher": 0,
+        "D0": 80,
+        "D1": 80,
+        "D4.2": 80,
+        "D1, as long as D4.2": 80,
+        "D4.2 /4": 20,
+        "D4.2 6x5": 80,
+        "D4.2 16x16": 80,
+    }
     test, said = study.splits.test, study.named(study.teacher_tags("test"))
     gold = study.named(test.tags)
     for language in study.corpus.languages:

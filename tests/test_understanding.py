@@ -201,8 +201,10 @@ def test_the_questions_and_what_is_said_of_them() -> None:
 def test_of_one_task_there_is_no_average() -> None:
     table = understanding_compare.differences({"cola": said(SHARES)})
     assert list(understanding_compare.verdicts(table)) == [
-        "**LMGC against plain**: worse on cola.", "**LMGC-M against plain**: not resolved on cola.", "**LMGC-M against LMGC**: better on cola.",
-    ]  # fmt: skip
+        "**LMGC against plain**: worse on cola.",
+        "**LMGC-M against plain**: not resolved on cola.",
+        "**LMGC-M against LMGC**: better on cola.",
+    ]
     answers = understanding_compare.headline(table)
     assert answers[["task", "metric"]].values.tolist() == [["cola", "Matthews"]] * 3
     assert (

@@ -1,7 +1,7 @@
 """Word sense disambiguation without training: at random, the first sense, and Lesk's overlap of
 words.
 
-Every method gives, of every instance, a score a candidate; the answer is the candidate with the
+Every method gives a score to each candidate of every instance; the answer is the candidate with the
 largest score, the more frequent sense between equal ones.
 """
 
@@ -17,12 +17,12 @@ from gdlib.sources.senses import WORD, Instance
 def at_random(instances: Sequence[Instance], seed: int) -> list[np.ndarray]:
     """Scores drawn by the seed."""
     random = np.random.default_rng(seed)
-    return [random.random(len(one.candidates)) for one in instances]
+    return [random.random(len(instance.candidates)) for instance in instances]
 
 
 def first_sense(instances: Sequence[Instance]) -> list[np.ndarray]:
     """WordNet's own order, which is by frequency in its sense-tagged texts."""
-    return [-np.arange(len(one.candidates), dtype=float) for one in instances]
+    return [-np.arange(len(instance.candidates), dtype=float) for instance in instances]
 
 
 def lesk(instances: Sequence[Instance]) -> list[np.ndarray]:
@@ -31,24 +31,20 @@ def lesk(instances: Sequence[Instance]) -> list[np.ndarray]:
 
     The gloss is the definition alone: WordNet's examples would give the embedded test away.
     """
-    found = []
-    for one in instances:
-        words = content(" ".join(one.sides)) - base_forms(one.word.lower(), one.pos)
-        found.append(
-            np.array(
-                [len(words & content(sense.definition)) for sense in one.candidates], dtype=float
-            )
-        )
-    return found
+    scores = []
+    for instance in instances:
+        target = base_forms(instance.word.lower(), instance.pos)
+        context = content(" ".join(instance.sides)) - target
+        overlaps = [len(context & content(sense.definition)) for sense in instance.candidates]
+        scores.append(np.array(overlaps, dtype=float))
+    return scores
 
 
 def content(text: str) -> set[str]:
     """The words of a text that are no stop words, with the lemmas that they may be forms of."""
     words = {word.lower() for word in WORD.findall(text)} - ENGLISH_STOP_WORDS
-    return {
-        form
-        for word in words
-        if word[0].isalnum()
-        for pos in ("noun", "verb")
-        for form in base_forms(word, pos)
-    }
+    lemmas: set[str] = set()
+    for word in words:
+        if word[0].isalnum():
+            lemmas |= {*base_forms(word, "noun"), *base_forms(word, "verb")}
+    return lemmas

@@ -216,8 +216,7 @@ class UnderstandingStudy(LexicalEncoders):
             for i, gold in enumerate(part.gold.tolist()):
                 label = task.labels[gold] if task.labels else f"{gold:.2f}"
                 first.setdefault(gold if task.labels else i, (i, label))
-            chosen = sorted(first.items())[: len(task.labels) or 2]
-            for _, (i, label) in chosen:
+            for _, (i, label) in sorted(first.items())[: len(task.labels) or 2]:
                 second = part.second[i] if part.second else ""
                 rows.append((name, part.first[i], second, label))
         return pd.DataFrame(rows, columns=["task", "text", "second text", "label"])
