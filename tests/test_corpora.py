@@ -4,6 +4,8 @@ text.
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pandas as pd
 import pytest
 
 from gdlib.core.errors import BadCorpus, BadDownload, UnknownName
-from gdlib.sources import corpora
+from gdlib.run.catalogue import on_shelf
+from gdlib.sources import senses, tables, tagged, tasks
+from gdlib.sources.cards import CARDS, Card
 from gdlib.sources.corpora import build, load
 
 ROWS = [("good film", "positive"), ("bad film", "negative"), ("fine, really", "positive")]
@@ -48,7 +52,7 @@ def test_a_folder_in_every_format_gives_the_same_corpus(tmp_path: Path, suffix: 
     assert corpus.parts["train"].texts == ["good film", "bad film", "fine, really"]
     assert corpus.parts["train"].labels == [1, 0, 1]
     assert corpus.parts["unlabeled"].labels == []
-    assert corpus.digest == build("any", dict.fromkeys(corpora.SPLITS, TABLE), "", "").digest
+    assert corpus.digest == build("any", dict.fromkeys(tables.SPLITS, TABLE), "", "").digest
 
 
 def test_words_like_na_stay_texts_and_line_breaks_and_quotes_survive_csv(tmp_path: Path) -> None:
@@ -140,6 +144,48 @@ def test_a_hub_data_set_that_is_not_there() -> None:
         match=r'corpus "hub:/no/such/thing" cannot be fetched from the hub: .*network and the name',
     ):
         load("hub:/no/such/thing")
+
+
+# one more corpus is one more card
+
+
+def test_a_card_from_outside_is_a_corpus_a_task_and_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GDLIB_CACHE", str(tmp_path))
+    letters = pd.DataFrame({"text": [f"letter {i}" for i in range(30)], "label": ["a", "b"] * 15})
+    read = lambda: {"train": letters, "test": letters[:4].assign(text=list("wxyz"))}  # noqa: E731
+    card = Card("letters: a, b", "my drawer", "CC0", {"texts": read}, "2 classes, 30 texts")
+    monkeypatch.setitem(CARDS, "mine", card)
+    corpus = load("mine")
+    assert (corpus.name, corpus.labels, corpus.licence) == ("mine", ("a", "b"), "CC0")
+    assert corpus.parts["test"].texts == list("wxyz")
+    assert len(tasks.load("mine", tasks.Sizes(20, 0.2, 0), seed=0).train) == 16
+    assert tables.fetch_card("mine") == 34
+    assert on_shelf("corpora", "generation")["mine"] == (
+        "letters: a, b [2 classes, 30 texts; my drawer; licence: CC0]"
+    )
+
+
+def test_senses_and_tagged_sentences_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"tokens": ["a", "bank"], "target": 1, "lemma": "bank", "pos": "noun"}
+    words = pd.DataFrame([row | {"sense_keys": ["bank%1:17:01::"]}])
+    sets = dict.fromkeys(("train", "validation", "mine"), words)
+    names = pd.DataFrame({"tokens": [["in", "Oslo"]], "ner_tags": [["O", "B-LOC"]]})
+    readers = {"senses": lambda: sets, "tagged": lambda language: names}
+    monkeypatch.setitem(CARDS, "mine", Card("both", "me", "CC0", readers, languages=("no",)))
+    assert list(senses.load("mine", seed=0).tests) == ["mine"]
+    assert tagged.load("mine").parts["train"].tags == [[0, 1]]
+
+
+def test_naming_what_there_is_loads_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys, gdlib.sources.cards, gdlib.sources.zoo, gdlib.sources.networks\n"
+        "assert not {'torch', 'transformers', 'pandas', 'pyarrow'} & set(sys.modules)\n"
+        "import gdlib.sources.corpora, gdlib.sources.tasks, gdlib.sources.tagged\n"
+        "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # errors, each by its text
@@ -308,10 +354,10 @@ def test_wordnet_is_carried_and_parsed_once(
 ) -> None:
     monkeypatch.setenv("GDLIB_CACHE", str(tmp_path))
     first = load("wordnet")
-    monkeypatch.setattr("gdlib.sources.wordnet.noun_glosses", lambda: pytest.fail("parsed again"))
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda *_, **__: pytest.fail("parsed again"))
     assert load("wordnet").digest == first.digest
     counts = Counter(first.labels[label] for label in first.parts["train"].labels)
-    assert len(first.parts["train"]) == corpora.CORPORA["wordnet"].texts == 69_885
+    assert len(first.parts["train"]) == 69_885
     assert counts.most_common()[0] == ("artifact", 11_412)
     assert counts.most_common()[-1] == ("body", 1_993)
     assert len(counts) == 14
@@ -323,7 +369,7 @@ def test_bbc_as_downloaded() -> None:
     part = corpus.parts["train"]
     assert corpus.labels == ("business", "entertainment", "politics", "sports", "tech")
     assert Counter(part.labels) == {0: 503, 1: 369, 2: 403, 3: 505, 4: 347}
-    assert len(part) == corpora.CORPORA["bbc"].texts == 2_127
+    assert len(part) == 2_127
     assert part.texts[0].startswith(
         "Ad sales boost Time Warner profit. Quarterly profits at US media giant TimeWarner "
         "jumped 76%"
@@ -337,4 +383,4 @@ def test_movies_as_downloaded() -> None:
     corpus = load("movies")
     assert corpus.labels == ("negative", "positive")
     assert Counter(corpus.parts["train"].labels) == {0: 5_076, 1: 4_996}
-    assert len(corpus.parts["train"]) == corpora.CORPORA["movies"].texts == 10_072
+    assert len(corpus.parts["train"]) == 10_072

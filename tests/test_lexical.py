@@ -19,7 +19,7 @@ from gdlib.networks.masked_lm import NOT_ASKED
 from gdlib.networks.pairs import LABELS, LexicalModel
 from gdlib.networks.sense_coding import Coder
 from gdlib.sources import senses as wsd
-from gdlib.sources import zoo
+from gdlib.sources import tables, zoo
 from gdlib.sources.senses import Instance
 
 PLAN = LexicalPlan(
@@ -37,7 +37,7 @@ def some() -> list[Instance]:
     """Forty instances with few candidates and short glosses."""
     short = [
         one
-        for one in wsd.example_instances()
+        for one in wsd.instances_of("wordnet", tables.read_card("wordnet", "senses")["train"])
         if 2 <= len(one.candidates) <= 4 and one.teaches and len(one.tokens) < 7
     ]
     return wsd.sample(short, 40, seed=0)

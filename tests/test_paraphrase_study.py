@@ -17,7 +17,7 @@ from gdlib.core import settings as config
 from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
 from gdlib.core.store import Store
 from gdlib.run import pipeline
-from gdlib.sources.splits import normalise
+from gdlib.sources.parts import normalise
 from gdlib.studies.paraphrase import compare as paraphrase_compare
 from gdlib.studies.paraphrase import figures as paraphrase_figures
 from gdlib.studies.paraphrase.compare import CROSS_TOOL, IN_TOOL

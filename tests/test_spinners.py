@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
 from gdlib.sources import synonyms, zoo
-from gdlib.sources.lexicon import candidates
+from gdlib.sources.wordnet import candidates
 from gdlib.studies.paraphrase import spinners
 from gdlib.studies.paraphrase.spinners import Infiller, SpinPlan, spin
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.sources.corpora import Corpus, build
-from gdlib.sources.splits import Splits, normalise, split
+from gdlib.sources.parts import normalise
+from gdlib.sources.splits import Splits, split
 
 DISGUISES = (
     str,

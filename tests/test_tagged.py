@@ -15,7 +15,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 
 from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
 from gdlib.sources import silver, tagged, tagged_splits
-from gdlib.sources.splits import normalise
+from gdlib.sources.parts import normalise
 
 GOOD = [
     (["Anna", "lives", "in", "New", "York"], ["B-PER", "O", "O", "B-LOC", "I-LOC"]),

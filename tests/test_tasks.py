@@ -12,8 +12,9 @@ import tiny
 from gdlib.core.errors import BadCorpus, UnknownName
 from gdlib.sources import senses as wsd
 from gdlib.sources import tasks
-from gdlib.sources.splits import normalise
+from gdlib.sources.parts import normalise
 from gdlib.sources.tasks import Sizes
+from gdlib.sources.word_in_context import quoted
 
 SIZES = Sizes(20, 0.25, 0)
 
@@ -137,9 +138,9 @@ def test_what_cannot_be_studied_is_said_in_a_line(tmp_path: Path) -> None:
 
 
 def test_word_in_context_is_balanced_by_lemma_and_apart_from_lexical_training() -> None:
-    source = tasks.word_in_context()
+    source = tasks.read("word-in-context")
     data = wsd.load("wordnet", seed=0)
-    written = [tasks.quoted(one) for one in data.tests[wsd.EXAMPLES]]
+    written = [quoted(one) for one in data.tests[wsd.EXAMPLES]]
     right = {
         text: one
         for text, one in zip(written, data.tests[wsd.EXAMPLES])
@@ -174,4 +175,4 @@ def test_word_in_context_is_balanced_by_lemma_and_apart_from_lexical_training() 
     ]
     assert not sentences[0] & sentences[1]
     with pytest.raises(BadCorpus, match="too few lemmas are left beside the 1718"):
-        tasks.word_in_context({one.lemma for one in data.tests[wsd.EXAMPLES]})
+        tasks.read("word-in-context", {one.lemma for one in data.tests[wsd.EXAMPLES]})

@@ -1,11 +1,15 @@
 """The compact WordNet: whole, recoverable, licensed."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from gdlib.sources import wordnet
+
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+import pack_wordnet  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +63,33 @@ def test_known_entries(senses: pd.DataFrame) -> None:
     ].sort_values().tolist() == list(range(1, 11))
 
 
-def test_packing_the_senses_again_gives_them_back(senses: pd.DataFrame, tmp_path: Path) -> None:
+def test_packing_the_senses_again_gives_them_back(
+    senses: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     some = senses.iloc[::50].reset_index(drop=True)
-    wordnet.pack(some, tmp_path)
-    pd.testing.assert_frame_equal(wordnet.senses(tmp_path), some)
+    pack_wordnet.pack(some, tmp_path)
+    monkeypatch.setattr(wordnet, "DATA", tmp_path)
+    monkeypatch.setattr(wordnet, "synsets", wordnet.synsets.__wrapped__)
+    pd.testing.assert_frame_equal(wordnet.senses(), some)
+
+
+def test_irregular_forms_are_packed_from_wordnets_own_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pos in wordnet.POS:
+        (tmp_path / f"{pos}.exc").write_text(
+            "axes ax axis\nabaci abacus\n" if pos == "noun" else ""
+        )
+    pack_wordnet.pack_exceptions(tmp_path, tmp_path)
+    monkeypatch.setattr(wordnet, "DATA", tmp_path)
+    assert wordnet.exceptions.__wrapped__("form", "lemma") == {
+        ("noun", "axes"): ("ax", "axis"),
+        ("noun", "abaci"): ("abacus",),
+    }
 
 
 def test_noun_glosses() -> None:
-    texts, labels = wordnet.noun_glosses()
+    texts, labels = (column.tolist() for _, column in wordnet.noun_glosses().items())
     assert len(texts) == len(labels) == 69_885
     assert len(set(labels)) == 14
     assert min(len(text.split()) for text in texts) == 4

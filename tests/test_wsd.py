@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from gdlib.core.errors import BadCorpus, UnknownName
-from gdlib.sources import lexicon, wordnet
 from gdlib.sources import senses as wsd
+from gdlib.sources import tables, wordnet
+from gdlib.sources.parts import normalise
 from gdlib.sources.senses import Instance
-from gdlib.sources.splits import normalise
 
 
 @pytest.fixture(scope="module")
 def instances() -> list[Instance]:
-    return wsd.example_instances()
+    return wsd.instances_of("wordnet", tables.read_card("wordnet", "senses")["train"])
 
 
 # ---- the dictionary
@@ -26,14 +26,14 @@ def instances() -> list[Instance]:
 def test_every_sense_is_a_candidate_of_its_lemma_in_the_order_of_ranks() -> None:
     table = wordnet.senses()
     found = {key for key in zip(table["lemma"], table["pos"])}
-    listed = [lexicon.candidates(*key) for key in found]
+    listed = [wordnet.candidates(*key) for key in found]
     assert sum(map(len, listed)) == 206_941
     assert len({sense.synset for senses in listed for sense in senses}) == 117_659
     assert all(
         [sense.rank for sense in senses] == sorted(sense.rank for sense in senses)
         for senses in listed
     )
-    bank = lexicon.candidates("bank", "noun")
+    bank = wordnet.candidates("bank", "noun")
     assert len(bank) == 10
     assert bank[0].definition == "sloping land (especially the slope beside a body of water)"
     assert (bank[0].sense_key, bank[0].tag_count, bank[0].examples[0]) == (
@@ -41,11 +41,11 @@ def test_every_sense_is_a_candidate_of_its_lemma_in_the_order_of_ranks() -> None
         25,
         "they pulled the canoe up on the bank",
     )
-    assert lexicon.candidates("no_such_word", "noun") == ()
+    assert wordnet.candidates("no_such_word", "noun") == ()
     with pytest.raises(
         UnknownName, match='unknown part of speech "n"; known: noun, verb, adj, adv'
     ):
-        lexicon.candidates("bank", "n")
+        wordnet.candidates("bank", "n")
 
 
 @pytest.mark.parametrize(
@@ -56,22 +56,7 @@ def test_every_sense_is_a_candidate_of_its_lemma_in_the_order_of_ranks() -> None
     ],
 )  # fmt: skip
 def test_irregular_and_regular_forms(word: str, pos: str, lemma: str) -> None:
-    assert {word, lemma} <= lexicon.base_forms(word, pos)
-
-
-def test_irregular_forms_are_packed_from_wordnets_own_lists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for pos in lexicon.POS:
-        (tmp_path / f"{pos}.exc").write_text(
-            "axes ax axis\nabaci abacus\n" if pos == "noun" else ""
-        )
-    lexicon.pack_exceptions(tmp_path, tmp_path)
-    monkeypatch.setattr(wordnet, "DATA", tmp_path)
-    assert lexicon.exceptions.__wrapped__("form", "lemma") == {
-        ("noun", "axes"): ("ax", "axis"),
-        ("noun", "abaci"): ("abacus",),
-    }
+    assert {word, lemma} <= wordnet.base_forms(word, pos)
 
 
 # ---- WordNet's sentences
@@ -93,15 +78,15 @@ def test_how_many_sentences_hold_a_lemma_of_their_own(instances: list[Instance])
 
 
 def test_find_joins_the_words_of_a_lemma() -> None:
-    assert wsd.find("It took place here.", "take_place", "verb") == (
+    assert wordnet.find("It took place here.", "take_place", "verb") == (
         ("It", "took_place", "here", "."),
         1,
     )
-    assert wsd.find("the Banks were closed", "bank", "noun") == (
+    assert wordnet.find("the Banks were closed", "bank", "noun") == (
         ("the", "Banks", "were", "closed"),
         1,
     )
-    assert wsd.find("took his place", "take_place", "verb") is None
+    assert wordnet.find("took his place", "take_place", "verb") is None
     one = Instance(
         "x",
         ("It", "took_place", "in", "New_York"),
@@ -127,11 +112,11 @@ def test_no_lemma_synset_or_sentence_is_on_two_sides(instances: list[Instance]) 
     assert data.dropped["lemma and synset on two sides"] < 0.08 * len(instances)
     assert data.tests["examples"] == other.tests["examples"]
     assert {one.id for one in data.held_out} != {one.id for one in other.held_out}
-    assert data.digest == wsd.split(instances, seed=0).digest != other.digest
+    assert data == wsd.split(instances, seed=0) != other
     counts = data.counts().set_index("part")
     assert (
         counts.loc["examples", "instances"]
-        == counts.loc["examples", list(lexicon.POS)].sum()
+        == counts.loc["examples", list(wordnet.POS)].sum()
         == len(parts[2])
     )
 
@@ -196,7 +181,7 @@ def test_rows_that_cannot_be_studied(tmp_path: Path, change: dict, said: str) ->
 def test_folders_that_cannot_be_studied(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match='unknown sense data "semcor"; known: wordnet'):
         wsd.load("semcor", seed=0)
-    with pytest.raises(BadCorpus, match="does not exist; expected wordnet, or a folder"):
+    with pytest.raises(BadCorpus, match="does not exist; known sense data: wordnet"):
         wsd.load("./nowhere", seed=0)
     write(tmp_path, semcor=[ROW])
     with pytest.raises(

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from gdlib.compare import stats
-from gdlib.sources.lexicon import POS
 from gdlib.sources.senses import Instance
+from gdlib.sources.wordnet import POS
 
 ALL = "ALL"
 CHOSEN_ON = "held-out"  # the part that weights are chosen by: shown, never among ALL

@@ -14,6 +14,7 @@ read, never asked for.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from gdlib.networks.masked_lm import NOT_ASKED, mask_pieces
 from gdlib.networks.teacher import tokenize
 from gdlib.sources import splits
 from gdlib.sources.corpora import Corpus
+from gdlib.sources.parts import normalise
 
 NOWHERE = -1  # number of a position that is not masked
 
@@ -111,32 +113,24 @@ def draw(
 
     Args:
         corpora: where texts come from, at most ``each`` of each; the test part of each
-            (:func:`gdlib.sources.splits.split`) is left out.
+            (:func:`gdlib.sources.splits.draw_test`) is left out.
         tested: further test texts to leave out.
         sizes: of the parts, by name.
 
     Raises:
         BadCorpus: there are too few.
     """
-    pool, tests = dict[str, str](), set(map(splits.normalise, tested))
-    for corpus in corpora:  # the test part is the same whatever the seed and the number of labels
-        parts = splits.split(
-            corpus,
-            labels_per_class=1,
-            validation_share=0.0,
-            transfer_size=0,
-            test_size=test_size,
-            seed=0,
-        )
-        tests.update(map(splits.normalise, parts.test.texts))
+    pool, tests = dict[str, str](), set(map(normalise, tested))
+    for corpus in corpora:
+        tests.update(splits.draw_test(corpus, test_size)[0].keys())
         texts = [
             text
             for part in ("train", "unlabeled")
             if part in corpus.parts
             for text in corpus.parts[part].texts
         ]
-        drawn = np.random.default_rng([seed, len(texts)]).permutation(len(texts))[:each]
-        pool.update({splits.normalise(texts[i]): texts[i] for i in drawn})
+        for row in splits.shuffled(len(texts), seed, len(texts))[:each]:
+            pool[normalise(texts[row])] = texts[row]
     left = [text for key, text in pool.items() if key not in tests]
     if len(left) < sum(sizes.values()):
         wanted = " + ".join(f"{part}_texts {size:,}" for part, size in sizes.items())
@@ -144,9 +138,8 @@ def draw(
         raise BadCorpus(
             f"{names} have {len(left):,} texts to mask, {wanted} asked for; see also corpus_texts"
         )
-    order = np.random.default_rng([seed, len(left)]).permutation(len(left)).tolist()
-    ends = np.cumsum([0, *sizes.values()])
-    return {part: [left[i] for i in order[a:b]] for part, a, b in zip(sizes, ends, ends[1:])}
+    order = iter(splits.shuffled(len(left), seed, len(left)))
+    return {part: [left[row] for row in islice(order, size)] for part, size in sizes.items()}
 
 
 @dataclass(frozen=True)

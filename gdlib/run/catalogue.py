@@ -50,20 +50,13 @@ def on_shelf(shelf: str, study: str) -> Mapping[str, str]:
     if shelf == "profiles":
         return {name: values["help"] for name, values in config.profiles(study).items()}
     if shelf == "corpora":
-        from gdlib.sources import corpora, tagged
+        from gdlib.sources.cards import cards
 
-        sizes = {
-            name: f"{card.classes} classes, {card.texts:,} texts; "
-            for name, card in corpora.CORPORA.items()
-        }
-        return {
-            name: f"{card.help} [{sizes.get(name, '')}{card.source}; licence: {card.licence}]"
-            for name, card in (corpora.CORPORA | tagged.CORPORA).items()
-        }
+        return {name: card.line for name, card in cards().items()}
     if shelf == "networks":
-        from gdlib.sources.networks import NETWORKS
+        from gdlib.sources.networks import networks
 
-        return {name: card.line for name, card in NETWORKS.items()}
+        return {name: card.line for name, card in networks().items()}
     plan = studies.plan_of(study)
     if shelf in choices(plan):
         return choices(plan)[shelf]

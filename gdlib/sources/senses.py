@@ -12,29 +12,25 @@ A folder holds one parquet table a set: ``semcor`` (or ``train``) to train on, `
 adj, adv), sense_keys (list of str, each of them right), and maybe id.
 """
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pyarrow import ArrowInvalid
 
-from gdlib.core.errors import BadCorpus, unknown
+from gdlib.core.errors import BadCorpus
 from gdlib.core.settings import digest
-from gdlib.sources import wordnet
-from gdlib.sources.lexicon import POS, Sense, base_forms, candidates
-from gdlib.sources.splits import normalise
+from gdlib.sources import tables
+from gdlib.sources.cards import cards
+from gdlib.sources.parts import normalise
+from gdlib.sources.splits import SENSES_TEST_SEED, drawn
+from gdlib.sources.wordnet import POS, Sense, candidates
 
 EMBEDDED = "wordnet"
-EXAMPLES = "examples"  # the embedded test set
+EXAMPLES = "examples"  # the test set of a corpus that is divided by lemma
 TRAIN, HELD_OUT = ("semcor", "train"), ("semeval2007", "validation")
-COLUMNS = ("tokens", "target", "lemma", "pos", "sense_keys")
-WORD = re.compile(r"\w+(?:[-'.]\w+)*|[^\w\s]")
-TEST_SHARE, HELD_OUT_SHARE = 0.15, 0.1  # of the lemmas of the embedded sentences
-TEST_SEED = 21060796  # of the test lemmas' draw, whatever seed the study has
+TEST_SHARE, HELD_OUT_SHARE = 0.15, 0.1  # of the lemmas, where a corpus is divided by them
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Instance:
         tokens: the sentence; ``_`` joins the parts of a token of several words.
         target: which token is meant.
         lemma: its lemma as in WordNet.
-        pos: of :data:`gdlib.sources.lexicon.POS`.
+        pos: of :data:`gdlib.sources.wordnet.POS`.
         sense_keys: WordNet's keys of the senses that are right here, one or more.
     """
 
@@ -70,6 +66,11 @@ class Instance:
         return tuple(sense.sense_key in self.sense_keys for sense in self.candidates)
 
     @property
+    def synsets(self) -> list[str]:
+        """The synsets of the candidates that are right."""
+        return [sense.synset for sense, right in zip(self.candidates, self.gold) if right]
+
+    @property
     def word(self) -> str:
         """The target as it stands in the sentence."""
         return self.tokens[self.target].replace("_", " ")
@@ -86,6 +87,9 @@ class Instance:
         among them.
         """
         return any(self.gold) and not all(self.gold)
+
+
+COLUMNS = tuple(field.name for field in fields(Instance))
 
 
 @dataclass(frozen=True)
@@ -115,102 +119,94 @@ class SenseData:
         """
         rows = []
         for name, part in self.parts.items():
-            pos, of = (
-                pd.Series([one.pos for one in part]),
-                np.array([len(one.candidates) for one in part]),
-            )
-            row = {"part": name, "instances": len(part)} | {p: int((pos == p).sum()) for p in POS}
-            rows.append(
-                row
-                | {
-                    "candidates": of.mean() if len(of) else np.nan,
-                    "polysemous": (of > 1).mean() if len(of) else np.nan,
-                }
-            )
-        return pd.DataFrame(rows)
+            pos = [instance.pos for instance in part]
+            choices = np.array([len(instance.candidates) for instance in part])
+            means = (choices.mean(), (choices > 1).mean()) if part else (np.nan, np.nan)
+            rows.append([name, len(part), *map(pos.count, POS), *means])
+        columns = ["part", "instances", *POS, "candidates", "polysemous"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def load(name: str, seed: int) -> SenseData:
-    """The data of that name: ``wordnet``, or the path of a folder.
+    """The data of that name: of a card of senses, or the path of a folder.
 
     Raises:
         UnknownName: neither.
         BadCorpus: a folder without what is needed, or a row that cannot be studied; the message
             says which.
     """
-    if name == EMBEDDED:
-        return split(example_instances(), seed)
-    if Path(name).is_dir():
-        return _from_folder(Path(name))
-    if "/" in name or "\\" in name or name.startswith("."):
+    known = cards("senses")
+    if name in known:
+        sets = tables.read_card(name, "senses")
+        places = {each: f"sense data {name}: {each}" for each in sets}
+        if list(sets) == ["train"]:
+            return split(instances_of(places["train"], sets["train"]), seed, name)
+        return _in_parts(name, f"sense data {name}", sets, places)
+    folder = tables.folder("sense data", "sense data", name, known, "or a folder of parquet files")
+    paths = {path.stem.lower(): path for path in sorted(folder.glob("*.parquet"))}
+    sets = {each: tables.read(path) for each, path in paths.items()}
+    places = {each: f"sense data {path}" for each, path in paths.items()}
+    return _in_parts(folder.resolve().name, f"sense data folder {folder}", sets, places)
+
+
+def _in_parts(name: str, where: str, sets: tables.Tables, places: Mapping[str, str]) -> SenseData:
+    """Sets that are named after their parts.
+
+    Args:
+        where: what a message calls all of them.
+        places: what it calls each.
+    """
+    train = next((each for each in TRAIN if each in sets), None)
+    held_out = next((each for each in HELD_OUT if each in sets), None)
+    tests = [each for each in sets if each not in (*TRAIN, *HELD_OUT)]
+    if train is None or held_out is None or not tests:
         raise BadCorpus(
-            f"sense data folder {name} does not exist; expected {EMBEDDED}, or a folder "
-            f"with {TRAIN[0]}.parquet and others"
+            f"{where} holds {', '.join(sets) or 'no parquet file'}; expected {' or '.join(TRAIN)}, "
+            f"{' or '.join(HELD_OUT)}, and one test set or more"
         )
-    raise unknown("sense data", name, (EMBEDDED,), "or a folder of parquet files")
+    parts = {each: instances_of(places[each], sets[each]) for each in (train, held_out, *tests)}
+    return SenseData(name, parts[train], parts[held_out], {each: parts[each] for each in tests})
+
+
+def instances_of(where: str, table: pd.DataFrame) -> list[Instance]:
+    """The rows of a table as instances; the first that cannot be studied is the message."""
+    if "id" not in table.columns:
+        table = table.assign(id=[str(number) for number in range(len(table))])
+    if missing := [name for name in COLUMNS if name not in table.columns]:
+        raise BadCorpus(
+            f"{where} lacks {', '.join(missing)}; expected the columns {', '.join(COLUMNS[1:])}"
+        )
+    if not len(table):
+        raise BadCorpus(f"{where} has no row")
+    instances = []
+    for row in table[list(COLUMNS)].itertuples(index=False):
+        if row.pos not in POS:
+            raise BadCorpus(
+                f'{where}, id {row.id}: part of speech "{row.pos}"; known: {", ".join(POS)}'
+            )
+        if not 0 <= row.target < len(row.tokens):
+            raise BadCorpus(
+                f"{where}, id {row.id}: target {row.target} is none of its {len(row.tokens)} tokens"
+            )
+        if not len(row.sense_keys):
+            raise BadCorpus(f"{where}, id {row.id}: no sense key")
+        lemma = row.lemma.lower().replace(" ", "_")
+        keys = tuple(row.sense_keys)
+        instances.append(Instance(row.id, tuple(row.tokens), int(row.target), lemma, row.pos, keys))
+    return instances
 
 
 def sample(instances: Sequence[Instance], size: int, seed: int) -> list[Instance]:
     """At most ``size`` of the instances (0: all), drawn by the seed, in their order."""
-    if not size or size >= len(instances):
-        return list(instances)
-    return [
-        instances[i] for i in sorted(np.random.default_rng(seed).permutation(len(instances))[:size])
-    ]
+    return [instances[i] for i in drawn(len(instances), size or len(instances), seed)]
 
 
 def digest_of(instances: Iterable[Instance]) -> str:
     """Digest of instances, in their order."""
-    return digest(
-        [[one.id, one.tokens, one.target, one.lemma, one.pos, one.sense_keys] for one in instances]
-    )
+    return digest([[getattr(instance, name) for name in COLUMNS] for instance in instances])
 
 
-# ---- embedded: WordNet's example sentences
-
-
-def example_instances() -> list[Instance]:
-    """WordNet's example sentences that hold one of their own synset's lemmas, in any of its forms,
-    that has several senses.
-
-    The first place where the lemma stands is the target. A sentence that two synsets of the lemma
-    give as an example is one instance with two right senses.
-    """
-    found: dict[tuple[str, str, str], Instance] = {}
-    table = wordnet.senses()
-    table = table[table.groupby(["lemma", "pos"])["rank"].transform("size") > 1]
-    for key, lemma, pos, synset, sentences in table[
-        ["sense_key", "lemma", "pos", "synset", "examples"]
-    ].itertuples(index=False):
-        for number, sentence in enumerate(sentences):
-            if (earlier := found.get((sentence, lemma, pos))) is not None:
-                keys = tuple(dict.fromkeys((*earlier.sense_keys, key)))
-                found[sentence, lemma, pos] = Instance(
-                    earlier.id, earlier.tokens, earlier.target, lemma, pos, keys
-                )
-            elif (place := find(sentence, lemma, pos)) is not None:
-                found[sentence, lemma, pos] = Instance(
-                    f"{synset}.{number}.{lemma}", *place, lemma, pos, (key,)
-                )
-    return list(found.values())
-
-
-def find(sentence: str, lemma: str, pos: str) -> tuple[tuple[str, ...], int] | None:
-    """The tokens of a sentence and the place of the first that is a form of the lemma; None where
-    there is none.
-
-    The words of a form of a multi-word lemma become one token: "it took place here" gives it,
-    took_place, here.
-    """
-    tokens, parts = WORD.findall(sentence), lemma.split("_")
-    for start in range(len(tokens) - len(parts) + 1):
-        window = tokens[start : start + len(parts)]
-        if all(part in base_forms(word.lower(), pos) for part, word in zip(parts, window)):
-            return (*tokens[:start], "_".join(window), *tokens[start + len(parts) :]), start
-    return None
-
-
-def split(instances: Sequence[Instance], seed: int) -> SenseData:
+def split(instances: Sequence[Instance], seed: int, name: str = EMBEDDED) -> SenseData:
     """Divide by lemma, so that no lemma, no synset's examples and no sentence are on two sides.
 
     A split by synset alone would let a test word's other senses be learnt as right and its gold
@@ -219,89 +215,29 @@ def split(instances: Sequence[Instance], seed: int) -> SenseData:
     An instance whose lemma and synset fall on different sides is left out; the test side does not
     depend on the seed.
     """
-    lemmas = sorted({one.lemma for one in instances})
-    in_test = np.random.default_rng(TEST_SEED).random(len(lemmas)) < TEST_SHARE
+    lemmas = sorted({instance.lemma for instance in instances})
+    in_test = np.random.default_rng(SENSES_TEST_SEED).random(len(lemmas)) < TEST_SHARE
     in_held_out = np.random.default_rng(seed).random(len(lemmas)) < HELD_OUT_SHARE
     side_of_lemma = dict(zip(lemmas, np.where(in_test, 2, np.where(in_held_out, 1, 0)).tolist()))
     side_of_synset: dict[str, int] = {}
-    for one in instances:
-        for synset in _right_synsets(one):
-            side_of_synset[synset] = max(side_of_synset.get(synset, 0), side_of_lemma[one.lemma])
+    for instance in instances:
+        for synset in instance.synsets:
+            side = max(side_of_synset.get(synset, 0), side_of_lemma[instance.lemma])
+            side_of_synset[synset] = side
     sides: list[list[Instance]] = [[], [], []]
     dropped = {"lemma and synset on two sides": 0, "sentence on two sides": 0}
-    for one in instances:
-        side = side_of_lemma[one.lemma]
-        if any(side_of_synset[synset] != side for synset in _right_synsets(one)):
+    for instance in instances:
+        side = side_of_lemma[instance.lemma]
+        if any(side_of_synset[synset] != side for synset in instance.synsets):
             dropped["lemma and synset on two sides"] += 1
         else:
-            sides[side].append(one)
+            sides[side].append(instance)
     taken: set[str] = set()
     for side in (2, 1, 0):
-        sentences = [normalise(" ".join(one.tokens).replace("_", " ")) for one in sides[side]]
-        kept = [one for one, sentence in zip(sides[side], sentences) if sentence not in taken]
-        dropped["sentence on two sides"] += len(sides[side]) - len(kept)
-        sides[side] = kept
-        taken.update(sentences)
-    return SenseData(EMBEDDED, sides[0], sides[1], {EXAMPLES: sides[2]}, dropped)
-
-
-def _right_synsets(instance: Instance) -> list[str]:
-    return [sense.synset for sense, right in zip(instance.candidates, instance.gold) if right]
-
-
-# ---- a folder of tables
-
-
-def _from_folder(folder: Path) -> SenseData:
-    files = {path.stem.lower(): path for path in sorted(folder.glob("*.parquet"))}
-    train, held_out = (
-        next((name for name in names if name in files), None) for names in (TRAIN, HELD_OUT)
-    )
-    tests = [name for name in files if name not in (*TRAIN, *HELD_OUT)]
-    if train is None or held_out is None or not tests:
-        raise BadCorpus(
-            f"sense data folder {folder} holds {', '.join(files) or 'no parquet file'}; "
-            f"expected {' or '.join(TRAIN)}, "
-            f"{' or '.join(HELD_OUT)}, and one test set or more"
-        )
-    parts = {name: _read(files[name]) for name in (train, held_out, *tests)}
-    return SenseData(
-        folder.resolve().name, parts[train], parts[held_out], {name: parts[name] for name in tests}
-    )
-
-
-def _read(path: Path) -> list[Instance]:
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ArrowInvalid) as error:
-        raise BadCorpus(f"sense data {path} cannot be read: {str(error).splitlines()[0]}") from None
-    if missing := [name for name in COLUMNS if name not in table.columns]:
-        raise BadCorpus(
-            f"sense data {path} lacks {', '.join(missing)}; expected the columns "
-            f"{', '.join(COLUMNS)}"
-        )
-    if not len(table):
-        raise BadCorpus(f"sense data {path} has no row")
-    if "id" not in table.columns:
-        table["id"] = [str(number) for number in range(len(table))]
-    instances = []
-    for row in table[["id", *COLUMNS]].itertuples(index=False):
-        if row.pos not in POS:
-            raise BadCorpus(
-                f'sense data {path}, id {row.id}: part of speech "{row.pos}"; known: '
-                f"{', '.join(POS)}"
-            )
-        if not 0 <= row.target < len(row.tokens):
-            raise BadCorpus(
-                f"sense data {path}, id {row.id}: target {row.target} is none of its "
-                f"{len(row.tokens)} tokens"
-            )
-        if not len(row.sense_keys):
-            raise BadCorpus(f"sense data {path}, id {row.id}: no sense key")
-        lemma = row.lemma.lower().replace(" ", "_")
-        instances.append(
-            Instance(
-                row.id, tuple(row.tokens), int(row.target), lemma, row.pos, tuple(row.sense_keys)
-            )
-        )
-    return instances
+        texts = [" ".join(instance.tokens).replace("_", " ") for instance in sides[side]]
+        keys = [normalise(text) for text in texts]
+        alone = [instance for instance, key in zip(sides[side], keys) if key not in taken]
+        dropped["sentence on two sides"] += len(sides[side]) - len(alone)
+        sides[side] = alone
+        taken.update(keys)
+    return SenseData(name, sides[0], sides[1], {EXAMPLES: sides[2]}, dropped)

@@ -17,16 +17,19 @@ begins a language or a currency, and dates and amounts are no entities.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from babel import Locale
 from babel.dates import format_date, format_timedelta
 from babel.units import format_unit
 
-LANGUAGES = ("ar", "de", "el", "en", "es", "fi", "hi", "ja", "ko", "ru", "tr", "zh")
+from gdlib.sources.cards import CARDS
+
+LANGUAGES = CARDS["silver"].languages
 """Twelve languages in nine scripts (Arabic, Latin, Greek, Devanagari, Kana and Han, Hangul,
 Cyrillic).
 """
@@ -47,35 +50,38 @@ SENTENCES = {"train": 3000, "test": 500}
 Tokens = list[str]
 
 
-def sentences(language: str, split: str) -> list[tuple[Tokens, list[str]]]:
-    """The sentences of a language and split, each with its tags; the same on every machine with the
-    same ``babel``.
+def tables(language: str) -> dict[str, pd.DataFrame]:
+    """The sentences of a language by split, each with its tags: tokens, ner_tags; the same on every
+    machine with the same ``babel``.
 
     Train and test are drawn alike and may share sentences; whoever splits takes those out.
     """
-    seed = [LANGUAGES.index(language), list(SENTENCES).index(split)]
-    random = np.random.default_rng(seed)
-    made = (_sentence(language, random) for _ in range(SENTENCES[split]))
-    return list({" ".join(tokens): (tokens, tags) for tokens, tags in made}.values())
+    splits = {}
+    for number, (split, size) in enumerate(SENTENCES.items()):
+        random = np.random.default_rng([LANGUAGES.index(language), number])
+        made = (_sentence(language, random) for _ in range(size))
+        distinct = {" ".join(tokens): (tokens, tags) for tokens, tags in made}
+        splits[split] = pd.DataFrame(distinct.values(), columns=["tokens", "ner_tags"])
+    return splits
 
 
 def _sentence(language: str, random: np.random.Generator) -> tuple[Tokens, list[str]]:
     """Two to five parts, more than half of them names, with what stands between parts of a list."""
-    found = names(language)
+    by_kind = names(language)
     tokens, tags = [], []
     for place in range(number := int(random.integers(2, 6))):
         kind = str(random.choice(["LOC", "LNG", "CUR", "plain"], p=[0.3, 0.15, 0.15, 0.4]))
         if kind == "plain":
-            part = _tokens(_plain(language, random), language)
-            said = ["O"] * len(part)
+            words = _tokens(_plain(language, random), language)
+            marks = ["O"] * len(words)
         else:
-            part = _tokens(str(random.choice(found[kind])), language)
-            said = [f"B-{kind}"] + [f"I-{kind}"] * (len(part) - 1)
+            words = _tokens(str(random.choice(by_kind[kind])), language)
+            marks = [f"B-{kind}"] + [f"I-{kind}"] * (len(words) - 1)
         if random.random() < 0.15:
-            part, said = ["(", *part, ")"], ["O", *said, "O"]
+            words, marks = ["(", *words, ")"], ["O", *marks, "O"]
         between = _between(language, random) if place < number - 1 else []
-        tokens += part + between
-        tags += said + ["O"] * len(between)
+        tokens += words + between
+        tags += marks + ["O"] * len(between)
     return tokens, tags
 
 
@@ -92,12 +98,13 @@ def names(language: str) -> dict[str, list[str]]:
         "CUR": list(locale.currencies.values()),
     }
     clean = {
-        kind: sorted({name for name in of if not re.search(r"[\d()（）]|\bUTC\b", name)})
-        for kind, of in given.items()
+        kind: sorted({name for name in names if not re.search(r"[\d()（）]|\bUTC\b", name)})
+        for kind, names in given.items()
     }
-    often = Counter(name.casefold() for of in clean.values() for name in of)
+    often = Counter(name.casefold() for names in clean.values() for name in names)
     return {
-        kind: [name for name in of if often[name.casefold()] == 1] for kind, of in clean.items()
+        kind: [name for name in names if often[name.casefold()] == 1]
+        for kind, names in clean.items()
     }
 
 
@@ -137,11 +144,11 @@ def _tokens(text: str, language: str) -> Tokens:
     return [cluster for word in words for cluster in _clusters(word)]
 
 
-def _clusters(word: str) -> Iterable[str]:
-    found: Tokens = []
+def _clusters(word: str) -> Tokens:
+    clusters: Tokens = []
     for character in word:
-        if found and unicodedata.category(character).startswith("M"):
-            found[-1] += character
+        if clusters and unicodedata.category(character).startswith("M"):
+            clusters[-1] += character
         else:
-            found.append(character)
-    return found
+            clusters.append(character)
+    return clusters

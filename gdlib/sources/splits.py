@@ -1,39 +1,89 @@
 """Splits for the low-label setting: few labelled texts, a held-out part of them, a transfer set, a
 test set.
 
-The parts share no text, where two texts are the same if :func:`normalise` makes them so. The test
-set never depends on the seed. For one seed, a smaller labelled set is part of a larger one, and so
-are its training and held-out parts.
+The parts share no text, where two texts are the same if :func:`~gdlib.sources.parts.normalise`
+makes them so. The test set never depends on the seed. For one seed, a smaller labelled set is part
+of a larger one, and so are its training and held-out parts.
 """
 
-import sys
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.core.settings import digest
-from gdlib.core.store import texts_digest
-from gdlib.sources.corpora import Corpus, Part
+from gdlib.sources.corpora import Corpus
+from gdlib.sources.parts import Part
 
-TEST_SEED = 20200203  # of the test set's draw, whatever seed the study has
+# Of the draws of test parts, whatever seed the study has. Each kind of corpus has its own, since
+# the published results were drawn by them.
+TEST_SEED, SENSES_TEST_SEED, TASKS_TEST_SEED = 20200203, 21060796, 22130108
 TEST_SHARE = 1 / 3  # of a corpus without a test set of its own, at most
 
-__all__ = ["Part", "Splits", "normalise", "split"]
+
+# ---- what every splitter is made of
+
+
+def shuffled(number: int, *seed: int) -> list[int]:
+    """The rows 0 to ``number``, in an order drawn by the seed."""
+    return np.random.default_rng(seed).permutation(number).tolist()
+
+
+def drawn(number: int, size: int, *seed: int) -> list[int]:
+    """At most ``size`` of the rows 0 to ``number``, drawn by the seed, in ascending order."""
+    return sorted(shuffled(number, *seed)[:size])
+
+
+def fresh(
+    keys: Sequence[Hashable],
+    seen: set,
+    order: Iterable[int] | None = None,
+    size: int | None = None,
+) -> list[int]:
+    """The first rows whose key has not been seen; they have been seen from then on.
+
+    Args:
+        keys: what makes two rows the same.
+        seen: the keys seen so far; those of the rows returned are added.
+        order: of looking at the rows; None: as they stand.
+        size: how many to return at most; None: all.
+    """
+    rows: list[int] = []
+    for row in range(len(keys)) if order is None else order:
+        if len(rows) == size:
+            break
+        if keys[row] not in seen:
+            seen.add(keys[row])
+            rows.append(row)
+    return rows
+
+
+def divide(number: int, held_out_share: float) -> tuple[list[int], list[int]]:
+    """The places 0 to ``number``, divided into those to train on and those held out.
+
+    The held-out ones are spread evenly, so that the beginning of a longer list is divided alike.
+    """
+    counts = [round(place * held_out_share) for place in range(number + 1)]
+    places: tuple[list[int], list[int]] = ([], [])
+    for place in range(number):
+        places[counts[place + 1] > counts[place]].append(place)
+    return places
+
+
+# ---- the splits
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Disjoint parts of a corpus.
+    """Disjoint parts of a corpus of texts.
 
     ``train`` and ``validation`` together are the labelled set; ``transfer`` is real text that the
     teacher labels (its gold labels are known to us where the corpus has them, else the list is
-    empty); ``test`` is never chosen by. ``dropped`` counts, for the part whose source it was, the
-    texts left out because they were there already.
+    empty); ``test`` is never chosen by. ``dropped`` counts, for the part whose source it was (in a
+    tagged corpus: by language), what was left out because it was there already.
     """
 
     labels: tuple[str, ...]
@@ -55,22 +105,12 @@ class Splits:
     @property
     def labelled(self) -> Part:
         """The whole labelled budget: train, then the held-out part."""
-        return Part(
-            self.train.texts + self.validation.texts, self.train.labels + self.validation.labels
-        )
+        return type(self.train).join([self.train, self.validation])
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Over class names, texts and labels of every part."""
-        return digest(
-            [
-                self.labels,
-                [
-                    [name, texts_digest(part.texts), part.labels]
-                    for name, part in self.parts.items()
-                ],
-            ]
-        )
+        """Over class names (or tags), texts and labels of every part."""
+        return digest([self.labels, [[name, part.digest] for name, part in self.parts.items()]])
 
     def counts(self) -> pd.DataFrame:
         """A row a split: split, texts, one column a class (NaN where no labels are known), words
@@ -78,14 +118,30 @@ class Splits:
         """
         rows = []
         for name, part in self.parts.items():
-            of_class = (
-                np.bincount(part.labels, minlength=len(self.labels))
-                if part.labels
-                else [np.nan] * len(self.labels)
-            )
+            per_class = np.full(len(self.labels), np.nan)
+            if part.labels:
+                per_class = np.bincount(part.labels, minlength=len(self.labels))
             words = np.mean([len(text.split()) for text in part.texts]) if part.texts else np.nan
-            rows.append([name, len(part), *of_class, words, self.dropped.get(name, 0)])
+            rows.append([name, len(part), *per_class, words, self.dropped.get(name, 0)])
         return pd.DataFrame(rows, columns=["split", "texts", *self.labels, "words", "dropped"])
+
+
+# ---- texts
+
+
+def draw_test(corpus: Corpus, test_size: int) -> tuple[Part, set[str]]:
+    """The test part, whatever the seed and the number of labels, and the keys of all texts that no
+    other part may have.
+
+    It is drawn stratified, at most ``test_size`` texts, from the corpus's own test part; from train
+    where it has none, then at most a third of it.
+    """
+    own, pool = corpus.parts.get("test"), corpus.parts["train"]
+    if own:
+        return own.take(_stratified(own.labels, test_size)), set(own.keys())
+    pool = pool.take(fresh(pool.keys(), set()))
+    test = pool.take(_stratified(pool.labels, min(test_size, int(len(pool) * TEST_SHARE))))
+    return test, set(test.keys())
 
 
 def split(
@@ -99,8 +155,7 @@ def split(
 ) -> Splits:
     """Draw the parts, each from what the ones before it left: test, labelled, transfer.
 
-    - test: at most ``test_size`` texts, stratified, of the corpus's own test part; of train where
-      it has none, then at most a third of it.
+    - test: :func:`draw_test`.
     - labelled: ``labels_per_class`` a class of train; of them ``validation_share`` (rounded) is
       held out. A validation part that the corpus brings along is not used: with few labels it would
       be labels for free.
@@ -113,106 +168,48 @@ def split(
     """
     if round(labels_per_class * validation_share) >= labels_per_class:
         raise BadSetting(
-            f"labels_per_class = {labels_per_class} with validation_share = "
-            f"{validation_share} leaves no text to train on"
+            f"labels_per_class = {labels_per_class} with validation_share = {validation_share} "
+            "leaves no text to train on"
         )
-    pool = _distinct(corpus.parts["train"], taken=set())
-    own_test = corpus.parts.get("test")
-    if own_test:
-        test = _take(own_test, _stratified(own_test.labels, test_size, TEST_SEED))
-    else:
-        test = _take(
-            pool, _stratified(pool.labels, min(test_size, int(len(pool) * TEST_SHARE)), TEST_SEED)
-        )
-    unseen = set(map(normalise, (own_test or test).texts))
-    pool_left = _distinct(pool, unseen)
-    order = _by_class(pool_left.labels, len(corpus.labels), seed)
-    for label, members in zip(corpus.labels, order, strict=True):
-        if len(members) < labels_per_class:
+    test, unseen = draw_test(corpus, test_size)
+    whole = corpus.parts["train"]
+    pool = whole.take(fresh(whole.keys(), set(unseen)))
+    members = _by_class(pool.labels, len(corpus.labels), seed)
+    for label, rows in zip(corpus.labels, members, strict=True):
+        if len(rows) < labels_per_class:
             raise BadCorpus(
-                f'corpus {corpus.name}: class "{label}" has {len(members)} texts left '
-                "beside the test set, "
-                f"labels_per_class = {labels_per_class} asked for"
+                f'corpus {corpus.name}: class "{label}" has {len(rows)} texts left beside the test '
+                f"set, labels_per_class = {labels_per_class} asked for"
             )
-    held_out = [
-        round((i + 1) * validation_share) > round(i * validation_share)
-        for i in range(labels_per_class)
-    ]
-    train = _take(
-        pool_left,
-        [members[i] for i in range(labels_per_class) if not held_out[i] for members in order],
-    )
-    validation = _take(
-        pool_left, [members[i] for i in range(labels_per_class) if held_out[i] for members in order]
+    train, validation = (
+        pool.take(rows[place] for place in places for rows in members)
+        for places in divide(labels_per_class, validation_share)
     )
 
-    source = corpus.parts.get("unlabeled", pool_left)
-    taken = unseen.union(map(normalise, train.texts), map(normalise, validation.texts))
-    rest = _distinct(source, taken)
-    shuffled = np.random.default_rng([seed, len(corpus.labels)]).permutation(len(rest))
-    transfer = _take(rest, shuffled[:transfer_size].tolist())
-    dropped = {
-        "train": len(corpus.parts["train"]) - len(pool_left) - (0 if own_test else len(test))
-    }
+    source = corpus.parts.get("unlabeled", pool)
+    rest = source.take(fresh(source.keys(), unseen.union(train.keys(), validation.keys())))
+    transfer = rest.take(shuffled(len(rest), seed, len(corpus.labels))[:transfer_size])
+    own_test = "test" in corpus.parts
+    dropped = {"train": len(whole) - len(pool) - (0 if own_test else len(test))}
     if "unlabeled" in corpus.parts:
         dropped["transfer"] = len(source) - len(rest)
     return Splits(corpus.labels, train, validation, transfer, test, dropped)
 
 
-def normalise(text: str) -> str:
-    """What makes two texts the same: NFKC, without case, punctuation and white space run together
-    to one space.
-
-    A text of nothing else than punctuation stays as it is.
-    """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.translate(_punctuation()).split()) or folded.strip()
-
-
-@cache
-def _punctuation() -> dict[int, str]:
-    return {
-        i: " " for i in range(sys.maxunicode + 1) if unicodedata.category(chr(i)).startswith("P")
-    }
-
-
-def _distinct(part: Part, taken: Iterable[str]) -> Part:
-    """The texts that are not among the taken (normalised) ones, each once; the first of equal ones
-    counts.
-    """
-    seen = set(taken)
-    kept = []
-    for index, text in enumerate(part.texts):
-        key = normalise(text)
-        if key not in seen:
-            seen.add(key)
-            kept.append(index)
-    return _take(part, kept)
-
-
-def _take(part: Part, indices: Sequence[int]) -> Part:
-    return Part(
-        [part.texts[i] for i in indices], [part.labels[i] for i in indices] if part.labels else []
-    )
-
-
 def _by_class(labels: Sequence[int], num_classes: int, seed: int) -> list[list[int]]:
-    """The indices of every class, in an order drawn by the seed."""
-    known = np.asarray(labels, dtype=np.int64)
-    return [
-        np.random.default_rng([seed, c]).permutation(np.flatnonzero(known == c)).tolist()
-        for c in range(num_classes)
-    ]
+    """The rows of every class, in an order drawn by the seed."""
+    classes = [np.flatnonzero(np.asarray(labels, dtype=int) == c) for c in range(num_classes)]
+    return [rows[shuffled(len(rows), seed, c)].tolist() for c, rows in enumerate(classes)]
 
 
-def _stratified(labels: Sequence[int], size: int, seed: int) -> list[int]:
-    """At most ``size`` indices, in ascending order, every class with its share (largest remainders
-    first).
+def _stratified(labels: Sequence[int], size: int) -> list[int]:
+    """At most ``size`` rows of a test part, in ascending order, every class with its share (largest
+    remainders first).
     """
     size = min(size, len(labels))
-    members = _by_class(labels, max(labels) + 1, seed)
-    quota = np.array([len(m) for m in members]) * size / len(labels)
+    members = _by_class(labels, max(labels) + 1, TEST_SEED)
+    quota = np.array([len(rows) for rows in members]) * size / len(labels)
     count = np.floor(quota).astype(int)
     largest = np.argsort(count - quota, kind="stable")
     count[largest[: size - count.sum()]] += 1
-    return sorted(index for m, n in zip(members, count, strict=True) for index in m[:n])
+    return sorted(row for rows, n in zip(members, count, strict=True) for row in rows[:n])

@@ -12,10 +12,19 @@ import re
 from functools import cache
 
 from gdlib.sources import wordnet
-from gdlib.sources.lexicon import POS, base_forms, candidates, exceptions
+from gdlib.sources.wordnet import POS, base_forms, candidates, exceptions
 
 LONG = 6  # letters from which an adjective takes "more" and "most"
-CONSONANT_Y, HISSING = re.compile(r"[^aeiou]y$"), re.compile(r"(s|x|z|ch|sh)$")
+# How an ending is written: a pattern of "lemma+ending", and what is written; the first that fits.
+SPELLING = (
+    (r"(.*(?:s|x|z|ch|sh))\+s", r"\1es"),
+    (r"(.*[^aeiou])y\+s", r"\1ies"),
+    (r"(.*[^aeiou])y\+(ed|er|est)", r"\1i\2"),
+    (r"(.*(?:ee|oe|ye))\+ing", r"\1ing"),
+    (r"(.*)e\+(ing|ed|er|est)", r"\1\2"),
+    (r"(.*)\+(.*)", r"\1\2"),
+)
+VERBS = ((r"(.*o)\+s", r"\1es"),)  # besides, in verbs
 
 
 @cache
@@ -34,13 +43,10 @@ def synonyms(word: str) -> tuple[str, ...]:
     *_, lemma, pos = max(readings)
     ending = ending_of(word, lemma, pos)
     for sense in candidates(lemma, pos):
-        others = (
-            inflect(other, pos, ending)
-            for other in _lemmas().get(sense.synset, ())
-            if other != lemma
-        )
-        if found := sorted({other for other in others if other and other != word}):
-            return tuple(found)
+        lemmas = [other for other in _lemmas().get(sense.synset, ()) if other != lemma]
+        inflected = {inflect(other, pos, ending) for other in lemmas}
+        if forms := sorted(inflected - {None, "", word}):
+            return tuple(forms)
     return ()
 
 
@@ -61,28 +67,20 @@ def inflect(lemma: str, pos: str, ending: str | None) -> str | None:
     """A lemma with an ending of :func:`ending_of`; None where neither rule nor table gives one
     form.
     """
-    if ending is None:
-        return None
     if not ending:
-        return lemma
+        return None if ending is None else lemma
     irregular = exceptions("lemma", "form").get((pos, lemma), ())
-    if listed := [form for form in irregular if form.endswith(ending)] or (
-        list(irregular) if pos == "noun" else []
-    ):
-        return listed[0]
-    if ending == "ed" and (past := [form for form in irregular if not form.endswith(("ing", "s"))]):
+    listed = [form for form in irregular if pos == "noun" or form.endswith(ending)]
+    if listed:
+        return next((form for form in listed if form.endswith(ending)), listed[0])
+    past = [form for form in irregular if not form.endswith(("ing", "s"))]
+    if ending == "ed" and past:  # of two forms it is not known which is which
         return past[0] if len(past) == 1 else None
     if ending in ("er", "est") and len(lemma) >= LONG:
         return None
-    if ending == "s" and (HISSING.search(lemma) or (pos == "verb" and lemma.endswith("o"))):
-        return lemma + "es"
-    if CONSONANT_Y.search(lemma) and ending != "ing":
-        return lemma[:-1] + "i" + (ending if ending != "s" else "es")
-    if lemma.endswith("e") and ending != "s":
-        return (
-            lemma if lemma.endswith(("ee", "oe", "ye")) and ending == "ing" else lemma[:-1]
-        ) + ending
-    return lemma + ending
+    rules = (*(VERBS if pos == "verb" else ()), *SPELLING)
+    fits = ((re.fullmatch(rule, f"{lemma}+{ending}"), written) for rule, written in rules)
+    return next(match.expand(written) for match, written in fits if match)
 
 
 @cache

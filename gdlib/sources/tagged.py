@@ -3,7 +3,7 @@ hub.
 
 ::
 
-    corpus = load("silver", ["de", "ja"])          # or "path/to/folder", or "hub:unimelb-nlp/wikiann"
+    corpus = load("silver", ["de", "ja"])      # or "path/to/folder", or "hub:unimelb-nlp/wikiann"
     corpus.parts["train"].tokens, corpus.tags
 
 A folder holds one folder a language, named by it, and in that one file a split: ``train``, perhaps
@@ -14,86 +14,23 @@ Integers are read with the names that the ``datasets`` library wrote into the pa
 in ``tags.txt`` (one a line) beside the languages.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gdlib.core.code import code_digest
-from gdlib.core.errors import BadCorpus, BadDownload, first_line, unknown
-from gdlib.core.settings import digest
-from gdlib.core.store import texts_digest
-from gdlib.sources import silver, tagged_files
-from gdlib.sources.corpora import SPLIT_NAMES
-from gdlib.sources.download import cached_store
-from gdlib.sources.tagged_files import Rows
+from gdlib.core.errors import BadCorpus, unknown
+from gdlib.sources import bio, tables
+from gdlib.sources.bio import Rows
+from gdlib.sources.cards import cards
+from gdlib.sources.download import from_the_hub
+from gdlib.sources.parts import Sentences
 
-SPLITS = (
-    "train",
-    "test",
-    "unlabeled",
-)  # a validation split that a corpus brings along would be labels for free
-CONLL = (".conll", ".bio", ".txt")
-OUTSIDE = "O"
-
-
-@dataclass(frozen=True)
-class Card:
-    """A tagged corpus that needs no folder."""
-
-    help: str
-    source: str
-    licence: str
-
-
-CORPORA = {
-    "silver": Card(
-        "sentences made from CLDR names, with tags, in twelve languages: no real text",
-        "package babel (CLDR)",
-        "Unicode-3.0",
-    )
-}
-
-
-@dataclass(frozen=True)
-class Sentences:
-    """Sentences of several languages.
-
-    Args:
-        tokens: the words of every sentence.
-        tags: indices into the corpus's tags, one a token.
-        languages: the language of every sentence.
-    """
-
-    tokens: list[list[str]]
-    tags: list[list[int]]
-    languages: list[str]
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    @property
-    def texts(self) -> list[str]:
-        """Every sentence as one text: tokens with a blank between them."""
-        return [" ".join(tokens) for tokens in self.tokens]
-
-    @property
-    def digest(self) -> str:
-        """Over tokens, tags and languages."""
-        return digest(
-            [texts_digest("\x1f".join(tokens) for tokens in self.tokens), self.tags, self.languages]
-        )
-
-    def take(self, rows: Iterable[int]) -> "Sentences":
-        rows = list(rows)
-        return Sentences(
-            [self.tokens[i] for i in rows],
-            [self.tags[i] for i in rows],
-            [self.languages[i] for i in rows],
-        )
+# a validation split that a corpus brings along would be labels for free
+SPLITS = ("train", "test", "unlabeled")
+FORMATS = (".parquet", ".conll", ".bio", ".txt")
 
 
 @dataclass(frozen=True)
@@ -116,16 +53,13 @@ class TaggedCorpus:
         """Whether its sentences are made ones; whatever shows them says so."""
         return self.name == "silver"
 
-    @property
-    def digest(self) -> str:
-        return digest([self.tags, [[name, part.digest] for name, part in self.parts.items()]])
-
 
 def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
     """The corpus of that name, checked.
 
     Args:
-        name: ``silver``, the path of a folder, or ``hub:NAME`` with a configuration a language.
+        name: of a tagged card, the path of a folder, or ``hub:NAME`` with a configuration a
+            language.
         languages: the ones to take, in this order; none: all there are.
 
     Raises:
@@ -134,28 +68,29 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
             found and where.
         BadDownload: it cannot be fetched from the hub.
     """
-    if name in CORPORA:
-        card = CORPORA[name]
-        chosen = _chosen(name, languages, silver.LANGUAGES)
-        return build(
-            name,
-            {language: _silver(language) for language in chosen},
-            silver.TAGS,
-            card.source,
-            card.licence,
-        )
+    known = cards("tagged")
+    if name in known:
+        card = known[name]
+        sentences = {
+            language: {
+                split: _rows(table)
+                for split, table in tables.read_card(name, "tagged", language).items()
+            }
+            for language in _chosen(name, languages, card.languages)
+        }
+        return build(name, sentences, (), card.source, card.licence)
     if name.startswith("hub:"):
         return _from_hub(name, languages)
-    folder = Path(name)
-    if not folder.is_dir():
-        raise unknown("tagged corpus", name, CORPORA, "or a folder of languages, or hub:NAME")
-    return _from_folder(folder, languages)
+    hint = "or a folder of languages, or hub:NAME"
+    return _from_folder(
+        tables.folder("tagged corpus", "tagged corpora", name, known, hint), languages
+    )
 
 
 def build(
     name: str,
-    tables: Mapping[str, Mapping[str, Rows]],
-    tags: Sequence[str],
+    sentences: Mapping[str, Mapping[str, Rows]],
+    tag_names: Sequence[str],
     source: str,
     licence: str,
 ) -> TaggedCorpus:
@@ -163,211 +98,147 @@ def build(
     source.
 
     Args:
-        tables: language to split to its sentences.
-        tags: what integer tags mean, in order; where there are none, the tags found in train, ``O``
-            first.
+        sentences: language to split to its sentences.
+        tag_names: what integer tags mean, in order.
     """
-    for language, splits in tables.items():
+    named: dict[str, dict[str, Rows]] = {}
+    for language, splits in sentences.items():
         if "train" not in splits:
             raise BadCorpus(
                 f"tagged corpus {name}: {language} has no train split; found: "
                 f"{', '.join(splits) or 'nothing'}"
             )
-        for split, rows in splits.items():
-            _check(f"tagged corpus {name}: {language}/{split}", rows, tags)
-    named = {
-        language: {
-            split: [
-                (t, [tag if isinstance(tag, str) else tags[tag] for tag in given])
-                for t, given in rows
-            ]
-            for split, rows in of.items()
+        named[language] = {
+            split: bio.named(f"tagged corpus {name}: {language}/{split}", rows, tag_names)
+            for split, rows in splits.items()
         }
-        for language, of in tables.items()
+    tags = bio.vocabulary(name, [splits["train"] for splits in named.values()])
+    parts = {
+        split: _part(f"tagged corpus {name}", split, named, tags)
+        for split in SPLITS
+        if any(split in splits for splits in named.values())
     }
-    found = sorted(
-        {tag for splits in named.values() for _, given in splits["train"] for tag in given}
-        - {OUTSIDE}
-    )
-    kinds = sorted({tag[2:] for tag in found})
-    if not kinds:
-        raise BadCorpus(f"tagged corpus {name}: train has no entity (every tag is {OUTSIDE})")
-    known = (OUTSIDE, *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
-    index = {tag: i for i, tag in enumerate(known)}
-    parts: dict[str, Sentences] = {}
-    for split in SPLITS:
-        lines = [
-            (language, *row) for language, splits in named.items() for row in splits.get(split, [])
-        ]
-        for language, _, given in lines:
-            if lacking := set(given) - set(known):
+    return TaggedCorpus(name, tags, tuple(sentences), parts, source, licence)
+
+
+def _part(
+    where: str, split: str, named: Mapping[str, Mapping[str, Rows]], vocabulary: tuple[str, ...]
+) -> Sentences:
+    """The sentences of all languages in one split, their tags as indices."""
+    index = {tag: place for place, tag in enumerate(vocabulary)}
+    part = Sentences([], [], [])
+    for language, splits in named.items():
+        for tokens, tags in splits.get(split, []):
+            if lacking := set(tags) - set(vocabulary):
                 raise BadCorpus(
-                    f'tagged corpus {name}: {language}/{split} has the tag "{min(lacking)}" '
-                    f"that train lacks; tags of train: {', '.join(known)}"
+                    f'{where}: {language}/{split} has the tag "{min(lacking)}" that train lacks; '
+                    f"tags of train: {', '.join(vocabulary)}"
                 )
-        if lines:
-            parts[split] = Sentences(
-                [t for _, t, _ in lines],
-                [[index[tag] for tag in given] for *_, given in lines],
-                [language for language, *_ in lines],
-            )
-    return TaggedCorpus(name, known, tuple(tables), parts, source, licence)
+            part.tokens.append(tokens)
+            part.tags.append([index[tag] for tag in tags])
+            part.languages.append(language)
+    return part
 
 
-def _check(where: str, rows: Rows, names: Sequence[str]) -> None:
-    """Sentences that are there, a tag a token, and valid BIO; the first fault is the message."""
-    if not rows:
-        raise BadCorpus(f"{where} is empty (no sentence)")
-    for number, (tokens, tags) in enumerate(rows, 1):
-        if not tokens:
-            raise BadCorpus(f"{where}: sentence {number} is empty (no token)")
-        if len(tokens) != len(tags):
-            raise BadCorpus(
-                f"{where}: sentence {number} has {len(tokens)} tokens and {len(tags)} tags"
-            )
-        before = OUTSIDE
-        for place, (token, tag) in enumerate(zip(tokens, tags), 1):
-            if not isinstance(token, str) or not token.strip():
-                raise BadCorpus(f"{where}: sentence {number} has an empty token at place {place}")
-            before = _tag(f"{where}: sentence {number}, place {place}", tag, names, before)
+def _chosen(name: str, languages: Sequence[str], known: Sequence[str]) -> Sequence[str]:
+    for language in languages:
+        if language not in known:
+            raise unknown(f"language of {name}", language, known)
+    return languages or known
 
 
-def _tag(where: str, tag: Any, names: Sequence[str], before: str) -> str:
-    """The name of a tag, if it may stand after the one before it."""
-    if not isinstance(tag, str):
-        if not names:
-            raise BadCorpus(
-                f"{where}: the tag is a number ({tag}), and what it means is not known; put "
-                "tags.txt (a tag a line) beside the languages"
-            )
-        if not 0 <= tag < len(names):
-            raise BadCorpus(
-                f"{where}: the tag is {tag}; known: 0 to {len(names) - 1} ({', '.join(names)})"
-            )
-        tag = names[tag]
-    prefix, dash, kind = tag.partition("-")
-    if tag != OUTSIDE and (prefix not in ("B", "I") or not dash or not kind):
-        raise BadCorpus(f'{where}: "{tag}" is no BIO tag; expected {OUTSIDE}, B-KIND or I-KIND')
-    if prefix == "I" and before[2:] != kind:
-        raise BadCorpus(
-            f'{where}: "{tag}" follows "{before}"; expected B-{kind} or I-{kind} before it (BIO)'
-        )
-    return tag
-
-
-def _chosen(name: str, asked: Sequence[str], there: Sequence[str]) -> Sequence[str]:
-    for language in asked:
-        if language not in there:
-            raise unknown(f"language of {name}", language, there)
-    return asked or there
-
-
-def _silver(language: str) -> dict[str, Rows]:
-    """Made once a language, kept as parquet in the cache; made again when this code or ``babel``
-    changes.
-    """
-    import babel
-
-    recipe = {
-        "corpus": "silver",
-        "language": language,
-        "babel": babel.__version__,
-        "code": code_digest("gdlib.sources.silver"),
-    }
-
-    def make(work: Path) -> None:
-        for split in silver.SENTENCES:
-            table = pd.DataFrame(silver.sentences(language, split), columns=["tokens", "ner_tags"])
-            table.to_parquet(work / f"{split}.parquet", index=False)
-
-    made = cached_store().make("corpora", recipe, make)
-    return {split: tagged_files.parquet(made / f"{split}.parquet")[0] for split in silver.SENTENCES}
-
-
-# folders
+def _rows(table: pd.DataFrame) -> Rows:
+    return [(list(row.tokens), list(row.ner_tags)) for row in table.itertuples(index=False)]
 
 
 def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
-    there = sorted(path.name for path in folder.iterdir() if path.is_dir() and _files(path))
-    if not there:
+    files = {
+        path.name: tables.files_by_split(path, FORMATS)
+        for path in sorted(folder.iterdir())
+        if path.is_dir()
+    }
+    known = [language for language, splits in files.items() if splits]
+    if not known:
         raise BadCorpus(
-            f"folder {folder} has no language: expected folders such as {folder.name}/de "
-            "with train.parquet or train.conll"
+            f"folder {folder} has no language: expected folders such as {folder.name}/de with "
+            "train.parquet or train.conll"
         )
     names: Sequence[str] = ()
     if (folder / "tags.txt").is_file():
         names = (folder / "tags.txt").read_text("utf-8").split()
-    tables: dict[str, dict[str, Rows]] = {}
-    for language in _chosen(str(folder), languages, there):
-        tables[language] = {}
-        for split, path in _files(folder / language).items():
-            rows, noted = (
-                tagged_files.parquet(path)
-                if path.suffix == ".parquet"
-                else (tagged_files.conll(path, language), ())
+    sentences: dict[str, dict[str, Rows]] = {}
+    for language in _chosen(str(folder), languages, known):
+        sentences[language] = {}
+        for split in (split for split in SPLITS if split in files[language]):
+            rows = sentences[language][split] = []
+            for path in files[language][split]:
+                rows += _read(path, language)
+                names = names or tables.class_names(path, "ner_tags")
+    return build(folder.resolve().name, sentences, names, "a folder", "as its owner says")
+
+
+def _read(path: Path, language: str) -> Rows:
+    if path.suffix.lower() != ".parquet":
+        return _read_conll(path, language)
+    table = tables.read(path)
+    tables.require(str(path), table.columns, "tokens", "ner_tags")
+    return _rows(table)
+
+
+def _read_conll(path: Path, language: str) -> Rows:
+    """Tokens first, tags last on a line; the prefix ``de:`` that WikiAnn's own files put before
+    every token is taken off.
+    """
+    rows: Rows = []
+    tokens: list[str] = []
+    tags: list[str] = []
+    for number, line in enumerate([*tables.read_text(path).split("\n"), ""], 1):
+        fields = line.rstrip("\r").split("\t" if "\t" in line else None)
+        if len(fields) == 1 and fields[0].strip():
+            raise BadCorpus(
+                f'{path}, line {number}: "{fields[0]}" has no tag; expected a token, white space '
+                "and a tag"
             )
-            tables[language][split] = rows
-            names = names or noted
-    return build(folder.resolve().name, tables, names, "a folder", "as its owner says")
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """The file of every split of a language."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".parquet", *CONLL))
-    found = {SPLIT_NAMES.get(path.stem.lower(), ""): path for path in files}
-    return {split: found[split] for split in SPLITS if split in found}
-
-
-# the hub
+        if len(fields) > 1 and fields[0] != "-DOCSTART-":
+            tokens.append(fields[0].removeprefix(f"{language}:"))
+            tags.append(fields[-1].strip())
+        elif tokens:
+            rows.append((tokens, tags))
+            tokens, tags = [], []
+    return rows
 
 
 def _from_hub(name: str, languages: Sequence[str]) -> TaggedCorpus:
-    """A data set of the hub that has a configuration a language, with ``tokens`` and ``ner_tags``."""
-    import datasets  # here, not above: it takes seconds, and only this route needs it
+    """A data set of the hub with a configuration for each language: ``tokens``, ``ner_tags``."""
+    hub_name, sentences, names = name.removeprefix("hub:"), {}, ()
+    with from_the_hub("tagged corpus", name):
+        import datasets  # here, not above: it takes seconds, and only this route needs it
 
-    hub_name, tables, names = name.removeprefix("hub:"), {}, ()
-    try:
         for language in _chosen(name, languages, datasets.get_dataset_config_names(hub_name)):
-            found = datasets.load_dataset(hub_name, language)
-            names = names or tuple(
-                getattr(
-                    getattr(found["train"].features["ner_tags"], "feature", None), "names", None
-                )
-                or ()
-            )
-            tables[language] = {
-                SPLIT_NAMES[split]: list(zip(data["tokens"], data["ner_tags"]))
-                for split, data in found.items()
-                if SPLIT_NAMES.get(split) in SPLITS
+            loaded = datasets.load_dataset(hub_name, language)
+            names = names or tables.feature_names(loaded["train"].features["ner_tags"])
+            sentences[language] = {
+                tables.SPLIT_NAMES[split]: list(zip(data["tokens"], data["ner_tags"]))
+                for split, data in loaded.items()
+                if tables.SPLIT_NAMES.get(split) in SPLITS
             }
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-    ) as error:  # the loaders pass on errors of many libraries
-        raise BadDownload(
-            f'tagged corpus "{name}" cannot be fetched from the hub: {first_line(error)} '
-            "(check the network and the name)"
-        ) from error
-    return build(
-        name, tables, names, f"https://huggingface.co/datasets/{hub_name}", "as its page says"
-    )
+    page = f"https://huggingface.co/datasets/{hub_name}"
+    return build(name, sentences, names, page, "as its page says")
 
 
 def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:
     """A row a language: language, sentences, tokens (mean), and how many entities of every kind
     there are.
     """
-    kinds = [tag[2:] for tag in tags if tag.startswith("B-")]
     rows = []
-    for language in dict.fromkeys(part.languages):
-        of = [i for i, one in enumerate(part.languages) if one == language]
-        begun = np.bincount([tag for i in of for tag in part.tags[i]], minlength=len(tags))
-        row = {
-            "language": language,
-            "sentences": len(of),
-            "tokens": float(np.mean([len(part.tokens[i]) for i in of])),
-        }
-        rows.append(row | {kind: int(begun[tags.index(f"B-{kind}")]) for kind in kinds})
+    for language, sentences in part.by_language().items():
+        used = np.bincount([tag for row in sentences.tags for tag in row], minlength=len(tags))
+        rows.append(
+            {
+                "language": language,
+                "sentences": len(sentences),
+                "tokens": float(np.mean([len(tokens) for tokens in sentences.tokens])),
+            }
+            | {tag[2:]: int(used[i]) for i, tag in enumerate(tags) if tag.startswith("B-")}
+        )
     return pd.DataFrame(rows)

@@ -21,7 +21,7 @@ from gdlib.core.settings import digest
 from gdlib.core.store import file_digest
 from gdlib.sources.download import from_the_hub
 from gdlib.sources.formats import quiet
-from gdlib.sources.networks import NETWORKS
+from gdlib.sources.networks import networks
 
 if TYPE_CHECKING:  # transformers and torch are imported where a network is loaded
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -56,22 +56,23 @@ def locate(name: str) -> Network:
     """The network of that name; fetched and converted now if need be.
 
     Args:
-        name: a name of :data:`NETWORKS`, the path of a folder, or ``hub:NAME``.
+        name: of a card of :mod:`gdlib.sources.networks`, the path of a folder, or ``hub:NAME``.
 
     Raises:
         UnknownName: neither a known name nor a folder.
         BadDownload: it cannot be fetched, is not what was pinned, or is not a network of
             safetensors.
     """
-    if name in NETWORKS:
-        card = NETWORKS[name]
+    known = networks()
+    if name in known:
+        card = known[name]
         made = digest(card.recipe)
         return Network(name, str(card.folder()), made, card.licence, card.source, card.role)
     if name.startswith("hub:"):
         return _from_hub(name)
     folder = Path(name)
     if not folder.is_dir():
-        raise unknown("network", name, NETWORKS, "or a folder, or hub:NAME")
+        raise unknown("network", name, known, "or a folder, or hub:NAME")
     _check_folder(name, folder)
     files = sorted({path for pattern in FOLDER_FILES for path in folder.glob(pattern)})
     content = digest([[path.name, file_digest(path)] for path in files])

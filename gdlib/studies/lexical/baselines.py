@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from gdlib.sources.lexicon import base_forms
-from gdlib.sources.senses import WORD, Instance
+from gdlib.sources.senses import Instance
+from gdlib.sources.wordnet import WORD, base_forms
 
 
 def at_random(instances: Sequence[Instance], seed: int) -> list[np.ndarray]:

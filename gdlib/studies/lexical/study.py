@@ -43,7 +43,9 @@ class LexicalStudy(LexicalEncoders):
         The tests are the same for every seed.
         """
         size, whole = self.settings.test_instances, self.senses
-        tests = {name: wsd.sample(part, size, wsd.TEST_SEED) for name, part in whole.tests.items()}
+        tests = {
+            name: wsd.sample(part, size, wsd.SENSES_TEST_SEED) for name, part in whole.tests.items()
+        }
         return dataclasses.replace(self.sense_training, tests=tests, dropped=whole.dropped)
 
     @derived

@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 from gdlib.networks.generator import Generator, prompts_for
 from gdlib.networks.signals import Signals
 from gdlib.sources.corpora import Part
-from gdlib.sources.splits import normalise
+from gdlib.sources.parts import normalise
 
 FATES = (
     "kept",

@@ -6,7 +6,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import ENCODERS, HELP, PLAIN
 from gdlib.networks.tuning import POOLINGS
-from gdlib.sources.tasks import EMBEDDED, WORD_IN_CONTEXT
+from gdlib.sources.cards import WORD_IN_CONTEXT, cards
 from gdlib.studies.shared.settings import EncoderSettings
 
 
@@ -93,7 +93,10 @@ PLAN = Plan(
             "who forgets, who gains: with intervals; what it costs",
         ),
     ),
-    choices={"encoders": HELP, "tasks": EMBEDDED},
+    choices={
+        "encoders": HELP,
+        "tasks": {name: card.help for name, card in cards("texts", "task").items()},
+    },
     help=(
         "Encoders with and without lexical knowledge are fine-tuned on other tasks: what is "
         "forgotten, what is gained?"

@@ -19,6 +19,7 @@ from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TuningPlan
 from gdlib.sources import senses as wsd
 from gdlib.sources import tasks
+from gdlib.sources.cards import WORD_IN_CONTEXT
 from gdlib.sources.tasks import Task
 from gdlib.sources.zoo import Network
 from gdlib.studies.shared.encoders import LexicalEncoders
@@ -84,7 +85,7 @@ class UnderstandingStudy(LexicalEncoders):
         s = self.settings
         sizes = tasks.Sizes(s.train_texts, s.held_out_share, s.test_texts)
         loaded = [
-            tasks.load(name, sizes, s.seed, self._seen if name == tasks.WORD_IN_CONTEXT else ())
+            tasks.load(name, sizes, s.seed, self._seen if name == WORD_IN_CONTEXT else ())
             for name in s.tasks
         ]
         return {task.name: task for task in loaded}
