@@ -131,18 +131,18 @@ def test_some_of_the_items():
 
 
 def test_numbers_of_classifiers_by_hand():
-    gold, teacher = [0, 1, 2, 2], np.eye(4)[[0, 1, 1, 2]]
+    items, teacher = pd.DataFrame({"gold": [0, 1, 2, 2]}), np.eye(4)[[0, 1, 1, 2]]
     probabilities = np.array(
         [[0.8, 0.1, 0.1, 0], [0.2, 0.6, 0.2, 0], [0.6, 0.2, 0.2, 0], [0.1, 0.1, 0.8, 0]]
     )
-    results = of_classifiers([{"arm": ALONE, "seed": 1}], [probabilities], gold, teacher)
+    results = of_classifiers([{"arm": ALONE, "seed": 1}], [probabilities], items, teacher)
     row = results.table.iloc[0]
     assert (row["arm"], row["seed"], row["accuracy"], row["agreement"]) == (ALONE, 1, 0.75, 0.75)
     assert row["macro_f1"] == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)  # there is no fourth class
     # two bins of 15: those at 0.8, those at 0.6
     assert row["ece"] == pytest.approx((2 * abs(0.8 - 1) + 2 * abs(0.6 - 0.5)) / 4)
-    assert results.outputs.tolist() == [[0, 1, 0, 2]] and results.items["gold"].tolist() == gold
-    assert "agreement" not in of_classifiers([{"arm": ALONE}], [probabilities], gold).table
+    assert results.outputs.tolist() == [[0, 1, 0, 2]] and results.items is items
+    assert "agreement" not in of_classifiers([{"arm": ALONE}], [probabilities], items).table
 
 
 # ---- tables

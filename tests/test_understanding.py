@@ -12,6 +12,7 @@ import pytest
 import sklearn.metrics
 import tiny
 
+from gdlib.compare.scores import SCORES
 from gdlib.core.plans import expand
 from gdlib.core.settings import replace
 from gdlib.core.store import Store
@@ -24,7 +25,11 @@ from gdlib.studies.understanding import (
     figures as understanding_figures,
 )
 from gdlib.studies.understanding.settings import PLAN, Settings
-from gdlib.studies.understanding.study import Said, UnderstandingStudy
+from gdlib.studies.understanding.study import (
+    ResultsByTask,
+    TaskResults,
+    UnderstandingStudy,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,8 +85,8 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     store = Store(tmp_path / "runs/store")
     study = UnderstandingStudy(settings, store)
-    results = study.said()
-    assert {task: said.metrics[0] for task, said in results.items()} == {
+    results = study.results()
+    assert {task: of_task.scores[0] for task, of_task in results.items()} == {
         "movies": "accuracy",
         "cola": "Matthews",
         "sick:score": "Pearson",
@@ -93,12 +98,11 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     theirs = np.mean(
         [
             sklearn.metrics.matthews_corrcoef(study.tasks["cola"].test.gold, one)
-            for one in said.said[:2]
+            for one in said.outputs[:2]
         ]
     )
-    assert said.encoders == ["plain", "LMGC"] and said.score("plain", "Matthews") == pytest.approx(
-        theirs
-    )
+    assert said.table["arm"].unique().tolist() == ["plain", "LMGC"]
+    assert score_of(said, "plain", "Matthews") == pytest.approx(theirs)
     sizes, times = understanding_compare.costs(study, texts=32)
     assert (
         sizes.groupby("task")["megaflops"].nunique().eq(1).all() and (times["ms a text"] > 0).all()
@@ -115,7 +119,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         for name, task in study.tasks.items()
     )
     more = replace(settings, tasks=("movies",), encoders=("plain",), tuning_seeds=(0, 1, 2))
-    UnderstandingStudy(more, store).said()
+    UnderstandingStudy(more, store).results()
     assert len(set((store.root / "fine-tuned").iterdir()) - tunings) == 1, "one more seed, one more"
     several = replace(settings, model_seeds=(3, 4), tuning_seeds=(0, 1, 2))
     assert [
@@ -126,7 +130,9 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 # ---- comparison
 
 
-def said(shares: dict[str, float], seeds: int = 1, tunings: int = 3, texts: int = 300) -> Said:
+def said(
+    shares: dict[str, float], seeds: int = 1, tunings: int = 3, texts: int = 300
+) -> TaskResults:
     """Encoders that are right on such a share of the texts of two classes."""
     random = np.random.default_rng(0)
     gold = random.integers(2, size=texts)
@@ -137,64 +143,65 @@ def said(shares: dict[str, float], seeds: int = 1, tunings: int = 3, texts: int 
         for tuning in range(tunings)
     ]
     right = np.stack([random.random(texts) < shares[encoder] for encoder, *_ in rows])
-    table = pd.DataFrame(rows, columns=["encoder", "seed", "tuning_seed"]).assign(
+    table = pd.DataFrame(rows, columns=["arm", "seed", "tuning_seed"]).assign(
         steps=10, parameters=5, seconds=1.0
     )
-    return Said(table, np.where(right, gold, 1 - gold), gold, ("Matthews", "accuracy"))
+    items = pd.DataFrame({"gold": gold})
+    return TaskResults(table, np.where(right, gold, 1 - gold), items, ("Matthews", "accuracy"))
+
+
+def score_of(results: TaskResults, encoder: str, name: str) -> float:
+    """The mean over fine-tunings."""
+    return float(SCORES[name](results.only(arm=encoder).outputs, results.items).mean())
 
 
 SHARES = {"plain": 0.8, "LMGC": 0.6, "LMGC-M": 0.82}
 
 
-def test_units_are_seeds_with_their_fine_tunings_or_else_fine_tunings() -> None:
-    one, three = said(SHARES), said(SHARES, seeds=3, tunings=2)
-    assert one.units("LMGC").shape == (3, 1, 300) and three.units("LMGC").shape == (3, 2, 300)
-    rows = three.table[(three.table["encoder"] == "LMGC") & (three.table["seed"] == 1)]
-    np.testing.assert_array_equal(three.units("LMGC")[1], three.said[rows.index])
-    parts = [
-        Said(
-            three.table[three.table["seed"] == s].reset_index(drop=True),
-            three.said[three.table["seed"] == s],
-            three.gold,
-            three.metrics,
-        )
-        for s in range(3)
-    ]
-    np.testing.assert_array_equal(Said.stack(parts).units("plain"), three.units("plain"))
+def test_results_of_seeds_are_stacked_task_by_task() -> None:
+    three = said(SHARES, seeds=3, tunings=2)
+    parts = [ResultsByTask(cola=three.only(seed=seed)) for seed in range(3)]
+    stacked = ResultsByTask.stack(parts)["cola"]
+    assert stacked.scores == three.scores and stacked.units(arm="LMGC").shape == (3, 2)
+    np.testing.assert_array_equal(
+        stacked.outputs[stacked.units(arm="LMGC")], three.outputs[three.units(arm="LMGC")]
+    )
+    other = dataclasses.replace(parts[0]["cola"], items=1 - three.items)
     with pytest.raises(ValueError, match="different test parts"):
-        Said.stack([one, dataclasses.replace(one, gold=1 - one.gold)])
+        ResultsByTask.stack([parts[0], ResultsByTask(cola=other)])
 
 
 def test_the_questions_and_what_is_said_of_them() -> None:
     results = {
         "cola": said(SHARES),
-        "rte": dataclasses.replace(said(SHARES | {"LMGC": 0.79}), metrics=("accuracy",)),
+        "rte": dataclasses.replace(said(SHARES | {"LMGC": 0.79}), scores=("accuracy",)),
     }
     table = understanding_compare.differences(results)
-    at = table.set_index(["encoder", "against", "task", "metric"])
-    assert set(table["task"]) == {"cola", "rte", "average"} and not at.index.duplicated().any()
+    at = table.set_index(["left", "right", "panel", "metric"])
+    assert set(table["panel"]) == {"cola", "rte", "average"} and not at.index.duplicated().any()
     lost = at.loc[("LMGC", "plain", "cola", "accuracy")]
-    assert lost["difference"] == pytest.approx(
-        results["cola"].score("LMGC", "accuracy") - results["cola"].score("plain", "accuracy")
+    assert lost["value"] == pytest.approx(
+        score_of(results["cola"], "LMGC", "accuracy")
+        - score_of(results["cola"], "plain", "accuracy")
     )
     assert lost["resolved"] and lost["high"] < 0
     mean = at.loc[("LMGC-M", "plain", "average", "first metrics")]
     both = [
         at.loc[("LMGC-M", "plain", *one)] for one in (("cola", "Matthews"), ("rte", "accuracy"))
     ]
-    assert mean["difference"] == pytest.approx(np.mean([one["difference"] for one in both]))
+    assert mean["value"] == pytest.approx(np.mean([one["value"] for one in both]))
     spread = np.hypot(*(one["high"] - one["low"] for one in both)) / 2  # of independent texts
     assert mean["high"] - mean["low"] == pytest.approx(spread, rel=0.15)
-    assert mean["seeds_low"] < mean["difference"] < mean["seeds_high"]
+    assert mean["seeds_low"] < mean["value"] < mean["seeds_high"]
     said_ = list(understanding_compare.verdicts(table))
     assert said_[0].startswith(
         "**LMGC against plain**: worse on cola; not resolved on rte. Average: -"
     )
-    assert understanding_compare.headline(table)["task"].tolist() == ["average"] * 3
+    assert understanding_compare.headline(table)["panel"].tolist() == ["average"] * 3
     quality = understanding_compare.quality(results)
     assert len(quality) == 3 * (2 + 1) and quality["counts"].sum() == 6
-    assert (quality["low"] <= quality["score"]).all() and (
-        quality["score"] <= quality["high"]
+    assert (quality["low"] <= quality["value"]).all() and (
+        quality["value"] <= quality["high"]
     ).all()
 
 
@@ -206,11 +213,8 @@ def test_of_one_task_there_is_no_average() -> None:
         "**LMGC-M against LMGC**: better on cola.",
     ]
     answers = understanding_compare.headline(table)
-    assert answers[["task", "metric"]].values.tolist() == [["cola", "Matthews"]] * 3
-    assert (
-        answers["difference"].tolist()
-        == table[table["metric"] == "Matthews"]["difference"].tolist()
-    )
+    assert answers[["panel", "metric"]].values.tolist() == [["cola", "Matthews"]] * 3
+    assert answers["value"].tolist() == table[table["metric"] == "Matthews"]["value"].tolist()
 
 
 # ---- figures
@@ -218,7 +222,11 @@ def test_of_one_task_there_is_no_average() -> None:
 
 def test_every_task_has_a_panel_with_scores_and_cost() -> None:
     results = {"cola": said(SHARES), "rte": said(SHARES)}
-    quality = understanding_compare.quality(results).assign(megaflops=512.0)
+    quality = (
+        understanding_compare.quality(results)
+        .assign(megaflops=512.0)
+        .rename(columns={"panel": "task", "arm": "encoder", "value": "score"})
+    )
     figure = understanding_figures.quality(quality[quality["counts"]], seeds=3)
     assert [axes.get_title(loc="left").partition(" (")[0] for axes in figure.axes] == [
         "cola: Matthews",
@@ -233,7 +241,9 @@ def test_what_is_not_resolved_is_hollow() -> None:
     table = understanding_compare.differences(
         {"cola": said(SHARES), "rte": said(SHARES | {"LMGC": 0.8})}
     )
-    table = table[table["counts"]]
+    table = table[table["counts"]].rename(
+        columns={"panel": "task", "left": "encoder", "right": "against", "value": "difference"}
+    )
     figure = understanding_figures.differences(table, seeds=3)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "LMGC minus plain",

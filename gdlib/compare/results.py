@@ -66,13 +66,19 @@ class Results:
         if any(not results[0].items.equals(other.items) for other in results[1:]):
             raise ValueError("results of different test parts can't be compared item by item")
         table = pd.concat([r.table for r in results], ignore_index=True)
-        return cls(table, np.concatenate([r.outputs for r in results]), results[0].items)
+        outputs = np.concatenate([r.outputs for r in results])
+        return replace(results[0], table=table, outputs=outputs)
 
     def where(self, chosen: pd.Series | NDArray[np.bool_]) -> "Results":
         """The same on some of the items. *Shape:* ``[items]``, bool."""
         chosen = np.asarray(chosen)
         items = self.items[chosen].reset_index(drop=True)
         return replace(self, outputs=self.outputs[:, chosen], items=items)
+
+    def only(self, **choice: Any) -> "Results":
+        """The same of the rows with these values alone."""
+        rows = self.rows(**choice)
+        return replace(self, table=rows.reset_index(drop=True), outputs=self.outputs[rows.index])
 
     def rows(self, **choice: Any) -> pd.DataFrame:
         """The rows of the table with these values; their index is that of ``outputs``.
@@ -153,7 +159,7 @@ class Results:
 def of_classifiers(
     rows: Sequence[Mapping[str, Any]],
     probabilities: Sequence[NDArray],
-    gold: Sequence[int],
+    items: pd.DataFrame,
     teacher: NDArray | None = None,
 ) -> Results:
     """The results of classifiers, with the numbers that are counted of each: ``accuracy``,
@@ -162,11 +168,11 @@ def of_classifiers(
     Args:
         rows: what each row of the table says of its model, at least ``arm`` and its seeds.
         probabilities: of classes, per row. *Shape:* ``[items, classes]`` each.
-        gold: classes. *Shape:* ``[items]``.
+        items: a row per item; ``gold`` is its class.
         teacher: the teacher's probabilities, ``[items, classes]``, if there is one.
     """
     stacked = np.stack(probabilities)
-    predicted, items = stacked.argmax(axis=-1).astype(np.int16), pd.DataFrame({"gold": gold})
+    predicted = stacked.argmax(axis=-1).astype(np.int16)
     right = predicted == items["gold"].to_numpy()
     numbers = {"accuracy": ACCURACY(predicted, items), "macro_f1": MACRO_F1(predicted, items)}
     if teacher is not None:

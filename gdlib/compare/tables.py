@@ -21,6 +21,7 @@ more.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -50,6 +51,8 @@ class Comparison:
         against: of every arm, the difference to these, in words: title of the column to arm.
         teacher: the arm whose share every other retains.
         beside: further scores whose differences are told in words: title to score.
+        unit: what words of differences are in, ``points`` or ``nats``.
+        resamples: of the items, for the intervals of :meth:`arms`.
     """
 
     score: Score
@@ -59,6 +62,8 @@ class Comparison:
     against: Mapping[str, str] = field(default_factory=dict)
     teacher: str = TEACHER
     beside: Mapping[str, Score] = field(default_factory=dict)
+    unit: str = "points"
+    resamples: int = MANY
 
     def arms(self, results: Results, *, pooled: bool = False) -> pd.DataFrame:
         """The score of every arm with its intervals, in the order of the results.
@@ -69,7 +74,7 @@ class Comparison:
         for panel, arm in self._arms(results, pooled):
             choice = self._choice(results, panel, arm, pooled)
             of_arm = results.rows(**choice)
-            found = stats.interval(results.sample(self.score, choice), resamples=MANY)
+            found = stats.interval(results.sample(self.score, choice), resamples=self.resamples)
             means = {name: of_arm[name].mean() for name in self.means}
             rows.append({"panel": panel, "arm": arm} | found.columns() | means)
         counts = [name for name in self.means if pd.api.types.is_integer_dtype(results.table[name])]
@@ -124,13 +129,10 @@ class Comparison:
                 if not {left, right} <= run:
                     continue
                 asked = (results, panel, left, right, pooled, resamples)
-                found = self._difference(*asked)
-                question = {"question": f"{left} minus {right}", "left": left, "right": right}
-                words = {"words": found.describe()} | {
-                    title: self._difference(*asked, score).describe()
-                    for title, score in self.beside.items()
-                }
-                rows.append({"panel": panel} | question | found.columns() | words)
+                row = difference_row(panel, left, right, self._difference(*asked), self.unit)
+                for title, score in self.beside.items():
+                    row[title] = self._difference(*asked, score).describe()
+                rows.append(row)
         return pd.DataFrame(rows)
 
     def sweep(self, results: Mapping[int, Results], *, pooled: bool = False) -> pd.DataFrame:
@@ -162,6 +164,14 @@ class Comparison:
     ) -> stats.Difference:
         sides = (self._choice(results, panel, arm, pooled) for arm in (left, right))
         return stats.difference(results.sample(score or self.score, *sides), resamples=resamples)
+
+
+def difference_row(
+    panel: str, left: str, right: str, found: stats.Difference, unit: str = "points"
+) -> dict[str, Any]:
+    """A row of a table of differences."""
+    question = {"panel": panel, "question": f"{left} minus {right}", "left": left, "right": right}
+    return question | found.columns() | {"words": found.describe(unit)}
 
 
 def sentences(differences: pd.DataFrame) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.special import softmax
@@ -83,7 +84,8 @@ class Trials:
 
     def results(self) -> Results:
         """All of it, in the order in which it was counted."""
-        return of_classifiers(self.rows, self.said, self.test.labels, self.teacher_probabilities)
+        items = pd.DataFrame({"gold": self.test.labels})
+        return of_classifiers(self.rows, self.said, items, self.teacher_probabilities)
 
     def count(self, probabilities: np.ndarray, **more: Any) -> None:
         """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""

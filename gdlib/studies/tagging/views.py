@@ -31,6 +31,7 @@ COMPARISON = Comparison(
     ),
     means=("embedding_dim", "hidden_dim", "size", "parameters", "steps"),
     against={"minus teacher": TEACHER},
+    resamples=tables.RESAMPLES,
 )
 """What the paper's table of strategies asks; :func:`answers` sets the longest strategy against
 others as long beside it."""

@@ -1,6 +1,7 @@
 """Language understanding over seeds: what its comparison asks, and what the encoders cost."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gdlib.compare import stats
-from gdlib.compare.task_metrics import METRICS
-from gdlib.compare.wording import counted
+from gdlib.compare.scores import ACCURACY, SCORES
+from gdlib.compare.tables import RESAMPLES, Comparison, difference_row
 from gdlib.learn.batches import Batch
 from gdlib.networks.costs import BATCHES, latency, operations
 from gdlib.networks.lexical_arms import PLAIN
@@ -18,170 +19,102 @@ from gdlib.networks.sense_coding import Coder
 from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TaskCoder, TaskModel
 from gdlib.sources import zoo
-from gdlib.studies.understanding.study import Said, UnderstandingStudy
+from gdlib.studies.shared.compare import by_size
+from gdlib.studies.understanding.study import TaskResults, UnderstandingStudy
 
-QUESTIONS = (
-    ("LMGC", PLAIN),
-    ("LMGC-M", PLAIN),
-    ("LMGC-M", "LMGC"),
-    ("gloss pairs", PLAIN),
-    ("distilled", PLAIN),
+COMPARISON = Comparison(
+    ACCURACY,  # in whose place every task has its own scores
+    questions=(
+        ("LMGC", PLAIN),
+        ("LMGC-M", PLAIN),
+        ("LMGC-M", "LMGC"),
+        ("gloss pairs", PLAIN),
+        ("distilled", PLAIN),
+    ),
+    resamples=RESAMPLES,
 )
-"""(encoder, other encoder): the differences the study is about."""
 AVERAGE = "average"
+ByTask = Mapping[str, TaskResults]
 
 
-def quality(results: Mapping[str, Said]) -> pd.DataFrame:
-    """Every encoder on every task by each of its metrics: task, metric, counts (is it the first
-    one), encoder, score, low, high.
+def _comparisons(results: ByTask) -> Iterator[tuple[TaskResults, Comparison, dict[str, object]]]:
+    """Every task by each of its scores: its results, how they are compared, and the columns that
+    say which it is; ``counts``: whether it is the first one.
     """
-    rows = []
-    for task, said in results.items():
-        for metric in said.metrics:
-            for encoder in said.encoders:
-                interval = stats.metric_interval(said.gold, said.units(encoder), METRICS[metric])
-                row = {
-                    "task": task,
-                    "metric": metric,
-                    "counts": metric == said.metrics[0],
-                    "encoder": encoder,
-                }
-                rows.append(
-                    row | {"score": interval.value, "low": interval.low, "high": interval.high}
-                )
-    return pd.DataFrame(rows)
+    for task, of_task in results.items():
+        for name in of_task.scores:
+            columns = {"panel": task, "metric": name, "counts": name == of_task.scores[0]}
+            yield of_task, replace(COMPARISON, score=SCORES[name]), columns
 
 
-def differences(results: Mapping[str, Said]) -> pd.DataFrame:
-    """The questions, on every task and metric and on the average of all tasks' first metrics.
+def quality(results: ByTask) -> pd.DataFrame:
+    """Every encoder (arm) on every task (panel) by each of its scores: ``metric``, ``counts``."""
+    tables = [
+        comparison.arms(of_task).assign(**columns)
+        for of_task, comparison, columns in _comparisons(results)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
-    Returns:
-        task, metric, counts, encoder, against, difference, low, high, seeds_low, seeds_high, p,
-        resolved, sentence. The average's interval over texts takes the tasks' bootstraps as
-        independent (their texts are).
+
+def differences(results: ByTask) -> pd.DataFrame:
+    """The questions, on every task and score (``metric``, ``counts``) and on the average of all
+    tasks' first scores, whose texts are resampled task by task.
     """
-    rows = []
-    first = next(iter(results.values()))
-    for one, other in [pair for pair in QUESTIONS if set(pair) <= set(first.encoders)]:
-        for task, said in results.items():
-            for metric in said.metrics:
-                d = stats.paired_metric_difference(
-                    said.gold, said.units(one), said.units(other), METRICS[metric]
-                )
-                rows.append(
-                    {"task": task, "metric": metric, "counts": metric == said.metrics[0]}
-                    | _row(one, other, d)
-                )
-        if len(results) > 1:
-            rows.append(
-                {"task": AVERAGE, "metric": "first metrics", "counts": True}
-                | _row(one, other, average(results, one, other))
-            )
-    return pd.DataFrame(rows)
+    tables = [
+        comparison.differences(of_task).assign(**columns)
+        for of_task, comparison, columns in _comparisons(results)
+    ]
+    if len(results) > 1 and len(tables[0]):
+        means = [
+            average(results, left, right)
+            for left, right in zip(tables[0]["left"], tables[0]["right"])
+        ]
+        tables.append(pd.DataFrame(means).assign(metric="first metrics", counts=True))
+    return pd.concat(tables, ignore_index=True)
 
 
-def _row(one: str, other: str, d: stats.Difference) -> dict[str, object]:
-    row = {
-        "encoder": one,
-        "against": other,
-        "difference": d.value,
-        "low": d.low,
-        "high": d.high,
-        "seeds_low": d.seeds_low,
-    }
-    return row | {
-        "seeds_high": d.seeds_high,
-        "p": d.p,
-        "resolved": d.resolved,
-        "sentence": f"{one} minus {other}: {d.describe()}",
-    }
-
-
-def average(
-    results: Mapping[str, Said], one: str, other: str, resamples: int = 1999
-) -> stats.Difference:
-    """The mean over tasks of the differences of their first metrics; the percentile interval of
-    resampling every task's texts.
-    """
-    by_unit, drawn = [], []
-    for place, said in enumerate(results.values()):
-        metric, a, b, random = (
-            METRICS[said.metrics[0]],
-            said.units(one),
-            said.units(other),
-            np.random.default_rng(place),
-        )
-        by_unit.append((metric(said.gold, a) - metric(said.gold, b)).mean(axis=1))
-        found = []
-        for _ in range(resamples):
-            rows = random.integers(len(said.gold), size=len(said.gold))
-            found.append(
-                (
-                    metric(said.gold[rows], a[..., rows]) - metric(said.gold[rows], b[..., rows])
-                ).mean()
-            )
-        drawn.append(found)
-    means, of = np.mean(by_unit, axis=0), np.mean(drawn, axis=0)
-    low, high = np.quantile(of, [0.025, 0.975])
-    p = min(1.0, 2 * min((of <= 0).mean(), (of >= 0).mean()) + 1 / resamples)
-    texts = sum(len(said.gold) for said in results.values())
-    return stats.Difference(
-        float(means.mean()),
-        float(low),
-        float(high),
-        *stats.over_seeds(means, 0.95),
-        len(means),
-        texts,
-        float(p),
-    )
+def average(results: ByTask, left: str, right: str) -> dict[str, object]:
+    """The mean over tasks of the differences of their first scores, a row of their table."""
+    samples = [
+        of_task.sample(SCORES[of_task.scores[0]], {"arm": left}, {"arm": right})
+        for of_task in results.values()
+    ]
+    return difference_row(AVERAGE, left, right, stats.difference(*samples))
 
 
 def verdicts(table: pd.DataFrame) -> Iterator[str]:
-    """A sentence a question: where resolved for better, where for worse, where not, and the
+    """A sentence per question: where resolved for better, where for worse, where not, and the
     average.
     """
-    for (one, other), of in table[table["counts"]].groupby(["encoder", "against"], sort=False):
-        tasks = of[of["task"] != AVERAGE]
-        better, worse = (
-            tasks[tasks["resolved"] & (sign * tasks["difference"] > 0)]["task"].tolist()
-            for sign in (1, -1)
-        )
-        open_ = [task for task in tasks["task"] if task not in better + worse]
+    for (left, right), rows in table[table["counts"]].groupby(["left", "right"], sort=False):
+        tasks, average = rows[rows["panel"] != AVERAGE], rows[rows["panel"] == AVERAGE]
+        verdict = np.where(tasks["value"] > 0, "better", "worse")
+        verdict = pd.Series(np.where(tasks["resolved"], verdict, "not resolved"), tasks["panel"])
         parts = [
-            f"{what} on {', '.join(names)}"
-            for what, names in (("better", better), ("worse", worse), ("not resolved", open_))
-            if names
+            f"{words} on {', '.join(verdict.index[verdict == words])}"
+            for words in ("better", "worse", "not resolved")
+            if (verdict == words).any()
         ]
-        mean = [
-            sentence.partition(": ")[2] for sentence in of["sentence"][of["task"] == AVERAGE]
-        ]  # of one task there is none
-        yield f"**{one} against {other}**: {'; '.join(parts)}." + (
-            f" Average: {mean[0]}." if mean else ""
-        )
+        mean = "".join(f" Average: {words}." for words in average["words"])
+        yield f"**{left} against {right}**: {'; '.join(parts)}.{mean}"
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
     """The row of :func:`differences` that answers each question: that of the average or, of one
-    task, that of the metric that counts.
+    task, that of the score that counts.
     """
-    return table[table["counts"]].groupby(["encoder", "against"], sort=False).tail(1)
+    return table[table["counts"]].groupby(["left", "right"], sort=False).tail(1)
 
 
 def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:
-    """The first metric by number of training texts: task, encoder, size, score."""
-    s, rows = study.settings, []
-    for size in sorted({s.train_texts, *s.labels_sweep}):
-        for task, said in study.over_seeds(train_texts=size).items():
-            rows += [
-                {
-                    "task": task,
-                    "encoder": one,
-                    "size": size,
-                    "score": said.score(one, said.metrics[0]),
-                }
-                for one in said.encoders
-            ]
-    return pd.DataFrame(rows)
+    """The first score by number of training texts (``size``), task (panel) and encoder (arm)."""
+    runs = by_size(study, "train_texts")
+    tables = []
+    for task, of_task in next(iter(runs.values())).items():
+        comparison = replace(COMPARISON, score=SCORES[of_task.scores[0]])
+        sweep = comparison.sweep({size: run[task] for size, run in runs.items()})
+        tables.append(sweep.assign(panel=task))
+    return pd.concat(tables, ignore_index=True)
 
 
 def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -234,35 +167,17 @@ def _logits(model: TaskModel, inputs: Batch) -> Tensor:
     return model(**inputs)
 
 
-def training(study: UnderstandingStudy, results: Mapping[str, Said]) -> pd.DataFrame:
-    """Seconds of training on the machine that did it: task, encoder, seconds (a fine-tuning with
-    its test), lexical seconds (an encoder, once).
+def training(study: UnderstandingStudy, results: ByTask) -> pd.DataFrame:
+    """Means over fine-tunings: task, encoder, steps (the one that was kept), seconds (with its
+    test, on the machine that did it), lexical seconds (of an encoder, once).
     """
+    table = pd.concat([of_task.table.assign(task=task) for task, of_task in results.items()])
+    means = table.groupby(["task", "arm"], sort=False)[["steps", "seconds"]].mean().reset_index()
     once = {
         encoder: np.mean(
             [study.encoder_seconds(encoder, seed) for seed in study.settings.model_seeds]
         )
         for encoder in study.settings.encoders
     }
-    table = pd.concat([said.table.assign(task=task) for task, said in results.items()])
-    table = table.groupby(["task", "encoder"], sort=False)["seconds"].mean().reset_index()
-    return table.assign(**{"lexical seconds": table["encoder"].map(once)})
-
-
-def steps(results: Mapping[str, Said]) -> pd.DataFrame:
-    """The step that was kept, mean over fine-tunings: task, encoder, steps."""
-    table = pd.concat([said.table.assign(task=task) for task, said in results.items()])
-    return table.groupby(["task", "encoder"], sort=False)["steps"].mean().reset_index()
-
-
-def units(results: Mapping[str, Said]) -> str:
-    """What the means are over, in words."""
-    table = next(iter(results.values())).table
-    seeds, tunings = table["seed"].nunique(), table["tuning_seed"].nunique()
-    return f"{counted(seeds, 'seed')} x {counted(tunings, 'fine-tuning')}"
-
-
-def seeds_shown(results: Mapping[str, Said]) -> int:
-    """How many units of randomness the intervals over seeds have."""
-    said: Sequence[Said] = list(results.values())
-    return len(said[0].units(said[0].encoders[0]))
+    means["lexical seconds"] = means["arm"].map(once)
+    return means.rename(columns={"arm": "encoder"})

@@ -3,6 +3,7 @@ show of them.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from gdlib.compare import baselines
-from gdlib.compare.task_metrics import METRICS, metrics_of
+from gdlib.compare.results import Results
+from gdlib.compare.scores import SCORES, scores_of
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
 from gdlib.networks import tuning
@@ -27,50 +29,23 @@ from gdlib.studies.understanding.settings import PLAN, Settings
 
 
 @dataclass(frozen=True)
-class Said:
-    """What was said of one task's test part.
+class TaskResults(Results):
+    """What every fine-tuning (an arm is an encoder) predicted of one task's test part.
 
     Args:
-        table: one row a fine-tuning: encoder, seed, tuning_seed, steps, parameters, seconds.
-        said: classes or numbers. *Shape:* ``[rows, texts]``.
-        gold: *Shape:* ``[texts]``.
-        metrics: what the task is measured by, the one that counts first.
+        scores: the names of what the task is measured by, the one that counts first.
     """
 
-    table: pd.DataFrame
-    said: np.ndarray
-    gold: np.ndarray
-    metrics: tuple[str, ...]
+    scores: tuple[str, ...] = ()
 
-    @property
-    def encoders(self) -> list[str]:
-        return list(dict.fromkeys(self.table["encoder"]))
 
-    def units(self, encoder: str) -> np.ndarray:
-        """A unit of randomness is a seed, with its fine-tunings; or, with one seed, a fine-tuning.
-
-        *Shape:* ``[units, fine-tunings, texts]``.
-        """
-        rows = self.table[self.table["encoder"] == encoder].sort_values(["seed", "tuning_seed"])
-        seeds = rows["seed"].nunique()
-        return self.said[rows.index].reshape(seeds if seeds > 1 else len(rows), -1, len(self.gold))
-
-    def score(self, encoder: str, metric: str) -> float:
-        """The mean over fine-tunings."""
-        return float(METRICS[metric](self.gold, self.units(encoder)).mean())
+class ResultsByTask(dict[str, TaskResults]):
+    """The results of every task."""
 
     @classmethod
-    def stack(cls, several: list["Said"]) -> "Said":
-        """Of several seeds, whose test part is the same."""
-        if not all(np.array_equal(one.gold, several[0].gold) for one in several):
-            raise ValueError("what was said of different test parts can't be compared text by text")
-        table = pd.concat([one.table for one in several], ignore_index=True)
-        return cls(
-            table,
-            np.concatenate([one.said for one in several]),
-            several[0].gold,
-            several[0].metrics,
-        )
+    def stack(cls, several: Sequence["ResultsByTask"]) -> "ResultsByTask":
+        """Of several seeds, whose test parts are the same."""
+        return cls({task: Results.stack([one[task] for one in several]) for task in several[0]})
 
 
 class UnderstandingStudy(LexicalEncoders):
@@ -99,9 +74,9 @@ class UnderstandingStudy(LexicalEncoders):
             return set()
         return {instance.lemma for instance in (*self.senses.train, *self.senses.held_out)}
 
-    def metrics(self, task: str) -> tuple[str, ...]:
+    def scores(self, task: str) -> tuple[str, ...]:
         """What a task is measured by, the one that counts first."""
-        return metrics_of(task, len(self.tasks[task].labels))
+        return scores_of(task, len(self.tasks[task].labels))
 
     # ---- fine-tuning
 
@@ -122,7 +97,7 @@ class UnderstandingStudy(LexicalEncoders):
 
     def _cell(self, task: str, encoder: str, tuning_seed: int) -> tuple[Any, ...]:
         network = self.encoder_of(encoder, tuning_seed)
-        return self.tasks[task], self.metrics(task)[0], network, tuning_seed
+        return self.tasks[task], self.scores(task)[0], network, tuning_seed
 
     @artifact(
         "tune",
@@ -149,7 +124,7 @@ class UnderstandingStudy(LexicalEncoders):
             pooling=s.tuning_pooling,
             seed=self.seed(tuning_seed),
         )
-        model, history = tuning.tune(network, task, plan, METRICS[metric])
+        model, history = tuning.tune(network, task, plan, SCORES[metric].of)
         np.save(folder / "predictions.npy", tuning.answer(model, network, task, plan))
         notes = {
             "steps": history.best_step,
@@ -158,9 +133,9 @@ class UnderstandingStudy(LexicalEncoders):
         }
         (folder / "notes.json").write_text(json.dumps(notes))
 
-    def said(self) -> dict[str, Said]:
-        """Of every task, what every fine-tuning says; what is missing is trained now, several at a
-        time: encoders first.
+    def results(self) -> ResultsByTask:
+        """The predictions of every fine-tuning; what is missing is trained now, several at a time:
+        encoders first.
         """
         s = self.settings
         self.make_encoders(s.encoders, dict.fromkeys(map(self.model_seed, s.tuning_seeds)))
@@ -168,24 +143,19 @@ class UnderstandingStudy(LexicalEncoders):
             (task, name, k) for k in s.tuning_seeds for task in self.tasks for name in s.encoders
         ]
         self.make_all("fine_tuned", [self._cell(*cell) for cell in names], "fine-tunings")
-        return {task: self._said_of(task) for task in self.tasks}
+        return ResultsByTask({task: self._results_of(task) for task in self.tasks})
 
-    def _said_of(self, task: str) -> Said:
+    def _results_of(self, task: str) -> TaskResults:
         s, rows, predictions = self.settings, [], []
         for name, tuning_seed in [(name, k) for name in s.encoders for k in s.tuning_seeds]:
             made = self.tuned(task, name, tuning_seed)
             notes = made.json("notes.json")
-            row = {"encoder": name, "seed": s.seed, "tuning_seed": tuning_seed}
+            row = {"arm": name, "seed": s.seed, "tuning_seed": tuning_seed}
             row |= {column: notes[column] for column in ("steps", "parameters")}
             rows.append(row | {"seconds": made.seconds})
             predictions.append(np.load(made / "predictions.npy"))
-        gold = self.tasks[task].test.gold
-        return Said(pd.DataFrame(rows), np.stack(predictions), gold, self.metrics(task))
-
-    def over_seeds(self, **changes: Any) -> dict[str, Said]:
-        """What was said by the runs of all seeds, by task."""
-        runs = [study.said() for study in self.each_seed(**changes)]
-        return {task: Said.stack([run[task] for run in runs]) for task in runs[0]}
+        items = pd.DataFrame({"gold": self.tasks[task].test.gold})
+        return TaskResults(pd.DataFrame(rows), np.stack(predictions), items, self.scores(task))
 
     # ---- what the notebooks show
 
@@ -202,7 +172,7 @@ class UnderstandingStudy(LexicalEncoders):
                 "classes": str(len(task.labels) or "numbers"),
                 "words": np.mean([len(text.split()) for text in texts]),
                 "dropped": task.dropped,
-                "measured by": ", ".join(self.metrics(name)),
+                "measured by": ", ".join(self.scores(name)),
             }
             rows.append(row)
         return pd.DataFrame(rows)
@@ -230,11 +200,11 @@ class UnderstandingStudy(LexicalEncoders):
         for name, task in self.tasks.items():
             train, held_out, test = (_joined(part) for part in task.parts.values())
             gold = np.concatenate([task.train.gold, task.held_out.gold])
-            metric = self.metrics(name)[0]
+            metric = self.scores(name)[0]
             for method in baselines.BASELINES if task.labels else ():
                 model = baselines.build(method, train + held_out, gold.tolist())
                 predictions = baselines.predict(model, test, len(task.labels)).argmax(-1)
-                score = float(METRICS[metric](task.test.gold, predictions))
+                score = SCORES[metric].of(task.test.gold, predictions)
                 rows.append((name, method, metric, score))
         return pd.DataFrame(rows, columns=["task", "method", "metric", "score"])
 
