@@ -7,23 +7,25 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gdlib.charts import figures
-from gdlib.charts import style as drawing
+from gdlib import charts
+from gdlib.charts import style
 from gdlib.compare import metrics
+from gdlib.studies.shared import figures
 
 LABELS = ["act", "animal", "communication"]
 STUDENTS = ["BlendCNN", "KimCNN"]
 VALUES = {
-    "generated + real": 0.67,
     "labelled only": 0.58,
-    "generated /4": 0.6,
     "generation-distillation": 0.63,
+    "generated + real": 0.67,
     "generated /2": 0.61,
+    "generated /4": 0.6,
 }
-REAL = pd.DataFrame([{"student": "teacher", "arm": "teacher", "accuracy": 0.71}])
+TEACHER = pd.DataFrame([{"panel": "", "arm": "teacher", "value": 0.71}])
 
 
 def arm_table() -> pd.DataFrame:
@@ -33,31 +35,25 @@ def arm_table() -> pd.DataFrame:
         for arm, value in VALUES.items()
     ]
     rows += [
-        ("majority", "baseline", 0.16, 0.16, 0.16),
-        ("tfidf-lr", "baseline", 0.54, 0.53, 0.55),
-        ("teacher", "teacher", 0.71, 0.7, 0.72),
+        ("", "majority", 0.16, 0.16, 0.16),
+        ("", "tfidf-lr", 0.54, 0.53, 0.55),
+        ("", "teacher", 0.71, 0.7, 0.72),
     ]
-    return pd.DataFrame(rows, columns=["student", "arm", "accuracy", "low", "high"])
+    return pd.DataFrame(rows, columns=["panel", "arm", "value", "low", "high"])
 
 
-def curve(column: str) -> pd.DataFrame:
-    rows = [
-        (one, x, 0.5 + 0.05 * i, 0.49 + 0.05 * i, 0.52 + 0.05 * i)
-        for one in STUDENTS
-        for i, x in enumerate((10, 50, 500))
-    ]
-    return pd.DataFrame(
-        rows, columns=["student" if column == "size" else "arm", column, "accuracy", "low", "high"]
-    )
+def curve(series: str) -> pd.DataFrame:
+    """A sweep in which each of two arms or students grows."""
+    values = {10: 0.5, 50: 0.55, 500: 0.6}
+    table = pd.DataFrame({"size": values.keys(), "value": values.values()})
+    table = table.assign(low=table["value"] - 0.01, high=table["value"] + 0.02)
+    return pd.concat([table.assign(**{"arm": "a", series: name}) for name in STUDENTS])
 
 
 def history() -> pd.DataFrame:
+    held_out = [2, 1.4, 1.2, np.nan]
     return pd.DataFrame(
-        {
-            "step": [10, 20, 30, 40],
-            "train_loss": [2, 1, 0.5, 0.2],
-            "held_out": [2, 1.4, 1.2, np.nan],
-        }
+        {"step": [10, 20, 30, 40], "train_loss": [2, 1, 0.5, 0.2], "held_out": held_out}
     )
 
 
@@ -68,7 +64,7 @@ def calibrated() -> pd.DataFrame:
 
 
 def traces() -> pd.DataFrame:
-    """Two stages with unfreezing, and the same without; the second stage keeps what it began with."""
+    """Two stages with unfreezing, and the same without; the second stage keeps its beginning."""
     rows = []
     for arm, layers in (
         ("D3.1", [""] + ["embedding"] * 4),
@@ -89,7 +85,7 @@ COST = pd.DataFrame(
     {
         "name": ["teacher", "KimCNN"],
         "latency": [14.0, 0.8],
-        "accuracy": [0.71, 0.63],
+        "value": [0.71, 0.63],
         "parameters": [22_700_000, 1_100_000],
     }
 )
@@ -102,35 +98,64 @@ COUNTS = pd.DataFrame(
     }
 )
 FUNNEL = {"kept": 80, "empty": 1, "cut off": 12, "in test set": 7}
-
 STEPS = pd.DataFrame(
     {
-        "name": ["teacher", "D0", "D1", "D4.1", "D4.2", "D1, as long as D4.2"],
+        "arm": ["teacher", "D0", "D1", "D4.1", "D4.2", "D1, as long as D4.2"],
         "steps": [0, 300, 450, 1016, 3016, 4050],
-        "accuracy": [0.60, 0.28, 0.48, 0.51, 0.54, 0.52],
+        "value": [0.60, 0.28, 0.48, 0.51, 0.54, 0.52],
     }
 )
+HARD_SOFT = pd.DataFrame(
+    {"panel": STUDENTS, "hard": [0.6, 0.62], "soft": [0.61, 0.6], "low": -0.03, "high": 0.02}
+)
+DIVERSITY = pd.DataFrame(
+    {"texts": ["generated", "real"], "distinct_1": [0.3, 0.4], "self_bleu": [18.0, 12.0]}
+)
+DIFFERENCES = pd.DataFrame(
+    {
+        "panel": ["cola", "rte"] * 2,
+        "question": ["a minus b"] * 2 + ["b minus c"] * 2,
+        "value": [0.02, -0.01, 0.0, 0.03],
+        "low": [0.01, -0.02, -0.01, -0.01],
+        "high": [0.03, 0.0, 0.01, 0.07],
+        "seeds_low": [0.0, -9.0, -0.01, -0.02],
+        "seeds_high": [0.04, 9.0, 0.01, 0.08],
+        "resolved": [True, False, False, False],
+    }
+)
+SPUN = pd.DataFrame(
+    [(p, i, j, 0.5 + 0.1 * (i == j)) for p in "de" for i in "ab" for j in "ab"],
+    columns=["panel", "trained on", "tested on", "value"],
+)
+LENGTHS = {"generated": [3, 9, 12], "real": [5, 40]}
+
+
+def differences() -> Figure:
+    words = {"title": "Differences", "label": "points"}
+    return charts.forest(DIFFERENCES, panel="question", row="panel", zero=True, seeds=2, **words)
+
 
 EVERY = {
+    "forest": differences,
+    "lines": lambda: charts.unfreezing(traces(), marks=figures.MARKS),
+    "matrix": lambda: charts.matrix(
+        SPUN, title="F1", rows="trained on", columns="tested on", digits=1
+    ),
+    "histogram": lambda: charts.histogram(LENGTHS, title="Length of texts", label="words a text"),
+    "learning_curve": lambda: charts.learning_curve(history(), what="teacher"),
+    "calibration": lambda: charts.calibration({"teacher": calibrated(), "KimCNN": calibrated()}),
     "arms": lambda: figures.arms(arm_table(), seeds=5),
-    "size_curve": lambda: figures.size_curve(curve("size"), REAL, seeds=5),
-    "labels_curve": lambda: figures.labels_curve(curve("labels_per_class"), seeds=5),
-    "hard_soft": lambda: figures.hard_soft(pd.DataFrame({"student": STUDENTS, "hard": [0.6, 0.62], "soft": [0.61, 0.6]}), seeds=5),
+    "sizes": lambda: figures.sizes(curve("panel"), TEACHER, seeds=5),
+    "labels": lambda: figures.labels(curve("arm"), seeds=5),
+    "hard_soft": lambda: figures.hard_soft(HARD_SOFT, seeds=5),
     "cost_quality": lambda: figures.cost_quality(COST, seeds=5),
-    "unfreezing": lambda: figures.unfreezing(traces()),
-    "steps": lambda: figures.steps(STEPS.assign(low=STEPS["accuracy"] - 0.02, high=STEPS["accuracy"] + 0.02), seeds=3),
-    "tfidf_curve": lambda: figures.tfidf_curve(pd.DataFrame({"labels_per_class": [10, 100], "accuracy": [0.4, 0.5]}), seeds=2),
-    "learning_curve": lambda: figures.learning_curve(history(), what="teacher"),
+    "steps": lambda: figures.steps(STEPS.assign(low=0.2, high=0.6), seeds=3),
     "confusion": lambda: figures.confusion([[8, 1, 1], [0, 9, 1], [2, 0, 8]], LABELS),
-    "calibration": lambda: figures.calibration({"teacher": calibrated(), "KimCNN": calibrated()}),
-    "reliability": lambda: figures.reliability(calibrated()),
     "funnel": lambda: figures.funnel(FUNNEL),
     "class_counts": lambda: figures.class_counts(COUNTS, LABELS),
-    "label_distribution": lambda: figures.label_distribution([0, 0, 1, 2], [0, 1, 1, 2], LABELS),
-    "entropy_histogram": lambda: figures.entropy_histogram([0.1, 0.5, 0.9], [0.2, 0.2]),
-    "lengths": lambda: figures.lengths({"generated": [3, 9, 12], "real": [5, 40]}),
-    "diversity": lambda: figures.diversity(pd.DataFrame({"texts": ["generated", "real"], "distinct_1": [0.3, 0.4], "self_bleu": [18.0, 12.0]})),
-}  # fmt: skip
+    "label_shares": lambda: figures.label_shares({"generated": [0, 0, 1], "real": [1]}, LABELS),
+    "diversity": lambda: figures.diversity(DIVERSITY),
+}
 
 
 def svg(figure: Figure) -> bytes:
@@ -148,16 +173,19 @@ def words(figure: Figure) -> list[str]:
     ]
 
 
-def test_every_figure_function_is_drawn_here():
-    others = {"ARMS", "arm_order", "use_style"}
-    assert set(figures.__all__) - others == set(EVERY)
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in figure.axes]
+
+
+def ticks(figure: Figure) -> list[list[str]]:
+    return [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_figure_has_the_same_bytes_twice_and_a_title(name):
     one, other = EVERY[name](), EVERY[name]()
     assert svg(one) == svg(other)
-    assert one.get_figwidth() == drawing.WIDTH
+    assert one.get_figwidth() == style.WIDTH
     assert one.get_suptitle()
 
 
@@ -177,13 +205,8 @@ def test_nothing_is_cut_off_and_no_legend_covers_a_panel(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_letters_are_large_enough(name):
-    assert (
-        min(
-            text.get_fontsize()
-            for text in EVERY[name]().findobj(lambda artist: hasattr(artist, "get_fontsize"))
-        )
-        >= 9
-    )
+    with_letters = EVERY[name]().findobj(lambda artist: hasattr(artist, "get_fontsize"))
+    assert min(text.get_fontsize() for text in with_letters) >= 9
 
 
 def test_a_figure_of_one_seed_says_so():
@@ -191,7 +214,7 @@ def test_a_figure_of_one_seed_says_so():
     assert figures.arms(arm_table(), seeds=5).get_suptitle() == "Accuracy by arm (5 seeds)"
 
 
-def test_arms_stand_in_the_fixed_order_under_every_student():
+def test_arms_stand_in_one_order_under_every_student_and_fewer_texts_before_more():
     figure = figures.arms(arm_table(), seeds=5)
     expected = [
         "labelled only",
@@ -200,43 +223,66 @@ def test_arms_stand_in_the_fixed_order_under_every_student():
         "generation-distillation",
         "generated + real",
     ]
-    assert figures.arm_order(["of mine", *VALUES]) == [*expected, "of mine"]
-    assert [axes.get_title(loc="left") for axes in figure.axes] == STUDENTS
-    assert all(
-        [label.get_text() for label in axes.get_yticklabels()] == expected for axes in figure.axes
-    )
+    assert titles(figure) == STUDENTS
+    assert ticks(figure) == [expected, expected]
 
 
 def test_the_axis_says_its_range_and_names_the_line_that_is_off_it():
     figure = figures.arms(arm_table(), seeds=5)
     low, high = figure.axes[0].get_xlim()
-    assert (
-        figure.axes[-1].get_xlabel()
-        == f"accuracy in % (axis: {100 * low:.0f} to {100 * high:.0f}; majority: 16.0)"
-    )
+    label = f"accuracy in % (axis: {100 * low:.0f} to {100 * high:.0f})"
+    assert figure.axes[-1].get_xlabel() == f"{label}\noff the axis: majority 16.0"
     assert low < 0.54
     assert high > 0.71
-    assert {"tfidf-lr", "teacher"} <= set(words(figure))
+    assert {"tfidf-lr 54.0", "teacher 71.0"} <= set(words(figure))
+
+
+def test_panels_of_different_ranges_say_them_in_their_titles():
+    table = pd.DataFrame({"arm": "a", "panel": ["one", "two"], "value": [0.5, 0.9]})
+    figure = charts.forest(table, title="F1", label="F1 in %", shared=False)
+    assert titles(figure) == ["one (axis: 49 to 51)", "two (axis: 89 to 91)"]
+    assert figure.axes[-1].get_xlabel() == "F1 in %"
+
+
+def test_what_is_not_resolved_is_hollow_and_a_wide_interval_over_seeds_does_not_set_the_range():
+    figure = differences()
+    assert titles(figure) == ["a minus b", "b minus c"]
+    assert ticks(figure) == [["cola", "rte"]] * 2
+    dots = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1]
+    assert [line.get_markerfacecolor() == "white" for line in dots] == [False, True]
+    low, high = figure.axes[0].get_xlim()
+    assert -0.15 < low < -0.02 and 0.07 < high < 0.2
 
 
 def test_series_differ_by_more_than_their_colour():
     for part in ("color", "marker", "hatch"):
-        assert len({getattr(mark, part) for mark in drawing.MARKS}) == len(drawing.MARKS)
-    assert len({str(mark.line) for mark in drawing.MARKS}) == len(drawing.MARKS)
+        assert len({getattr(mark, part) for mark in style.MARKS}) == len(style.MARKS)
+    assert len({str(mark.line) for mark in style.MARKS}) == len(style.MARKS)
 
 
-def test_an_arm_has_the_same_mark_in_every_figure():
-    assert drawing.arm_mark("generated /4") == drawing.arm_mark("generation-distillation")
-    assert len({drawing.arm_mark(arm).marker for arm in (*drawing.ARMS, "teacher")}) == 7
+def test_an_arm_that_no_study_names_gets_a_mark_and_a_line_by_itself():
+    added = pd.DataFrame([{"panel": "KimCNN", "arm": "of mine", "value": 0.62}])
+    table = pd.concat([arm_table(), added])
+    assert ticks(figures.arms(table, seeds=5))[0][-1] == "of mine"
+    known = charts.marks_of(["a", "b"])
+    table = style.complete(pd.DataFrame({"arm": ["of mine", "b"], "value": 0.5}), "forest")
+    marks = style.series_marks(table, known)
+    assert marks["b"] == known["b"] and marks["of mine"] != known["b"]
+
+
+def test_a_family_shares_a_mark():
+    table = pd.DataFrame({"arm": ["D1", "D1, as long"], "mark": "D1", "value": 0.5})
+    marks = style.series_marks(style.complete(table, "forest"), None)
+    assert marks["D1"] == marks["D1, as long"] == style.MARKS[0]
 
 
 def test_unfreezing_marks_what_is_kept_and_where_a_layer_is_let_in():
-    figure = figures.unfreezing(traces())
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "stage 1: states",
-        "stage 2: labels + logits",
+    figure = charts.unfreezing(traces())
+    assert [title.partition(" (")[0] for title in titles(figure)] == [
+        "stage 1: states, loss on states",
+        "stage 2: labels + logits, errors, % of texts",
     ]
-    for axes, kept in zip(figure.axes, ((40, 0.3), (0, 0.2))):  # steps are those of the stage
+    for axes, kept in zip(figure.axes, ((40, 0.3), (0, 20.0))):  # steps are those of the stage
         let_in = {text.get_text(): text.xy[0] for text in axes.texts}
         assert let_in == {"+ readout": 0, "+ BiLSTM": 10, "+ embedding": 30}
         rings = [
@@ -245,50 +291,25 @@ def test_unfreezing_marks_what_is_kept_and_where_a_layer_is_let_in():
             if line.get_fillstyle() == "none"
         ]
         assert rings == [kept, kept]  # of both arms
-    assert (
-        figure.axes[0].get_ylabel() == "loss on states"
-        and figure.axes[1].get_ylabel() == "errors, % of texts"
-    )
 
 
 def test_a_strategy_given_more_steps_is_its_mark_made_hollow_and_the_teacher_a_line():
     (axes,) = figures.steps(STEPS, seeds=3).axes
     at = {line.get_label(): line for line in axes.get_lines()}
-    assert set(at) == set(STEPS["name"]) and list(at["teacher"].get_ydata()) == [0.60, 0.60]
-    one, longer = at["D1"], at["D1, as long as D4.2"]
-    assert (one.get_marker(), one.get_fillstyle()) == (
-        longer.get_marker(),
-        "full",
-    ) and longer.get_fillstyle() == "none"
+    assert set(STEPS["arm"]) <= set(at) and list(at["teacher"].get_ydata()) == [0.60, 0.60]
+    dot, longer = at["D1"], at["D1, as long as D4.2"]
+    assert dot.get_marker() == longer.get_marker()
+    assert dot.get_markerfacecolor() != "white" == longer.get_markerfacecolor()
     assert (longer.get_xdata()[0], longer.get_ydata()[0]) == (4050, 0.52)
 
 
-def test_strategies_have_marks_of_their_own_and_variations_that_of_their_strategy():
-    assert (
-        len(
-            {
-                drawing.arm_mark(name).marker
-                for name in ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2", "hard")
-            }
-        )
-        == 8
-    )
-    assert drawing.arm_mark("D4.2, layer 2") == drawing.arm_mark("D4.2")
-
-
 def test_the_chosen_step_is_the_lowest_held_out_one():
-    assert "chosen: step 30" in words(figures.learning_curve(history()))
+    assert "chosen: step 30" in words(charts.learning_curve(history()))
 
 
 def test_the_funnel_writes_counts_and_shares_and_ends_with_what_is_kept():
     figure = figures.funnel(FUNNEL)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        "generated",
-        "empty",
-        "cut off",
-        "in test set",
-        "kept",
-    ]
+    assert ticks(figure) == [["generated", "empty", "cut off", "in test set", "kept"]]
     assert {"100 (100.0 %)", "7 (7.0 %)", "80 (80.0 %)"} <= set(words(figure))
 
 
@@ -301,27 +322,27 @@ def test_splits_whose_classes_are_unknown_are_left_out():
     assert "transfer" not in words(figures.class_counts(COUNTS, LABELS))
 
 
-def test_size_curve_draws_the_references_of_each_student():
-    references = pd.concat(
-        [REAL, pd.DataFrame([{"student": "KimCNN", "arm": "real unlabelled", "accuracy": 0.66}])]
-    )
-    one, other = figures.size_curve(curve("size"), references, seeds=5).axes
-    assert [len(axes.get_lines()) for axes in (one, other)] == [
-        len(one.get_lines()),
-        len(one.get_lines()) + 1,
-    ]
+def test_a_class_that_no_text_was_given_has_its_row():
+    assert ticks(figures.label_shares({"real": [1, 1]}, LABELS)) == [LABELS]
+
+
+def test_sizes_draw_the_references_of_each_student():
+    more = pd.DataFrame([{"panel": "KimCNN", "arm": "real unlabelled", "value": 0.66}])
+    figure = figures.sizes(curve("panel"), pd.concat([TEACHER, more]), seeds=5)
+    one, other = (len(axes.get_lines()) for axes in figure.axes)
+    assert other == one + 1
 
 
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
         (
-            lambda: figures.arms(arm_table().drop(columns="arm"), seeds=1),
-            "figure arms needs the columns .*; missing: arm",
+            lambda: figures.cost_quality(COST.drop(columns="latency"), seeds=1),
+            "figure lines needs the columns arm, value, latency, panel; missing: latency",
         ),
         (
             lambda: figures.arms(arm_table().tail(3), seeds=1),
-            "figure arms was given a table without rows",
+            "figure forest was given a table without rows",
         ),
         (lambda: figures.funnel({"kept": 0}), "figure funnel was given no texts"),
     ],
@@ -332,8 +353,6 @@ def test_tables_that_cannot_be_drawn_are_refused(draw, message):
 
 
 def test_figures_are_not_kept_open():
-    from matplotlib import pyplot as plt
-
     before = plt.get_fignums()
     figures.funnel(FUNNEL)
     assert plt.get_fignums() == before
@@ -343,4 +362,4 @@ def test_figures_are_not_kept_open():
     ("value", "text"), [(950, "950"), (1200, "1.2k"), (22_700_000, "22.7M"), (0.3, "0.3")]
 )
 def test_counts_are_short(value, text):
-    assert drawing.short(value) == text
+    assert style.short(value) == text

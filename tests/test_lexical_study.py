@@ -138,5 +138,5 @@ def test_cost_and_size_figures_name_every_trained_method(table: pd.DataFrame) ->
     assert [
         line.get_label() for line in lexical_figures.sizes(sizes, seeds=2).axes[0].get_lines()
     ] == ["LMGC"]
-    with pytest.raises(ValueError, match="figure cost_f1 needs the columns"):
+    with pytest.raises(ValueError, match="figure lines needs the columns"):
         lexical_figures.cost_f1(table, seeds=1)

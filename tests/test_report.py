@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdlib.charts.data_figures import funnel
 from gdlib.compare import wording
 from gdlib.core import settings as config
 from gdlib.core.errors import GdlibError
@@ -19,6 +18,7 @@ from gdlib.core.products import Products
 from gdlib.core.settings import knob, settings_class
 from gdlib.core.store import Store
 from gdlib.run import page, provenance, publishing, report
+from gdlib.studies.shared.figures import funnel
 
 EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
 

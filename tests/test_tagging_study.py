@@ -264,7 +264,7 @@ def test_a_sweep_goes_over_tagged_sentences_a_language(settings: Settings) -> No
 FIGURE = pd.DataFrame(
     {
         "arm": ["teacher", "D0", "D4.2"],
-        "f1": [0.9, 0.6, 0.8],
+        "value": [0.9, 0.6, 0.8],
         "low": [0.88, 0.57, 0.78],
         "high": [0.92, 0.63, 0.82],
     }
@@ -280,7 +280,7 @@ def test_figures_say_what_they_show(silver: bool) -> None:
         "F1 by language": tagging_figures.languages(by_language, seeds=3, silver=silver),
         "F1 by strategy": tagging_figures.strategies(FIGURE, seeds=3, silver=silver),
         "F1 by transfer sentences": tagging_figures.curve(
-            FIGURE.assign(size=[10, 20, 40]), "size", "transfer sentences", seeds=3, silver=silver
+            FIGURE.assign(size=[10, 20, 40]), "transfer sentences", seeds=3, silver=silver
         ),
         "Compression and F1": tagging_figures.compression(sized, seeds=3, silver=silver),
         "Speed and F1": tagging_figures.speed(sized, seeds=3, silver=silver),
@@ -288,13 +288,13 @@ def test_figures_say_what_they_show(silver: bool) -> None:
     for what, figure in drawn.items():
         assert figure._suptitle.get_text() == f"{what}{', silver text' if silver else ''} (3 seeds)"
         (axes,) = figure.axes
-        assert any("entity F1 in %" in text for text in (axes.get_xlabel(), axes.get_ylabel()))
+        assert any("entity F1 in %" in text for text in (axes.get_xlabel(), figure.get_supylabel()))
     rows = [text.get_text() for text in drawn["F1 by language"].axes[0].get_yticklabels()]
     assert sorted(rows) == ["de", "ja"]
     with pytest.raises(
-        ValueError, match="figure curve needs the columns size, arm, f1; missing: size"
+        ValueError, match="figure lines needs the columns arm, value, size, panel; missing: size"
     ):
-        tagging_figures.curve(FIGURE, "size", "sentences", seeds=1, silver=False)
+        tagging_figures.curve(FIGURE, "sentences", seeds=1, silver=False)
 
 
 @pytest.mark.slow

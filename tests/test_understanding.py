@@ -233,8 +233,6 @@ def test_every_task_has_a_panel_with_scores_and_cost() -> None:
         "rte: Matthews",
     ]
     assert "3 seeds" in figure.get_suptitle()
-    with pytest.raises(ValueError, match="figure quality needs the columns"):
-        understanding_figures.quality(quality.drop(columns="megaflops"), seeds=3)
 
 
 def test_what_is_not_resolved_is_hollow() -> None:

@@ -5,7 +5,7 @@ those of Okabe and Ito. Figures are narrow and their type is large: they are rea
 well.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -14,19 +14,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 WIDTH = 6.4  # inches, of every figure
-HATCHES = ("", "///", "...", "xx", "\\\\\\", "++", "**", "oo")
-
-ARMS = (
-    "labelled only", "distilled on labelled", "hard labels", "generation-distillation",
-    "real unlabelled", "generated + real",
-)  # fmt: skip
-"""The arms in the order in which every figure and table shows them; ``generated /2``, ``/4`` ...
-stand before the whole.
-"""
 
 
 @dataclass(frozen=True)
@@ -35,8 +27,13 @@ class Mark:
 
     color: str
     marker: str
-    line: str
-    hatch: str
+    line: str | tuple
+    hatch: str = ""
+
+    @property
+    def of_line(self) -> dict[str, Any]:
+        """As matplotlib's lines take it, without the marker."""
+        return {"color": self.color, "linestyle": self.line}
 
 
 MARKS = (
@@ -48,12 +45,86 @@ MARKS = (
     Mark("#56B4E9", "P", (0, (6, 1, 1, 1, 1, 1)), "++"),
     Mark("#777777", "*", (0, (2, 2, 4, 2)), "**"),
     Mark("#000000", "X", (0, (3, 1, 1, 1)), "oo"),
-)  # fmt: skip
+)
+"""One per series; from the ninth series on they come round again."""
+
+BLACK = Mark("#000000", "X", "-")
+"""For what the others are measured against: a teacher, training without one."""
+
+GREYS = (
+    Mark("#555555", "<", (0, (5, 1))),
+    Mark("#999999", ">", (0, (2, 1))),
+    Mark("#777777", "d", (0, (1, 1))),
+)
+"""For parts of a whole that is drawn in colour."""
 
 
-def mark(place: int) -> Mark:
-    """The mark of the series at this place; from the ninth series on they come round again."""
-    return MARKS[place % len(MARKS)]
+def marks_of(names: Iterable[str], palette: Sequence[Mark] = MARKS) -> dict[str, Mark]:
+    """A mark for each name, in their order."""
+    return {name: palette[place % len(palette)] for place, name in enumerate(names)}
+
+
+def series_marks(table: pd.DataFrame, marks: Mapping[str, Mark] | None) -> dict[str, Mark]:
+    """The mark of each arm of a completed table.
+
+    An arm wears the mark of its family (the column ``mark``). Families that ``marks`` does not name
+    take the marks that are left over, in the order in which they appear.
+    """
+    known = dict(marks or {})
+    left_over = [mark for mark in MARKS if mark not in known.values()] or MARKS
+    unknown = [family for family in table["mark"].unique() if family not in known]
+    known |= marks_of(unknown, left_over)
+    return dict(zip(table["arm"], table["mark"].map(known), strict=True))
+
+
+def reference_marks(names: Sequence[str], marks: Mapping[str, Mark] | None) -> dict[str, Mark]:
+    """The marks of reference lines: as ``marks`` says, or black in various dashes."""
+    black = [Mark("#000000", "", line) for line in ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))]
+    return marks_of(names, black) | dict(marks or {})
+
+
+OPTIONAL = {
+    "panel": "", "low": np.nan, "high": np.nan, "seeds_low": np.nan, "seeds_high": np.nan,
+    "resolved": True, "note": "", "event": "", "chosen": False,
+}  # fmt: skip
+
+
+def complete(table: pd.DataFrame, figure: str, *required: str) -> pd.DataFrame:
+    """The table with every column that charts read.
+
+    Columns of :mod:`gdlib.compare.tables`: ``arm`` (or ``question``), ``panel``, ``value``,
+    ``low``, ``high``, ``seeds_low``, ``seeds_high``, ``resolved`` and ``mark``; ``note`` is a text
+    beside a row or a point.
+
+    Args:
+        table: some of the columns; what is missing gets a value that draws nothing.
+        figure: the name of the chart, for the error.
+        required: further columns that must be there.
+
+    Raises:
+        ValueError: if a column is missing that the chart cannot do without, or there is no row.
+    """
+    if "arm" not in table and "question" in table:
+        table = table.assign(arm=table["question"])
+    table = table.assign(**{name: value for name, value in OPTIONAL.items() if name not in table})
+    columns = ["arm", "value", *required]
+    if missing := [name for name in columns if name not in table]:
+        raise ValueError(
+            f"figure {figure} needs the columns {', '.join(columns)}; missing: {', '.join(missing)}"
+        )
+    if not len(table):
+        raise ValueError(f"figure {figure} was given a table without rows")
+    table = table.reset_index(drop=True)
+    return table if "mark" in table else table.assign(mark=table["arm"])
+
+
+def dots_and_lines(
+    table: pd.DataFrame, figure: str, references: Sequence[str], *required: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The completed table without the arms that are references, and these alone."""
+    whole = complete(table, figure, *required)
+    is_line = whole["arm"].isin(references)
+    return complete(whole[~is_line], figure), whole[is_line]
 
 
 def use_style() -> None:
@@ -62,71 +133,96 @@ def use_style() -> None:
 
 
 def panels(
-    rows: int = 1, columns: int = 1, height: float = 4.0, **options: Any
-) -> tuple[Figure, list[Axes]]:
-    """An empty figure of the project's width in its style, and its axes in reading order.
+    titles: Iterable[str], height: float, columns: int = 1, **options: Any
+) -> tuple[Figure, dict[str, Axes]]:
+    """A figure of the project's width and style with one panel per title.
 
-    The figure is taken off pyplot's list, so that a notebook shows it once and none stays in
-    memory.
+    Args:
+        titles: of the panels.
+        height: of the whole figure in inches.
+        columns: how many panels stand side by side.
+        options: for ``matplotlib.pyplot.subplots``.
+
+    Returns:
+        The figure and the axes by title. The figure is taken off pyplot's list, so that a notebook
+        shows it once and none stays in memory.
     """
     use_style()
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
+    titles = list(titles)
+    rows = -(-len(titles) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
     plt.close(figure)
-    return figure, list(axes.flat)
+    for axes in list(grid.flat)[len(titles) :]:
+        axes.set_axis_off()
+    for name, axes in zip(titles, grid.flat, strict=False):
+        axes.set_title(name, fontsize=12)
+    return figure, dict(zip(titles, grid.flat, strict=False))
 
 
-def title(figure: Figure, text: str, seeds: int | None = None) -> None:
-    """The figure's title; with ``seeds`` it says over how many the figure speaks, and says so
-    loudest when it is one.
+def finish(figure: Figure, title: str, seeds: int | None = None) -> Figure:
+    """Give a figure its title and one legend for all panels, under them.
+
+    With ``seeds`` the title says over how many seeds the figure speaks, and says so loudest when it
+    is one.
     """
-    spoken = {None: "", 1: " (ONE seed)"}.get(seeds, f" ({seeds} seeds)")
-    figure.suptitle(f"{text}{spoken}", fontsize=13, fontweight="bold", x=0.01, ha="left")
+    over = {None: "", 1: " (ONE seed)"}.get(seeds, f" ({seeds} seeds)")
+    figure.suptitle(f"{title}{over}", fontsize=13, fontweight="bold", x=0.01, ha="left")
+    handles = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        columns = max(1, min(4, 72 // (8 + max(map(len, handles)))))
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns)
+    return figure
 
 
-def arm_order(arms: Iterable[str]) -> list[str]:
-    """The arms, each once, in the fixed order; generated subsets by growing size, unknown arms last
-    as they came.
-    """
-
-    def place(arm: str) -> tuple[float, float]:
-        if arm in ARMS:
-            return ARMS.index(arm), 0
-        if arm.startswith("generated /") and arm.removeprefix("generated /").isdigit():
-            return ARMS.index("generation-distillation") - 0.5, -int(
-                arm.removeprefix("generated /")
-            )
-        return len(ARMS), 0
-
-    return sorted(dict.fromkeys(arms), key=place)
-
-
-STRATEGIES = {"D0": 0, "D1": 1, "D2": 2, "D3.1": 5, "D3.2": 3, "D4.1": 6, "D4.2": 4, "hard": 7}
-"""The place of each strategy's mark."""
-
-
-def arm_mark(arm: str) -> Mark:
-    """The mark of an arm, the same in every figure; the teacher's is black, subsets are drawn like
-    the whole.
-    """
-    if (strategy := arm.split(",")[0]) in STRATEGIES:
-        return mark(STRATEGIES[strategy])
-    whole = "generation-distillation" if arm.startswith("generated /") else arm
-    return mark(ARMS.index(whole)) if whole in ARMS else MARKS[-1]
-
-
-def percent(axis: Any) -> None:
+def percent_ticks(axis: Axis) -> None:
     """Write an axis of shares in percent."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 2):g}"))
 
 
-def log_ticks(axes: Axes, values: Iterable[float]) -> None:
-    """A logarithmic x axis whose ticks are the measured values, and no others."""
-    ticks = sorted(set(values))
+def value_axis(
+    figure: Figure, axes_of: Mapping[str, Axes], which: str, label: str, percent: bool
+) -> None:
+    """Label the axis of values, and say its range where it does not start at zero.
+
+    The range stands in the label, or with each panel's title where the panels differ in it.
+
+    Args:
+        figure: that holds the panels.
+        axes_of: the panels by title, drawn and their ranges set.
+        which: ``x`` or ``y``.
+        label: of the axis; only an ``x`` axis has room for a second line.
+        percent: whether the values are shares, to be written in percent.
+    """
+    ranges = {}
+    for name, axes in axes_of.items():
+        low, high = getattr(axes, f"get_{which}lim")()
+        if percent:
+            percent_ticks(getattr(axes, f"{which}axis"))
+            low, high = round(100 * low), round(100 * high)
+        ranges[name] = f" (axis: {low:.3g} to {high:.3g})" if low > 0 else ""
+    alike = len(set(ranges.values())) == 1
+    for name, axes in axes_of.items():
+        axes.set_title(name if alike else name + ranges[name], fontsize=12)
+    first, *more = label.split("\n")
+    label = "\n".join([first + (ranges[name] if alike else ""), *more])
+    if which == "x":
+        axes.set_xlabel(label)
+    else:
+        figure.supylabel(label, fontsize=12)
+
+
+def log_axis(axes: Axes, values: Iterable[float]) -> None:
+    """A logarithmic x axis; its ticks are the values, where these are counts that lie apart."""
+    ticks = np.unique(np.asarray(values, dtype=float))
+    counts = (ticks == ticks.round()).all() and (ticks[1:] > 1.4 * ticks[:-1]).all()
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_locator(FixedLocator(ticks) if counts else LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.set_xlim(ticks[0] / 1.25, ticks[-1] * 1.25)
+    axes.set_xlim(ticks[0] / 1.4, ticks[-1] * 1.4)
 
 
 def short(value: float) -> str:
@@ -137,29 +233,6 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def errors(table: pd.DataFrame, value: str = "accuracy") -> np.ndarray | None:
-    """The ``low`` and ``high`` columns as matplotlib wants them: distances ``[2, rows]``; None
-    where there are no intervals.
-    """
-    if not {"low", "high"} <= set(table.columns):
-        return None
-    below, above = table[value] - table["low"], table["high"] - table[value]
-    return np.clip(np.nan_to_num(np.array([below, above], dtype=float)), 0, None)
-
-
-def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    """One legend for all panels, under them."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
-
-
-def need(table: pd.DataFrame, columns: Sequence[str], figure: str) -> None:
-    """Raise if a table lacks a column that the figure draws, or has no row."""
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise ValueError(
-            f"figure {figure} needs the columns {', '.join(columns)}; missing: {', '.join(missing)}"
-        )
-    if not len(table):
-        raise ValueError(f"figure {figure} was given a table without rows")
+def written(value: float, percent: bool) -> str:
+    """A value as it is written beside its dot or line."""
+    return f"{100 * value:.1f}" if percent else f"{value:.2f}"

@@ -198,9 +198,3 @@ def headline(
     yield "retention", float(best.loc[main, "retention"]), "share"
     fewer = best.loc[TEACHER, "parameters"] / best.loc[main, "parameters"]
     yield "times fewer parameters", float(fewer), "x"
-
-
-def as_drawn(table: pd.DataFrame, panel: str = "student", value: str = "accuracy") -> pd.DataFrame:
-    """A table of arms by the names of columns that charts had before they shared a vocabulary."""
-    named = table["panel"].where(table["panel"] != "", table["arm"])
-    return table.assign(**{panel: named, value: table["value"]})

@@ -13,6 +13,9 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from gdlib.sources.senses import Instance
 from gdlib.sources.wordnet import WORD, base_forms
 
+BASELINES = ("random", "first sense", "Lesk", "similarity")
+"""Methods without training."""
+
 
 def at_random(instances: Sequence[Instance], seed: int) -> list[np.ndarray]:
     """Scores drawn by the seed."""

@@ -14,7 +14,7 @@ from gdlib.networks.lexical_arms import ARMS
 from gdlib.networks.pairs import LexicalModel
 from gdlib.networks.students import parameters
 from gdlib.sources.senses import Instance
-from gdlib.studies.lexical.figures import BASELINES
+from gdlib.studies.lexical.baselines import BASELINES
 from gdlib.studies.lexical.study import LexicalStudy
 
 QUESTIONS = (

@@ -33,7 +33,7 @@ def word_counts(texts: Sequence[str]) -> list[int]:
 
 def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
     """TF-IDF + logistic regression at several numbers of labels a class, on the test part:
-    labels_per_class, accuracy, low, high.
+    arm, size (labels per class), value, low, high.
 
     A number the corpus has too few texts for is left out.
     """
@@ -58,8 +58,9 @@ def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
         interval = stats.interval(Sample.of([said == np.array(parts.test.labels)]), resamples=9999)
         rows.append(
             {
-                "labels_per_class": count,
-                "accuracy": interval.value,
+                "arm": "tfidf-lr",
+                "size": count,
+                "value": interval.value,
                 "low": interval.low,
                 "high": interval.high,
             }

@@ -1,0 +1,191 @@
+"""Figures of students of texts and of the texts they learn from: which table a chart draws, and in
+what words.
+
+Accuracies and other shares are 0..1 in the tables and percent in the figures. ``seeds`` is how many
+seeds a figure speaks for.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from gdlib import charts
+from gdlib.charts import Mark
+from gdlib.learn.schedules import STRATEGIES
+from gdlib.networks.distillation import ARMS, MAIN_ARM
+
+BASELINES = {"majority": ":", "tfidf-lr": "--", "teacher": "-"}
+"""No students: lines and no dots."""
+MARKS = (
+    charts.marks_of(ARMS)
+    | charts.marks_of(STRATEGIES)
+    | {name: Mark("#000000", "", line) for name, line in BASELINES.items()}
+)
+COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text"}
+ACCURACY = "accuracy in %"
+
+
+def _in_families(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each arm's family (``mark``), its arms next to each other."""
+    families = {r"^generated /\d+$": MAIN_ARM, ",.*": ""}  # "D1, as long as D4.2" is drawn like D1
+    table = table.assign(mark=table["arm"].replace(families, regex=True)).reset_index(drop=True)
+    divisor = table["arm"].str.extract(r"^generated /(\d+)$")[0].astype(float).fillna(1)
+    order = table.assign(family=pd.factorize(table["mark"])[0], fewer=-divisor)
+    return table.loc[order.sort_values(["family", "fewer"], kind="stable").index]
+
+
+def arms(table: pd.DataFrame, *, seeds: int, what: str = "Accuracy by arm") -> Figure:
+    """Accuracy of every arm with its interval, a panel per student, the baselines as lines."""
+    return charts.forest(
+        _in_families(table),
+        title=what,
+        label=ACCURACY,
+        seeds=seeds,
+        marks=MARKS,
+        references=tuple(BASELINES),
+    )
+
+
+def sizes(
+    table: pd.DataFrame, references: pd.DataFrame, *, seeds: int, texts: str = "generated"
+) -> Figure:
+    """Accuracy by number of texts, a panel per student, the references as lines."""
+    sweep = table.assign(arm=f"{texts} texts", mark=MAIN_ARM)
+    return charts.lines(
+        pd.concat([sweep, references.assign(mark=references["arm"])]),
+        x="size",
+        x_label=f"{texts} texts",
+        title=f"Does more {texts} text help?",
+        label=ACCURACY,
+        seeds=seeds,
+        marks=MARKS,
+        references=references["arm"].tolist(),
+        log=True,
+    )
+
+
+def labels(
+    table: pd.DataFrame, *, seeds: int, what: str = "Accuracy by number of labels"
+) -> Figure:
+    """Accuracy by gold labels per class (``size``), a line per arm."""
+    return charts.lines(
+        table.assign(panel=""),
+        x="size",
+        x_label="gold labels a class",
+        title=what,
+        label=ACCURACY,
+        seeds=seeds,
+        marks=MARKS,
+        log=True,
+    )
+
+
+def hard_soft(table: pd.DataFrame, *, seeds: int) -> Figure:
+    """Hard pseudo-labels against soft ones.
+
+    Args:
+        table: ``panel``, ``hard`` and ``soft`` (accuracies), ``low`` and ``high`` (the interval of
+            soft minus hard).
+        seeds: how many the numbers are means over.
+    """
+    points = 100 * table[["low", "high"]].assign(gap=table["soft"] - table["hard"])
+    notes = [f"{row.gap:+.1f} [{row.low:.1f}, {row.high:.1f}]" for row in points.itertuples()]
+    both = table[["hard", "soft"]].assign(student=table["panel"], note=notes)
+    return charts.forest(
+        both.melt(["student", "note"], ["soft", "hard"], "arm"),
+        title="Hard and soft pseudo-labels",
+        label=ACCURACY,
+        seeds=seeds,
+        row="student",
+    )
+
+
+def cost_quality(table: pd.DataFrame, *, seeds: int, cost: str = "latency") -> Figure:
+    """Accuracy by what a text costs, a column of :data:`COSTS`; the legend has ``parameters``."""
+    parameters = table["parameters"].map(charts.short)
+    return charts.lines(
+        table.assign(arm=table["name"] + ": " + parameters + " parameters", panel=""),
+        x=cost,
+        x_label=COSTS[cost],
+        title="Cost and quality",
+        label=ACCURACY,
+        seeds=seeds,
+        log=True,
+    )
+
+
+def steps(table: pd.DataFrame, *, seeds: int, what: str = "accuracy") -> Figure:
+    """Quality by optimisation steps; hollow: a strategy given as many steps as another."""
+    table = _in_families(table).assign(panel="")
+    table["resolved"] = table["arm"] == table["mark"]
+    return charts.lines(
+        table,
+        x="steps",
+        x_label="optimisation steps of the training",
+        title=f"Steps and {what}",
+        label=f"{what} in %",
+        seeds=seeds,
+        marks=MARKS,
+        references=("teacher",),
+        log=True,
+    )
+
+
+def class_counts(counts: pd.DataFrame, labels: Sequence[str]) -> Figure:
+    """Texts by class and ``split``, of the splits whose classes are known."""
+    table = counts.melt("split", labels, "class").dropna().rename(columns={"split": "arm"})
+    title = "Texts by class and part"
+    return charts.bars(table, title=title, label="texts", row="class", stacked=True)
+
+
+def funnel(counts: Mapping[str, int] | pd.Series) -> Figure:
+    """What became of the generated texts: fate to count, in the order of the filters."""
+    counts = pd.Series(counts)
+    if not (total := counts.sum()):
+        raise ValueError("figure funnel was given no texts")
+    dropped = counts.drop("kept")
+    rows = pd.concat([pd.Series({"generated": total}), dropped, counts[["kept"]]])
+    table = pd.DataFrame({"fate": rows.index, "value": rows.to_numpy()})
+    table["arm"] = np.where(table["fate"].isin(dropped.index), "dropped", "texts")
+    table["note"] = [f"{count:,} ({100 * count / total:.1f} %)" for count in rows]
+    return charts.bars(table, title="From generated to kept texts", row="fate", stacked=True)
+
+
+def label_shares(labels_of: Mapping[str, ArrayLike], classes: Sequence[str]) -> Figure:
+    """Share of texts by the label that the teacher gives, for several sets of texts."""
+    shares = [
+        pd.DataFrame({"arm": name, "class": classes, "value": counts / max(counts.sum(), 1)})
+        for name, given in labels_of.items()
+        for counts in [np.bincount(np.asarray(given), minlength=len(classes))]
+    ]
+    return charts.bars(
+        pd.concat(shares),
+        title="Labels given by the teacher",
+        label="% of texts",
+        row="class",
+        percent=True,
+    )
+
+
+def diversity(table: pd.DataFrame) -> Figure:
+    """Measures of diversity, a panel each. ``table``: ``texts`` and a column per measure."""
+    table = table.melt("texts", var_name="panel").rename(columns={"texts": "arm"})
+    table["panel"] = table["panel"].str.replace("_", "-")
+    return charts.bars(
+        table.assign(note=table["value"].map("{:.3g}".format)), title="Diversity of texts"
+    )
+
+
+def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
+    """Of the texts of each gold class the share that was given each label, from the counts."""
+    counts = pd.DataFrame(np.asarray(counts, dtype=float), index=labels, columns=labels)
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    return charts.matrix(
+        shares.rename_axis("gold label").reset_index().melt("gold label", var_name="given label"),
+        title="Given labels, % of each gold class",
+        rows="gold label",
+        columns="given label",
+    )
