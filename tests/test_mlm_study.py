@@ -17,7 +17,6 @@ from gdlib.core.settings import build
 from gdlib.core.store import Store
 from gdlib.run import pipeline
 from gdlib.studies.mlm import compare as mlm_compare
-from gdlib.studies.mlm import tuning as mlm_tuning
 from gdlib.studies.mlm import views as mlm_views
 from gdlib.studies.mlm.settings import ARMS, PLAN, Settings
 from gdlib.studies.mlm.study import MLMStudy, Trial
@@ -48,7 +47,7 @@ def study(values: dict, tmp_path_factory: pytest.TempPathFactory) -> MLMStudy:
 
 
 def other(study, **changes):
-    return MLMStudy(build(Settings, {**vars(study.settings), **changes}), study.store)
+    return MLMStudy(build(Settings, {**vars(study.settings.plain), **changes}), study.store)
 
 
 def test_parts_are_disjoint_and_hold_no_test_text(study):
@@ -91,7 +90,7 @@ def test_arms_and_trials(study):
         "best teacher",
         "gate",
     )
-    assert len(study.trials) == 2 * 8 * 2 and len(mlm_tuning.trials(study)) == 2 * 3 * 2
+    assert len(study.trials) == 2 * 8 * 2 and len(study.tuned_trials) == 2 * 3 * 2
     assert study.looks == [0, 2, 4, 6]
     alone = other(
         study,
@@ -163,7 +162,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     assert not np.array_equal(
         losses[Trial("teacher", "mean", 0)][-1], losses[Trial("teacher", "confidence", 0)][-1]
     )
-    results = mlm_tuning.results(study)
+    results = study.results()
     assert set(results.table["arm"]) == {
         "majority",
         "tfidf-lr",
@@ -178,6 +177,11 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         "from teacher",
         "from scratch",
     }  # the teacher is no start
+    more = other(study, student_seeds=(0, 1), arms=("no teacher", "mean", "best teacher"))
+    missing = {trial for trial in more.trials if MLMStudy.trained_student.missing(more, *trial)}
+    assert missing == {trial for trial in more.trials if trial.seed or trial.arm == "best teacher"}
+    tuned = {trial for trial in more.tuned_trials if trial.seed == 0}
+    assert not any(MLMStudy.tuned_student.missing(more, *trial) for trial in tuned)
     curves = mlm_compare.of_run(study)
     ends = curves.values["teacher", "mean"][:, -1].mean(axis=-1)
     np.testing.assert_allclose(
@@ -197,6 +201,6 @@ def test_a_new_head_is_decided_by_the_seed_alone(study, tmp_path):
     trained = []
     for drawn_before in range(2):
         torch.manual_seed(drawn_before)
-        again = MLMStudy(study.settings, Store(tmp_path / str(drawn_before)))
-        trained.append((again.head_artifact("small") / "trained.safetensors").read_bytes())
+        again = MLMStudy(study.settings.plain, Store(tmp_path / str(drawn_before)))
+        trained.append((again.head_of("small") / "trained.safetensors").read_bytes())
     assert trained[0] == trained[1]

@@ -21,9 +21,9 @@ from gdlib.sources.parts import normalise
 from gdlib.studies.paraphrase import compare as paraphrase_compare
 from gdlib.studies.paraphrase import figures as paraphrase_figures
 from gdlib.studies.paraphrase.compare import CROSS_TOOL, IN_TOOL
-from gdlib.studies.paraphrase.settings import DETECTORS, PLAN, Settings
-from gdlib.studies.paraphrase.spinners import SPINNERS
-from gdlib.studies.paraphrase.study import ParaphraseStudy, Sources
+from gdlib.studies.paraphrase.settings import DETECTORS, PLAN, SPINNERS, Settings
+from gdlib.studies.paraphrase.study import ParaphraseStudy
+from gdlib.studies.paraphrase.texts import Sources
 
 ROOT = Path(__file__).parents[1]
 
@@ -143,6 +143,9 @@ def test_every_notebook_runs(
     for spinner in SPINNERS:
         of = results.table[results.table["arm"] == spinner].set_index("student")
         assert teachers["distilled student", spinner] == of["held_out"].astype(float).idxmin()
+    more, one = study_of(small, study.store.root, model_seeds=(0, 1)), ("plain", "dictionary")
+    missing = [ParaphraseStudy.encoder_detector.missing(more, *one, seed) for seed in (0, 1)]
+    assert missing == [False, True], "one more model seed trains its own detectors"
     table = paraphrase_compare.by_domain(results, cases).set_index(["domain", "detector", "tool"])
     chosen = (
         (cases["domain"] == study.cases["domain"].iloc[-1])

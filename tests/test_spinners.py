@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.networks.infilling import Infiller, choose_words, draw, mask_words, preferences
 from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
-from gdlib.sources import synonyms, zoo
+from gdlib.sources import synonyms, words, zoo
 from gdlib.sources.wordnet import candidates
-from gdlib.studies.paraphrase import spinners
-from gdlib.studies.paraphrase.spinners import Infiller, SpinPlan, spin
+from gdlib.studies.paraphrase.spinners import SpinPlan, spin
+from gdlib.studies.paraphrase.views import similarity
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
 
@@ -48,7 +49,7 @@ def test_synonyms_share_a_synset_and_take_the_words_form() -> None:
 def test_names_numbers_and_punctuation_are_left_alone() -> None:
     said = [
         word.group()
-        for word in spinners.words_of(
+        for word in words.words_of(
             'The BBC film, by Smith in 2004. "Great" movies don\'t end; McKay left.'
         )
     ]
@@ -57,14 +58,13 @@ def test_names_numbers_and_punctuation_are_left_alone() -> None:
 
 def test_a_word_glued_to_a_number_is_none() -> None:
     assert [
-        word.group()
-        for word in spinners.words_of("the 50th film of the 1980s made 30bn and x2rise")
+        word.group() for word in words.words_of("the 50th film of the 1980s made 30bn and x2rise")
     ] == ["the", "film", "of", "the", "made", "and"]
 
 
 def test_every_so_manieth_word_is_replaced_in_its_case() -> None:
     text = "Movies are great and the film stopped in London."
-    places = [word.group() for word, _ in spinners.replaceable(text)]
+    places = [word.group() for word, _ in words.replaceable(text)]
     assert places == ["Movies", "great", "film", "stopped"]
     (spun,) = spin("dictionary", [text], PLAN, None)
     before, after = text.split(), spun.split()
@@ -86,7 +86,7 @@ def test_a_dictionary_changes_no_number_of_words_and_nothing_twice(text: str, ev
     plan = SpinPlan(every, 0.5, 3, 0.0, 1)
     (spun,) = spin("dictionary", [text], plan, None)
     assert len(spun.split()) == len(text.split())
-    assert (spun != text) == bool(spinners.replaceable(text))
+    assert (spun != text) == bool(words.replaceable(text))
     assert spin("dictionary", [text], plan, None) == [spun]
 
 
@@ -153,6 +153,39 @@ def test_infilling_keeps_the_number_of_words_whatever_stands_there(
     ]
 
 
+def test_words_are_chosen_that_begin_with_a_piece_and_were_not_cut_off() -> None:
+    text, none = "cats hunt fish today", np.random.default_rng(0)
+    spans = [(0, 0), (0, 4), (5, 7), (7, 9), (11, 14), (15, 18), (0, 0)]
+    chosen = choose_words(text, spans, 1.0, none)
+    assert [word.group() for word in chosen] == ["cats", "hunt"], "fish has no piece at its start"
+    assert len(choose_words(text, spans, 0.5, none)) == 1
+    assert choose_words("the and", [(0, 0), (0, 3), (4, 7), (0, 0)], 1.0, none) == []
+
+
+def test_all_pieces_of_a_word_become_one_mask() -> None:
+    spans = [(0, 0), (0, 2), (2, 4), (5, 9), (0, 0)]
+    (word, _) = words.words_of("cats hunt")
+    hidden = mask_words([2, 11, 12, 13, 3], spans, [word], mask=4)
+    assert (hidden.pieces, hidden.masks) == ([2, 4, 13, 3], [1])
+
+
+def test_preferences_exclude_forms_of_the_word_and_what_is_no_content_word(infiller) -> None:
+    pieces = infiller.pieces
+    logits = preferences(["guitars"], torch.zeros(1, len(pieces)), 1.0, infiller)[0]
+    for piece in ("guitar", "the", "##a", "?"):
+        assert logits[pieces.index(piece)] == -torch.inf
+    near = infiller.embedding[infiller.guessed] @ infiller.embedded("guitars")
+    violin = pieces.index("violin")
+    assert logits[violin] == pytest.approx(near[violin].item())
+
+
+def test_a_draw_is_among_the_likeliest() -> None:
+    logits = torch.tensor([[0.0, 5.0, 4.0], [9.0, -torch.inf, 0.0]])
+    random = torch.Generator().manual_seed(0)
+    assert draw(logits, 1, random) == [1, 0]
+    assert {draw(logits, 2, random)[0] for _ in range(30)} == {1, 2}
+
+
 def test_infilling_is_decided_by_the_seed_and_not_by_what_is_beside(infiller: Infiller) -> None:
     texts = [text for label in ("animals", "food") for text in tiny.texts_of(label, 20, 0)]
     one, same, other = (
@@ -185,9 +218,9 @@ def test_nearness_prefers_words_like_the_hidden_one(infiller: Infiller) -> None:
 
 
 def test_shares_and_similarity(tmp_path: Path) -> None:
-    assert spinners.changed_share("a b c d", "a x c y") == 0.5
+    assert words.changed_share("a b c d", "a x c y") == 0.5
     network = zoo.locate(str(tiny.encoder(tmp_path)))
-    cosines = spinners.similarity(
+    cosines = similarity(
         network, ["the cat", "rain and snow"], ["the cat", "a guitar concert"], 32
     ).numpy()
     np.testing.assert_allclose(cosines[0], 1.0, atol=1e-2)

@@ -65,7 +65,8 @@ class artifact:
     """A method of a study that fills a folder; asked for, it gives the finished artifact.
 
     Args:
-        stage: the stage that makes it; ``gdlib run --force STAGE`` makes it again.
+        stage: the stage that makes it, or the stages, where studies share it; ``gdlib run --force
+            STAGE`` makes it again.
         knobs: the knobs that the method reads itself.
         needs: the study's derived values and artifacts (those without a cell) that it is made from.
         given: what else it is made from, by the cell: name to ``lambda study, arm, seed: ...``. If
@@ -74,12 +75,13 @@ class artifact:
 
     def __init__(
         self,
-        stage: str,
+        stage: str | tuple[str, ...],
         *knobs: str,
         needs: Iterable[str] = (),
         given: Mapping[str, Callable[..., Any]] | None = None,
     ):
-        self.stage, self.knobs, self.needs, self.given = stage, knobs, tuple(needs), given or {}
+        self.stages = (stage,) if isinstance(stage, str) else stage
+        self.knobs, self.needs, self.given = knobs, tuple(needs), given or {}
 
     def __call__(self, build: Callable[..., None]) -> "artifact":
         self.func, self.__doc__ = build, build.__doc__
@@ -141,7 +143,7 @@ class artifact:
         """The artifact if the store has it, and it is not one to be made again."""
         found = study.store.find(self.kind, recipe)
         stage, _, since = os.environ.get(AGAIN, "").rpartition(":")
-        if found and stage == self.stage and (found / MANIFEST).stat().st_mtime < float(since):
+        if found and stage in self.stages and (found / MANIFEST).stat().st_mtime < float(since):
             return None
         return found
 

@@ -161,12 +161,14 @@ class HeadPlan:
         body: the layers with it afterwards (the embeddings stay); no steps: the body is frozen.
         seed: of the head, the order and dropout.
         looks: looks at the loss on the texts that choose, in each phase.
+        layers: the lowest so many layers of the network are used; 0: all.
     """
 
     head: Phase
     body: Phase
     seed: int
     looks: int = 5
+    layers: int = 0
 
 
 def load_teacher(

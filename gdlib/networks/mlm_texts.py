@@ -160,6 +160,10 @@ class Guessed:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def digest(self) -> str:
+        return digest([self.ids.tolist(), self.log_shares.tolist()])
+
 
 def frequent(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int, number: int

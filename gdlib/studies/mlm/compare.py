@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from gdlib.compare import stats
 from gdlib.compare.results import Results
 from gdlib.learn.mixtures import RULES
-from gdlib.studies.mlm import tuning as mlm_tuning
 from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM
 from gdlib.studies.mlm.study import MLMStudy
-from gdlib.studies.mlm.views import labelling_seconds, paid_for
+from gdlib.studies.mlm.views import labelling_seconds, training_seconds
 from gdlib.studies.shared.compare import of_classifiers
 
 Array = NDArray[np.float64]
@@ -97,11 +96,6 @@ def over_seeds(study: MLMStudy) -> Curves:
     return Curves(runs[0].steps, values, runs[0].singles)
 
 
-def tuned_over_seeds(study: MLMStudy) -> Results:
-    """The fine-tuned students of all seeds."""
-    return Results.stack([mlm_tuning.results(one) for one in study.each_seed()])
-
-
 def mean_curves(curves: Curves) -> pd.DataFrame:
     """start, arm, step, loss, low, high (over seeds; NaN with one unit)."""
     rows = []
@@ -131,14 +125,16 @@ def over_time(study: MLMStudy, curves: Curves) -> pd.DataFrame:
     arm needs), loss.
     """
     looks = (
-        study.seconds()
+        training_seconds(study)
         .groupby(["start", "arm", "step"], sort=False)["seconds"]
         .mean()
         .reset_index()
     )
     cost = labelling_seconds(study).set_index("teacher")[["head", "labelling"]].sum(axis=1)
     table = mean_curves(curves).merge(looks, on=["start", "arm", "step"])
-    table["labelling"] = [sum(cost[name] for name in paid_for(study, arm)) for arm in table["arm"]]
+    table["labelling"] = [
+        sum(cost[name] for name in study.teachers_of(arm)) for arm in table["arm"]
+    ]
     return table
 
 

@@ -7,7 +7,7 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.learn.mixtures import RULES
 from gdlib.networks.mlm_students import STARTS
 from gdlib.networks.mlm_teachers import BODIES
-from gdlib.studies.shared.settings import TeachingSettings
+from gdlib.studies.shared.settings import HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
 ARMS = {
@@ -23,7 +23,7 @@ assert set(RULES) < set(ARMS)
 
 
 @settings_class
-class Settings(TeachingSettings):
+class Settings(TeachingSettings, HeadSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile.
 
     ``corpus`` is what students are fine-tuned on.
@@ -36,23 +36,8 @@ class Settings(TeachingSettings):
         "fine-tuned on: bbc, movies, wordnet, a folder of tables, or hub:NAME",
     )
     test_size: int = knob(1000, "corpus", "test texts at most")
-    mlm_corpora: tuple[str, ...] = knob(
-        ("bbc", "movies", "wordnet"),
-        "corpus",
-        "corpora whose texts, labels unread, are masked and read",
-    )
-    corpus_texts: int = knob(4000, "corpus", "texts of each at most")
-    head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads")
-    choose_texts: int = knob(150, "corpus", "for stopping the heads and learning the gate")
     student_texts: int = knob(800, "corpus", "for the students; the teachers label them")
     held_out_texts: int = knob(200, "corpus", "for the students' curves")
-    guessed_pieces: int = knob(
-        4000,
-        "corpus",
-        "most frequent pieces, which alone are hidden and guessed; 0: all",
-    )
-    mask_share: float = knob(0.3, "corpus", "of these pieces, hidden")
-    maskings: int = knob(1, "corpus", "times that every student text is masked anew, and labelled")
     # teacher
     mlm_teachers: tuple[str, ...] = knob(
         ("minilm-l6", "mpnet-base"),
@@ -70,12 +55,6 @@ class Settings(TeachingSettings):
         "teacher",
         ("lowest layers of each that are used; 0: all, and its own head"),
     )
-    head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
-    head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
-    head_batch: int = knob(256, "teacher", "masked positions a step")
-    body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
-    body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
-    body_batch: int = knob(16, "teacher", "texts a step")
     kept_pieces: int = knob(
         256,
         "teacher",
@@ -86,9 +65,9 @@ class Settings(TeachingSettings):
         (PLAIN_ARM, SINGLE, "mean", "confidence", "gate"),
         "students",
         "whom a student learns from",
-        tuple(ARMS),
+        ARMS,
     )
-    starts: tuple[str, ...] = knob(("teacher",), "students", "where it starts", tuple(STARTS))
+    starts: tuple[str, ...] = knob(("teacher",), "students", "where it starts", STARTS)
     student_layers: int = knob(2, "students", "layers, the lowest of the first teacher's, or new")
     scratch_hidden: int = knob(128, "students", "width of a student from scratch")
     temperature: float = knob(1.0, "students", "T of the teachers' distribution")
@@ -108,7 +87,7 @@ class Settings(TeachingSettings):
         (PLAIN_ARM, "mean"),
         "students",
         "whose students are fine-tuned on the corpus, beside the start",
-        tuple(ARMS),
+        ARMS,
     )
     tuned_epochs: int = knob(
         4, "students", "passes over the labelled texts at most; the best held-out look is kept"

@@ -6,129 +6,104 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gdlib.learn import mixtures as teachers
+from gdlib.learn import mixtures
 from gdlib.learn.mixtures import RULES, SEES_GOLD
 from gdlib.networks.masked_lm import NOT_ASKED
-from gdlib.studies.mlm.settings import PLAIN_ARM
 from gdlib.studies.mlm.study import MLMStudy, Trial
 
 
 def counts(study: MLMStudy) -> pd.DataFrame:
-    """A row a part: part, texts, maskings with something hidden, pieces (mean), hidden pieces."""
-    rows = []
-    for name, masked in study.masked.items():
-        pieces = np.mean(masked.lengths) - 2  # [CLS] and [SEP]
-        rows.append(
-            {
-                "part": name,
-                "texts": len(study.texts[name]),
-                "masked texts": len(masked),
-                "pieces": pieces,
-                "hidden": len(masked.gold),
-            }
-        )
-    return pd.DataFrame(rows)
+    """A row per part: part, texts, masked texts (each masking with something hidden), pieces (mean
+    per text), hidden (pieces).
+    """
+    masked = study.masked.values()
+    return pd.DataFrame(
+        {
+            "part": list(study.masked),
+            "texts": [len(study.texts[part]) for part in study.masked],
+            "masked texts": [len(part) for part in masked],
+            "pieces": [np.mean(part.lengths) - 2 for part in masked],  # [CLS] and [SEP]
+            "hidden": [len(part.gold) for part in masked],
+        }
+    )
 
 
 def examples(study: MLMStudy, number: int = 6) -> pd.DataFrame:
-    """Some masked texts of the students' part: what is read, and what is to be guessed."""
+    """Some masked texts of the students' part: what is read, and which pieces are hidden."""
     masked, words = study.masked["student"], study.tokenizer.convert_ids_to_tokens
     rows = []
     for inputs, targets in zip(masked.inputs[:number], masked.targets[:number]):
         hidden = study.guessed.ids[[piece for piece in targets if piece != NOT_ASKED]]
-        rows.append(
-            {"read": " ".join(words(inputs)[1:-1]), "hidden": ", ".join(words(hidden.tolist()))}
-        )
-    return pd.DataFrame(rows)
+        rows.append((" ".join(words(inputs)[1:-1]), ", ".join(words(hidden.tolist()))))
+    return pd.DataFrame(rows, columns=["read", "hidden"])
 
 
 def frequency_loss(study: MLMStudy) -> float:
-    """Held-out loss, nats, of one who knows nothing but how frequent the guessed pieces are, in the
-    texts that are learnt from.
+    """Held-out loss, nats, of a predictor that knows only how frequent the pieces are in the texts
+    that are learnt from.
     """
     return float(-study.guessed.log_shares[study.masked["held_out"].gold].mean())
 
 
 def vocabularies(study: MLMStudy) -> pd.DataFrame:
-    """A row a teacher: pieces of its vocabulary, ids that differ from the reference's, has it a
-    head of its own.
+    """A row per teacher: the pieces of its vocabulary, how many of its ids differ from the
+    reference's, and whether its head is its own.
     """
-    rows = []
-    for name, ids in study.ids.items():
-        moved = int((ids != torch.arange(len(ids))).sum())
-        head = "trained here" if study.head_artifact(name) else "its own"
-        rows.append(
-            {"teacher": name, "shared pieces": len(ids), "ids that differ": moved, "head": head}
-        )
-    return pd.DataFrame(rows)
+    ids = study.ids.values()
+    return pd.DataFrame(
+        {
+            "teacher": list(study.ids),
+            "shared pieces": [len(own) for own in ids],
+            "ids that differ": [int((own != torch.arange(len(own))).sum()) for own in ids],
+            "head": ["trained here" if study.head_of(name) else "its own" for name in study.ids],
+        }
+    )
 
 
 def head_history(study: MLMStudy, name: str) -> pd.DataFrame:
-    """The loss curve of a teacher's head; no row where it brought its own."""
-    artifact = study.head_artifact(name)
-    return (
-        pd.read_parquet(artifact / "history.parquet")
-        if artifact
-        else pd.DataFrame(columns=["step", "train_loss", "held_out"])
-    )
+    """The loss curve of a teacher's head; no row for a teacher that brings its head."""
+    head = study.head_of(name)
+    if head is None:
+        return pd.DataFrame(columns=["step", "train_loss", "held_out"])
+    return pd.read_parquet(head / "history.parquet")
 
 
 def predictors(study: MLMStudy) -> pd.DataFrame:
-    """Each teacher and each rule as a predictor of the held-out part: name, loss (nats), accuracy,
-    sees the hidden piece.
-
-    Accuracy is the share of positions at which the hidden piece is the likeliest.
+    """Each teacher and each rule as a predictor of the held-out part: name, loss (nats), accuracy
+    (share of positions at which the hidden piece is the likeliest), sees gold.
     """
-    masked, said = study.masked["held_out"], study.kept["held_out"]
-    gate = study.gate if len(said) > 1 else None
+    hidden, predictions = study.masked["held_out"].gold, study.predictions("held_out")
+    rules, gate = (RULES, study.gate) if len(predictions) > 1 else ((), None)
     rows = []
-    for name in (*said, *(RULES if len(said) > 1 else ())):
-        mixed = teachers.mixture(said, name, gate)
-        gold = teachers.mixed_gold(torch.stack([kept.gold for kept in mixed.kept]), mixed.weights)
-        right = torch.cat(
-            [
-                mixed(at).argmax(-1) == masked.gold[at]
-                for at in torch.arange(len(masked.gold)).split(256)
-            ]
-        )
-        rows.append(
-            {
-                "name": name,
-                "loss": -gold.mean().item(),
-                "accuracy": right.float().mean().item(),
-                "sees gold": name in SEES_GOLD,
-            }
-        )
-    return pd.DataFrame(rows)
+    for name in (*predictions, *rules):
+        mixed = mixtures.mixture(predictions, name, gate)
+        gold = mixtures.mixed_gold(torch.stack([kept.gold for kept in mixed.kept]), mixed.weights)
+        positions = torch.arange(len(hidden)).split(256)
+        right = torch.cat([mixed(at).argmax(-1) == hidden[at] for at in positions])
+        rows.append((name, -gold.mean().item(), right.float().mean().item(), name in SEES_GOLD))
+    return pd.DataFrame(rows, columns=["name", "loss", "accuracy", "sees gold"])
 
 
 def rest(study: MLMStudy) -> pd.DataFrame:
-    """By teacher: the mean probability that is not on the kept pieces, mean entropy (nats), mean
-    confidence; students' part.
+    """By teacher, on the students' part: the mean probability that is not on the kept pieces, mean
+    entropy (nats), mean confidence.
     """
-    return pd.DataFrame(
-        {
-            "teacher": name,
-            "rest": float(kept.rest.mean()),
-            "entropy": float(kept.entropy.mean()),
-            "confidence": float(kept.log_probabilities[:, 0].exp().mean()),
-        }
-        for name, kept in study.kept["student"].items()
-    )
+    rows = []
+    for name, kept in study.predictions("student").items():
+        likeliest = kept.log_probabilities[:, 0].exp()
+        rows.append((name, *(float(v.mean()) for v in (kept.rest, kept.entropy, likeliest))))
+    return pd.DataFrame(rows, columns=["teacher", "rest", "entropy", "confidence"])
 
 
 def weights(study: MLMStudy) -> pd.DataFrame:
     """Mean weight of each teacher under each rule, over the students' masked positions: rule,
     teacher, weight.
     """
-    said = study.kept["student"]
+    predictions = study.predictions("student")
     rows = []
-    for rule in RULES if len(said) > 1 else ():
-        mixed = teachers.mixture(said, rule, study.gate)
-        rows += [
-            {"rule": rule, "teacher": name, "weight": float(share)}
-            for name, share in zip(said, mixed.weights.mean(dim=1))
-        ]
+    for rule in RULES if len(predictions) > 1 else ():
+        mean = mixtures.mixture(predictions, rule, study.gate).weights.mean(dim=1)
+        rows += [(rule, name, weight) for name, weight in zip(predictions, mean.tolist())]
     return pd.DataFrame(rows, columns=["rule", "teacher", "weight"])
 
 
@@ -138,28 +113,25 @@ def labelling_seconds(study: MLMStudy) -> pd.DataFrame:
     """
     rows = []
     for name in study.networks:
-        head, kept = study.head_artifact(name), study.kept_artifact(name, "student")
-        texts = len(study.masked["student"])
-        rows.append(
-            {
-                "teacher": name,
-                "head": head.seconds if head else 0.0,
-                "labelling": kept.seconds,
-                "texts/s": texts / kept.seconds,
-            }
-        )
-    return pd.DataFrame(rows)
+        head, labelling = study.head_of(name), study.teacher_predictions(name, "student").seconds
+        speed = len(study.masked["student"]) / labelling
+        rows.append((name, head.seconds if head else 0.0, labelling, speed))
+    return pd.DataFrame(rows, columns=["teacher", "head", "labelling", "texts/s"])
 
 
-def paid_for(study: MLMStudy, arm: str) -> tuple[str, ...]:
-    """The teachers that had to label for an arm."""
-    if arm == PLAIN_ARM:
-        return ()
-    return (arm,) if arm in study.networks else tuple(study.networks)
+def training_seconds(study: MLMStudy) -> pd.DataFrame:
+    """Seconds of training until every evaluation of every student: start, arm, seed, step,
+    seconds. Of this machine.
+    """
+    tables = []
+    for trial in study.trials:
+        seconds = {"step": study.looks, "seconds": study.trained(trial, "seconds").tolist()}
+        tables.append(pd.DataFrame(seconds).assign(**trial._asdict()))
+    return pd.concat(tables, ignore_index=True)
 
 
 def sizes(study: MLMStudy) -> pd.DataFrame:
-    """A row a start: start, parameters of a student, its embeddings (tied to the head) counted
+    """A row per start: start, parameters of a student, its embeddings (tied to the head) counted
     once.
     """
     seed, arm = study.settings.student_seeds[0], study.arms[0]

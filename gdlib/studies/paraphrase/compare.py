@@ -21,10 +21,9 @@ from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
 from gdlib.networks.costs import BATCHES, latency
 from gdlib.networks.lexical_arms import ENCODERS
-from gdlib.networks.students import encode
 from gdlib.networks.teacher import tokenize
 from gdlib.sources import zoo
-from gdlib.studies.paraphrase.detectors import LABELS, new_student
+from gdlib.studies.paraphrase.detectors import LABELS
 from gdlib.studies.paraphrase.settings import STUDENT, TFIDF
 from gdlib.studies.paraphrase.study import ParaphraseStudy
 
@@ -222,24 +221,19 @@ def _kind(detector: str) -> str:
 
 
 def _call(study: ParaphraseStudy, detector: str) -> Callable[[list[str]], object]:
-    s, first = study.settings, study.part("train", study.settings.spinners[0])
+    spinner, network = study.settings.spinners[0], study.pretrained
     if detector == TFIDF:
-        model = baselines.build("tfidf-lr", first.texts, first.labels)
+        train = study.detector_parts[spinner]["train"]
+        model = baselines.build("tfidf-lr", train.texts, train.labels)
         return lambda texts: baselines.predict(model, texts, len(LABELS))
-    network = zoo.locate(s.encoder)
-    tokenizer = zoo.tokenizer(network)
     if detector == STUDENT:
-        texts = first.texts + study.part("transfer", s.spinners[0]).texts
-        student, vocabulary, _ = new_student(
-            s.student, network, study.student_plan, s.max_length, texts, 0
-        )
+        student, vocabulary = study.new_student(spinner, 0)
         student.eval()
-        return lambda texts: student(
-            pad(vocabulary.rows(encode(tokenizer, texts, s.max_length)), students.PAD)
-        )
+        return lambda texts: student(pad(vocabulary.rows(study.encoded(texts)), students.PAD))
+    tokenizer, most = study.encoder_tokenizer, study.settings.max_length
     encoder = zoo.classifier(network, LABELS).eval()
     return lambda texts: (
-        encoder(**collate(tokenize(tokenizer, texts, s.max_length), tokenizer.pad_token_id)).logits
+        encoder(**collate(tokenize(tokenizer, texts, most), tokenizer.pad_token_id)).logits
     )
 
 
@@ -252,10 +246,9 @@ def training(study: ParaphraseStudy, results: Results) -> pd.DataFrame:
         .mean()
         .reset_index(names="detector")
     )
-    seed = study.encoder_seed(study.settings.model_seeds[0])
+    seed = study.encoder_seeds[study.settings.model_seeds[0]]
     means["lexical"] = [
-        study.encoders.encoder_seconds(name, seed) if name in ENCODERS else 0.0
-        for name in means["detector"]
+        study.encoder_seconds(name, seed) if name in ENCODERS else 0.0 for name in means["detector"]
     ]
     return means.astype({"parameters": int})
 

@@ -1,9 +1,8 @@
-"""Detectors of paraphrases: how each is trained, and what it leaves: logits of every text that it
-is asked about.
+"""Detectors of paraphrases: TF-IDF, fine-tuned encoders, a student that learns from the best one.
 
-A detector leaves ``said.npy`` (logits of the asked texts, ``[texts, 2]``) and ``notes.json``
-(parameters, best step, seconds of training); an encoder besides ``logits.npz``, of the texts that a
-student learns from and is chosen by. The networks themselves are not kept.
+A detector leaves ``logits.safetensors`` (logits of the ``test`` texts ``[texts, 2]``; an encoder
+besides those of the parts that a student learns from and is chosen by) and ``notes.json``
+(parameters, best step, seconds of training). The networks themselves are not kept.
 """
 
 import json
@@ -13,131 +12,215 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from gdlib.compare import baselines
+from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
-from gdlib.learn.losses import held_out_score
+from gdlib.learn.losses import DistillationLoss, held_out_score
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import Source, StudentPlan
-from gdlib.networks.students import Vocabulary
+from gdlib.networks.lexical_arms import PLAIN
+from gdlib.networks.students import Student, Vocabulary
 from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
+from gdlib.studies.paraphrase.settings import ENCODER_DETECTORS
+from gdlib.studies.paraphrase.texts import SpunTexts
+from gdlib.studies.shared.encoders import LexicalEncoders
+from gdlib.studies.shared.settings import EncoderSettings, part_of
 
 LABELS = ("original", "paraphrase")
-Parts = Mapping[str, Part]
-"""``train``, ``held_out``, and ``transfer``, whose labels nobody looks at."""
+LOGITS, NOTES = "logits.safetensors", "notes.json"
 
 
-def tfidf(parts: Parts, asked: Sequence[str], folder: Path) -> None:
-    """TF-IDF and a logistic regression, on the held-out texts too: it stops on nothing."""
-    start = time.perf_counter()
-    model = baselines.build(
-        "tfidf-lr",
-        parts["train"].texts + parts["held_out"].texts,
-        parts["train"].labels + parts["held_out"].labels,
+class Detectors(SpunTexts, LexicalEncoders):
+    """Every detector, trained on the paraphrases of every spinner."""
+
+    # ---- what they are made of
+
+    @derived
+    def encoder_settings(self) -> EncoderSettings:
+        """Those of the lexical encoders; their seeds are :attr:`encoder_seeds`."""
+        return part_of(self.settings, EncoderSettings, corpus=self.settings.sense_corpus, seed=0)
+
+    @derived
+    def encoder_seeds(self) -> dict[int, int]:
+        """The seed of the lexical training by model seed: 0, 1, ... over the seeds of this study
+        and its model seeds, another one for each pair of them.
+        """
+        s = self.settings
+        first = s.seed * len(s.model_seeds)
+        return {model_seed: first + place for place, model_seed in enumerate(s.model_seeds)}
+
+    @derived
+    def compared_encoders(self) -> list[str]:
+        """The encoders that detect; where there is none, the plain one, to teach students."""
+        return [name for name in ENCODER_DETECTORS if name in self.settings.detectors] or [PLAIN]
+
+    @derived
+    def detector_parts(self) -> dict[str, dict[str, Part]]:
+        """By spinner, the parts of its paraphrases and originals: ``train``, ``held_out``,
+        ``transfer`` without labels, and ``test``, which is the same for all.
+        """
+        test, found = Part(self.cases["text"].tolist(), self.cases["gold"].tolist()), {}
+        for spinner in self.settings.spinners:
+            transfer = self.part("transfer", spinner).texts
+            found[spinner] = {
+                "train": self.part("train", spinner),
+                "held_out": self.part("held_out", spinner),
+                "transfer": Part(transfer, [-1] * len(transfer)),
+                "test": test,
+            }
+        return found
+
+    # ---- TF-IDF
+
+    @artifact(
+        "train", given={"detector_parts": lambda study, spinner: study.detector_parts[spinner]}
     )
-    took = time.perf_counter() - start
-    _leave(
-        folder,
-        np.log(baselines.predict(model, asked, len(LABELS))),
-        took,
-        steps=0,
-        parameters=baselines.parameters(model),
+    def tfidf_detector(self, folder: Path, spinner: str) -> None:
+        """TF-IDF and a logistic regression, on the held-out texts too: it stops on nothing."""
+        start, parts = time.perf_counter(), self.detector_parts[spinner]
+        labelled = Part.join([parts["train"], parts["held_out"]])
+        model = baselines.build("tfidf-lr", labelled.texts, labelled.labels)
+        seconds = time.perf_counter() - start
+        logits = np.log(baselines.predict(model, parts["test"].texts, len(LABELS)))
+        notes = {"seconds": seconds, "steps": 0, "parameters": baselines.parameters(model)}
+        save(folder, {"test": torch.from_numpy(logits)}, notes)
+
+    # ---- encoders
+
+    def detecting_network(self, name: str, seed: int) -> zoo.Network:
+        """The encoder of that name before it is fine-tuned."""
+        return self.encoder_network(name, self.encoder_seeds[seed])
+
+    @artifact(
+        "train",
+        *("detector_epochs", "detector_lr", "detector_batch", "max_length", "seed"),
+        given={
+            "network": lambda study, name, spinner, seed: study.detecting_network(name, seed),
+            "detector_parts": lambda study, name, spinner, seed: study.detector_parts[spinner],
+        },
     )
+    def encoder_detector(self, folder: Path, name: str, spinner: str, seed: int) -> None:
+        """A fine-tuned encoder.
 
+        ``held_out`` in its notes is :func:`gdlib.learn.losses.held_out_score`.
+        """
+        s, parts, start = self.settings, self.detector_parts[spinner], time.perf_counter()
+        own = folder / "checkpoint-detector"  # it goes when all is done: 90 MB
+        own.mkdir(exist_ok=True)
+        plan = TeacherPlan(
+            epochs=s.detector_epochs,
+            lr=s.detector_lr,
+            batch=s.detector_batch,
+            max_length=s.max_length,
+            seed=self.seed(seed),
+        )
+        network = self.detecting_network(name, seed)
+        history = fine_tune(network, parts["train"], parts["held_out"], LABELS, plan, own)
+        seconds, trained = time.perf_counter() - start, Teacher.load(own)
+        logits = {part: trained.signals(parts[part].texts, title=part).logits for part in parts}
+        labels = torch.tensor(parts["held_out"].labels)
+        notes = {
+            "seconds": seconds,
+            "steps": history.best_step,
+            "parameters": students.parameters(trained.network),
+            "held_out": held_out_score(logits["held_out"], labels),
+        }
+        save(folder, logits, notes)
 
-def encoder(
-    network: zoo.Network, plan: TeacherPlan, parts: Parts, asked: Sequence[str], folder: Path
-) -> None:
-    """A fine-tuned encoder.
+    def best_encoder(self, spinner: str, seed: int) -> Artifact:
+        """Of the encoders that are compared, the one with the best held-out score: the student's
+        teacher.
+        """
+        made = [self.encoder_detector(name, spinner, seed) for name in self.compared_encoders]
+        return min(made, key=lambda artifact: artifact.json(NOTES)["held_out"])
 
-    ``held_out`` in its notes is :func:`gdlib.learn.losses.held_out_score`.
-    """
-    start, own = time.perf_counter(), folder / "checkpoint-detector"  # goes when all is done: 90 MB
-    own.mkdir(exist_ok=True)
-    history = fine_tune(network, parts["train"], parts["held_out"], LABELS, plan, own)
-    took, trained = time.perf_counter() - start, Teacher.load(own)
-    logits = {name: trained.signals(part.texts, title=name).logits for name, part in parts.items()}
-    score = held_out_score(logits["held_out"], torch.tensor(parts["held_out"].labels))
-    np.savez(folder / "logits.npz", **{name: tensor.numpy() for name, tensor in logits.items()})
-    said = trained.signals(asked, title="test texts").logits.numpy()
-    _leave(
-        folder,
-        said,
-        took,
-        steps=history.best_step,
-        parameters=students.parameters(trained.network),
-        held_out=score,
+    # ---- students
+
+    @property
+    def student_plan(self) -> StudentPlan:
+        s = self.settings
+        return StudentPlan(
+            student_parameters=s.student_parameters,
+            embedding="svd",
+            embedding_dim=64,
+            student_dropout=0.3,
+            student_steps=s.student_steps,
+            student_lr=s.student_lr,
+            student_batch=64,
+            evaluate_every=max(1, s.student_steps // 10),
+            patience=0,
+            loss=DistillationLoss(s.soft_loss, s.temperature, s.hard_weight, s.soft_weight),
+        )
+
+    @derived
+    def encoder_tokenizer(self) -> PreTrainedTokenizerBase:
+        """That of all encoders, and of the students."""
+        return zoo.tokenizer(self.pretrained)
+
+    def encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts as students read them, in pieces."""
+        return students.encode(self.encoder_tokenizer, texts, self.settings.max_length)
+
+    def new_student(self, spinner: str, seed: int) -> tuple[Student, Vocabulary]:
+        """A student at its start (the SVD of the encoder's embeddings), and the pieces that it
+        knows: those of the texts that it learns from.
+        """
+        plan, parts = self.student_plan, self.detector_parts[spinner]
+        pieces = self.encoded(parts["train"].texts + parts["transfer"].texts)
+        tokenizer = self.encoder_tokenizer
+        most = plan.student_parameters // (2 * plan.embedding_dim)
+        vocabulary = Vocabulary.seen(pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, most)
+        embedding = zoo.encoder(self.pretrained).get_input_embeddings().weight.detach()
+        student = distillation.new_student(
+            self.settings.student, len(LABELS), vocabulary, embedding, plan, seed
+        )
+        return student, vocabulary
+
+    @artifact(
+        "train",
+        *("student", "student_parameters", "student_steps", "student_lr", "soft_loss"),
+        *("temperature", "hard_weight", "soft_weight", "max_length", "seed"),
+        needs=("pretrained",),
+        given={
+            "teacher": lambda study, spinner, seed: study.best_encoder(spinner, seed),
+            "detector_parts": lambda study, spinner, seed: study.detector_parts[spinner],
+        },
     )
+    def student_detector(self, folder: Path, spinner: str, seed: int) -> None:
+        """A small network that learns the logits of the best encoder, of labelled and of unlabelled
+        texts.
+        """
+        start, parts, plan = time.perf_counter(), self.detector_parts[spinner], self.student_plan
+        teacher, seed = self.best_encoder(spinner, seed), self.seed(seed)
+        logits = load_file(teacher / LOGITS)
+        student, vocabulary = self.new_student(spinner, seed)
+        sources = {
+            name: Source(self.encoded(part.texts), logits[name], torch.tensor(part.labels))
+            for name, part in parts.items()
+        }
+        data = distillation.join([sources["train"], sources["transfer"]])
+        history = distillation.distil(
+            student, data, sources["held_out"], vocabulary, plan.loss, plan, seed
+        )
+        seconds = time.perf_counter() - start
+        predicted = distillation.predict(student, vocabulary.rows(sources["test"].pieces))
+        notes = {
+            "seconds": seconds,
+            "steps": history.best_step,
+            "parameters": students.parameters(student),
+            "learnt_from": teacher.recipe["cell"][0],
+        }
+        save(folder, {"test": predicted}, notes)
 
 
-def new_student(
-    name: str,
-    network: zoo.Network,
-    plan: StudentPlan,
-    max_length: int,
-    texts: Sequence[str],
-    seed: int,
-) -> tuple[students.Student, Vocabulary, list[list[int]]]:
-    """A student at its start (the SVD of an encoder's embeddings), its vocabulary, and the texts
-    that it learns from in pieces.
-    """
-    tokenizer = zoo.tokenizer(network)
-    pieces = students.encode(tokenizer, texts, max_length)
-    most = plan.student_parameters // (2 * plan.embedding_dim)
-    vocabulary = Vocabulary.seen(pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, most)
-    embedding = zoo.encoder(network).get_input_embeddings().weight.detach()
-    return (
-        distillation.new_student(name, len(LABELS), vocabulary, embedding, plan, seed),
-        vocabulary,
-        pieces,
-    )
-
-
-def student(
-    name: str,
-    network: zoo.Network,
-    best: Artifact,
-    plan: StudentPlan,
-    max_length: int,
-    seed: int,
-    parts: Parts,
-    asked: Sequence[str],
-    folder: Path,
-) -> None:
-    """A small network that learns an encoder's logits (``best``, what :func:`encoder` left): of
-    labelled and of unlabelled texts.
-    """
-    start, told = time.perf_counter(), np.load(best / "logits.npz")
-    texts = parts["train"].texts + parts["transfer"].texts
-    net, vocabulary, pieces = new_student(name, network, plan, max_length, texts, seed)
-    labels = torch.tensor(parts["train"].labels + [-1] * len(parts["transfer"]))
-    data = Source(
-        pieces, torch.from_numpy(np.concatenate([told["train"], told["transfer"]])), labels
-    )
-
-    def encoded(texts: Sequence[str]) -> list[list[int]]:
-        return students.encode(zoo.tokenizer(network), texts, max_length)
-
-    held_out = Source(
-        encoded(parts["held_out"].texts),
-        torch.from_numpy(told["held_out"]),
-        torch.tensor(parts["held_out"].labels),
-    )
-    history = distillation.distil(net, data, held_out, vocabulary, plan.loss, plan, seed)
-    took = time.perf_counter() - start
-    said = distillation.predict(net, vocabulary.rows(encoded(asked))).numpy()
-    _leave(
-        folder,
-        said,
-        took,
-        steps=history.best_step,
-        parameters=students.parameters(net),
-        learnt_from=best.recipe["detector"],
-    )
-
-
-def _leave(folder: Path, said: np.ndarray, seconds: float, **notes: object) -> None:
-    np.save(folder / "said.npy", said.astype(np.float32))
-    (folder / "notes.json").write_text(json.dumps({"seconds": seconds, **notes}))
+def save(folder: Path, logits: Mapping[str, Tensor], notes: Mapping[str, object]) -> None:
+    """Leave what a detector predicts, and numbers about its training."""
+    logits = {name: tensor.float().contiguous() for name, tensor in logits.items()}
+    save_file(logits, folder / LOGITS)
+    (folder / NOTES).write_text(json.dumps(notes))

@@ -3,12 +3,12 @@ and stages, as data.
 """
 
 from gdlib.core.plans import Plan, Stage
+from gdlib.core.registry import Registry
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.losses import SOFT_LOSSES
 from gdlib.networks.lexical_arms import HELP as ENCODERS
 from gdlib.networks.mlm_teachers import BODIES
 from gdlib.networks.students import STUDENTS
-from gdlib.studies.paraphrase.spinners import SPINNERS
 from gdlib.studies.shared.settings import EncoderSettings
 
 TFIDF, STUDENT = "TF-IDF", "distilled student"
@@ -18,6 +18,18 @@ DETECTORS = {
     **{name: f"fine-tuned: {ENCODERS[name]}" for name in ENCODER_DETECTORS},
     STUDENT: "a small convolutional network, from the encoder that does best on held-out texts",
 }
+SPINNERS = Registry("spinner")
+"""Objects of :class:`gdlib.studies.paraphrase.spinners.Spinner`."""
+SPINNERS.add(
+    "dictionary",
+    "gdlib.studies.paraphrase.spinners:DICTIONARY",
+    "synonyms of WordNet, at a given frequency",
+)
+SPINNERS.add(
+    "masked-lm",
+    "gdlib.studies.paraphrase.spinners:MASKED_LM",
+    "words hidden and filled in by a masked language model",
+)
 SIZES = "half of them paraphrased"
 
 
@@ -51,7 +63,12 @@ class Settings(EncoderSettings):
     )
     test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}")
     min_words: int = knob(8, "texts", "shorter texts are left out")
-    spinners: tuple[str, ...] = knob(tuple(SPINNERS), "texts", "what paraphrases", tuple(SPINNERS))
+    spinners: tuple[str, ...] = knob(
+        ("dictionary", "masked-lm"),
+        "texts",
+        "what paraphrases",
+        "gdlib.studies.paraphrase.settings:SPINNERS",
+    )
     synonym_every: int = knob(
         2, "texts", "dictionary: of the content words that have a synonym, every so manieth"
     )
@@ -93,7 +110,7 @@ class Settings(EncoderSettings):
     )
     # train
     detectors: tuple[str, ...] = knob(
-        tuple(DETECTORS), "train", "what tells paraphrases from originals", tuple(DETECTORS)
+        tuple(DETECTORS), "train", "what tells paraphrases from originals", DETECTORS
     )
     detector_epochs: int = knob(
         3,
@@ -154,10 +171,7 @@ PLAN = Plan(
             "F1 in-tool and cross-tool, by domain, with intervals; cost",
         ),
     ),
-    choices={
-        "spinners": {name: spinner.help for name, spinner in SPINNERS.items()},
-        "detectors": DETECTORS,
-    },
+    choices={"spinners": SPINNERS.help, "detectors": DETECTORS},
     help=(
         "Detectors tell originals from machine-made paraphrases, made by the tool they were "
         "trained on or by another one."

@@ -172,3 +172,37 @@ class ArmSettings:
     temperature: float = knob(2.0, "train", "T of the kl loss")
     soft_weight: float = knob(1.0, "train", "weight of the teacher's pair logits")
     hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them")
+
+
+@settings_class
+class HeadSettings:
+    """Texts with hidden pieces, and the new heads of networks that guess them
+    (:mod:`gdlib.studies.shared.masked`).
+    """
+
+    # corpus
+    mlm_corpora: tuple[str, ...] = knob(
+        ("bbc", "movies", "wordnet"),
+        "corpus",
+        "corpora whose texts, labels unread, are masked and read",
+    )
+    corpus_texts: int = knob(4000, "corpus", "texts of each at most")
+    head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads")
+    choose_texts: int = knob(150, "corpus", "for stopping the heads and learning the gate")
+    guessed_pieces: int = knob(
+        4000,
+        "corpus",
+        "most frequent pieces, which alone are hidden and guessed; 0: all",
+    )
+    mask_share: float = knob(0.3, "corpus", "of these pieces, hidden")
+    maskings: int = knob(1, "corpus", "times that every student text is masked anew, and labelled")
+    test_size: int = knob(1000, "corpus", "test texts at most, which are never masked")
+    seed: int = knob(0, "corpus", "seed of the draw, the masks and the heads")
+    # teacher
+    head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
+    head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
+    head_batch: int = knob(256, "teacher", "masked positions a step")
+    body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
+    body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
+    body_batch: int = knob(16, "teacher", "texts a step")
+    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")

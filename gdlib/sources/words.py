@@ -1,0 +1,48 @@
+"""The words of a text that can be replaced, and how a text is rewritten with others."""
+
+import re
+from collections.abc import Sequence
+
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+from gdlib.sources.synonyms import synonyms
+
+WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
+SENTENCE_END = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
+
+
+def words_of(text: str) -> list[re.Match[str]]:
+    """The words that may be replaced: of letters alone, two or more, and no name (a capital
+    inside of a sentence, or several capitals).
+    """
+    return [word for word in WORD.finditer(text) if _is_plain(word.group(), text[: word.start()])]
+
+
+def _is_plain(word: str, before: str) -> bool:
+    if len(word) < 2 or not word.isalpha() or not word[1:].islower():
+        return False
+    return word[0].islower() or SENTENCE_END.search(before) is not None
+
+
+def content_words(text: str) -> list[re.Match[str]]:
+    """Those of them that are no stop words."""
+    return [word for word in words_of(text) if word.group().lower() not in ENGLISH_STOP_WORDS]
+
+
+def replaceable(text: str) -> list[tuple[re.Match[str], tuple[str, ...]]]:
+    """The content words of a text that have synonyms, and these."""
+    pairs = [(word, synonyms(word.group().lower())) for word in content_words(text)]
+    return [(word, others) for word, others in pairs if others]
+
+
+def rewrite(text: str, changes: Sequence[tuple[int, int, str]]) -> str:
+    """A text with stretches (start, end) replaced, in the case of what stood there."""
+    for start, end, new in sorted(changes, reverse=True):
+        text = text[:start] + (new.capitalize() if text[start].isupper() else new) + text[end:]
+    return text
+
+
+def changed_share(original: str, spun: str) -> float:
+    """Share of the words, cut at white space, that are others than before."""
+    pairs = list(zip(original.split(), spun.split(), strict=True))
+    return sum(before != after for before, after in pairs) / max(1, len(pairs))
