@@ -52,7 +52,7 @@ def test_a_folder_in_every_format_gives_the_same_corpus(tmp_path: Path, suffix: 
     assert corpus.parts["train"].texts == ["good film", "bad film", "fine, really"]
     assert corpus.parts["train"].labels == [1, 0, 1]
     assert corpus.parts["unlabeled"].labels == []
-    assert corpus.digest == build("any", dict.fromkeys(tables.SPLITS, TABLE), "", "").digest
+    assert corpus.digest == build("any", dict.fromkeys(tables.SPLITS, TABLE)).digest
 
 
 def test_words_like_na_stay_texts_and_line_breaks_and_quotes_survive_csv(tmp_path: Path) -> None:
@@ -96,21 +96,19 @@ def test_class_names_that_datasets_wrote_into_parquet_are_used(tmp_path: Path) -
 
 
 def test_a_test_split_with_withheld_labels_is_left_out() -> None:
-    corpus = build("glue", {"train": TABLE, "test": TABLE.assign(label=-1)}, "", "")
+    corpus = build("glue", {"train": TABLE, "test": TABLE.assign(label=-1)})
     assert list(corpus.parts) == ["train"]
 
 
 def test_the_digest_is_of_the_content() -> None:
-    base = build("a", {"train": TABLE}, "", "")
-    assert build("b", {"train": TABLE}, "elsewhere", "").digest == base.digest
-    assert build("a", {"train": TABLE[::-1]}, "", "").digest != base.digest
+    base = build("a", {"train": TABLE})
+    assert build("b", {"train": TABLE}).digest == base.digest
+    assert build("a", {"train": TABLE[::-1]}).digest != base.digest
     assert (
-        build(
-            "a", {"train": TABLE.assign(label=["negative", "negative", "positive"])}, "", ""
-        ).digest
+        build("a", {"train": TABLE.assign(label=["negative", "negative", "positive"])}).digest
         != base.digest
     )
-    assert build("a", {"train": TABLE, "test": TABLE}, "", "").digest != base.digest
+    assert build("a", {"train": TABLE, "test": TABLE}).digest != base.digest
 
 
 @pytest.fixture
@@ -158,7 +156,7 @@ def test_a_card_from_outside_is_a_corpus_a_task_and_listed(
     card = Card("letters: a, b", "my drawer", "CC0", {"texts": read}, "2 classes, 30 texts")
     monkeypatch.setitem(CARDS, "mine", card)
     corpus = load("mine")
-    assert (corpus.name, corpus.labels, corpus.licence) == ("mine", ("a", "b"), "CC0")
+    assert (corpus.name, corpus.labels) == ("mine", ("a", "b"))
     assert corpus.parts["test"].texts == list("wxyz")
     assert len(tasks.load("mine", tasks.Sizes(20, 0.2, 0), seed=0).train) == 16
     assert tables.fetch_card("mine") == 34
@@ -193,7 +191,7 @@ def test_naming_what_there_is_loads_neither_torch_nor_pandas() -> None:
 
 def refused(message: str, **tables: pd.DataFrame) -> None:
     with pytest.raises(BadCorpus, match=f"^{re.escape(message)}$"):
-        build("films", tables, "", "")
+        build("films", tables)
 
 
 def test_missing_column() -> None:
@@ -257,8 +255,6 @@ def test_label_in_test_that_train_lacks() -> None:
         build(
             "films",
             {"train": TABLE, "test": TABLE.assign(label=1)},
-            "",
-            "",
             names=("negative", "neutral", "positive"),
         )
 
@@ -268,8 +264,6 @@ def test_label_beyond_the_class_names() -> None:
         build(
             "films",
             {"train": TABLE.assign(label=[0, 1, 7])},
-            "",
-            "",
             names=("negative", "positive"),
         )
 

@@ -25,7 +25,7 @@ DISGUISES = (
 def make_corpus(
     sizes: list[int], *, test: int = 0, unlabeled: int = 0, doubles: int = 0, seed: int = 0
 ) -> Corpus:
-    """Numbered texts; ``doubles`` of them come again, in disguise, in the same and in other parts."""
+    """Numbered texts; ``doubles`` of them come again, in disguise, in any part."""
     rng = np.random.default_rng(seed)
     rows = [
         (f"text number {c} {i}", f"class {c}") for c, size in enumerate(sizes) for i in range(size)
@@ -45,8 +45,6 @@ def make_corpus(
     return build(
         "made",
         {name: pd.DataFrame(part, columns=["text", "label"]) for name, part in tables.items()},
-        "",
-        "",
     )
 
 
@@ -213,8 +211,6 @@ def test_counts_is_a_table_of_what_was_drawn_and_dropped() -> None:
     corpus = build(
         "made",
         {name: pd.DataFrame(rows, columns=["text", "label"]) for name, rows in tables.items()},
-        "",
-        "",
     )
     counts = split(
         corpus, labels_per_class=5, validation_share=0.2, transfer_size=9, test_size=9, seed=0

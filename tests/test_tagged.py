@@ -248,11 +248,12 @@ def corpus(sizes: dict[str, int], own_test: bool, seed: int = 0) -> tagged.Tagge
             for _ in range(number)
         ]
 
-    tables = {
-        language: {"train": rows(number)} | ({"test": rows(20)} if own_test else {})
-        for language, number in sizes.items()
-    }
-    return tagged.build("made", tables, (), "made", "none")
+    tables = {}
+    for language, number in sizes.items():
+        tables[language, "train"] = rows(number)
+        if own_test:
+            tables[language, "test"] = rows(20)
+    return tagged.build("made", tables)
 
 
 @given(st.integers(0, 3), st.booleans(), st.integers(2, 8), st.integers(0, 60))

@@ -11,7 +11,7 @@ and ``label``.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,8 +44,6 @@ class Corpus:
     name: str
     labels: tuple[str, ...]
     parts: dict[str, Part]
-    source: str
-    licence: str
 
     @cached_property
     def digest(self) -> str:
@@ -68,8 +66,7 @@ def load(name: str) -> Corpus:
     """
     known = cards("texts")
     if name in known:
-        card = known[name]
-        return build(name, tables.read_card(name, "texts"), card.source, card.licence)
+        return build(name, tables.read_card(name, "texts"))
     if name.startswith("hub:"):
         return _from_hub(name)
     if Path(name).is_file():
@@ -78,17 +75,10 @@ def load(name: str) -> Corpus:
             f"train{{{','.join(FORMATS)}}} and perhaps test.*"
         )
     folder = tables.folder("corpus", "corpora", name, known, "or a folder, or hub:NAME")
-    splits, names = tables.read_folder(folder)
-    return build(folder.resolve().name, splits, "a folder", "as its owner says", names)
+    return build(folder.resolve().name, *tables.read_folder(folder))
 
 
-def build(
-    name: str,
-    splits: Mapping[str, pd.DataFrame],
-    source: str,
-    licence: str,
-    names: Sequence[str] = (),
-) -> Corpus:
+def build(name: str, splits: tables.Tables, names: Sequence[str] = ()) -> Corpus:
     """A corpus from one table a split, checked; the one door for every source.
 
     Args:
@@ -109,34 +99,29 @@ def build(
     ]
     for split in used:
         _check(f"corpus {name}: {split}", splits[split], labelled=split != "unlabeled")
-    labels = {
-        split: [_plain(label) for label in splits[split]["label"]]
-        for split in used
-        if split != "unlabeled"
-    }
-    names, known = _classes(labels["train"], names)
+    names, known = _classes(map(_plain, splits["train"]["label"]), names)
     parts: dict[str, Part] = {}
+    allowed = set(known.values())
     for split in used:
-        given = labels.get(split, [])
-        ids = [known.get(label, -1) for label in given]
-        in_train = set(parts["train"].labels) if parts else set(known.values())
-        if lacking := [place for place, label in enumerate(ids) if label not in in_train]:
-            label = names[ids[lacking[0]]] if ids[lacking[0]] >= 0 else given[lacking[0]]
-            why = "has no name"
-            if parts:
-                why = (
-                    f"train lacks; labels of train: {', '.join(names[i] for i in sorted(in_train))}"
-                )
+        labels = [] if split == "unlabeled" else list(map(_plain, splits[split]["label"]))
+        ids = [known.get(label, -1) for label in labels]
+        if lacking := [place for place, label in enumerate(ids) if label not in allowed]:
+            label = names[ids[lacking[0]]] if ids[lacking[0]] >= 0 else labels[lacking[0]]
+            classes = ", ".join(names[index] for index in sorted(allowed))
+            why = f"train lacks; labels of train: {classes}" if parts else "has no name"
             raise BadCorpus(f'corpus {name}: {split} has the label "{label}" that {why}')
         parts[split] = Part(splits[split]["text"].tolist(), ids)
-        if split == "train" and len(set(ids)) < 2:
+        allowed = set(parts["train"].labels)
+        if len(allowed) < 2:
             raise BadCorpus(
                 f'corpus {name}: train has one class only ("{names[ids[0]]}"); expected two or more'
             )
-    return Corpus(name, names, parts, source, licence)
+    return Corpus(name, names, parts)
 
 
-def _classes(labels: list[Label], names: Sequence[str]) -> tuple[tuple[str, ...], dict[Label, int]]:
+def _classes(
+    labels: Iterable[Label], names: Sequence[str]
+) -> tuple[tuple[str, ...], dict[Label, int]]:
     """The class names in their order, and the index of every label that may stand for one."""
     if names:
         by_name = {_plain(name): index for index, name in enumerate(names)}
@@ -197,8 +182,7 @@ def _from_hub(name: str) -> Corpus:
         raise BadCorpus(f'corpus "{name}" has no train split; found: {", ".join(loaded)}')
     features = loaded["train"].features
     names = tables.feature_names(features.get("label", features.get("topic")))
-    page = f"https://huggingface.co/datasets/{hub_name}"
-    return build(name, splits, page, "as its page says", names)
+    return build(name, splits, names)
 
 
 def _text_and_label(table: pd.DataFrame) -> pd.DataFrame:

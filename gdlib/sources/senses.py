@@ -12,9 +12,10 @@ A folder holds one parquet table a set: ``semcor`` (or ``train``) to train on, `
 adj, adv), sense_keys (list of str, each of them right), and maybe id.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,11 @@ class Instance:
         return tuple(sense.sense_key in self.sense_keys for sense in self.candidates)
 
     @property
+    def row(self) -> list:
+        """Its fields, in their order."""
+        return [getattr(self, name) for name in COLUMNS]
+
+    @property
     def synsets(self) -> list[str]:
         """The synsets of the candidates that are right."""
         return [sense.synset for sense, right in zip(self.candidates, self.gold) if right]
@@ -111,7 +117,9 @@ class SenseData:
 
     @cached_property
     def digest(self) -> str:
-        return digest({name: digest_of(part) for name, part in self.parts.items()})
+        """Over the instances of every part, in their order."""
+        rows = {name: [instance.row for instance in part] for name, part in self.parts.items()}
+        return digest(rows)
 
     def counts(self) -> pd.DataFrame:
         """A row a part: part, instances, one column a part of speech, candidates (mean), polysemous
@@ -137,35 +145,27 @@ def load(name: str, seed: int) -> SenseData:
     """
     known = cards("senses")
     if name in known:
-        sets = tables.read_card(name, "senses")
-        places = {each: f"sense data {name}: {each}" for each in sets}
+        folder, sets = Path(name), tables.read_card(name, "senses")
         if list(sets) == ["train"]:
-            return split(instances_of(places["train"], sets["train"]), seed, name)
-        return _in_parts(name, f"sense data {name}", sets, places)
-    folder = tables.folder("sense data", "sense data", name, known, "or a folder of parquet files")
-    paths = {path.stem.lower(): path for path in sorted(folder.glob("*.parquet"))}
-    sets = {each: tables.read(path) for each, path in paths.items()}
-    places = {each: f"sense data {path}" for each, path in paths.items()}
-    return _in_parts(folder.resolve().name, f"sense data folder {folder}", sets, places)
-
-
-def _in_parts(name: str, where: str, sets: tables.Tables, places: Mapping[str, str]) -> SenseData:
-    """Sets that are named after their parts.
-
-    Args:
-        where: what a message calls all of them.
-        places: what it calls each.
-    """
+            return split(instances_of(f"sense data {name}", sets["train"]), seed, name)
+    else:
+        hint = "or a folder of parquet files"
+        folder = tables.folder("sense data", "sense data", name, known, hint)
+        sets = {path.stem.lower(): tables.read(path) for path in sorted(folder.glob("*.parquet"))}
     train = next((each for each in TRAIN if each in sets), None)
     held_out = next((each for each in HELD_OUT if each in sets), None)
     tests = [each for each in sets if each not in (*TRAIN, *HELD_OUT)]
     if train is None or held_out is None or not tests:
         raise BadCorpus(
-            f"{where} holds {', '.join(sets) or 'no parquet file'}; expected {' or '.join(TRAIN)}, "
-            f"{' or '.join(HELD_OUT)}, and one test set or more"
+            f"sense data folder {folder} holds {', '.join(sets) or 'no parquet file'}; expected "
+            f"{' or '.join(TRAIN)}, {' or '.join(HELD_OUT)}, and one test set or more"
         )
-    parts = {each: instances_of(places[each], sets[each]) for each in (train, held_out, *tests)}
-    return SenseData(name, parts[train], parts[held_out], {each: parts[each] for each in tests})
+    parts = {
+        each: instances_of(f"sense data {folder / each}.parquet", sets[each])
+        for each in (train, held_out, *tests)
+    }
+    first, second, *others = parts.values()
+    return SenseData(folder.resolve().name, first, second, dict(zip(tests, others)))
 
 
 def instances_of(where: str, table: pd.DataFrame) -> list[Instance]:
@@ -199,11 +199,6 @@ def instances_of(where: str, table: pd.DataFrame) -> list[Instance]:
 def sample(instances: Sequence[Instance], size: int, seed: int) -> list[Instance]:
     """At most ``size`` of the instances (0: all), drawn by the seed, in their order."""
     return [instances[i] for i in drawn(len(instances), size or len(instances), seed)]
-
-
-def digest_of(instances: Iterable[Instance]) -> str:
-    """Digest of instances, in their order."""
-    return digest([[getattr(instance, name) for name in COLUMNS] for instance in instances])
 
 
 def split(instances: Sequence[Instance], seed: int, name: str = EMBEDDED) -> SenseData:

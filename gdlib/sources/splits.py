@@ -95,12 +95,7 @@ class Splits:
 
     @property
     def parts(self) -> dict[str, Part]:
-        return {
-            "train": self.train,
-            "validation": self.validation,
-            "transfer": self.transfer,
-            "test": self.test,
-        }
+        return {name: getattr(self, name) for name in ("train", "validation", "transfer", "test")}
 
     @property
     def labelled(self) -> Part:

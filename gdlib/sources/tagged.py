@@ -14,7 +14,7 @@ Integers are read with the names that the ``datasets`` library wrote into the pa
 in ``tags.txt`` (one a line) beside the languages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +45,6 @@ class TaggedCorpus:
     tags: tuple[str, ...]
     languages: tuple[str, ...]
     parts: dict[str, Sentences]
-    source: str
-    licence: str
 
     @property
     def silver(self) -> bool:
@@ -70,74 +68,53 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
     """
     known = cards("tagged")
     if name in known:
-        card = known[name]
         sentences = {
-            language: {
-                split: _rows(table)
-                for split, table in tables.read_card(name, "tagged", language).items()
-            }
-            for language in _chosen(name, languages, card.languages)
+            (language, split): _rows(table)
+            for language in _chosen(name, languages, known[name].languages)
+            for split, table in tables.read_card(name, "tagged", language).items()
         }
-        return build(name, sentences, (), card.source, card.licence)
+        return build(name, sentences)
     if name.startswith("hub:"):
         return _from_hub(name, languages)
     hint = "or a folder of languages, or hub:NAME"
-    return _from_folder(
-        tables.folder("tagged corpus", "tagged corpora", name, known, hint), languages
-    )
+    folder = tables.folder("tagged corpus", "tagged corpora", name, known, hint)
+    return _from_folder(folder, languages)
 
 
 def build(
-    name: str,
-    sentences: Mapping[str, Mapping[str, Rows]],
-    tag_names: Sequence[str],
-    source: str,
-    licence: str,
+    name: str, sentences: dict[tuple[str, str], Rows], tag_names: Sequence[str] = ()
 ) -> TaggedCorpus:
-    """A corpus from the sentences of every language and split, checked; the one door for every
-    source.
+    """A corpus from sentences, checked; the one door for every source.
 
     Args:
-        sentences: language to split to its sentences.
+        sentences: those of every language and split.
         tag_names: what integer tags mean, in order.
     """
-    named: dict[str, dict[str, Rows]] = {}
-    for language, splits in sentences.items():
-        if "train" not in splits:
-            raise BadCorpus(
-                f"tagged corpus {name}: {language} has no train split; found: "
-                f"{', '.join(splits) or 'nothing'}"
-            )
-        named[language] = {
-            split: bio.named(f"tagged corpus {name}: {language}/{split}", rows, tag_names)
-            for split, rows in splits.items()
-        }
-    tags = bio.vocabulary(name, [splits["train"] for splits in named.values()])
-    parts = {
-        split: _part(f"tagged corpus {name}", split, named, tags)
-        for split in SPLITS
-        if any(split in splits for splits in named.values())
+    where = f"tagged corpus {name}"
+    languages = tuple(dict.fromkeys(language for language, _ in sentences))
+    for language in languages:
+        if (language, "train") not in sentences:
+            present = ", ".join(split for other, split in sentences if other == language)
+            raise BadCorpus(f"{where}: {language} has no train split; found: {present}")
+    named = {
+        (language, split): bio.named(f"{where}: {language}/{split}", rows, tag_names)
+        for (language, split), rows in sentences.items()
     }
-    return TaggedCorpus(name, tags, tuple(sentences), parts, source, licence)
-
-
-def _part(
-    where: str, split: str, named: Mapping[str, Mapping[str, Rows]], vocabulary: tuple[str, ...]
-) -> Sentences:
-    """The sentences of all languages in one split, their tags as indices."""
-    index = {tag: place for place, tag in enumerate(vocabulary)}
-    part = Sentences([], [], [])
-    for language, splits in named.items():
-        for tokens, tags in splits.get(split, []):
-            if lacking := set(tags) - set(vocabulary):
+    tags = bio.vocabulary(name, [rows for (_, split), rows in named.items() if split == "train"])
+    index = {tag: place for place, tag in enumerate(tags)}
+    parts = {split: Sentences([], [], []) for split in SPLITS}
+    for (language, split), rows in named.items():
+        for tokens, names in rows:
+            if lacking := set(names).difference(tags):
                 raise BadCorpus(
                     f'{where}: {language}/{split} has the tag "{min(lacking)}" that train lacks; '
-                    f"tags of train: {', '.join(vocabulary)}"
+                    f"tags of train: {', '.join(tags)}"
                 )
+            part = parts[split]
             part.tokens.append(tokens)
-            part.tags.append([index[tag] for tag in tags])
+            part.tags.append([index[tag] for tag in names])
             part.languages.append(language)
-    return part
+    return TaggedCorpus(name, tags, languages, {s: part for s, part in parts.items() if len(part)})
 
 
 def _chosen(name: str, languages: Sequence[str], known: Sequence[str]) -> Sequence[str]:
@@ -166,15 +143,14 @@ def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
     names: Sequence[str] = ()
     if (folder / "tags.txt").is_file():
         names = (folder / "tags.txt").read_text("utf-8").split()
-    sentences: dict[str, dict[str, Rows]] = {}
+    sentences: dict[tuple[str, str], Rows] = {}
     for language in _chosen(str(folder), languages, known):
-        sentences[language] = {}
         for split in (split for split in SPLITS if split in files[language]):
-            rows = sentences[language][split] = []
+            rows = sentences[language, split] = []
             for path in files[language][split]:
                 rows += _read(path, language)
                 names = names or tables.class_names(path, "ner_tags")
-    return build(folder.resolve().name, sentences, names, "a folder", "as its owner says")
+    return build(folder.resolve().name, sentences, names)
 
 
 def _read(path: Path, language: str) -> Rows:
@@ -217,13 +193,10 @@ def _from_hub(name: str, languages: Sequence[str]) -> TaggedCorpus:
         for language in _chosen(name, languages, datasets.get_dataset_config_names(hub_name)):
             loaded = datasets.load_dataset(hub_name, language)
             names = names or tables.feature_names(loaded["train"].features["ner_tags"])
-            sentences[language] = {
-                tables.SPLIT_NAMES[split]: list(zip(data["tokens"], data["ner_tags"]))
-                for split, data in loaded.items()
-                if tables.SPLIT_NAMES.get(split) in SPLITS
-            }
-    page = f"https://huggingface.co/datasets/{hub_name}"
-    return build(name, sentences, names, page, "as its page says")
+            for split, data in loaded.items():
+                if (known := tables.SPLIT_NAMES.get(split)) in SPLITS:
+                    sentences[language, known] = list(zip(data["tokens"], data["ner_tags"]))
+    return build(name, sentences, names)
 
 
 def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:

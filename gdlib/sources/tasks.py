@@ -163,7 +163,7 @@ def _source(name: str, splits: tables.Tables, target: str, names: Sequence[str])
         gold = {split: table["label"].astype(float) for split, table in splits.items()}
         labels: tuple[str, ...] = ()
     else:  # the one door for labelled texts: it checks them, and gives the classes their order
-        corpus = corpora.build(name, splits, "a folder", "as its owner says", names)
+        corpus = corpora.build(name, splits, names)
         gold = {split: part.labels for split, part in corpus.parts.items()}
         labels = corpus.labels
     parts = {}

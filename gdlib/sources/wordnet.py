@@ -150,9 +150,9 @@ def exceptions(by: str, column: str) -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def examples() -> pd.DataFrame:
-    """The sense data ``wordnet``: example sentences that hold one of their own synset's lemmas, in any of its forms,
-    that has several senses: a table with the columns of a
-    folder (:mod:`gdlib.sources.senses`).
+    """The sense data ``wordnet``: example sentences that hold one of their own synset's lemmas, in
+    any of its forms, that has several senses. A table with the columns of a folder
+    (:mod:`gdlib.sources.senses`).
 
     The first place where the lemma stands is the target. A sentence that two synsets of the lemma
     give as an example is one instance with two right senses.

@@ -47,9 +47,6 @@ class Network:
     name: str
     location: str
     digest: str
-    licence: str
-    source: str
-    role: str
 
 
 def locate(name: str) -> Network:
@@ -66,8 +63,7 @@ def locate(name: str) -> Network:
     known = networks()
     if name in known:
         card = known[name]
-        made = digest(card.recipe)
-        return Network(name, str(card.folder()), made, card.licence, card.source, card.role)
+        return Network(name, str(card.folder()), digest(card.recipe))
     if name.startswith("hub:"):
         return _from_hub(name)
     folder = Path(name)
@@ -76,7 +72,7 @@ def locate(name: str) -> Network:
     _check_folder(name, folder)
     files = sorted({path for pattern in FOLDER_FILES for path in folder.glob(pattern)})
     content = digest([[path.name, file_digest(path)] for path in files])
-    return Network(folder.resolve().name, name, content, "as its owner says", "a folder", "any")
+    return Network(folder.resolve().name, name, content)
 
 
 def tokenizer(network: Network) -> "PreTrainedTokenizerBase":
@@ -182,12 +178,11 @@ def has_masked_head(network: Network) -> bool:
 def _from_hub(name: str) -> Network:
     from huggingface_hub import snapshot_download
 
-    hub_name = name.removeprefix("hub:")
     with from_the_hub("network", name):
-        folder = Path(snapshot_download(hub_name, allow_patterns=list(FOLDER_FILES)))
+        patterns = list(FOLDER_FILES)
+        folder = Path(snapshot_download(name.removeprefix("hub:"), allow_patterns=patterns))
     _check_folder(name, folder)
-    page = f"https://huggingface.co/{hub_name}"
-    return Network(name, str(folder), folder.name, "as its page says", page, "any")
+    return Network(name, str(folder), folder.name)
 
 
 def _check_folder(name: str, folder: Path) -> None:
