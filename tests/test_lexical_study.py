@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import tiny
 
-from gdlib.compare.sense_results import CHOSEN_ON
 from gdlib.core import settings as config
 from gdlib.core.plans import expand
 from gdlib.core.store import Store
@@ -19,7 +18,7 @@ from gdlib.sources import senses as wsd
 from gdlib.studies.lexical import compare as lexical_compare
 from gdlib.studies.lexical import figures as lexical_figures
 from gdlib.studies.lexical.settings import PLAN, Settings
-from gdlib.studies.lexical.study import LexicalStudy
+from gdlib.studies.lexical.study import LexicalStudy, on_tests
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,24 +59,24 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     store = Store(tmp_path / "runs/store")
     study, other = (LexicalStudy(config.replace(settings, seed=seed), store) for seed in (0, 1))
-    answers = study.results()
-    assert answers.methods == [*lexical_figures.BASELINES, *ARMS]
-    assert answers.where().sum() == 40 and answers.where(CHOSEN_ON).sum() == 30
+    results = study.results()
+    assert results.table["arm"].unique().tolist() == [*lexical_figures.BASELINES, *ARMS]
+    assert len(on_tests(results).items) == 40 and len(results.items) == 40 + 30
     tests = study.data.tests[wsd.EXAMPLES]
     assert tests == other.data.tests[wsd.EXAMPLES] and study.data.train != other.data.train
     assert len(study.data.train) == 60 and all(one.teaches for one in study.data.train)
     said = study.scores(study.model_plan("gloss vectors"), tests)
-    place = answers.table.index[answers.table["method"] == "gloss vectors"][0]
+    (place,) = results.units(arm="gloss vectors").ravel()
     right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]
-    np.testing.assert_array_equal(right, answers.right[place, answers.where()])
+    np.testing.assert_array_equal(right, on_tests(results).outputs[place])
     quick = config.replace(settings, arms=("gloss vectors",), labels_sweep=(30,))
-    by_size = lexical_compare.over_sizes(LexicalStudy(quick, store)).set_index(["method", "size"])[
-        "f1"
+    by_size = lexical_compare.over_sizes(LexicalStudy(quick, store)).set_index(["arm", "size"])[
+        "value"
     ]
     assert by_size["first sense", 30] == by_size["first sense", 60]
     assert by_size["gloss vectors", 60] == pytest.approx(np.mean(right))
     sizes, times = lexical_compare.costs(study, instances=32)
-    flops = sizes.set_index("method")["megaflops"]
+    flops = sizes.set_index("arm")["megaflops"]
     assert flops["gloss vectors"] < flops["small, gold"] < flops["LMGC"]
     assert set(times["batch"]) == {1, 32} and (times["ms an instance"] > 0).all()
 
@@ -89,7 +88,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def table() -> pd.DataFrame:
     rows = [("random", 0.29), ("first sense", 0.34), ("LMGC", 0.5), ("gloss vectors", 0.52)]
     return pd.DataFrame(
-        [{"method": m, "ALL": f1, "low": f1 - 0.02, "high": f1 + 0.02} for m, f1 in rows]
+        [{"arm": m, "value": f1, "low": f1 - 0.02, "high": f1 + 0.02} for m, f1 in rows]
     )
 
 
@@ -106,12 +105,9 @@ def test_trained_methods_are_dots_and_the_others_lines(table: pd.DataFrame) -> N
 
 def test_parts_of_speech_have_a_panel_each(table: pd.DataFrame) -> None:
     parts = pd.concat(
-        [
-            table.rename(columns={"ALL": "f1"}).assign(pos=pos, instances=n)
-            for pos, n in (("noun", 1200), ("verb", 90))
-        ]
+        [table.assign(pos=pos, instances=n) for pos, n in (("noun", 1200), ("verb", 90))]
     )
-    figure = lexical_figures.by_pos(parts, table["method"].tolist(), seeds=1)
+    figure = lexical_figures.by_pos(parts, table["arm"].tolist(), seeds=1)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "noun (1,200 instances)",
         "verb (90 instances)",
@@ -120,17 +116,13 @@ def test_parts_of_speech_have_a_panel_each(table: pd.DataFrame) -> None:
 
 
 def test_cost_and_size_figures_name_every_trained_method(table: pd.DataFrame) -> None:
-    trained = (
-        table[~table["method"].isin(lexical_figures.BASELINES)]
-        .rename(columns={"ALL": "f1"})
-        .assign(megaflops=[900.0, 150.0])
-    )
+    trained = table[~table["arm"].isin(lexical_figures.BASELINES)].assign(megaflops=[900.0, 150.0])
     figure = lexical_figures.cost_f1(trained, seeds=2)
     assert figure.axes[0].get_xscale() == "log"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["LMGC", "gloss vectors"]
     sizes = pd.DataFrame(
         [
-            {"size": n, "method": m, "f1": 0.4 + n / 10_000}
+            {"size": n, "arm": m, "value": 0.4 + n / 10_000}
             for n in (100, 1000)
             for m in ("random", "LMGC")
         ]

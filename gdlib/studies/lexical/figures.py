@@ -18,15 +18,10 @@ COSTS = {
 }
 
 
-def _values(table: pd.DataFrame) -> pd.DataFrame:
-    """The table in the vocabulary of charts."""
-    return table.rename(columns={"method": "arm", "f1": "value"})
-
-
-def methods(table: pd.DataFrame, *, seeds: int, part: str = "ALL") -> Figure:
-    """F1 on the test set ``part`` of every trained method; what needs no training are lines."""
+def methods(table: pd.DataFrame, *, seeds: int) -> Figure:
+    """F1 on all test sets of every trained method; what needs no training are lines."""
     return charts.forest(
-        _values(table).rename(columns={part: "value"}),
+        table,
         title="Which sense is meant?",
         label="F1 in %",
         seeds=seeds,
@@ -37,7 +32,6 @@ def methods(table: pd.DataFrame, *, seeds: int, part: str = "ALL") -> Figure:
 
 def by_pos(table: pd.DataFrame, shown: Sequence[str], *, seeds: int) -> Figure:
     """F1 by part of speech (``pos``), a panel each; ``shown``: the methods in order."""
-    table = _values(table)
     panel = [f"{row.pos} ({row.instances:,} instances)" for row in table.itertuples()]
     table = table.assign(panel=panel, place=table["arm"].map(list(shown).index))
     return charts.forest(
@@ -54,7 +48,7 @@ def cost_f1(
 ) -> Figure:
     """F1 by what an answer costs, a column of :data:`COSTS`; ``measure``: which F1."""
     return charts.lines(
-        _values(table),
+        table,
         x=cost,
         x_label=COSTS[cost],
         title="Cost of an answer",
@@ -66,7 +60,6 @@ def cost_f1(
 
 def sizes(table: pd.DataFrame, *, seeds: int, texts: str = "training instances") -> Figure:
     """F1 by number of training instances (``size``), a line per trained method."""
-    table = _values(table)
     return charts.lines(
         table[~table["arm"].isin(BASELINES)],
         x="size",

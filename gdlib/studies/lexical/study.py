@@ -5,12 +5,12 @@ them.
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gdlib.compare import sense_results as results
-from gdlib.compare.sense_results import Answers
+from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.networks import gloss_vectors, pairs
 from gdlib.networks.lexical_arms import ARMS
@@ -23,6 +23,22 @@ from gdlib.studies.lexical import baselines
 from gdlib.studies.lexical.settings import PLAN, Settings
 from gdlib.studies.shared.encoders import LexicalEncoders
 from gdlib.studies.shared.settings import ArmSettings, part_of
+
+CHOSEN_ON = "held-out"
+"""The part that weights are chosen by: shown, never among the test sets."""
+
+
+def on_tests(results: Results) -> Results:
+    """The results on the test sets, without the part that is chosen by."""
+    return results.where(results.items["part"] != CHOSEN_ON)
+
+
+def judge(scores: Sequence[np.ndarray], instances: Sequence[Instance]) -> np.ndarray:
+    """1 where the candidate with the largest score (the first of equal ones) is right, 0 where not
+    or where there is none. *Shape:* ``[instances]``.
+    """
+    pairs = zip(scores, instances, strict=True)
+    return np.array([float(len(s) > 0 and each.gold[int(np.argmax(s))]) for s, each in pairs])
 
 
 class LexicalStudy(LexicalEncoders):
@@ -87,7 +103,7 @@ class LexicalStudy(LexicalEncoders):
     def sense_answers(self, folder: Path, plan: LexicalPlan) -> None:
         """Which of the questions one trained model answers right."""
         instances = self.questioned
-        right = results.judge(self.scores(plan, instances), instances)
+        right = judge(self.scores(plan, instances), instances)
         np.save(folder / "right.npy", right)
 
     @artifact("senses", "seed", "max_length", needs=("pretrained", "questions"))
@@ -100,18 +116,23 @@ class LexicalStudy(LexicalEncoders):
             "Lesk": baselines.lesk(instances),
             "similarity": gloss_vectors.similarity(self.pretrained, instances, s.max_length),
         }
-        rows = [{"method": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in scores]
-        right = np.stack([results.judge(of_method, instances) for of_method in scores.values()])
-        described = results.describe(self.questions.parts)
-        results.save(Answers(pd.DataFrame(rows), right, described), folder)
+        rows = [{"arm": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in scores]
+        right = np.stack([judge(of_method, instances) for of_method in scores.values()])
+        items = [
+            (part, each.id, each.pos, len(each.candidates))
+            for part, of_part in self.questions.parts.items()
+            for each in of_part
+        ]
+        described = pd.DataFrame(items, columns=["part", "id", "pos", "candidates"])
+        Results(pd.DataFrame(rows), right, described).save(folder)
 
     @derived
-    def baselines(self) -> Answers:
+    def baselines(self) -> Results:
         """What needs no training."""
-        return results.load(self.sense_baselines().path)
+        return Results.load(self.sense_baselines().path)
 
-    def results(self) -> Answers:
-        """Every baseline, every arm and model seed; what is missing is trained now, several models
+    def results(self) -> Results:
+        """Every baseline, every arm and model seed: 1 where an answer is right; what is missing is trained now, several models
         at a time.
         """
         s, base = self.settings, self.baselines
@@ -120,13 +141,19 @@ class LexicalStudy(LexicalEncoders):
         models = self.make_models(plans)
         answers = self.make_all("sense_answers", [(plan,) for plan in plans], "answers")
         rows = [
-            {"method": name, "seed": s.seed, "model_seed": seed}
+            {"arm": name, "seed": s.seed, "model_seed": seed}
             | {"steps": model.json("history.json")["best_step"]}
             for (name, seed), model in zip(cells, models)
         ]
         table = pd.concat([base.table, pd.DataFrame(rows)], ignore_index=True)
         right = [np.load(answer / "right.npy") for answer in answers]
-        return Answers(table, np.concatenate([base.right, np.stack(right)]), base.instances)
+        return Results(table, np.concatenate([base.outputs, np.stack(right)]), base.items)
+
+    def over_seeds(self, **changes: Any) -> Results:
+        """The results of every seed; without the held-out part where each has another."""
+        runs = [study.results() for study in self.each_seed(**changes)]
+        alike = all(run.items.equals(runs[0].items) for run in runs)
+        return Results.stack(runs if alike else [on_tests(run) for run in runs])
 
     # ---- what the notebooks show
 
