@@ -36,8 +36,8 @@ class Settings(TeachingSettings, HeadSettings):
         "fine-tuned on: bbc, movies, wordnet, a folder of tables, or hub:NAME",
     )
     test_size: int = knob(1000, "corpus", "test texts at most")
-    student_texts: int = knob(800, "corpus", "for the students; the teachers label them")
-    held_out_texts: int = knob(200, "corpus", "for the students' curves")
+    student_texts: int = knob(800, "corpus", "of the masked texts, for the students; labelled")
+    held_out_texts: int = knob(200, "corpus", "of the masked texts, for the students' curves")
     # teacher
     mlm_teachers: tuple[str, ...] = knob(
         ("minilm-l6", "mpnet-base"),
