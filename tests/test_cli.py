@@ -214,7 +214,7 @@ def test_a_failed_stage_ends_with_the_command_to_go_on(
 def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(
-        RayEngine, "run", lambda self, jobs, done, expected: seen.append((self.address, len(jobs)))
+        RayEngine, "run", lambda self, jobs, done: seen.append((self.address, len(jobs)))
     )
     assert (
         gdlib(

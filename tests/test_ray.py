@@ -5,6 +5,7 @@ a stage.
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ from conftest import NOTEBOOKS, executed, make_project, patch, until, write_note
 
 from gdlib.core.errors import GdlibError
 from gdlib.run import studies
-from gdlib.run.engines import Engine, LocalEngine, RayEngine
+from gdlib.run.engines import Engine, LocalEngine, RayEngine, resources
 from gdlib.run.jobs import StageFailed
 from gdlib.run.pipeline import Run
 
@@ -117,6 +118,14 @@ def test_a_stage_that_can_use_a_gpu_gets_one_of_a_cluster_that_has_one(
     assert (project / "gpus.log").read_text() == "0", "the first needs none, the second has GPU 0"
 
 
+def test_no_more_is_asked_than_one_machine_has(tiny: ModuleType, project: Path) -> None:
+    run = Run(tiny.PLAN, tiny.Settings(), "quick", project)
+    job = replace(list(run.jobs().values())[1], cpus=4, gpus=1)
+    big, small, with_gpu = {"CPU": 8.0}, {"CPU": 2.0}, {"CPU": 2.0, "GPU": 1.0}
+    assert resources(job, [big, small]) == {"num_cpus": 4, "num_gpus": 0}
+    assert resources(job, [big, with_gpu]) == {"num_cpus": 2, "num_gpus": 1}
+
+
 @pytest.mark.parametrize("study", studies.names())
 def test_training_stages_can_use_a_gpu_and_comparisons_need_none(study: str) -> None:
     gpus = {stage.name: stage.gpus for stage in studies.plan_of(study).stages}
@@ -131,4 +140,4 @@ def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) ->
         GdlibError,
         match=r"the engine ray needs Ray, which is not installed: pip install 'gdlib\[ray\]'",
     ):
-        RayEngine().run([], lambda job, outcome: None, {})
+        RayEngine().run([], lambda job, outcome: None)

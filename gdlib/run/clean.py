@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -14,6 +15,9 @@ from gdlib.core.plans import Plan
 from gdlib.core.store import MANIFEST, Store, file_digest
 from gdlib.run.inputs import Inputs
 from gdlib.run.jobs import RECEIPT
+
+NOT_COMPUTED = {"damaged", "work", "locks", "stages", "products"}
+"""Folders of the store that hold nothing that a run computed."""
 
 
 @dataclass(frozen=True)
@@ -36,56 +40,56 @@ def leftovers(
             longer ago than this.
     """
     current = _current_receipts(plans, store, root)
-    found = [(path, "damaged") for path in sorted((store.root / "damaged").glob("*"))]
-    found += [
-        (path, "interrupted")
-        for path in sorted((store.root / "work").glob("*/*"))
-        if not _locked(store, path)
-    ]
-    found += [
-        (path, "of other code") for path, _ in store.manifests("stages") if path not in current
-    ]
     wanted = {json.loads((path / RECEIPT).read_text("utf-8"))["products"] for path in current}
-    found += [
-        (path, "of other code")
-        for path, _ in store.manifests("products")
-        if file_digest(path / MANIFEST) not in wanted
-    ]
+    damaged = sorted((store.root / "damaged").glob("*"))
+    work = sorted((store.root / "work").glob("*/*"))
+    stages = [path for path, _ in store.manifests("stages")]
+    products = [path for path, _ in store.manifests("products")]
+    reasons = {
+        **dict.fromkeys(damaged, "damaged"),
+        **dict.fromkeys((path for path in work if not _locked(store, path)), "interrupted"),
+        **dict.fromkeys((path for path in stages if path not in current), "of other code"),
+        **dict.fromkeys(
+            (path for path in products if file_digest(path / MANIFEST) not in wanted),
+            "of other code",
+        ),
+    }
     if unused_days is not None:
         before = time.time() - unused_days * 86400
-        for kind in sorted(
-            set(os.listdir(store.root)) - {"damaged", "work", "locks", "stages", "products"}
-        ):
+        for kind in sorted(set(os.listdir(store.root)) - NOT_COMPUTED):
             old = [path for path, _ in store.manifests(kind) if path.stat().st_mtime < before]
-            found += [(path, f"made over {unused_days:g} days ago") for path in old]
-    return [
-        Leftover(path, why, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-        for path, why in found
-    ]
+            reasons |= dict.fromkeys(old, f"made over {unused_days:g} days ago")
+    return [Leftover(path, why, _size(path)) for path, why in reasons.items()]
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _current_receipts(plans: Iterable[Plan], store: Store, root: Path) -> set[Path]:
     """The receipts that the code of today would write, whatever the settings: with today's digests,
     needs included.
     """
-    reader = Inputs(root)
+    inputs = Inputs(root)
     today = {
-        (plan.name, stage.name): reader.notebook(Path("notebooks") / stage.notebook, plan.name)
+        (plan.name, stage.name): inputs.notebook(Path("notebooks") / stage.notebook, plan.name)
         for plan in plans
         for stage in plan.stages
     }
+
+    def is_of_today(recipe: dict[str, Any]) -> bool:
+        code = {key: recipe[key] for key in ("notebook", "library")}
+        same_folders = recipe["folders"] == inputs.folders(recipe["settings"])
+        return code == today.get((recipe["study"], recipe["stage"])) and same_folders
+
     recipes = {path: manifest["recipe"] for path, manifest in store.manifests("stages")}
-    good = {
-        path.name: recipe
-        for path, recipe in recipes.items()
-        if {key: recipe[key] for key in ("notebook", "library")}
-        == today.get((recipe["study"], recipe["stage"]))
-        and recipe["folders"] == reader.folders(recipe["settings"])
-    }
-    while broken := [key for key, recipe in good.items() if not set(recipe["needs"]) <= set(good)]:
-        for key in broken:
-            del good[key]
-    return {path for path in recipes if path.name in good}
+    current = {path for path, recipe in recipes.items() if is_of_today(recipe)}
+    while True:
+        keys = {path.name for path in current}
+        whole = {path for path in current if set(recipes[path]["needs"]) <= keys}
+        if whole == current:
+            return current
+        current = whole
 
 
 def _locked(store: Store, work: Path) -> bool:

@@ -1,6 +1,6 @@
 """Where the stages of a run are executed: here one after the other, or as tasks of a cluster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gdlib.core.errors import GdlibError
@@ -9,21 +9,18 @@ from gdlib.run.jobs import Job, Outcome, StageFailed, perform
 from gdlib.run.kernel import python_path
 from gdlib.run.live import LiveLine
 
+Done = Callable[[Job, Outcome], None]
+"""Called in this process with every job that is finished and what came of it."""
+
 
 class Engine:
-    """Executes jobs; every job after the ones it needs.
+    """Executes jobs; every job after the ones it needs."""
 
-    ``done`` is called in this process, once a finished job.
-    """
-
-    def run(
-        self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]
-    ) -> None:
+    def run(self, jobs: Sequence[Job], done: Done) -> None:
         """
         Args:
             jobs: in an order in which each comes after those it needs.
-            done: called with every job that is finished and what came of it.
-            expected: seconds that a job may take, by its key, where an earlier one tells.
+            done: told of every finished job.
 
         Raises:
             StageFailed: a notebook failed.
@@ -35,11 +32,9 @@ class Engine:
 class LocalEngine(Engine):
     """One job after the other in this machine."""
 
-    def run(
-        self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]
-    ) -> None:
+    def run(self, jobs: Sequence[Job], done: Done) -> None:
         for job in jobs:
-            with LiveLine(f"{job.stage} ({job.run})", expected.get(job.key)) as line:
+            with LiveLine(f"{job.stage} ({job.run})", job.expected) as line:
                 outcome = perform(job, line)
             done(job, outcome)
 
@@ -59,9 +54,7 @@ class RayEngine(Engine):
     def __init__(self, address: str | None = None):
         self.address = address
 
-    def run(
-        self, jobs: Sequence[Job], done: Callable[[Job, Outcome], None], expected: dict[str, float]
-    ) -> None:
+    def run(self, jobs: Sequence[Job], done: Done) -> None:
         ray = _import_ray()
         ours = not ray.is_initialized()
         if ours:
@@ -79,9 +72,8 @@ class RayEngine(Engine):
             if ours:
                 ray.shutdown()
 
-    def _run(self, ray: Any, jobs: Sequence[Job], done: Callable[[Job, Outcome], None]) -> None:
+    def _run(self, ray: Any, jobs: Sequence[Job], done: Done) -> None:
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        most_cpus, most_gpus = (max(node.get(what, 0) for node in alive) for what in ("CPU", "GPU"))
         environment = {"PYTHONPATH": python_path(), "GDLIB_THREADS": str(thread_count())}
         remote = ray.remote(_perform_remotely)
         running: dict[Any, Job] = {}
@@ -89,9 +81,8 @@ class RayEngine(Engine):
         for job in jobs:
             ref = remote.options(
                 name=job.name,
-                num_cpus=min(job.cpus, most_cpus),
-                num_gpus=min(job.gpus, most_gpus),
                 max_retries=5,
+                **resources(job, alive),
                 runtime_env={"env_vars": environment},
             ).remote(job, *[by_key[key] for key in job.needs if key in by_key])
             by_key[job.key], running[ref] = ref, job
@@ -110,6 +101,14 @@ class RayEngine(Engine):
                 line.title = f"{len(running)} stages on {len(alive)} machines"
         if failure:
             raise failure
+
+
+def resources(job: Job, machines: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What a job asks of a cluster: no more than one of its machines (CPU, GPU) has."""
+    gpus = min(job.gpus, max(machine.get("GPU", 0) for machine in machines))
+    able = [machine for machine in machines if machine.get("GPU", 0) >= gpus]
+    cpus = min(job.cpus, max(machine.get("CPU", 0) for machine in able))
+    return {"num_cpus": cpus, "num_gpus": gpus}
 
 
 def _perform_remotely(job: Job, *needs: Outcome | Exception | None) -> Outcome | Exception | None:

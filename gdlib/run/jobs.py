@@ -44,6 +44,7 @@ class Job:
         again: the time (seconds since the epoch) before which what the stage made counts as not
             made: it is executed even if it is up to date, and its artifacts from before that time
             are made again. 0: what is there is used.
+        expected: seconds that it may take, where an earlier one tells.
     """
 
     stage: str
@@ -59,6 +60,7 @@ class Job:
     cpus: float = 1
     gpus: float = 0
     again: float = 0
+    expected: float | None = None
 
     @property
     def key(self) -> str:

@@ -1,4 +1,4 @@
-"""What a person watches while a stage runs: a line that keeps moving, or a log of a line a minute."""
+"""What a person watches while a stage runs: a line that keeps moving, or a line a minute."""
 
 import os
 import re

@@ -84,7 +84,5 @@ def settings_table(settings: Any, stage: str) -> Styler:
     table = table[table["moved"] | (pd.Series(stages) == stage)]
     bold = table.pop("moved").map(lambda moved: "font-weight: bold" if moved else "")
     return (
-        table.style.hide(axis="index")
-        .apply(lambda column: bold, subset=["value"])
-        .format(escape="html")
+        table.style.hide(axis="index").apply(lambda _: bold, subset=["value"]).format(escape="html")
     )

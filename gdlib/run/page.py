@@ -18,6 +18,8 @@ from markupsafe import Markup
 
 from gdlib.core.errors import GdlibError
 
+SCROLLED = '<div class="scroll" tabindex="0"><table>'
+"""A wide table is scrolled by itself, also with the keyboard."""
 LONG = 24  # characters of a cell beyond which its column is given room
 
 
@@ -59,12 +61,12 @@ def render(text: str, folder: Path) -> str:
         folder: where the Markdown lies: its figures are in ``figures/`` there.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    for rule in (image, table_open, table_close):
-        parser.add_render_rule(rule.__name__, rule)
+    parser.add_render_rule("image", image)
     context: dict[str, Any] = {"folder": folder}
     tokens = parser.parse(text, context)
     sections = _mark(tokens)
     body = parser.renderer.render(tokens, parser.options, context)
+    body = body.replace("<table>", SCROLLED).replace("</table>", "</table></div>")
     opening, heading, rest = body.partition("<h2")
     template = environment(autoescape=True).get_template("page.html.j2")
     return template.render(
@@ -115,12 +117,3 @@ def image(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env:
         return words
     encoded = base64.b64encode(file.read_bytes()).decode("ascii")
     return f'<img alt="{words}" src="data:image/svg+xml;base64,{encoded}">'
-
-
-def table_open(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    """A wide table is scrolled by itself, also with the keyboard."""
-    return '<div class="scroll" tabindex="0"><table>\n'
-
-
-def table_close(renderer: Any, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    return "</table></div>\n"

@@ -9,7 +9,7 @@ stage it was in, and inside of that with what the store already holds.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,26 +135,21 @@ class Run:
         Raises:
             StageFailed, GdlibError: as the engine does.
         """
-        jobs, store, start = (
-            list(self.jobs(only, force).values()),
-            self.open_store(),
-            time.monotonic(),
-        )
+        start, store = time.monotonic(), self.open_store()
+        jobs = list(self.jobs(only, force).values())
         expected = expectations(jobs, store, self.plan.name)
+        jobs = [replace(job, expected=expected.get(job.key)) for job in jobs]
         receipts = {job.key: finished(job, store) for job in jobs if not job.again}
         waiting = [job for job in jobs if not receipts.get(job.key)]
-        progress = Progress(jobs, expected)
+        progress = Progress(jobs)
         for job in jobs:
             if receipt := receipts.get(job.key):
                 publish(job, receipt)
-                self.say(
-                    progress.line(job, Outcome(False, receipt.seconds, numbers_of(job, store)))
-                )
-
-        def done(job: Job, outcome: Outcome) -> None:
-            self.say(progress.line(job, outcome))
-
-        (engine or LocalEngine()).run(waiting, done, expected)
+                outcome = Outcome(False, receipt.seconds, numbers_of(job, store))
+                self.say(progress.line(job, outcome))
+        (engine or LocalEngine()).run(
+            waiting, lambda job, outcome: self.say(progress.line(job, outcome))
+        )
         spent = duration(time.monotonic() - start)
         self.say(f"{len(jobs)} stages, {len(waiting)} of them executed now, in {spent}")
         return None if only else self.report()

@@ -9,30 +9,25 @@ from gdlib.run.live import duration
 
 
 class Progress:
-    """The lines of a run.
+    """The lines of a run of some jobs."""
 
-    Args:
-        jobs: all jobs of the run.
-        expected: seconds that a job may take, by its key.
-    """
-
-    def __init__(self, jobs: Iterable[Job], expected: Mapping[str, float]):
-        self.waiting = {job.key for job in jobs}
-        self.expected, self.total = expected, len(self.waiting)
+    def __init__(self, jobs: Iterable[Job]):
+        self.waiting = {job.key: job for job in jobs}
+        self.total = len(self.waiting)
 
     def line(self, job: Job, outcome: Outcome) -> str:
         """The line of a finished job, with the time that the others may take if that is known::
 
         [2/6] teacher    wordnet-l100-s0   182 s        held-out accuracy 79.1%
         """
-        self.waiting.discard(job.key)
+        del self.waiting[job.key]
         count = f"[{self.total - len(self.waiting):{len(str(self.total))}}/{self.total}]"
         spent = duration(outcome.seconds) if outcome.executed else "up to date"
         stage = f"{count} {job.stage:<10} {job.run:<18} {spent:<11}"
         return f"{stage} {numbers_line(outcome.numbers)}".rstrip() + self._left(outcome)
 
     def _left(self, outcome: Outcome) -> str:
-        left = [self.expected.get(key) for key in self.waiting]
+        left = [job.expected for job in self.waiting.values()]
         if not left or not outcome.executed or None in left:
             return ""
         return f"   [about {duration(sum(filter(None, left)))} left]"

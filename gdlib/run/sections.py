@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -65,16 +64,11 @@ def section(task: Task, artifact: Artifact, new: Path) -> Section:
     return Section(
         title=f"{task.run}: {task.stage.name}" if once else task.stage.name,
         help=task.stage.help,
-        numbers="" if once else _numbers(index["numbers"]),
+        numbers="" if once else headline([(task, artifact)]),
         notes=index["notes"],
         figures=copy_figures(index["figures"], artifact, stem, new),
         tables=_copy_tables(index["tables"], artifact, stem, new),
     )
-
-
-def _numbers(numbers: dict[str, Any]) -> str:
-    rows = [(name, number(**value)) for name, value in numbers.items()]
-    return grid(pd.DataFrame(rows, columns=["number", "value"]), right=["value"]) if rows else ""
 
 
 def copy_figures(
@@ -120,12 +114,11 @@ def all_in_numbers(plan: Plan, by_run: Made) -> list[Table]:
 
 def _by_task(made: Made) -> pd.DataFrame:
     """The key numbers of some tasks as texts, a row a task; column ``run`` says which."""
-    rows = [{"run": label(task)} | _texts(read_index(artifact)) for task, artifact in made]
+    rows = []
+    for task, artifact in made:
+        numbers = read_index(artifact)["numbers"]
+        rows.append({"run": label(task)} | {name: number(**numbers[name]) for name in numbers})
     return pd.DataFrame(rows).fillna("–")
-
-
-def _texts(index: dict[str, Any]) -> dict[str, str]:
-    return {name: number(**value) for name, value in index["numbers"].items()}
 
 
 def _copy(source: Path, target: Path) -> None:
