@@ -363,3 +363,10 @@ def test_figures_are_not_kept_open():
 )
 def test_counts_are_short(value, text):
     assert style.short(value) == text
+
+
+def test_an_interval_over_two_seeds_does_not_stretch_a_share_beyond_its_range():
+    table = pd.DataFrame({"arm": ["a", "b"], "value": [0.5, 0.9], "low": 0.4, "high": 0.95})
+    table = table.assign(seeds_low=-3.0, seeds_high=4.0)
+    (axes,) = charts.forest(table, title="F1", label="F1 in %").axes
+    assert axes.get_xlim()[0] >= 0 and axes.get_xlim()[1] <= 1

@@ -12,6 +12,7 @@ import pytest
 import sklearn.metrics
 import tiny
 
+from gdlib import charts
 from gdlib.compare.scores import SCORES
 from gdlib.core.plans import expand
 from gdlib.core.settings import replace
@@ -20,9 +21,6 @@ from gdlib.run import pipeline
 from gdlib.run.report import label
 from gdlib.studies.understanding import (
     compare as understanding_compare,
-)
-from gdlib.studies.understanding import (
-    figures as understanding_figures,
 )
 from gdlib.studies.understanding.settings import PLAN, Settings
 from gdlib.studies.understanding.study import (
@@ -217,61 +215,17 @@ def test_of_one_task_there_is_no_average() -> None:
     assert answers["value"].tolist() == table[table["metric"] == "Matthews"]["value"].tolist()
 
 
-# ---- figures
-
-
-def test_every_task_has_a_panel_with_scores_and_cost() -> None:
-    results = {"cola": said(SHARES), "rte": said(SHARES)}
-    quality = (
-        understanding_compare.quality(results)
-        .assign(megaflops=512.0)
-        .rename(columns={"panel": "task", "arm": "encoder", "value": "score"})
-    )
-    figure = understanding_figures.quality(quality[quality["counts"]], seeds=3)
-    assert [axes.get_title(loc="left").partition(" (")[0] for axes in figure.axes] == [
-        "cola: Matthews",
-        "rte: Matthews",
-    ]
-    assert "3 seeds" in figure.get_suptitle()
-
-
-def test_what_is_not_resolved_is_hollow() -> None:
+def test_a_figure_of_the_differences_has_a_panel_per_question_and_is_hollow_if_not_resolved():
     table = understanding_compare.differences(
         {"cola": said(SHARES), "rte": said(SHARES | {"LMGC": 0.8})}
     )
-    table = table[table["counts"]].rename(
-        columns={"panel": "task", "left": "encoder", "right": "against", "value": "difference"}
-    )
-    figure = understanding_figures.differences(table, seeds=3)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "LMGC minus plain",
-        "LMGC-M minus plain",
-        "LMGC-M minus LMGC",
-    ]
-    hollow = [
-        line.get_markerfacecolor() == "white"
-        for line in figure.axes[0].get_lines()
-        if len(line.get_xdata()) == 1
-    ]
-    of = table[(table["encoder"] == "LMGC") & (table["against"] == "plain")].set_index("task")[
-        "resolved"
-    ]
-    assert hollow == [not of[task] for task in ("cola", "rte", "average")] and hollow[:2] == [
-        False,
-        True,
-    ]
-
-
-def test_sizes_have_a_line_an_encoder() -> None:
-    table = pd.DataFrame(
-        [
-            {"task": "rte", "encoder": e, "size": n, "score": 0.5 + n / 1000}
-            for n in (100, 200)
-            for e in ("plain", "LMGC")
-        ]
-    )
-    (axes,) = understanding_figures.sizes(table, seeds=3).axes
-    assert [line.get_label() for line in axes.get_lines()] == [
-        "plain",
-        "LMGC",
-    ] and axes.get_xscale() == "log"
+    table = table[table["counts"]]
+    words = {"title": "Forgotten or gained?", "label": "points"}
+    figure = charts.forest(table, panel="question", row="panel", zero=True, seeds=3, **words)
+    questions = ["LMGC minus plain", "LMGC-M minus plain", "LMGC-M minus LMGC"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == questions
+    dots = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1]
+    hollow = [line.get_markerfacecolor() == "white" for line in dots]
+    resolved = table[table["question"] == questions[0]].set_index("panel")["resolved"]
+    assert hollow == [not resolved[task] for task in ("cola", "rte", "average")]
+    assert hollow[:2] == [False, True]

@@ -145,8 +145,12 @@ def _limits(
     low = min(inside.min().min(), 0 if zero else math.inf)
     high = max([inside.max().max(), 0 if zero else -math.inf, *lines["value"]])
     width = high - low
-    wide = table[["seeds_low", "seeds_high"]].clip(low - width, high + width)
+    ends = [low - width, high + width]
+    if percent and not zero:  # shares end at 0 and 1
+        ends = [max(ends[0], min(low, 0)), min(ends[1], max(high, 1))]
+    wide = table[["seeds_low", "seeds_high"]].clip(*ends)
     near = lines["value"][lines["value"] > low - max(width, 0.25 if percent else 0)]
     low, high = min([low, wide.min().min(), *near]), max(high, wide.max().max())
-    room = max(0.05 * (high - low), 0.01 if percent else 1e-6)
-    return max(low - room, min(low, 0)), min(high + room, max(high, 1)) if percent else high + room
+    room = 0.05 * (high - low) or 0.01
+    left = low - room if low < 0 else max(low - room, 0)
+    return left, min(high + room, max(high, 1)) if percent else high + room
