@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from gdlib.learn.batches import has_bf16
-from gdlib.networks import generator
-from gdlib.networks.generator import Generator, draw
+from gdlib.networks import sampling
+from gdlib.networks.sampling import Generator, draw
 from gdlib.sources import corpora, zoo
 
 KNOBS = {"temperature": 0.9, "top_p": 0.95, "top_k": 0}
@@ -91,7 +91,7 @@ def main() -> None:
             drawn = ending_at(lengths, end, leaving=name == "leaving")
             start = time.perf_counter()
             if name == "leaving":
-                generator.draw = drawn
+                sampling.draw = drawn
                 made.sample(
                     [made.prompt()] * given.batch,
                     max_new_tokens=given.max_new_tokens,

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from gdlib.networks import costs, students
+from gdlib.networks.names import STUDENTS
 from gdlib.networks.recurrent import BiLSTM
-from gdlib.networks.students import STUDENTS, Vocabulary
+from gdlib.networks.students import Vocabulary
 from gdlib.networks.teacher import Teacher
 from gdlib.sources import zoo
 

@@ -11,13 +11,11 @@ from torch.nn import functional as F
 
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.learn.losses import DistillationLoss, held_out_score
-from gdlib.networks import distillation, students
+from gdlib.networks import students
+from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
 from gdlib.networks.distillation import (
-    ARMS,
-    Arm,
     Source,
     StudentPlan,
-    arms,
     distil,
     join,
     loss_of,
@@ -224,7 +222,7 @@ def test_the_names_of_a_plan_are_those_of_the_settings():
     assert {name for name in StudentPlan.__dataclass_fields__ if name != "loss"} <= set(
         Settings.__dataclass_fields__
     )
-    assert distillation.MAIN_ARM in ARMS
+    assert MAIN_ARM in ARMS
 
 
 def test_students_are_chosen_by_errors_then_by_cross_entropy():

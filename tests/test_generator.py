@@ -19,19 +19,18 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from gdlib.core.errors import BadSetting
 from gdlib.learn.loop import trainable_state
-from gdlib.networks import generator as g
+from gdlib.networks import sampling as g
 from gdlib.networks.generator import (
     IGNORED,
-    Generator,
     GeneratorPlan,
     collate_text,
-    draw,
     encode,
     fine_tune,
     freeze,
     held_out_nll,
     nll,
 )
+from gdlib.networks.sampling import Generator, draw
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
 

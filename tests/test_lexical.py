@@ -11,12 +11,11 @@ import torch
 from torch.nn import functional as F
 
 from gdlib.learn.losses import DistillationLoss, soft_kl
-from gdlib.networks import gloss_vectors, layers
+from gdlib.networks import encoders, gloss_vectors
 from gdlib.networks import pairs as lexical
-from gdlib.networks.gloss_vectors import VectorModel
+from gdlib.networks.lexical_models import LABELS, LexicalModel, VectorModel
 from gdlib.networks.lexical_plans import GOLD_ONLY, LexicalPlan
-from gdlib.networks.masked_lm import NOT_ASKED
-from gdlib.networks.pairs import LABELS, LexicalModel
+from gdlib.networks.masked_lm import NOT_HIDDEN
 from gdlib.networks.sense_coding import Coder
 from gdlib.sources import senses as wsd
 from gdlib.sources import tables, zoo
@@ -64,12 +63,12 @@ def test_lmgc_m_is_the_sum_of_both_losses_on_one_hidden_pair(network, some, code
     targets = torch.where(
         coder.maskable(inputs) & (torch.arange(inputs["input_ids"].shape[1]) % 5 == 0),
         inputs["input_ids"],
-        NOT_ASKED,
+        NOT_HIDDEN,
     )
     hidden = {
         **inputs,
         "input_ids": torch.where(
-            targets == NOT_ASKED, inputs["input_ids"], coder.tokenizer.mask_token_id
+            targets == NOT_HIDDEN, inputs["input_ids"], coder.tokenizer.mask_token_id
         ),
     }
     loss = lexical.lexical_loss(model, {**hidden, "targets": targets, **asked}, GOLD_ONLY)
@@ -82,7 +81,7 @@ def test_lmgc_m_is_the_sum_of_both_losses_on_one_hidden_pair(network, some, code
     piece_logits = (
         states @ model.classifier.bert.embeddings.word_embeddings.weight.T + model.mlm_head.bias
     )
-    of_mlm = F.cross_entropy(piece_logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_ASKED)
+    of_mlm = F.cross_entropy(piece_logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_HIDDEN)
     torch.testing.assert_close(loss, F.cross_entropy(pair_logits, labels) + of_mlm)
     alone = lexical.lexical_loss(model, {**hidden, **asked}, GOLD_ONLY)
     torch.testing.assert_close(alone, F.cross_entropy(pair_logits, labels))
@@ -220,7 +219,7 @@ def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_p
     plan = replace(PLAN, epochs=25, negatives=0, layers=1, loss=soft)
     lexical.fine_tune(network, some, some, plan, tmp_path / "student", tmp_path / "teacher")
     models = [LexicalModel.load(tmp_path / name) for name in ("teacher", "student")]
-    assert [len(layers.stack_of(model.classifier)[2]) for model in models] == [2, 1]
+    assert [len(encoders.stack_of(model.classifier)[2]) for model in models] == [2, 1]
     said = [
         np.array([s.argmax() for s in lexical.scores(model, coder, coder.code(some))])
         for model in models
@@ -233,11 +232,11 @@ def test_layers_are_kept_from_first_to_last_and_the_lower_ones_can_stand_still(
 ) -> None:
     deep = zoo.locate(str(tiny.encoder(tmp_path / "deep", layers=6)))
     classifier = zoo.classifier(deep, LABELS)
-    before = list(layers.stack_of(classifier)[2])
-    layers.keep_layers(classifier, 3)
-    assert list(layers.stack_of(classifier)[2]) == [before[0], before[2], before[5]]
+    before = list(encoders.stack_of(classifier)[2])
+    encoders.keep_layers(classifier, encoders.evenly(3, 6))
+    assert list(encoders.stack_of(classifier)[2]) == [before[0], before[2], before[5]]
     assert classifier.config.num_hidden_layers == 3
-    layers.freeze(classifier, 1)
+    encoders.freeze(classifier, 1)
     trained = {
         name.removeprefix("bert.").split(".")[0]
         for name, p in classifier.named_parameters()
@@ -249,7 +248,7 @@ def test_layers_are_kept_from_first_to_last_and_the_lower_ones_can_stand_still(
         for layer in (before[0], before[2], before[5])
         for p in layer.parameters()
     )
-    layers.freeze(classifier, 0, pooler=False)
+    encoders.freeze(classifier, 0, pooler=False)
     assert {
         name.split(".")[1] for name, p in classifier.named_parameters() if not p.requires_grad
     } == {"pooler"}
@@ -295,7 +294,7 @@ def test_scores_are_the_cosines_of_mean_states(network, some, coder) -> None:
 def test_kept_vectors_give_what_training_sees(network, some, coder) -> None:
     model = VectorModel(zoo.encoder(network)).eval()
     coded = coder.code(some[:5], prefix="lemma")
-    batch = gloss_vectors.collate(coder, [(one, list(range(len(one.glosses)))) for one in coded])
+    batch = gloss_vectors.inputs_of(coder, [(one, list(range(len(one.glosses)))) for one in coded])
     right = batch["right"].clone()
     with torch.inference_mode():
         loss = gloss_vectors.candidate_loss(model, batch)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gdlib.networks.masked_lm import NOT_ASKED, TiedHead, mask_pieces, piece_loss
+from gdlib.networks.masked_lm import NOT_HIDDEN, TiedHead, mask_pieces, piece_loss
 
 MASK, VOCABULARY = 4, 1000
 
@@ -24,7 +24,7 @@ def masked() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_of_the_chosen_80_are_masked_10_drawn_10_kept(masked) -> None:
     ids, maskable, hidden, targets = masked
-    chosen = targets != NOT_ASKED
+    chosen = targets != NOT_HIDDEN
     assert chosen.sum() / maskable.sum() == pytest.approx(0.15, abs=0.004)
     assert (hidden[chosen] == MASK).float().mean() == pytest.approx(0.8, abs=0.01)
     kept = (hidden[chosen] == ids[chosen]).float().mean()
@@ -36,7 +36,7 @@ def test_of_the_chosen_80_are_masked_10_drawn_10_kept(masked) -> None:
 
 def test_what_is_not_chosen_stays_and_is_not_asked_for(masked) -> None:
     ids, maskable, hidden, targets = masked
-    chosen = targets != NOT_ASKED
+    chosen = targets != NOT_HIDDEN
     assert not (chosen & ~maskable).any()
     assert torch.equal(hidden[~chosen], ids[~chosen])
     assert torch.equal(targets[chosen], ids[chosen])
@@ -56,13 +56,13 @@ def test_the_loss_is_the_cross_entropy_of_what_is_asked_for() -> None:
     torch.manual_seed(0)
     logits, targets = (
         torch.randn(2, 5, 9),
-        torch.tensor([[1, NOT_ASKED, 3, NOT_ASKED, 8], [NOT_ASKED] * 5]),
+        torch.tensor([[1, NOT_HIDDEN, 3, NOT_HIDDEN, 8], [NOT_HIDDEN] * 5]),
     )
-    asked = targets != NOT_ASKED
+    asked = targets != NOT_HIDDEN
     assert piece_loss(logits[asked], targets) == pytest.approx(
-        F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_ASKED).item()
+        F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_HIDDEN).item()
     )
-    assert piece_loss(torch.zeros(0, 9, requires_grad=True), torch.full((1, 3), NOT_ASKED)) == 0
+    assert piece_loss(torch.zeros(0, 9, requires_grad=True), torch.full((1, 3), NOT_HIDDEN)) == 0
 
 
 def test_the_head_is_tied_to_the_embeddings_and_holds_no_copy_of_them() -> None:

@@ -12,15 +12,15 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertModel
 
 from gdlib.core.errors import BadCorpus
 from gdlib.learn.losses import DistillationLoss
-from gdlib.learn.mixtures import Kept, Mixture, keep
+from gdlib.learn.mixtures import Mixture, TopPieces, top_pieces
 from gdlib.networks import mlm_students, mlm_teachers
-from gdlib.networks.masked_lm import NOT_ASKED
+from gdlib.networks.masked_lm import NOT_HIDDEN
 from gdlib.networks.mlm_students import StudentPlan
 from gdlib.networks.mlm_teachers import HeadPlan, MaskedLM, MaskedTeacher, Phase
 from gdlib.networks.mlm_texts import NOWHERE, MaskedTexts, frequent, mask_texts
 from gdlib.sources import zoo
 
-HEAD = HeadPlan(Phase(150, 5e-3, 64), Phase(0, 0.0, 0), seed=0, looks=3)
+HEAD = HeadPlan(head=Phase(150, 5e-3, 64), body=Phase(0, 0.0, 0), seed=0)
 PLAN = StudentPlan(
     start="teacher",
     layers=1,
@@ -73,9 +73,9 @@ def test_a_batch_by_hand():
     texts = MaskedTexts(
         [[2, 7, 4, 3], [2, 4, 4, 4, 3], [2, 9, 4, 3]],
         [
-            [NOT_ASKED] * 2 + [8, NOT_ASKED],
-            [NOT_ASKED, 5, 6, 7, NOT_ASKED],
-            [NOT_ASKED, 9, 10, NOT_ASKED],
+            [NOT_HIDDEN] * 2 + [8, NOT_HIDDEN],
+            [NOT_HIDDEN, 5, 6, 7, NOT_HIDDEN],
+            [NOT_HIDDEN, 9, 10, NOT_HIDDEN],
         ],
     )
     assert texts.gold.tolist() == [8, 5, 6, 7, 9, 10] and texts.text_of.tolist() == [
@@ -124,11 +124,11 @@ def test_masked_texts_of_a_tokenizer(tokenizer):
     found = mask_texts(tokenizer, texts, 16, 1.0, 3, every)
     assert [len(row) for row in found.inputs] == [7, 3, 16]
     whole = [
-        [every[target].item() if target != NOT_ASKED else piece for piece, target in zip(*rows)]
+        [every[target].item() if target != NOT_HIDDEN else piece for piece, target in zip(*rows)]
         for rows in zip(found.inputs, found.targets)
     ]
     assert whole == tokenizer(texts, truncation=True, max_length=16)["input_ids"]
-    assert all(row[0] == row[-1] == NOT_ASKED for row in found.targets)  # special pieces stay
+    assert all(row[0] == row[-1] == NOT_HIDDEN for row in found.targets)  # special pieces stay
     assert (
         mask_texts(tokenizer, texts, 16, 1.0, 3, every).digest
         == found.digest
@@ -163,7 +163,7 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(
     looks = mlm_teachers.train_head(
         new_teacher(folder, tokenizer, guessed), parts["train"], parts["choose"], HEAD, tmp_path
     )
-    assert looks["step"].tolist() == [50, 100, 150]
+    assert looks["step"].tolist() == [30, 60, 90, 120, 150]
     frequency = -guessed.log_shares[parts["choose"].gold].mean().item()
     assert looks["held_out"].min() < frequency - 0.05
     teacher = new_teacher(folder, tokenizer, guessed, trained=tmp_path)
@@ -182,7 +182,7 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(
     )
     with torch.no_grad():
         states = teacher.model.encoder.eval()(input_ids=ids).last_hidden_state[
-            0, targets != NOT_ASKED
+            0, targets != NOT_HIDDEN
         ]
         head, embedding = teacher.model.head, teacher.model.encoder.get_input_embeddings().weight
         said = (
@@ -191,7 +191,7 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(
     at = (parts["choose"].text_of == row).nonzero()[:, 0]
     torch.testing.assert_close(
         kept.gold[at],
-        said.gather(1, targets[targets != NOT_ASKED, None])[:, 0],
+        said.gather(1, targets[targets != NOT_HIDDEN, None])[:, 0],
         atol=0.03,
         rtol=0.02,
     )
@@ -203,7 +203,7 @@ def test_layers_are_trained_after_the_head(folder, tokenizer, guessed, parts, tm
     looks = mlm_teachers.train_head(
         new_teacher(folder, tokenizer, guessed), parts["train"], parts["choose"], plan, tmp_path
     )
-    assert looks["step"].tolist() == [50, 100, 150, 154, 158, 162]
+    assert looks["step"].tolist() == [*range(30, 151, 30), *range(152, 163, 2)]
     trained = new_teacher(folder, tokenizer, guessed, trained=tmp_path).model.encoder.state_dict()
     before = zoo.encoder(zoo.locate(str(folder))).state_dict()
     moved = [name for name in before if not torch.equal(trained[name], before[name])]
@@ -254,7 +254,9 @@ def test_a_network_that_brings_its_head(folder, tokenizer, guessed, parts, tmp_p
         torch.tensor(parts["choose"].targets[0]),
     )
     with torch.no_grad():
-        said = theirs(input_ids=ids).logits[0, targets != NOT_ASKED][:, guessed.ids].log_softmax(-1)
+        said = (
+            theirs(input_ids=ids).logits[0, targets != NOT_HIDDEN][:, guessed.ids].log_softmax(-1)
+        )
     torch.testing.assert_close(
         kept.dense((parts["choose"].text_of == 0).nonzero()[:, 0]), said, atol=0.03, rtol=0.02
     )
@@ -313,7 +315,9 @@ def test_students_at_their_start(folder, tokenizer, guessed):
 def oracle(texts, vocabulary):
     """A teacher that is nearly right everywhere."""
     logits = 6.0 * F.one_hot(texts.gold, vocabulary).float()
-    kept = Kept(**keep(logits, texts.gold, 4), vocabulary=vocabulary, digest=texts.digest)
+    kept = TopPieces(
+        **top_pieces(logits, texts.gold, 4), vocabulary=vocabulary, digest=texts.digest
+    )
     return Mixture((kept,), torch.ones(1, len(texts.gold)))
 
 
@@ -349,8 +353,8 @@ def test_a_student_learns_and_its_curve_is_what_it_says(folder, tokenizer, guess
     _, told, _ = trained(oracle(parts["train"], len(guessed)), soft)
     assert told.losses[-1].sum() < told.losses[0].sum() - 0.2 * len(parts["held_out"].gold)
     assert not np.array_equal(told.losses[-1], curve.losses[-1])
-    flat = Kept(
-        **keep(torch.zeros(len(parts["train"].gold), len(guessed)), parts["train"].gold, 4),
+    flat = TopPieces(
+        **top_pieces(torch.zeros(len(parts["train"].gold), len(guessed)), parts["train"].gold, 4),
         vocabulary=len(guessed),
         digest="",
     )

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib.networks.generator import Generator
+from gdlib.networks.sampling import Generator
 from gdlib.networks.signals import Signals
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part

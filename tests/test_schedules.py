@@ -13,16 +13,8 @@ from gdlib.learn import schedules
 from gdlib.learn.batches import pad
 from gdlib.learn.loop import Regime, copy_of
 from gdlib.learn.losses import StagedLoss
-from gdlib.learn.schedules import (
-    STRATEGIES,
-    Stage,
-    Strategy,
-    batch_loss,
-    draw,
-    run,
-    stage_score,
-    strategy,
-)
+from gdlib.learn.schedules import batch_loss, draw, run, stage_score
+from gdlib.learn.strategies import LAYERS, STRATEGIES, Stage, Strategy
 from gdlib.networks.recurrent import BiLSTM, Projected
 
 CLASSES, WIDTH = 3, 5
@@ -122,7 +114,7 @@ def test_the_table_of_strategies():
         UnknownName,
         match='^unknown strategy "D5"; known: D0, D1, D2, D3.1, D3.2, D4.1, D4.2, hard$',
     ):
-        strategy("D5")
+        STRATEGIES["D5"]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -134,11 +126,11 @@ def test_every_strategy_learns_and_each_of_its_turns_takes_its_steps(name, monke
     trace = run(network, STRATEGIES[name], LOSS, batches, [HELD_OUT], regime(steps=90))
     turns = {"D0": 1, "D1": 1, "D2": 1, "D3.1": 2, "D3.2": 6, "D4.1": 3, "D4.2": 9, "hard": 1}[name]
     assert (
-        STRATEGIES[name].turns == turns
+        STRATEGIES[name].phases == turns
         and steps == [90] * turns
         and trace["step"].max() == 90 * turns
     )
-    assert len(network.groups()) == schedules.LAYERS
+    assert len(network.groups()) == LAYERS
     assert accuracy(network) > 0.8  # chance is a third
     assert trace.groupby("stage")["kept"].sum().eq(1).all()
     assert trace["score"].iloc[trace.index[trace["kept"]][-1]] == pytest.approx(

@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from gdlib.learn.losses import DistillationLoss, soft_kl
-from gdlib.learn.sense_losses import NONE, choice_loss, in_rows, pair_loss
+from gdlib.learn.names import PAIR_LOSSES
+from gdlib.learn.sense_losses import NONE, choice_loss, in_rows
 
 LOGITS = torch.tensor([[0.0, 1.0], [0.5, 0.0], [1.0, -1.0], [0.2, 0.4], [0.0, 3.0]])
 LABELS, INSTANCE = torch.tensor([1, 0, 0, 0, 1]), torch.tensor([7, 7, 7, 2, 2])
@@ -17,7 +18,7 @@ GOLD = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
 def test_over_pairs_it_is_the_cross_entropy_of_each() -> None:
     torch.testing.assert_close(
-        pair_loss(LOGITS, LABELS, INSTANCE, "pairs", GOLD), F.cross_entropy(LOGITS, LABELS)
+        PAIR_LOSSES["pairs"](LOGITS, LABELS, INSTANCE, GOLD), F.cross_entropy(LOGITS, LABELS)
     )
 
 
@@ -29,25 +30,25 @@ def test_over_candidates_it_is_the_surprise_at_the_right_one() -> None:
         )
         / 2
     )
-    assert pair_loss(LOGITS, LABELS, INSTANCE, "candidates", GOLD).item() == pytest.approx(
+    assert PAIR_LOSSES["candidates"](LOGITS, LABELS, INSTANCE, GOLD).item() == pytest.approx(
         by_hand, rel=1e-5
     )
     moved = LOGITS + torch.tensor([5.0, -1.0])  # what all candidates have in common says nothing
-    assert pair_loss(moved, LABELS, INSTANCE, "candidates", GOLD).item() == pytest.approx(
+    assert PAIR_LOSSES["candidates"](moved, LABELS, INSTANCE, GOLD).item() == pytest.approx(
         by_hand, rel=1e-5
     )
 
 
 def test_a_teacher_is_learnt_from_over_each_instance_s_own_candidates() -> None:
     teacher = torch.tensor([[0.0, 2.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.5], [0.0, 0.0]])
-    loss = pair_loss(
-        LOGITS, LABELS, INSTANCE, "candidates", DistillationLoss("kl", 2.0, 0.5, 1.5), teacher
+    loss = PAIR_LOSSES["candidates"](
+        LOGITS, LABELS, INSTANCE, DistillationLoss("kl", 2.0, 0.5, 1.5), teacher
     )
     soft = [
         soft_kl(torch.tensor([row]), torch.tensor([said]), 2.0)
         for row, said in zip(ODDS, ([2.0, 1.0, -1.0], [0.5, 0.0]))
     ]
-    hard = pair_loss(LOGITS, LABELS, INSTANCE, "candidates", GOLD)
+    hard = PAIR_LOSSES["candidates"](LOGITS, LABELS, INSTANCE, GOLD)
     torch.testing.assert_close(loss, 0.5 * hard + 1.5 * (soft[0] + soft[1]) / 2)
 
 

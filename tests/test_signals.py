@@ -36,15 +36,6 @@ def test_probabilities_and_predictions_by_hand():
     assert made().predicted.tolist()[0] == 1 and made().predicted.tolist()[2] == 0
 
 
-def test_take_keeps_rows_together():
-    whole = made()
-    part = whole.take([2, 0])
-    assert torch.equal(part.logits, whole.logits[[2, 0]]) and torch.equal(
-        part.states[2], whole.states[2][[2, 0]]
-    )
-    assert part.digest != whole.digest
-
-
 def test_refused(tmp_path):
     made().save(tmp_path)
     where = f"signals in {tmp_path} "

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.learn.batches import pad
 from gdlib.networks import students
-from gdlib.networks.students import STUDENTS, Vocabulary, build, parameters, svd_embedding
+from gdlib.networks.names import STUDENTS
+from gdlib.networks.students import Vocabulary, build, parameters, svd_embedding
 
 
 def made(name, vocabulary=11, classes=3, channels=4, embedding_dim=5, seed=0):

@@ -12,11 +12,13 @@ from gdlib.core.errors import BadSetting, StaleArtifact
 from gdlib.learn import schedules
 from gdlib.learn.loop import Regime
 from gdlib.learn.losses import StagedLoss
+from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import signals
 from gdlib.networks import tagger as tagging
+from gdlib.networks.distillation import Source, distil_by, join, predict_tags
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import Vocabulary
-from gdlib.networks.tagger import LOST, TaggedSource
+from gdlib.networks.tagger import LOST
 from gdlib.networks.teacher import TeacherPlan
 from gdlib.sources import tagged, zoo
 from gdlib.sources.tagged import Sentences
@@ -100,7 +102,14 @@ def test_the_teacher_learns_at_first_pieces_and_leaves_frozen_embeddings_alone(
 
 def test_embeddings_that_are_not_frozen_are_trained(network: zoo.Network, tmp_path: Path) -> None:
     tagging.fine_tune(
-        network, part(10, 0), part(4, 1), TAGS, TeacherPlan(1, 1e-3, 8, 40, 0), 1, False, tmp_path
+        network,
+        part(10, 0),
+        part(4, 1),
+        TAGS,
+        TeacherPlan(epochs=1, lr=1e-3, batch=8, max_length=40, seed=0),
+        1,
+        False,
+        tmp_path,
     )
     tuned = tagging.Tagger.load(tmp_path)
     assert not torch.equal(tuned.embedding, zoo.encoder(network).get_input_embeddings().weight)
@@ -161,15 +170,15 @@ def test_signals_on_disk_are_checked(teacher: tagging.Tagger, tmp_path: Path) ->
 # ---- students
 
 
-def source(teacher: tagging.Tagger, sentences: Sentences, labelled: bool) -> TaggedSource:
+def source(teacher: tagging.Tagger, sentences: Sentences, labelled: bool) -> Source:
     encoded, told = teacher.encode(sentences), teacher.token_signals(sentences, (1,))
     labels = (
         torch.tensor(encoded.labels(sentences.tags))
         if labelled
         else torch.full((len(told.logits),), -1)
     )
-    return TaggedSource(
-        VOCABULARY.rows(encoded.pieces), encoded.places, told.logits, labels, told.states[1]
+    return Source(
+        VOCABULARY.rows(encoded.pieces), told.logits, labels, told.states[1], encoded.places
     )
 
 
@@ -178,16 +187,16 @@ VOCABULARY = Vocabulary(tuple(range(400)))
 
 def test_a_batch_holds_what_is_told_at_the_places_of_its_items(teacher: tagging.Tagger) -> None:
     whole = source(teacher, part(4, 5), True)
-    chosen = whole.take([6, 1])
+    chosen = whole.rows([6, 1])
     batch = chosen.batch()
     assert batch["pieces"].shape == batch["items"].shape
     for row, number in enumerate([6, 1]):
         places = whole.places[number]
         assert torch.nonzero(batch["items"][row]).flatten().tolist() == places
-        at = whole.at([number])
-        assert torch.equal(batch["labels"][row, places], whole.labels[at])
-        assert torch.equal(batch["teacher_logits"][row, places], whole.teacher_logits[at])
-        assert torch.equal(batch["teacher_states"][row, places], whole.teacher_states[at].float())
+        one = whole.rows([number])
+        assert torch.equal(batch["labels"][row, places], one.labels)
+        assert torch.equal(batch["teacher_logits"][row, places], one.teacher_logits)
+        assert torch.equal(batch["teacher_states"][row, places], one.teacher_states.float())
     unlabelled = source(teacher, part(4, 5), False)
     assert torch.equal(unlabelled.pseudo_labelled().labels, unlabelled.teacher_logits.argmax(-1))
     assert torch.equal(whole.pseudo_labelled().labels, whole.labels)
@@ -195,14 +204,14 @@ def test_a_batch_holds_what_is_told_at_the_places_of_its_items(teacher: tagging.
 
 def test_the_loss_of_a_batch_is_that_of_its_items(teacher: tagging.Tagger) -> None:
     """The joint loss by hand, sentence by sentence without padding; items weigh alike."""
-    chosen = tagging.join(source(teacher, part(2, 6), True), source(teacher, part(1, 7), False))
+    chosen = join([source(teacher, part(2, 6), True), source(teacher, part(1, 7), False)])
     torch.manual_seed(0)
     network = Projected(
         BiLSTM(len(VOCABULARY), len(TAGS), 8, 6, 0.0, "none"), teacher.network.config.hidden_size
     ).eval()
     value = schedules.batch_loss(StagedLoss(2.0, 3.0, 0.5), network, chosen.batch())
     with torch.no_grad():
-        outs = [network(torch.tensor([row])) for row in chosen.rows]
+        outs = [network(torch.tensor([row])) for row in chosen.pieces]
     z = torch.cat([logits[0, places] for (logits, _), places in zip(outs, chosen.places)])
     u = torch.cat([projected[0, places] for (_, projected), places in zip(outs, chosen.places)])
     known = chosen.labels >= 0
@@ -222,12 +231,12 @@ def test_a_student_learns_to_tag(teacher: tagging.Tagger, name: str) -> None:
         source(teacher, part(10, 10), True),
     )
     regime = Regime(steps=180, lr=0.02, evaluate_every=20, seed=1)
-    trace = tagging.distil(student, schedules.strategy(name), StagedLoss(), *told, regime, 16)
-    assert trace["stage"].nunique() == len(schedules.strategy(name).stages)
+    trace = distil_by(STRATEGIES[name], student, StagedLoss(), *told, regime, 16)
+    assert trace["stage"].nunique() == len(STRATEGIES[name].stages)
     test = part(20, 11)
     encoded = teacher.encode(test)
     said = encoded.tags(
-        tagging.predict(student, VOCABULARY.rows(encoded.pieces), encoded.places, batch=7).tolist()
+        predict_tags(student, VOCABULARY.rows(encoded.pieces), encoded.places, batch=7).tolist()
     )
     right = np.mean([a == b for row, gold in zip(said, test.tags) for a, b in zip(row, gold)])
     assert right > 0.8
@@ -239,9 +248,9 @@ def test_what_a_student_says_does_not_depend_on_the_batch(teacher: tagging.Tagge
     student = BiLSTM(len(VOCABULARY), len(TAGS), 8, 6, 0.0, "none").eval()
     told = source(teacher, part(6, 12), True)
     alone = np.concatenate(
-        [tagging.predict(student, [row], [places]) for row, places in zip(told.rows, told.places)]
+        [predict_tags(student, [row], [places]) for row, places in zip(told.pieces, told.places)]
     )
-    assert np.array_equal(alone, tagging.predict(student, told.rows, told.places, batch=5))
+    assert np.array_equal(alone, predict_tags(student, told.pieces, told.places, batch=5))
 
 
 def test_tiny_sentences_are_valid(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from gdlib.core.errors import BadSetting
 from gdlib.core.plans import expand
 from gdlib.core.settings import build, replace
 from gdlib.core.store import Store
-from gdlib.learn import schedules
+from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import students
 from gdlib.run.engines import LocalEngine
 from gdlib.run.pipeline import Run, project_root
@@ -164,7 +164,7 @@ def test_the_same_seed_gives_the_same_student(
 def test_the_trace_has_the_stages_and_their_unfreezing(study: TaggingStudy) -> None:
     trace = study.trace("D4.2")
     assert trace["losses"].drop_duplicates().tolist() == [
-        stage.name for stage in schedules.STRATEGIES["D4.2"].stages
+        stage.name for stage in STRATEGIES["D4.2"].stages
     ]
     assert list(trace.loc[trace["stage"] == 0, "unfrozen"].drop_duplicates()) == [
         "",

@@ -10,8 +10,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.core.store import texts_digest
+from gdlib.learn import checkpoint
 from gdlib.learn.batches import collate
-from gdlib.networks import teacher
 from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune
 from gdlib.sources import corpora, splits, zoo
 
@@ -151,7 +151,7 @@ def test_killed_and_gone_on_with_it_is_the_same_teacher(
     parts, network, tuned, tmp_path, monkeypatch
 ):
     saves = iter(range(100))
-    saving = teacher.fit.__globals__["checkpoint"].save
+    saving = checkpoint.save
 
     def save(*args):
         saving(*args)

@@ -9,24 +9,23 @@ from hypothesis import strategies as st
 
 from gdlib.core.errors import StaleArtifact, UnknownName
 from gdlib.learn.mixtures import (
-    RULES,
     Gate,
-    Kept,
     Mixture,
+    TopPieces,
     best_teacher,
     combine,
     confidence,
     evidence,
     evidence_of,
     gold_probability,
-    keep,
     learn_gate,
     load,
     mean,
     mixed_gold,
     mixture,
-    rule_of,
+    top_pieces,
 )
+from gdlib.learn.names import RULES
 
 # Two teachers, two positions, four pieces. Teacher A: sure at the first position, uniform at the
 # second; B the other way.
@@ -84,7 +83,7 @@ def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(
         torch.randn(teachers, generator=random),
     )
     for name in RULES:
-        weights = rule_of(name, gate)(seen)
+        weights = (gate if name == "gate" else RULES[name])(seen)
         torch.testing.assert_close(weights.sum(dim=0), torch.ones(positions))
         mixed = combine(said, weights)
         torch.testing.assert_close(mixed.exp().sum(-1), torch.ones(positions))
@@ -127,16 +126,16 @@ def test_rules_by_name():
             '^unknown rule "median"; known: mean, confidence, gold probability, best teacher, gate$'
         ),
     ):
-        rule_of("median")
+        RULES["median"]
     with pytest.raises(ValueError, match="has to be learnt"):
-        rule_of("gate")
+        RULES["gate"](SEEN)
 
 
 # what is kept
 
 
 def kept(logits, gold, number, digest="d"):
-    return Kept(**keep(logits, gold, number), vocabulary=logits.shape[1], digest=digest)
+    return TopPieces(**top_pieces(logits, gold, number), vocabulary=logits.shape[1], digest=digest)
 
 
 def test_what_is_kept_by_hand():

@@ -17,7 +17,7 @@ from gdlib.core.errors import BadSetting
 from gdlib.core.plans import expand
 from gdlib.core.settings import build, replace
 from gdlib.core.store import Store
-from gdlib.learn.schedules import STRATEGIES
+from gdlib.learn.strategies import STRATEGIES
 from gdlib.run import pipeline
 from gdlib.studies.transfer import compare as transfer_compare
 from gdlib.studies.transfer.settings import PLAN, Settings, arms, trials
@@ -91,7 +91,7 @@ def test_questions_are_about_arms_that_were_run():
 
 def test_a_strategy_as_long_as_another_takes_its_steps_without_ending_early(study):
     taken = study.traces().groupby(["arm", "student_seed"])["step"].max()
-    longest = study.settings.student_steps * STRATEGIES["D4.2"].turns
+    longest = study.settings.student_steps * STRATEGIES["D4.2"].phases
     assert set(taken["D1, as long as D4.2"]) == {longest} and (taken["D4.2"] <= longest).all()
     table = transfer_compare.by_steps(
         study, transfer_compare.comparison(study.settings).arms(study.results())

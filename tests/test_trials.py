@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from gdlib.core.store import Artifact
-from gdlib.networks.students import STUDENTS
+from gdlib.networks.names import STUDENTS
 from gdlib.sources.corpora import Part
 from gdlib.sources.splits import Splits
 from gdlib.studies.shared.trials import Trials

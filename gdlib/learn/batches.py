@@ -95,25 +95,35 @@ def in_batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
         yield order[i : i + batch_size].tolist()
 
 
-class Spans:
-    """Where the answers of each row stand when rows have several, or none.
-
-    Args:
-        counts: number of answers of each row.
+def ends(counts: Sequence[int]) -> np.ndarray:
+    """Where the answers of each row begin and end if row ``i`` has ``counts[i]`` of them: from
+    ``ends[i]`` to ``ends[i + 1]``.
     """
+    return np.cumsum([0, *counts])
 
-    def __init__(self, counts: Sequence[int]):
-        self.ends = np.cumsum([0, *counts])
 
-    @property
-    def total(self) -> int:
-        """The number of answers of all rows."""
-        return int(self.ends[-1])
+def spans(ends: np.ndarray, rows: Sequence[int]) -> Tensor:
+    """The places of the answers of some rows, in the order of these rows; for ``ends`` see
+    :func:`ends`.
+    """
+    parts = [np.arange(ends[row], ends[row + 1]) for row in rows]
+    return torch.from_numpy(np.concatenate(parts or [np.empty(0, np.int64)]))
 
-    def of(self, rows: Sequence[int]) -> Tensor:
-        """The places of the answers of some rows, in the order of these rows; int64."""
-        spans = [np.arange(self.ends[row], self.ends[row + 1]) for row in rows]
-        return torch.from_numpy(np.concatenate(spans or [np.empty(0, np.int64)]))
+
+def passes(
+    network: nn.Module,
+    rows: Sequence[Row],
+    inputs: Callable[[list[Row]], Batch],
+    *,
+    length: Callable[[Row], int] = len,
+    batch: int = 64,
+) -> Iterator[tuple[list[int], Batch]]:
+    """All rows once, those of like length together: the indices of some, and their batch on the
+    network's device. For the arguments see :func:`ask`.
+    """
+    device = next(network.parameters()).device
+    for chosen in in_batches([length(row) for row in rows], batch):
+        yield chosen, on_device(inputs([rows[i] for i in chosen]), device)
 
 
 @torch.inference_mode()
@@ -132,8 +142,6 @@ def ask(
     unit: str = "text",
 ) -> Any:
     """What a network answers about all rows, in the order of the rows.
-
-    Every row passes once, in a batch with rows of like length.
 
     Args:
         network: its parameters say on which device.
@@ -155,23 +163,19 @@ def ask(
         ...]``.
     """
     device = next(network.parameters()).device
-    spans, answers = Spans([1] * len(rows) if counts is None else counts), dict[str, Tensor]()
-    bar = tqdm(total=len(rows), desc=title, unit=unit, mininterval=2.0, disable=not title)
-    for chosen in in_batches([length(row) for row in rows], batch):
-        moved = on_device(inputs([rows[i] for i in chosen]), device)
-        with autocast(device, precision):
-            found = (call or network)(**moved)
-        places = spans.of(chosen)
-        for name, values in (found if isinstance(found, dict) else {"": found}).items():
-            values = (values.float() if values.dtype == torch.bfloat16 else values).cpu()
-            if name not in answers:
-                answers[name] = values.new_empty(spans.total, *values.shape[1:])
-            answers[name][places] = values
-        bar.update(len(chosen))
-    bar.close()
-    if not answers:
-        return torch.empty(0, width)
-    return answers if "" not in answers else answers[""]
+    starts, answers = ends(counts or [1] * len(rows)), dict[str, Tensor]()
+    with tqdm(total=len(rows), desc=title, unit=unit, mininterval=2.0, disable=not title) as bar:
+        for chosen, moved in passes(network, rows, inputs, length=length, batch=batch):
+            with autocast(device, precision):
+                found = (call or network)(**moved)
+            places = spans(starts, chosen)
+            for name, values in (found if isinstance(found, dict) else {"": found}).items():
+                values = (values.float() if values.dtype == torch.bfloat16 else values).cpu()
+                if name not in answers:
+                    answers[name] = values.new_empty(starts[-1], *values.shape[1:])
+                answers[name][places] = values
+            bar.update(len(chosen))
+    return answers.get("", answers) if answers else torch.empty(0, width)
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:

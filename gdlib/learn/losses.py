@@ -25,10 +25,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 from torch.nn import functional as F
 
-from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.errors import BadSetting
+from gdlib.learn.names import REPRESENTATION_LOSSES, SOFT_LOSSES
 
-SOFT_LOSSES = ("kl", "mse")
-REPRESENTATION_LOSSES = ("mse", "kl")
 PARTS = ("hard", "soft", "representation")
 
 
@@ -50,8 +49,8 @@ def soft_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
     return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
-def logit_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Mean squared difference of raw logits, over batch and classes.
+def logit_mse(student_logits: Tensor, teacher_logits: Tensor, _temperature: float = 1.0) -> Tensor:
+    """Mean squared difference of raw logits, over batch and classes; it has no temperature.
 
     *Shape:* both ``[batch, classes]`` -> scalar.
     """
@@ -102,7 +101,7 @@ class DistillationLoss:
     has a gold label.
 
     Args:
-        soft: ``"kl"`` or ``"mse"``.
+        soft: of :data:`gdlib.learn.names.SOFT_LOSSES`.
         temperature: T of the ``kl`` form; the ``mse`` form has none.
         hard_weight: weight of the gold cross-entropy, over the texts that have a label (label >=
             0).
@@ -119,8 +118,7 @@ class DistillationLoss:
     soft_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.soft not in SOFT_LOSSES:
-            raise unknown("soft loss", self.soft, SOFT_LOSSES)
+        SOFT_LOSSES[self.soft]  # an unknown name is an error at once
         if min(self.hard_weight, self.soft_weight) < 0 or self.hard_weight + self.soft_weight == 0:
             raise BadSetting(
                 f"hard_weight = {self.hard_weight}, soft_weight = {self.soft_weight}: "
@@ -139,18 +137,14 @@ class DistillationLoss:
         """
         total = student_logits.new_zeros(())
         if self.soft_weight:
-            total = total + self.soft_weight * self._soft(student_logits, teacher_logits)
+            soft = SOFT_LOSSES[self.soft](student_logits, teacher_logits, self.temperature)
+            total = total + self.soft_weight * soft
         labelled = labels >= 0
         if self.hard_weight and bool(labelled.any()):
             total = total + self.hard_weight * hard_cross_entropy(
                 student_logits[labelled], labels[labelled]
             )
         return total
-
-    def _soft(self, student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-        if self.soft == "mse":
-            return logit_mse(student_logits, teacher_logits)
-        return soft_kl(student_logits, teacher_logits, self.temperature)
 
 
 @dataclass(frozen=True)
@@ -165,7 +159,7 @@ class StagedLoss:
         hard_weight: of the cross-entropy, over the items that have a label (label >= 0).
         representation_weight: of the states' loss, over all items.
         soft_weight: of the logit regression, over all items.
-        representation: ``"mse"`` or ``"kl"``.
+        representation: of :data:`gdlib.learn.names.REPRESENTATION_LOSSES`.
 
     Raises:
         UnknownName: no such representation loss.
@@ -178,16 +172,13 @@ class StagedLoss:
     representation: str = "mse"
 
     def __post_init__(self) -> None:
-        if self.representation not in REPRESENTATION_LOSSES:
-            raise unknown("representation loss", self.representation, REPRESENTATION_LOSSES)
-        weights = {
-            name: getattr(self, name)
-            for name in ("hard_weight", "representation_weight", "soft_weight")
-        }
-        if min(weights.values()) < 0 or not any(weights.values()):
+        REPRESENTATION_LOSSES[self.representation]  # an unknown name is an error at once
+        weights = (self.hard_weight, self.representation_weight, self.soft_weight)
+        if min(weights) < 0 or not any(weights):
             raise BadSetting(
-                ", ".join(f"{name} = {w}" for name, w in weights.items())
-                + ": expected >= 0, not all 0"
+                f"hard_weight = {self.hard_weight}, representation_weight = "
+                f"{self.representation_weight}, soft_weight = {self.soft_weight}: "
+                "expected >= 0, not all 0"
             )
 
     def only(self, *parts: str) -> "StagedLoss":
@@ -218,8 +209,7 @@ class StagedLoss:
         if self.soft_weight:
             parts.append(self.soft_weight * logit_regression(student_logits, teacher_logits))
         if self.representation_weight:
-            states = representation_mse if self.representation == "mse" else representation_kl
-            parts.append(self.representation_weight * states(projected, teacher_states))
-        return (
-            sum(parts) if parts else student_logits.sum() * 0.0
-        )  # a batch without a label has a gradient too: zero
+            states = REPRESENTATION_LOSSES[self.representation](projected, teacher_states)
+            parts.append(self.representation_weight * states)
+        # a batch without a label has a gradient too: zero
+        return sum(parts) if parts else student_logits.sum() * 0.0

@@ -1,4 +1,4 @@
-"""Several teachers at masked positions: what each says, kept on disk, and the rules that make one of them.
+"""Several teachers at masked positions: what each predicts, kept on disk, and the rules that make one of them.
 
 Every rule gives weights to the teachers, position by position, and the mixture ``p = sum_m w_m p_m`` is what a student
 learns from. Let ``H_m`` be the entropy of teacher ``m`` at a position and ``y`` the piece that was hidden there:
@@ -16,7 +16,7 @@ and this family is ours. In training all rules may see the gold piece (it is the
 only those that do not need it count.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gdlib.core.errors import StaleArtifact, unknown
+from gdlib.core.errors import StaleArtifact
+from gdlib.learn.names import RULES
 
 FILE = "pieces.safetensors"
 LEAST_ENTROPY = 1e-3  # nats: a teacher that is all but certain does not weigh infinitely more
@@ -102,16 +103,14 @@ def learn_gate(seen: Evidence, steps: int = 50, decay: float = 1e-3) -> Gate:
     The positions are of texts that neither teachers nor students are trained on.
     """
     teachers = len(seen.entropy)
-    weight, bias = (
-        torch.zeros(shape, requires_grad=True) for shape in ((teachers, 2 * teachers), (teachers,))
-    )
+    weight = torch.zeros(teachers, 2 * teachers, requires_grad=True)
+    bias = torch.zeros(teachers, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=steps, line_search_fn="strong_wolfe")
 
     def surprise() -> Tensor:
         optimizer.zero_grad()
-        loss = (
-            -mixed_gold(seen.gold, Gate(weight, bias)(seen)).mean() + decay * weight.square().sum()
-        )
+        likelihood = mixed_gold(seen.gold, Gate(weight, bias)(seen)).mean()
+        loss = decay * weight.square().sum() - likelihood
         loss.backward()
         return loss
 
@@ -119,25 +118,9 @@ def learn_gate(seen: Evidence, steps: int = 50, decay: float = 1e-3) -> Gate:
     return Gate(weight.detach(), bias.detach())
 
 
-Rule = Callable[[Evidence], Tensor]
-RULES: dict[str, Rule | None] = {
-    "mean": mean,
-    "confidence": confidence,
-    "gold probability": gold_probability,
-    "best teacher": best_teacher,
-    "gate": None,  # learnt: see learn_gate
-}
-SEES_GOLD = ("gold probability", "best teacher")
-
-
-def rule_of(name: str, gate: Gate | None = None) -> Rule:
-    """The rule of that name; ``gate`` has to be learnt first."""
-    if name not in RULES:
-        raise unknown("rule", name, RULES)
-    rule = RULES[name] or gate
-    if rule is None:
-        raise ValueError("the gate has to be learnt (learn_gate) before it is asked for")
-    return rule
+def gate(seen: Evidence) -> Tensor:
+    """The rule that has to be learnt first, see :func:`learn_gate`."""
+    raise ValueError("the gate has to be learnt (learn_gate) before it is asked for")
 
 
 def combine(log_probabilities: Tensor, weights: Tensor) -> Tensor:
@@ -158,9 +141,9 @@ def mixed_gold(gold: Tensor, weights: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What one teacher says at every masked position of some texts: its likeliest pieces; the rest
-    is spread evenly.
+class TopPieces:
+    """What one teacher predicts at every masked position of some texts: its likeliest pieces; the
+    rest is spread evenly.
 
     Entropy and the gold piece's log-probability are those of the whole distribution, before
     anything is left out.
@@ -196,23 +179,21 @@ class Kept:
         return whole.scatter_(1, self.pieces[positions].long(), self.log_probabilities[positions])
 
     def save(self, folder: Path) -> None:
-        tensors = {
-            name: getattr(self, name).contiguous()
-            for name in ("pieces", "log_probabilities", "entropy", "gold")
-        }
-        save_file(
-            tensors, folder / FILE, {"vocabulary": str(self.vocabulary), "texts": self.digest}
-        )
+        """Write ``pieces.safetensors``; vocabulary and digest of the texts travel in its header."""
+        names = ("pieces", "log_probabilities", "entropy", "gold")
+        tensors = {name: getattr(self, name).contiguous() for name in names}
+        header = {"vocabulary": str(self.vocabulary), "texts": self.digest}
+        save_file(tensors, folder / FILE, header)
 
 
-def keep(logits: Tensor, gold: Tensor, kept: int) -> dict[str, Tensor]:
-    """The tensors of :class:`Kept` from a teacher's logits.
+def top_pieces(logits: Tensor, gold: Tensor, number: int) -> dict[str, Tensor]:
+    """The tensors of :class:`TopPieces` from a teacher's logits.
 
     *Shape:* logits ``[positions, vocabulary]``, gold ``[positions]``.
     """
-    said = logits.float().log_softmax(dim=-1)
-    seen = evidence(said.unsqueeze(0), gold)
-    top = said.topk(min(kept, said.shape[-1]), dim=-1)
+    log_probabilities = logits.float().log_softmax(dim=-1)
+    seen = evidence(log_probabilities.unsqueeze(0), gold)
+    top = log_probabilities.topk(min(number, logits.shape[-1]), dim=-1)
     return {
         "pieces": top.indices.to(torch.int32),
         "log_probabilities": top.values,
@@ -221,8 +202,8 @@ def keep(logits: Tensor, gold: Tensor, kept: int) -> dict[str, Tensor]:
     }
 
 
-def load(folder: Path, vocabulary: int, digest: str) -> Kept:
-    """Read what a teacher said back, and check that it speaks of these texts, masked so, in this
+def load(folder: Path, vocabulary: int, digest: str) -> TopPieces:
+    """Read a teacher's predictions back, and check that they are of these texts, masked so, in this
     vocabulary.
 
     Raises:
@@ -238,26 +219,26 @@ def load(folder: Path, vocabulary: int, digest: str) -> Kept:
         raise StaleArtifact(
             f"what is kept in {folder} is over {header['vocabulary']} pieces; expected {vocabulary}"
         )
-    return Kept(**tensors, vocabulary=vocabulary, digest=digest)
+    return TopPieces(**tensors, vocabulary=vocabulary, digest=digest)
 
 
-def evidence_of(kept: Sequence[Kept]) -> Evidence:
+def evidence_of(teachers: Sequence[TopPieces]) -> Evidence:
     """What the rules look at, of several teachers at the same positions."""
     return Evidence(
-        torch.stack([one.entropy for one in kept]),
-        torch.stack([one.log_probabilities[:, 0] for one in kept]),
-        torch.stack([one.gold for one in kept]),
+        torch.stack([teacher.entropy for teacher in teachers]),
+        torch.stack([teacher.log_probabilities[:, 0] for teacher in teachers]),
+        torch.stack([teacher.gold for teacher in teachers]),
     )
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """One or several teachers under a rule: what a student is told.
+    """One or several teachers under a rule: the targets of a student.
 
     ``weights`` *Shape:* ``[teachers, positions]``.
     """
 
-    kept: tuple[Kept, ...]
+    teachers: tuple[TopPieces, ...]
     weights: Tensor
 
     def __call__(self, positions: Tensor) -> Tensor:
@@ -265,16 +246,29 @@ class Mixture:
 
         *Shape:* ``[number]`` -> ``[number, vocabulary]``.
         """
-        if len(self.kept) == 1:
-            return self.kept[0].dense(positions)
-        return combine(
-            torch.stack([one.dense(positions) for one in self.kept]), self.weights[:, positions]
-        )
+        dense = [teacher.dense(positions) for teacher in self.teachers]
+        if len(dense) == 1:
+            return dense[0]
+        return combine(torch.stack(dense), self.weights[:, positions])
+
+    @property
+    def gold(self) -> Tensor:
+        """Log-probability of the gold piece. *Shape:* ``[positions]``."""
+        return mixed_gold(torch.stack([teacher.gold for teacher in self.teachers]), self.weights)
 
 
-def mixture(said: Mapping[str, Kept], arm: str, gate: Gate | None = None) -> Mixture:
-    """What an arm's students are told: a teacher alone (by its name), or all of them under a rule."""
-    if arm in said:
-        return Mixture((said[arm],), torch.ones(1, len(said[arm].gold)))
-    kept = tuple(said.values())
-    return Mixture(kept, rule_of(arm, gate)(evidence_of(kept)))
+def mixture(teachers: Mapping[str, TopPieces], arm: str, gate: Gate | None = None) -> Mixture:
+    """The targets of an arm's students: a teacher alone (by its name), or all of them under a rule.
+
+    Args:
+        teachers: by name.
+        arm: the name of a teacher or of a rule (:data:`gdlib.learn.names.RULES`).
+        gate: what the rule ``gate`` has learnt.
+
+    Raises:
+        UnknownName: no such rule.
+    """
+    if arm in teachers:
+        return Mixture((teachers[arm],), torch.ones(1, len(teachers[arm].gold)))
+    rule = gate if arm == "gate" and gate else RULES[arm]
+    return Mixture(tuple(teachers.values()), rule(evidence_of(list(teachers.values()))))

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from gdlib.learn.losses import DistillationLoss
 
-PAIR_LOSSES = ("candidates", "pairs")
 # score of a candidate that an instance hasn't: softmax gives it 0, and 0 times its logarithm is 0
 NONE = -1e4
 
@@ -35,31 +34,38 @@ def choice_loss(scores: Tensor, right: Tensor) -> Tensor:
     return surprise[kept].sum() / kept.sum().clamp(min=1)
 
 
-def pair_loss(
+def pairs_loss(
+    logits: Tensor,
+    labels: Tensor,
+    _instance: Tensor,
+    mixture: DistillationLoss,
+    teacher: Tensor | None = None,
+) -> Tensor:
+    """The loss of every pair by itself; arguments as of :func:`candidates_loss`."""
+    return mixture(logits, teacher, labels)
+
+
+def candidates_loss(
     logits: Tensor,
     labels: Tensor,
     instance: Tensor,
-    form: str,
-    how: DistillationLoss,
+    mixture: DistillationLoss,
     teacher: Tensor | None = None,
 ) -> Tensor:
-    """Of pairs, some of one instance side by side.
+    """The loss of the candidates of each instance together.
 
     Args:
-        logits: wrong, right. *Shape:* ``[pairs, 2]``.
+        logits: wrong, right. *Shape:* ``[pairs, 2]``; those of one instance stand side by side.
         labels: 1 where the gloss is right. *Shape:* ``[pairs]``.
         instance: a number for each instance. *Shape:* ``[pairs]``.
-        form: of :data:`PAIR_LOSSES`.
-        how: weights of gold labels and of the teacher's logits, and the soft loss.
+        mixture: weights of gold labels and of the teacher's logits, and the soft loss.
         teacher: its logits. *Shape:* ``[pairs, 2]``.
     """
-    if form == "pairs":
-        return how(logits, teacher, labels)
     odds = in_rows(logits[:, 1] - logits[:, 0], instance, NONE)
-    total = how.hard_weight * choice_loss(odds, in_rows(labels.bool(), instance, False))
-    if how.soft_weight and teacher is not None:
-        of_teacher = in_rows(teacher[:, 1] - teacher[:, 0], instance, NONE)
-        total = total + replace(how, hard_weight=0.0)(odds, of_teacher, labels)
+    total = mixture.hard_weight * choice_loss(odds, in_rows(labels.bool(), instance, False))
+    if mixture.soft_weight and teacher is not None:
+        teacher_odds = in_rows(teacher[:, 1] - teacher[:, 0], instance, NONE)
+        total = total + replace(mixture, hard_weight=0.0)(odds, teacher_odds, labels)
     return total
 
 

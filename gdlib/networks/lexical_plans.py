@@ -4,27 +4,28 @@ from dataclasses import dataclass
 
 from gdlib.learn.loop import Regime
 from gdlib.learn.losses import DistillationLoss
+from gdlib.networks.fine_tune import Plan
 
 GOLD_ONLY = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
+EVALUATIONS = 3  # on the held-out set, beside the one before the first step
 
 
-@dataclass(frozen=True)
-class LexicalPlan:
+@dataclass(frozen=True, kw_only=True)
+class LexicalPlan(Plan):
     """How a lexical model is trained.
 
     Args:
         epochs: passes over the training instances.
-        lr: peak learning rate, linear warm-up and decay.
-        batch: pairs a step.
-        max_length: pieces a pair.
+        batch: pairs per step.
+        max_length: pieces of a pair.
         dropout: of hidden states, attention and head.
-        negatives: wrong glosses an instance at most; 0: all.
+        negatives: wrong glosses of an instance at most; 0: all.
         trained_layers: the last so many layers of the encoder learn; 0: all of it.
-        seed: of heads, order, masks and dropout.
         form: ``pairs`` or ``vectors``, see :class:`gdlib.networks.lexical_arms.Arm`.
         marked: the target in quotes, its name before the gloss.
-        pooling: what the two labels are read from, see :class:`gdlib.networks.pairs.LexicalModel`.
-        pair_loss: of :data:`gdlib.learn.sense_losses.PAIR_LOSSES`.
+        pooling: what the two labels are read from, see
+            :class:`gdlib.networks.lexical_models.LexicalModel`.
+        pair_loss: of :data:`gdlib.learn.names.PAIR_LOSSES`.
         mlm: train L_MLM beside L_WSD.
         mask_share: of the pieces, hidden for L_MLM.
         mlm_head_steps: steps for the new MLM head alone, before all else.
@@ -33,17 +34,13 @@ class LexicalPlan:
         teacher: how the model was trained whose pair logits are learnt from.
         word_vector: of gloss vectors, the mean over the ``target``'s pieces or over the whole
             ``sentence``.
-        looks: looks at the held-out score.
     """
 
     epochs: float
-    lr: float
-    batch: int
     max_length: int
     dropout: float
     negatives: int
     trained_layers: int
-    seed: int
     form: str = "pairs"
     marked: bool = True
     pooling: str = "cls"
@@ -55,10 +52,13 @@ class LexicalPlan:
     loss: DistillationLoss = GOLD_ONLY
     teacher: "LexicalPlan | None" = None
     word_vector: str = "target"
-    looks: int = 3
 
     def regime(self, per_epoch: int) -> Regime:
+        """The loop's settings, with so many steps per epoch."""
         steps = max(1, round(self.epochs * per_epoch))
         return Regime(
-            steps=steps, lr=self.lr, evaluate_every=max(1, -(-steps // self.looks)), seed=self.seed
+            steps=steps,
+            lr=self.lr,
+            evaluate_every=max(1, -(-steps // EVALUATIONS)),
+            seed=self.seed,
         )

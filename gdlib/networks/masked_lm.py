@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NOT_ASKED = -100  # target of a piece that is not to be guessed
+NOT_HIDDEN = -100  # target of a piece that is not hidden
 
 
 def mask_pieces(
@@ -33,24 +33,24 @@ def mask_pieces(
         share: of the maskable pieces, each chosen by itself.
 
     Returns:
-        The ids with pieces hidden, and the targets: the true id where chosen, :data:`NOT_ASKED`
+        The ids with pieces hidden, and the targets: the true id where chosen, :data:`NOT_HIDDEN`
             elsewhere.
     """
     chosen = (torch.rand(ids.shape, generator=generator) < share) & maskable
     kind = torch.rand(ids.shape, generator=generator)
     drawn = torch.randint(vocabulary, ids.shape, generator=generator)
     hidden = torch.where(kind < 0.8, mask_id, torch.where(kind < 0.9, drawn, ids))
-    return torch.where(chosen, hidden, ids), torch.where(chosen, ids, NOT_ASKED)
+    return torch.where(chosen, hidden, ids), torch.where(chosen, ids, NOT_HIDDEN)
 
 
 def piece_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy over the pieces that are asked for; 0 where none is.
+    """Mean cross-entropy over the hidden pieces; 0 where there is none.
 
-    *Shape:* logits ``[asked, vocabulary]`` (only the asked places), targets ``[batch, length]`` ->
+    *Shape:* logits ``[hidden, vocabulary]``, targets ``[batch, length]`` ->
     scalar.
     """
-    asked = targets[targets != NOT_ASKED]
-    return F.cross_entropy(logits.float(), asked, reduction="sum") / max(1, len(asked))
+    hidden = targets[targets != NOT_HIDDEN]
+    return F.cross_entropy(logits.float(), hidden, reduction="sum") / max(1, len(hidden))
 
 
 class TiedHead(nn.Module):

@@ -5,7 +5,6 @@ what they say.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -14,17 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from gdlib.learn.batches import Batch, autocast, batches_by_length, in_batches
+from gdlib.learn.batches import Batch, ask, batches_by_length
 from gdlib.learn.loop import Regime, fit, seed_everything, trainable_state
-from gdlib.learn.mixtures import Kept, keep
-from gdlib.networks.layers import stack_of, to_device
+from gdlib.learn.mixtures import TopPieces, top_pieces
+from gdlib.networks.encoders import keep_layers, to_device
 from gdlib.networks.masked_lm import TiedHead
-from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts
+from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts, numbers
 from gdlib.sources import zoo
 
-BODIES = ("frozen", "full")
 # of a new head's norm at its start: near the pieces' frequencies, from where it overfits less
 HEAD_SCALE = 0.3
+EVALUATIONS = 5  # in each phase
 
 
 class MaskedLM(nn.Module):
@@ -106,39 +105,30 @@ class MaskedTeacher:
 
         *Shape:* ``[positions, width]``, float32, on the CPU.
         """
-        found = torch.empty(len(texts.gold), self.model.encoder.config.hidden_size)
-        self._each(
-            texts, self.model.states, lambda at, said: found.__setitem__(at, said.float().cpu())
+        return self._ask(texts, self.model.states)
+
+    def keep(self, texts: MaskedTexts, kept: int) -> TopPieces:
+        """What it predicts at all masked positions: its ``kept`` likeliest of the guessed pieces."""
+
+        def call(**batch: Tensor) -> Batch:
+            logits = self.model(**batch)
+            return top_pieces(
+                logits, texts.gold[numbers(batch["positions"])].to(logits.device), kept
+            )
+
+        tensors = self._ask(texts, call)
+        return TopPieces(**tensors, vocabulary=len(self.model.guessed), digest=texts.digest)
+
+    def _ask(self, texts: MaskedTexts, call: Callable[..., Tensor | Batch]) -> Tensor | Batch:
+        return ask(
+            self.model,
+            range(len(texts)),
+            lambda rows: self.inputs(texts, rows),
+            call,
+            length=texts.lengths.__getitem__,
+            counts=texts.counts,
+            batch=32,
         )
-        return found
-
-    def keep(self, texts: MaskedTexts, kept: int) -> Kept:
-        """What it says at all masked positions: its ``kept`` likeliest of the guessed pieces."""
-        found: dict[str, Tensor] = {}
-
-        def take(at: Tensor, logits: Tensor) -> None:
-            for name, tensor in keep(logits, texts.gold[at].to(logits.device), kept).items():
-                found.setdefault(
-                    name, torch.empty(len(texts.gold), *tensor.shape[1:], dtype=tensor.dtype)
-                )[at] = tensor.cpu()
-
-        self._each(texts, self.model, take)
-        return Kept(**found, vocabulary=len(self.model.guessed), digest=texts.digest)
-
-    @torch.inference_mode()
-    def _each(
-        self,
-        texts: MaskedTexts,
-        call: Callable[..., Tensor],
-        take: Callable[[Tensor, Tensor], Any],
-        size: int = 32,
-    ) -> None:
-        device = next(self.model.parameters()).device
-        for rows in in_batches(texts.lengths, size):
-            batch = {name: tensor.to(device) for name, tensor in self.inputs(texts, rows).items()}
-            with autocast(device, "auto"):
-                said = call(**batch)
-            take(batch["positions"][batch["positions"] != NOWHERE].cpu(), said)
 
 
 @dataclass(frozen=True)
@@ -152,7 +142,7 @@ class Phase:
     batch: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HeadPlan:
     """How the head of a teacher that has none is trained.
 
@@ -160,14 +150,12 @@ class HeadPlan:
         head: alone, on states computed once.
         body: the layers with it afterwards (the embeddings stay); no steps: the body is frozen.
         seed: of the head, the order and dropout.
-        looks: looks at the loss on the texts that choose, in each phase.
         layers: the lowest so many layers of the network are used; 0: all.
     """
 
     head: Phase
     body: Phase
     seed: int
-    looks: int = 5
     layers: int = 0
 
 
@@ -191,9 +179,7 @@ def load_teacher(
     else:
         encoder = zoo.encoder(network)
         if layers:
-            parent, name, stack = stack_of(encoder)
-            setattr(parent, name, stack[:layers])
-            encoder.config.num_hidden_layers = min(layers, len(stack))
+            keep_layers(encoder, range(min(layers, encoder.config.num_hidden_layers)))
         model = MaskedLM(encoder, own, guessed.log_shares)
         if trained:
             model.load_state_dict(load_file(trained / "trained.safetensors"), strict=False)
@@ -209,64 +195,87 @@ def train_head(
     Of each phase the weights with the least loss on ``choose`` are kept.
 
     Returns:
-        step, train_loss, held_out: the looks of both phases.
+        step, train_loss, held_out: the evaluations of both phases.
     """
     seed_everything(plan.seed)
     model = teacher.model
     model.encoder.requires_grad_(False)
-    states, checks = teacher.states(train), teacher.states(choose)
-
-    def of_head(model: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(model.logits(batch["states"]).float(), batch["gold"])
-
-    def held_out_head(model: nn.Module) -> float:
-        device = next(model.parameters()).device
-        return F.cross_entropy(
-            torch.cat([model.logits(part.to(device)).float().cpu() for part in checks.split(256)]),
-            choose.gold,
-        ).item()
-
-    def of_body(model: nn.Module, batch: Batch) -> Tensor:
-        at = batch["positions"][batch["positions"] != NOWHERE]
-        return F.cross_entropy(model(**batch).float(), train.gold.to(at.device)[at])
-
-    def run(
-        phase: Phase, name: str, batch: Callable[[int], Batch], loss: Any, held_out: Any
-    ) -> pd.DataFrame:
-        regime = Regime(
-            steps=phase.steps,
-            lr=phase.lr,
-            evaluate_every=max(1, phase.steps // plan.looks),
-            seed=plan.seed,
-        )
-        history = fit(
-            model, batch, loss, held_out, regime, resume=folder / f"checkpoint-{name}", quiet=True
-        )
-        return pd.DataFrame(
-            {"step": history.step, "train_loss": history.train_loss, "held_out": history.held_out}
-        )
-
-    rows = batches_by_length([1] * len(states), plan.head.batch, plan.seed)
-    looks = run(
-        plan.head,
-        "head",
-        lambda step: {"states": states[rows(step)], "gold": train.gold[rows(step)]},
-        of_head,
-        held_out_head,
-    )
+    history = _train_head_alone(teacher, train, choose, plan, folder / "checkpoint-head")
     if plan.body.steps:
         train_layers(model.encoder)
-        order = batches_by_length(train.lengths, plan.body.batch, plan.seed)
-        score = lambda model: -teacher.keep(choose, 1).gold.mean().item()  # noqa: E731
-        more = run(
-            plan.body, "body", lambda step: teacher.inputs(train, order(step)), of_body, score
+        more = _train_body(teacher, train, choose, plan, folder / "checkpoint-body")
+        history = pd.concat([history, more.assign(step=more["step"] + plan.head.steps)])
+    trained = {name: tensor.cpu().contiguous() for name, tensor in trainable_state(model).items()}
+    save_file(trained, folder / "trained.safetensors")
+    return history
+
+
+def _train_head_alone(
+    teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
+) -> pd.DataFrame:
+    states, checks = teacher.states(train), teacher.states(choose)
+
+    def inputs(rows: Sequence[int]) -> Batch:
+        return {"states": states[rows], "gold": train.gold[rows]}
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        return F.cross_entropy(model.logits(batch["states"]).float(), batch["gold"])
+
+    def held_out(model: nn.Module) -> float:
+        logits = ask(
+            model,
+            range(len(checks)),
+            lambda rows: {"states": checks[rows]},
+            model.logits,
+            length=lambda row: 1,
+            batch=256,
         )
-        looks = pd.concat([looks, more.assign(step=more["step"] + plan.head.steps)])
-    save_file(
-        {name: tensor.cpu().contiguous() for name, tensor in trainable_state(model).items()},
-        folder / "trained.safetensors",
+        return F.cross_entropy(logits, choose.gold).item()
+
+    return _train(teacher.model, [1] * len(states), inputs, loss, held_out, plan, "head", folder)
+
+
+def _train_body(
+    teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
+) -> pd.DataFrame:
+    def inputs(rows: Sequence[int]) -> Batch:
+        return teacher.inputs(train, rows)
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        logits = model(**batch).float()
+        return F.cross_entropy(logits, train.gold[numbers(batch["positions"])].to(logits.device))
+
+    def held_out(model: nn.Module) -> float:
+        return -teacher.keep(choose, 1).gold.mean().item()
+
+    return _train(teacher.model, train.lengths, inputs, loss, held_out, plan, "body", folder)
+
+
+def _train(
+    model: nn.Module,
+    lengths: Sequence[int],
+    inputs: Callable[[list[int]], Batch],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    held_out: Callable[[nn.Module], float],
+    plan: HeadPlan,
+    phase: str,
+    folder: Path,
+) -> pd.DataFrame:
+    """One phase of the plan; its history: step, train_loss, held_out."""
+    how: Phase = getattr(plan, phase)
+    order = batches_by_length(lengths, how.batch, plan.seed)
+    regime = Regime(
+        steps=how.steps,
+        lr=how.lr,
+        evaluate_every=max(1, how.steps // EVALUATIONS),
+        seed=plan.seed,
     )
-    return looks
+    history = fit(
+        model, lambda step: inputs(order(step)), loss, held_out, regime, resume=folder, quiet=True
+    )
+    return pd.DataFrame(
+        {"step": history.step, "train_loss": history.train_loss, "held_out": history.held_out}
+    )
 
 
 def train_layers(encoder: PreTrainedModel) -> None:

@@ -23,8 +23,8 @@ from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadCorpus
 from gdlib.core.settings import digest
-from gdlib.learn.batches import Batch, pad
-from gdlib.networks.masked_lm import NOT_ASKED, mask_pieces
+from gdlib.learn.batches import Batch, collate, ends, pad, spans
+from gdlib.networks.masked_lm import NOT_HIDDEN, mask_pieces
 from gdlib.networks.teacher import tokenize
 from gdlib.sources import splits
 from gdlib.sources.corpora import Corpus
@@ -40,7 +40,7 @@ class MaskedTexts:
     Args:
         inputs: what a network reads, reference ids with special pieces, a list a text.
         targets: the hidden piece's number among the guessed ones, elsewhere
-            :data:`~gdlib.networks.masked_lm.NOT_ASKED`.
+            :data:`~gdlib.networks.masked_lm.NOT_HIDDEN`.
     """
 
     inputs: list[list[int]]
@@ -52,16 +52,18 @@ class MaskedTexts:
     @cached_property
     def gold(self) -> Tensor:
         """The hidden pieces, by number of their position. *Shape:* ``[positions]``."""
-        return torch.tensor(
-            [piece for row in self.targets for piece in row if piece != NOT_ASKED], dtype=torch.long
-        )
+        hidden = [piece for row in self.targets for piece in row if piece != NOT_HIDDEN]
+        return torch.tensor(hidden, dtype=torch.long)
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """The number of masked positions of each text."""
+        return [sum(piece != NOT_HIDDEN for piece in row) for row in self.targets]
 
     @cached_property
     def text_of(self) -> Tensor:
         """The text that each position is in. *Shape:* ``[positions]``."""
-        return torch.repeat_interleave(
-            torch.arange(len(self)), torch.tensor(self._asked, dtype=torch.long)
-        )
+        return torch.repeat_interleave(torch.arange(len(self)), torch.tensor(self.counts))
 
     @cached_property
     def digest(self) -> str:
@@ -72,12 +74,8 @@ class MaskedTexts:
         return [len(row) for row in self.inputs]
 
     @cached_property
-    def _asked(self) -> list[int]:
-        return [sum(piece != NOT_ASKED for piece in row) for row in self.targets]
-
-    @cached_property
-    def _first(self) -> list[int]:
-        return np.cumsum([0, *self._asked]).tolist()
+    def _ends(self) -> np.ndarray:
+        return ends(self.counts)
 
     def batch(self, rows: Sequence[int], pad_id: int) -> Batch:
         """Some texts, padded.
@@ -85,19 +83,15 @@ class MaskedTexts:
         *Shape:* ``input_ids``, ``attention_mask``, ``positions`` (or :data:`NOWHERE`) ``[rows,
         longest]``.
         """
-        ids, targets = (
-            pad([self.inputs[i] for i in rows], pad_id),
-            pad([self.targets[i] for i in rows], NOT_ASKED),
-        )
-        asked = targets != NOT_ASKED
-        first = torch.tensor([self._first[i] for i in rows]).unsqueeze(1)
-        positions = torch.where(asked, first + asked.cumsum(dim=1) - 1, NOWHERE)
-        lengths = torch.tensor([self.lengths[i] for i in rows]).unsqueeze(1)
-        return {
-            "input_ids": ids,
-            "attention_mask": (torch.arange(ids.shape[1]) < lengths).long(),
-            "positions": positions,
-        }
+        targets = pad([self.targets[i] for i in rows], NOT_HIDDEN)
+        positions = torch.full_like(targets, NOWHERE)
+        positions[targets != NOT_HIDDEN] = spans(self._ends, rows)
+        return collate([self.inputs[i] for i in rows], pad_id) | {"positions": positions}
+
+
+def numbers(positions: Tensor) -> Tensor:
+    """The numbers of the masked positions of a batch, in reading order, on the CPU."""
+    return positions[positions != NOWHERE].cpu()
 
 
 def draw(
@@ -172,20 +166,14 @@ def frequent(
     equals. ``number`` 0: all there are.
     """
     special = torch.tensor(sorted(tokenizer.all_special_ids))
-    found = torch.tensor([piece for row in tokenize(tokenizer, texts, max_length) for piece in row])
-    counts = torch.bincount(found, minlength=len(tokenizer)).float()
+    pieces = [piece for row in tokenize(tokenizer, texts, max_length) for piece in row]
+    counts = torch.bincount(torch.tensor(pieces), minlength=len(tokenizer)).float()
     counts[special] = -1
-    ids = (
-        counts.argsort(descending=True, stable=True)[
-            : min(number or len(counts), len(counts) - len(special))
-        ]
-        .sort()
-        .values
-    )
+    number = min(number or len(counts), len(counts) - len(special))
+    ids = counts.argsort(descending=True, stable=True)[:number].sort().values
     smoothed = counts[ids] + 0.1
-    return Guessed(
-        ids, (smoothed / smoothed.sum()).log(), float(counts[ids].sum() / counts.clamp(min=0).sum())
-    )
+    share = float(counts[ids].sum() / counts.clamp(min=0).sum())
+    return Guessed(ids, (smoothed / smoothed.sum()).log(), share)
 
 
 def mask_texts(
@@ -216,9 +204,9 @@ def mask_texts(
         hidden, target = mask_pieces(
             ids, torch.isin(ids, guessed), tokenizer.mask_token_id, len(tokenizer), random, share
         )
-        target = torch.where(target == NOT_ASKED, target, torch.searchsorted(guessed, target))
+        target = torch.where(target == NOT_HIDDEN, target, torch.searchsorted(guessed, target))
         for row, length in enumerate(map(len, encoded)):
-            if (target[row] != NOT_ASKED).any():
+            if (target[row] != NOT_HIDDEN).any():
                 inputs.append(hidden[row, :length].tolist())
                 targets.append(target[row, :length].tolist())
     if not inputs:

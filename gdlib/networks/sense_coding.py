@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from gdlib.learn.batches import pad
+from gdlib.learn.batches import Batch, collate, from_place
 from gdlib.sources.senses import Instance
 
 LONG_GLOSS = 0.5  # share of the pieces of a pair that a gloss may take at most
+Joined = tuple[list[int], int]
+"""The pieces of one or two texts with special ones, and at which of them the second begins."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Coder:
         self.tokenizer, self.max_length = tokenizer, max_length
         self.cls, self.sep = tokenizer.cls_token_id, tokenizer.sep_token_id
         self.marked = marked
-        self.quote = self._pieces(['"'])[0] if marked else []
+        self.quote = self.pieces(['"'])[0] if marked else []
         self.between = [self.sep] * max(
             1, tokenizer.num_special_tokens_to_add(pair=True) - 2
         )  # RoBERTa and MPNet put two
@@ -65,21 +67,21 @@ class Coder:
                 ``lemma`` (then a gloss has the same pieces wherever it is asked for, and its vector
                 can be kept).
         """
-        sides = [one.sides for one in instances]
-        left, right = (self._pieces([side[i] for side in sides]) for i in (0, 1))
-        target = self._pieces([one.word for one in instances])
-        names = [one.word if prefix == "word" else one.lemma.replace("_", " ") for one in instances]
-        names = [f"{name} : " if self.marked else "" for name in names]
-        texts = [
-            [name + sense.definition for sense in one.candidates]
-            for one, name in zip(instances, names)
-        ]
+        sides = [instance.sides for instance in instances]
+        left, right = (self.pieces([side[i] for side in sides]) for i in (0, 1))
+        target = self.pieces([instance.word for instance in instances])
+        texts = [self._glosses(instance, prefix) for instance in instances]
         distinct = list(dict.fromkeys(text for row in texts for text in row))
-        glosses = dict(zip(distinct, self._pieces(distinct)))
+        glosses = dict(zip(distinct, self.pieces(distinct)))
         return [
-            Coded(*parts, [glosses[text] for text in row], one.gold)
-            for one, row, *parts in zip(instances, texts, left, target, right)
+            Coded(*parts, [glosses[text] for text in row], instance.gold)
+            for instance, row, *parts in zip(instances, texts, left, target, right)
         ]
+
+    def _glosses(self, instance: Instance, prefix: str) -> list[str]:
+        word = instance.word if prefix == "word" else instance.lemma.replace("_", " ")
+        name = f"{word} : " if self.marked else ""
+        return [name + sense.definition for sense in instance.candidates]
 
     def context(self, coded: Coded, room: int) -> tuple[list[int], list[bool]]:
         """``... " target " ...`` in at most ``room`` pieces, and which of them are the target's.
@@ -96,44 +98,39 @@ class Coder:
         start = len(left) + len(self.quote)
         return ids, [start <= place < start + len(target) for place in range(len(ids))]
 
-    def pair(self, coded: Coded, candidate: int) -> tuple[list[int], int]:
-        """The pieces of the sentence with one candidate's gloss, and at which of them the second
-        part begins.
-        """
+    def joined(self, first: list[int], second: list[int]) -> Joined:
+        """``[CLS] first [SEP] second [SEP]``, and at which piece the second part begins."""
+        begin = [self.cls, *first, *self.between]
+        return [*begin, *second, self.sep], len(begin)
+
+    def pair(self, coded: Coded, candidate: int) -> Joined:
+        """The sentence with one candidate's gloss."""
         gloss = coded.glosses[candidate][: int(LONG_GLOSS * self.max_length)]
         context, _ = self.context(coded, self.max_length - 2 - len(self.between) - len(gloss))
-        first = [self.cls, *context, *self.between]
-        return [*first, *gloss, self.sep], len(first)
+        return self.joined(context, gloss)
 
-    def pairs(self, asked: Sequence[tuple[Coded, int]]) -> dict[str, Tensor]:
-        """Inputs for some (instance, candidate), and ``second``: which pieces are the gloss's.
+    def pairs(self, asked: Sequence[tuple[Coded, int]]) -> Batch:
+        """Inputs for some (instance, candidate), see :meth:`joined_inputs`."""
+        return self.joined_inputs([self.pair(*question) for question in asked])
 
-        *Shape:* each ``[pairs, longest]``.
+    def joined_inputs(self, rows: Sequence[Joined]) -> Batch:
+        """What the network reads, and ``second``: which pieces are the second part's.
+
+        *Shape:* each ``[rows, longest]``.
         """
-        coded = [self.pair(*one) for one in asked]
-        inputs = self.inputs([ids for ids, _ in coded])
-        second = (
-            torch.arange(inputs["input_ids"].shape[1])
-            >= torch.tensor([start for _, start in coded])[:, None]
-        )
+        inputs = self.inputs([ids for ids, _ in rows])
+        second = from_place(inputs["input_ids"], [start for _, start in rows])
         inputs["second"] = second & inputs["attention_mask"].bool()
         return inputs | ({"token_type_ids": inputs["second"].long()} if self.has_types else {})
 
-    def inputs(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    def inputs(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Ids and attention mask, 1 on every piece (hidden ones too) and 0 on padding.
 
         *Shape:* each ``[rows, longest]``.
         """
-        ids, lengths = (
-            pad(rows, self.tokenizer.pad_token_id),
-            torch.tensor([len(row) for row in rows]),
-        )
-        return {
-            "input_ids": ids,
-            "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
-        }
+        return collate(rows, self.tokenizer.pad_token_id)
 
-    def maskable(self, inputs: dict[str, Tensor]) -> Tensor:
+    def maskable(self, inputs: Batch) -> Tensor:
         """Pieces that masked language modelling may hide: neither special nor padding.
 
         *Shape:* ``[rows, length]``, bool.
@@ -141,7 +138,8 @@ class Coder:
         special = torch.tensor(self.tokenizer.all_special_ids)
         return inputs["attention_mask"].bool() & ~torch.isin(inputs["input_ids"], special)
 
-    def _pieces(self, texts: list[str]) -> list[list[int]]:
+    def pieces(self, texts: list[str]) -> list[list[int]]:
+        """Texts in pieces, without special ones."""
         return self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
 

@@ -1,4 +1,4 @@
-"""A teacher's signals: its logits, and hidden states where asked for, computed once a text and kept
+"""A teacher's signals: its logits, and hidden states where wanted, computed once per text and kept
 on disk.
 """
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -15,18 +14,17 @@ from gdlib.core.errors import StaleArtifact
 from gdlib.core.store import texts_digest
 
 FILE = "signals.safetensors"
-POOLINGS = ("cls", "mean")
 
 
 @dataclass(frozen=True)
 class Signals:
-    """What a teacher says about a list of texts.
+    """What a teacher predicts of a list of texts.
 
     Args:
         labels: class names, in the order of the logits' columns.
         logits: raw, before any softmax. *Shape:* ``[texts, classes]``, float32.
         digest: of the texts, in their order.
-        states: hidden layer (0 is the embeddings) to a state a text. *Shape:* ``[texts, width]``
+        states: hidden layer (0 is the embeddings) to a state per text. *Shape:* ``[texts, width]``
             each.
         pooling: which state: ``cls``, that at the first position, or ``mean``, over all of them.
     """
@@ -52,28 +50,15 @@ class Signals:
     def predicted(self) -> Tensor:
         return self.logits.argmax(dim=-1)
 
-    def take(self, rows: Sequence[int]) -> "Signals":
-        """The signals of some of the texts; the digest then says whose rows they are."""
-        index = torch.as_tensor(rows, dtype=torch.long)
-        states = {layer: state[index] for layer, state in self.states.items()}
-        return Signals(
-            self.labels, self.logits[index], f"{self.digest}[{len(index)}]", states, self.pooling
-        )
-
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""
-        tensors = {"logits": self.logits} | {
-            f"layer/{layer}": state for layer, state in self.states.items()
+        states = {f"layer/{layer}": state for layer, state in self.states.items()}
+        header = {
+            "labels": "\n".join(self.labels),
+            "texts": self.digest,
+            "pooling": self.pooling,
         }
-        save_file(
-            tensors,
-            folder / FILE,
-            metadata={
-                "labels": "\n".join(self.labels),
-                "texts": self.digest,
-                "pooling": self.pooling,
-            },
-        )
+        save_file({"logits": self.logits} | states, folder / FILE, header)
 
 
 def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
@@ -94,7 +79,6 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
         )
     if header["texts"] != texts_digest(texts):
         raise StaleArtifact(f"signals in {folder} are of other texts than the {len(texts)} given")
-    states = {
-        int(name.removeprefix("layer/")): t for name, t in tensors.items() if name != "logits"
-    }
-    return Signals(kept, tensors["logits"], header["texts"], states, header["pooling"])
+    logits = tensors.pop("logits")
+    states = {int(name.removeprefix("layer/")): state for name, state in tensors.items()}
+    return Signals(kept, logits, header["texts"], states, header["pooling"])

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.errors import BadSetting
 from gdlib.core.settings import digest
+from gdlib.networks.names import STUDENTS
 
 PAD, UNKNOWN = 0, 1
 
@@ -79,16 +80,16 @@ class Student(nn.Module):
     Args:
         vocabulary: rows of the embedding.
         classes: logits.
-        channels: width of the convolutions.
         embedding_dim: E.
         dropout: before the readout.
+        features: width of what is read out.
+        hidden: width of a further layer before the readout; 0: none.
     """
 
     def __init__(
         self,
         vocabulary: int,
         classes: int,
-        channels: int,
         embedding_dim: int,
         dropout: float,
         features: int,
@@ -114,7 +115,7 @@ class Student(nn.Module):
 
 
 def pool(hidden: Tensor) -> Tensor:
-    """Maximum over time. Rows at padded positions are zero and all others >= 0 after ReLU, so
+    """Maximum over time. Rows at padded positions are 0 and all others are after a ReLU, so
     padding never wins.
 
     *Shape:* ``[batch, channels, length]`` -> ``[batch, channels]``.
@@ -128,21 +129,10 @@ class KimCNN(Student):
     widths = (3, 4, 5)
 
     def __init__(
-        self,
-        vocabulary: int,
-        classes: int,
-        channels: int,
-        embedding_dim: int = 64,
-        dropout: float = 0.3,
+        self, vocabulary: int, classes: int, channels: int, embedding_dim: int, dropout: float
     ):
-        super().__init__(
-            vocabulary,
-            classes,
-            channels,
-            embedding_dim,
-            dropout,
-            features=channels * len(self.widths),
-        )
+        features = channels * len(self.widths)
+        super().__init__(vocabulary, classes, embedding_dim, dropout, features)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(embedding_dim, channels, k) for k in self.widths
         )
@@ -162,22 +152,10 @@ class BlendCNN(Student):
     depth, width = 3, 5
 
     def __init__(
-        self,
-        vocabulary: int,
-        classes: int,
-        channels: int,
-        embedding_dim: int = 64,
-        dropout: float = 0.3,
+        self, vocabulary: int, classes: int, channels: int, embedding_dim: int, dropout: float
     ):
-        super().__init__(
-            vocabulary,
-            classes,
-            channels,
-            embedding_dim,
-            dropout,
-            features=channels * self.depth,
-            hidden=channels,
-        )
+        features = channels * self.depth
+        super().__init__(vocabulary, classes, embedding_dim, dropout, features, hidden=channels)
         sizes = [embedding_dim] + [channels] * self.depth
         self.convolutions = nn.ModuleList(
             nn.Conv1d(a, b, self.width, padding="same") for a, b in zip(sizes, sizes[1:])
@@ -197,14 +175,9 @@ class ResCNN(Student):
     blocks = 2
 
     def __init__(
-        self,
-        vocabulary: int,
-        classes: int,
-        channels: int,
-        embedding_dim: int = 64,
-        dropout: float = 0.3,
+        self, vocabulary: int, classes: int, channels: int, embedding_dim: int, dropout: float
     ):
-        super().__init__(vocabulary, classes, channels, embedding_dim, dropout, features=channels)
+        super().__init__(vocabulary, classes, embedding_dim, dropout, channels)
         self.project = nn.Conv1d(embedding_dim, channels, 3, padding="same")
         self.pairs = nn.ModuleList(
             nn.ModuleList(nn.Conv1d(channels, channels, 3, padding="same") for _ in range(2))
@@ -219,9 +192,6 @@ class ResCNN(Student):
         return pool(hidden)
 
 
-STUDENTS: dict[str, type[Student]] = {"BlendCNN": BlendCNN, "KimCNN": KimCNN, "ResCNN": ResCNN}
-
-
 def build(
     name: str, vocabulary: int, classes: int, budget: int, embedding_dim: int, dropout: float
 ) -> Student:
@@ -232,12 +202,11 @@ def build(
         UnknownName: no such architecture.
         BadSetting: the embedding alone is over the budget.
     """
-    if name not in STUDENTS:
-        raise unknown("student", name, STUDENTS)
+    family = STUDENTS[name]
 
     def size(channels: int) -> int:
         with torch.device("meta"):
-            return parameters(STUDENTS[name](vocabulary, classes, channels, embedding_dim, dropout))
+            return parameters(family(vocabulary, classes, channels, embedding_dim, dropout))
 
     low, high = 1, 4096
     if size(low) > budget:
@@ -250,7 +219,7 @@ def build(
         low, high = (middle, high) if size(middle) <= budget else (low, middle - 1)
     # Widths that are multiples of 8 run faster than odd ones and cost the budget under a percent.
     channels = low - low % 8 if low >= 64 else low
-    return STUDENTS[name](vocabulary, classes, channels, embedding_dim, dropout)
+    return family(vocabulary, classes, channels, embedding_dim, dropout)
 
 
 def parameters(network: nn.Module) -> int:
@@ -294,3 +263,23 @@ def svd_embedding(
     rows = rows * (scale / rows.std())
     rows[PAD] = 0.0
     return rows
+
+
+def start_embedding(
+    student: nn.Module,
+    embedding: str,
+    teacher_embedding: np.ndarray | Tensor,
+    vocabulary: Vocabulary,
+) -> None:
+    """Start a student's ``embedding`` from the SVD of the teacher's (``svd``), or leave it as drawn
+    (``random``).
+
+    Raises:
+        BadSetting: another word than these two.
+    """
+    if embedding not in ("svd", "random"):
+        raise BadSetting(f'embedding = "{embedding}"; expected svd or random')
+    if embedding == "svd":
+        weight = student.embedding.weight
+        with torch.no_grad():
+            weight.copy_(svd_embedding(teacher_embedding, vocabulary, weight.shape[1]))

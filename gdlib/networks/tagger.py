@@ -1,33 +1,25 @@
-"""Tags in many languages: a teacher that tags tokens, its signals, and the student's side of it.
+"""Tags in many languages: a teacher that tags tokens, and its signals.
 
 A token's tag is read at its *first* word piece; what a network says at its other pieces is neither
-taught nor asked. So an
-*item* of the losses is a first piece, in the order of sentences and tokens. Sentences longer than
-``max_length`` pieces are cut, and counted; a token that was cut off, or that has no piece at all,
-is tagged ``O``: cutting never helps a score.
+taught nor asked. So an *item* of the losses is a first piece, in the order of sentences and tokens.
+Sentences longer than ``max_length`` pieces are cut, and counted; a token that was cut off, or that
+has no piece at all, is tagged ``O``: cutting never helps a score.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
-from torch import Tensor, nn
-from tqdm.auto import tqdm
+from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 
 from gdlib.core.store import texts_digest
-from gdlib.learn import schedules
-from gdlib.learn.batches import Batch, autocast, collate, in_batches, pad
-from gdlib.learn.loop import History, Regime
-from gdlib.learn.losses import StagedLoss
-from gdlib.networks.recurrent import BiLSTM, Projected
+from gdlib.learn.batches import Batch
+from gdlib.learn.loop import History
+from gdlib.networks.distillation import marked
 from gdlib.networks.signals import Signals
-from gdlib.networks.students import PAD
-from gdlib.networks.teacher import Teacher, TeacherPlan, learn
+from gdlib.networks.teacher import Items, Teacher, TeacherPlan, learn
 from gdlib.sources import zoo
 from gdlib.sources.tagged import Sentences
 
@@ -104,14 +96,14 @@ def encode(
 
 
 class Tagger(Teacher):
-    """A fine-tuned encoder with a tag a piece; ``labels`` are the tags."""
+    """A fine-tuned encoder with a tag per piece; ``labels`` are the tags."""
 
     family = AutoModelForTokenClassification
 
     def encode(self, sentences: Sentences) -> Encoded:
+        """Sentences as word pieces."""
         return encode(self.tokenizer, sentences.tokens, self.max_length)
 
-    @torch.inference_mode()
     def token_signals(
         self,
         sentences: Sentences,
@@ -119,43 +111,34 @@ class Tagger(Teacher):
         batch: int = 64,
         title: str = "labelling",
     ) -> Signals:
-        """Logits, and the state of each of the asked hidden layers, of every item.
+        """Logits, and the state of each of the given hidden layers, of every item.
 
         *Shape:* logits ``[items, tags]`` float32; states ``[items, width]`` float16, which is half
         of what they take on disk.
         """
-        self.check_layers(layers)
         encoded = self.encode(sentences)
-        places = encoded.places
-        device, ends = next(self.network.parameters()).device, np.cumsum([0, *map(len, places)])
-        logits = torch.empty(ends[-1], len(self.labels))
-        states = {
-            layer: torch.empty(ends[-1], self.network.config.hidden_size, dtype=torch.float16)
-            for layer in layers
-        }
-        with tqdm(total=len(sentences), desc=title, unit="sentence", mininterval=2.0) as bar:
-            for rows in in_batches([len(row) for row in encoded.pieces], batch):
-                inputs = collate(
-                    [with_ends(self.tokenizer, encoded.pieces[i]) for i in rows],
-                    self.tokenizer.pad_token_id,
-                )
-                with autocast(device, "auto"):
-                    out = self.network(
-                        **{k: v.to(device) for k, v in inputs.items()},
-                        output_hidden_states=bool(layers),
-                    )
-                said, hidden = (
-                    out.logits.float().cpu(),
-                    {layer: out.hidden_states[layer].half().cpu() for layer in layers},
-                )
-                for place, row in enumerate(rows):
-                    at = (
-                        torch.tensor(places[row], dtype=torch.long) + 1
-                    )  # after the first special token
-                    logits[ends[row] : ends[row + 1]] = said[place, at]
-                    for layer in layers:
-                        states[layer][ends[row] : ends[row + 1]] = hidden[layer][place, at]
-                bar.update(len(rows))
+
+        def inputs(rows: list[tuple[list[int], list[int]]]) -> Batch:
+            read = self.collate([with_ends(self.tokenizer, pieces) for pieces, _ in rows])
+            after_first = [[place + 1 for place in places] for _, places in rows]
+            return read | {"items": marked(after_first, read["input_ids"])}
+
+        def call(items: Tensor, **inputs: Tensor) -> Tensor:
+            logits, hidden = self.answers(inputs, layers)
+            return torch.cat([logits, *hidden], dim=-1)[items]
+
+        logits, states = self.split(
+            layers,
+            inputs,
+            call,
+            list(zip(encoded.pieces, encoded.places)),
+            length=lambda row: len(row[0]),
+            counts=[len(places) for places in encoded.places],
+            batch=batch,
+            title=title,
+            unit="sentence",
+        )
+        states = {layer: state.half() for layer, state in states.items()}
         return Signals(self.labels, logits, texts_digest(sentences.texts), states, "piece")
 
 
@@ -165,9 +148,15 @@ def with_ends(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[int]) -> list
 
 
 def fine_tune(
-    network: zoo.Network, train: Sentences, held_out: Sentences, tags: Sequence[str], plan: TeacherPlan, depth: int, frozen_embeddings: bool,
+    network: zoo.Network,
+    train: Sentences,
+    held_out: Sentences,
+    tags: Sequence[str],
+    plan: TeacherPlan,
+    depth: int,
+    frozen_embeddings: bool,
     folder: Path,
-) -> History:  # fmt: skip
+) -> History:
     """Fine-tune an encoder as a tagger of all languages together and leave it in ``folder``; see
     :func:`gdlib.networks.teacher.fine_tune`.
 
@@ -180,18 +169,11 @@ def fine_tune(
     tokenizer, tagger = zoo.tokenizer(network), zoo.tagger(network, tags, depth)
     if frozen_embeddings:
         tagger.get_input_embeddings().requires_grad_(False)
-    return learn(
-        tagger,
-        tokenizer,
-        *(_items(tokenizer, part, plan.max_length) for part in (train, held_out)),
-        plan,
-        folder,
-    )
+    parts = (_items(tokenizer, part, plan.max_length) for part in (train, held_out))
+    return learn(tagger, tokenizer, *parts, plan, folder)
 
 
-def _items(
-    tokenizer: PreTrainedTokenizerBase, part: Sentences, max_length: int
-) -> list[tuple[list[int], list[int]]]:
+def _items(tokenizer: PreTrainedTokenizerBase, part: Sentences, max_length: int) -> Items:
     """Ids with special tokens, and a tag at the first piece of every token, -1 at all other places."""
     encoded, rows = encode(tokenizer, part.tokens, max_length), []
     for pieces, first, tags in zip(encoded.pieces, encoded.first, part.tags):
@@ -201,129 +183,3 @@ def _items(
                 gold[place + 1] = tag
         rows.append((with_ends(tokenizer, pieces), gold))
     return rows
-
-
-# ---- the student's side
-
-
-@dataclass(frozen=True)
-class TaggedSource:
-    """Sentences that a student may learn from.
-
-    Args:
-        rows: of every sentence, rows of the student's embedding.
-        places: of every sentence, the places of its items.
-        teacher_logits: *Shape:* ``[items, tags]``.
-        labels: gold tags, or -1 where there is none. *Shape:* ``[items]``.
-        teacher_states: of one layer. *Shape:* ``[items, width]``, any float type.
-    """
-
-    rows: list[list[int]]
-    places: list[list[int]]
-    teacher_logits: Tensor
-    labels: Tensor
-    teacher_states: Tensor
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(row) for row in self.rows]
-
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        return np.cumsum([0, *map(len, self.places)])
-
-    def at(self, sentences: Sequence[int]) -> Tensor:
-        """The indices of the items of some sentences, in their order."""
-        return torch.from_numpy(
-            np.concatenate(
-                [np.arange(self._ends[i], self._ends[i + 1]) for i in sentences]
-                or [np.empty(0, np.int64)]
-            )
-        )
-
-    def take(self, sentences: Sequence[int]) -> "TaggedSource":
-        at = self.at(sentences)
-        return TaggedSource(
-            [self.rows[i] for i in sentences], [self.places[i] for i in sentences],
-            self.teacher_logits[at], self.labels[at], self.teacher_states[at],
-        )  # fmt: skip
-
-    def batch(self) -> Batch:
-        """All of it as one batch of :func:`gdlib.learn.schedules.batch_loss`: a place a piece,
-        ``items`` says which count.
-        """
-        pieces = pad(self.rows, PAD)
-        items = torch.zeros(pieces.shape, dtype=torch.bool)
-        for row, places in zip(items, self.places):
-            row[places] = True
-        told = {
-            "labels": self.labels,
-            "teacher_logits": self.teacher_logits,
-            "teacher_states": self.teacher_states.float(),
-        }
-        spread = {name: _spread(items, of) for name, of in told.items()}
-        return {"pieces": pieces, "items": items, **spread}
-
-    def pseudo_labelled(self) -> "TaggedSource":
-        """The teacher's most likely tag where there is no gold one."""
-        return replace(
-            self, labels=torch.where(self.labels < 0, self.teacher_logits.argmax(-1), self.labels)
-        )
-
-
-def _spread(items: Tensor, flat: Tensor) -> Tensor:
-    """*Shape:* items ``[batch, length]`` (bool), flat ``[items, ...]`` -> ``[batch, length, ...]``,
-    zero elsewhere.
-    """
-    out = flat.new_zeros((*items.shape, *flat.shape[1:]))
-    out[items] = flat
-    return out
-
-
-def join(one: TaggedSource, other: TaggedSource) -> TaggedSource:
-    tensors = (
-        torch.cat([getattr(one, n), getattr(other, n)])
-        for n in ("teacher_logits", "labels", "teacher_states")
-    )
-    return TaggedSource(one.rows + other.rows, one.places + other.places, *tensors)
-
-
-def distil(
-    student: BiLSTM, strategy: schedules.Strategy, loss: StagedLoss, labelled: TaggedSource, transfer: TaggedSource,
-    held_out: TaggedSource, regime: Regime, batch: int,
-) -> pd.DataFrame:  # fmt: skip
-    """Train a student in place by a strategy (:func:`gdlib.learn.schedules.run`); its trace."""
-    both = join(labelled, transfer)
-
-    def batches(stage: schedules.Stage, seed: int) -> Callable[[int], Batch]:
-        told = both.pseudo_labelled() if stage.pseudo_labels else both
-        drawn = schedules.draw(stage, labelled.lengths, transfer.lengths, batch, seed)
-
-        def at(step: int) -> Batch:
-            first, second = drawn(step)
-            return told.take([*first, *(i + len(labelled) for i in second)]).batch()
-
-        return at
-
-    looks = [held_out.take(rows).batch() for rows in in_batches(held_out.lengths, 128)]
-    return schedules.run(
-        Projected(student, both.teacher_states.shape[1]), strategy, loss, batches, looks, regime
-    )
-
-
-@torch.inference_mode()
-def predict(
-    student: nn.Module,
-    rows: Sequence[Sequence[int]],
-    places: Sequence[Sequence[int]],
-    batch: int = 128,
-) -> np.ndarray:
-    """The most likely tag of every item, in order. *Shape:* ``[items]``."""
-    device, said = next(student.parameters()).device, {}
-    for part in in_batches([len(row) for row in rows], batch):
-        tags = student(pad([rows[i] for i in part], PAD).to(device)).argmax(-1).cpu().numpy()
-        said |= {i: tags[place, places[i]] for place, i in enumerate(part)}
-    return np.concatenate([said[i] for i in range(len(rows))] or [np.empty(0, np.int64)])

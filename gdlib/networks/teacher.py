@@ -1,45 +1,36 @@
 """The teacher: a pretrained encoder fine-tuned on the few labelled texts, and the signals it gives."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
-from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
-from gdlib.learn.batches import autocast, batches_by_length, collate, in_batches, pad
-from gdlib.learn.loop import History, Regime, fit, writes_files
-from gdlib.networks.signals import POOLINGS, Signals
+from gdlib.learn.batches import Batch, ask, collate, pad, passes
+from gdlib.learn.loop import History
+from gdlib.networks import fine_tune as recipe
+from gdlib.networks.fine_tune import Plan
+from gdlib.networks.names import POOLINGS
+from gdlib.networks.signals import Signals
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
-from gdlib.sources.formats import quiet
 
 
-@dataclass(frozen=True)
-class TeacherPlan:
+@dataclass(frozen=True, kw_only=True)
+class TeacherPlan(Plan):
     """How a teacher is fine-tuned.
 
     Args:
-        epochs: passes over the labelled texts at most.
-        lr: peak learning rate.
-        batch: texts a step.
-        max_length: word pieces a text, special ones included; cut beyond.
-        seed: of the head, the order of texts and dropout.
-        looks: looks at the held-out loss an epoch.
+        max_length: word pieces per text, special ones included; cut beyond.
     """
 
-    epochs: int
-    lr: float
-    batch: int
     max_length: int
-    seed: int
-    looks: int = 2
 
 
 class Teacher:
@@ -49,7 +40,7 @@ class Teacher:
         network: a transformers sequence classifier; its ``config.id2label`` holds the class names
             in order.
         tokenizer: the encoder's.
-        max_length: word pieces a text.
+        max_length: word pieces per text.
     """
 
     family: type = AutoModelForSequenceClassification
@@ -61,21 +52,11 @@ class Teacher:
     @classmethod
     def load(cls, folder: Path) -> "Teacher":
         """The teacher that :func:`fine_tune` left in a folder."""
-        with quiet():
-            network = cls.family.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True
-            )
-        plan = json.loads((folder / "plan.json").read_text("utf-8"))
-        if torch.cuda.is_available():
-            network = network.cuda()
-        return cls(
-            network,
-            AutoTokenizer.from_pretrained(folder, local_files_only=True),
-            plan["max_length"],
-        )
+        network, tokenizer, plan = recipe.load(cls.family, folder)
+        return cls(network, tokenizer, plan["max_length"])
 
     @property
-    def embedding(self) -> torch.Tensor:
+    def embedding(self) -> Tensor:
         """The fine-tuned word-piece embeddings. *Shape:* ``[pieces, width]``."""
         return self.network.get_input_embeddings().weight.detach().cpu()
 
@@ -88,7 +69,6 @@ class Teacher:
                 f"embeddings) to {depth}"
             )
 
-    @torch.inference_mode()
     def signals(
         self,
         texts: Sequence[str],
@@ -97,7 +77,7 @@ class Teacher:
         title: str = "labelling",
         pooling: str = "cls",
     ) -> Signals:
-        """Logits, and a state of each of the asked hidden layers, for every text, in the order
+        """Logits, and a state of each of the given hidden layers, for every text, in the order
         given.
 
         Every text passes once; texts of like length share a batch. Weights stay in float32,
@@ -106,50 +86,50 @@ class Teacher:
         Args:
             texts: to label.
             layers: hidden layers; 0 is the embeddings.
-            batch: texts a pass.
-            title: what the progress bar says.
-            pooling: ``cls``: the state at the first position; ``mean``: over all positions of the
-                text.
+            batch: texts per pass.
+            title: of the progress bar.
+            pooling: which state, of :data:`gdlib.networks.names.POOLINGS`.
 
         Raises:
             BadSetting: a layer that the network does not have.
             UnknownName: no such pooling.
         """
-        self.check_layers(layers)
-        if pooling not in POOLINGS:
-            raise unknown("teacher_pooling", pooling, POOLINGS)
-        encoded = tokenize(self.tokenizer, texts, self.max_length)
-        device = next(self.network.parameters()).device
-        logits = torch.empty(len(texts), len(self.labels))
-        states = {
-            layer: torch.empty(len(texts), self.network.config.hidden_size) for layer in layers
-        }
-        with tqdm(total=len(texts), desc=title, unit="text", mininterval=2.0) as bar:
-            for rows in in_batches([len(row) for row in encoded], batch):
-                inputs = collate([encoded[i] for i in rows], self.tokenizer.pad_token_id)
-                with autocast(device, "auto"):
-                    out = self.network(
-                        **{k: v.to(device) for k, v in inputs.items()},
-                        output_hidden_states=bool(layers),
-                    )
-                logits[rows] = out.logits.float().cpu()
-                for layer, kept in states.items():
-                    kept[rows] = pooled(
-                        out.hidden_states[layer].float().cpu(), inputs["attention_mask"], pooling
-                    )
-                bar.update(len(rows))
+        pool = POOLINGS[pooling]
+
+        def call(**inputs: Tensor) -> Tensor:
+            logits, hidden = self.answers(inputs, layers)
+            states = [pool(state, inputs["attention_mask"]) for state in hidden]
+            return torch.cat([logits, *states], dim=-1)
+
+        rows = tokenize(self.tokenizer, texts, self.max_length)
+        logits, states = self.split(layers, self.collate, call, rows, batch=batch, title=title)
         return Signals(self.labels, logits, texts_digest(texts), states, pooling)
 
+    def collate(self, rows: Sequence[Sequence[int]]) -> Batch:
+        """Ids with special tokens as inputs of the network."""
+        return collate(rows, self.tokenizer.pad_token_id)
 
-def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
-    """One state a text.
+    def answers(self, inputs: Batch, layers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and the states of hidden layers, float32, of one batch."""
+        out = self.network(**inputs, output_hidden_states=bool(layers))
+        return out.logits.float(), [out.hidden_states[layer].float() for layer in layers]
 
-    *Shape:* hidden ``[batch, length, width]``, mask ``[batch, length]`` -> ``[batch, width]``.
-    """
-    if pooling == "cls":
-        return hidden[:, 0]
-    share = mask / mask.sum(dim=1, keepdim=True)
-    return (hidden * share.unsqueeze(-1)).sum(dim=1)
+    def split(
+        self,
+        layers: Sequence[int],
+        inputs: Callable[[Any], Batch],
+        call: Callable[..., Tensor],
+        rows: Sequence[Any],
+        **options: Any,
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Ask about rows (:func:`gdlib.learn.batches.ask`) and split the answers into logits and
+        the states of each layer.
+        """
+        self.check_layers(layers)
+        widths = [len(self.labels), *[self.network.config.hidden_size] * len(layers)]
+        whole = ask(self.network, rows, inputs, call, width=sum(widths), **options)
+        logits, *states = (part.contiguous() for part in whole.split(widths, dim=-1))
+        return logits, dict(zip(layers, states))
 
 
 def fine_tune(
@@ -167,21 +147,17 @@ def fine_tune(
     labelled budget.
     """
     torch.manual_seed(plan.seed)  # of the new head
-    tokenizer = zoo.tokenizer(network)
-    classifier = zoo.classifier(network, labels)
-    parts = (
-        list(
-            zip(
-                tokenize(tokenizer, part.texts, plan.max_length), ([label] for label in part.labels)
-            )
-        )
-        for part in (train, held_out)
-    )
-    return learn(classifier, tokenizer, *parts, plan, folder)
+    tokenizer, classifier = zoo.tokenizer(network), zoo.classifier(network, labels)
+
+    def items(part: Part) -> Items:
+        encoded = tokenize(tokenizer, part.texts, plan.max_length)
+        return [(ids, [label]) for ids, label in zip(encoded, part.labels)]
+
+    return learn(classifier, tokenizer, items(train), items(held_out), plan, folder)
 
 
-Items = Sequence[tuple[Sequence[int], Sequence[int]]]
-"""Ids with special tokens, and their gold labels: one a text, or one a piece; -1 where there is
+Items = list[tuple[list[int], list[int]]]
+"""Ids with special tokens, and their gold labels: one per text, or one per piece; -1 where there is
 none.
 """
 
@@ -198,54 +174,38 @@ def learn(
     :func:`fine_tune`).
     """
 
-    def batch_of(items: Items, rows: Sequence[int]) -> dict[str, torch.Tensor]:
-        inputs = collate([items[i][0] for i in rows], tokenizer.pad_token_id)
-        return inputs | {"labels": pad([items[i][1] for i in rows], -1)}
+    def inputs(items: Items) -> Batch:
+        batch = collate([ids for ids, _ in items], tokenizer.pad_token_id)
+        return batch | {"labels": pad([gold for _, gold in items], -1)}
 
-    def loss(
-        model: nn.Module, batch: dict[str, torch.Tensor], reduction: str = "mean"
-    ) -> torch.Tensor:
+    def loss(model: nn.Module, batch: Batch, reduction: str = "mean") -> Tensor:
         gold = batch.pop("labels").flatten()
         logits = model(**batch).logits.float().flatten(0, -2)
         return F.cross_entropy(logits, gold, ignore_index=-1, reduction=reduction)
 
     def held_out_loss(model: nn.Module) -> float:
-        device = next(model.parameters()).device
-        batches = (
-            batch_of(held_out, rows) for rows in in_batches([len(ids) for ids, _ in held_out], 64)
-        )
-        total = sum(
-            loss(model, {k: v.to(device) for k, v in batch.items()}, "sum").item()
-            for batch in batches
-        )
+        batches = passes(model, held_out, inputs, length=_pieces)
+        total = sum(loss(model, batch, "sum").item() for _, batch in batches)
         return total / sum(label >= 0 for _, gold in held_out for label in gold)
 
-    order = batches_by_length([len(ids) for ids, _ in train], plan.batch, plan.seed)
-    per_epoch = -(-len(train) // plan.batch)
-    regime = Regime(
-        steps=plan.epochs * per_epoch,
-        lr=plan.lr,
-        evaluate_every=max(1, per_epoch // plan.looks),
-        patience=4 * plan.looks,
-        seed=plan.seed,
-    )
-    history = fit(
+    history = recipe.train(
         classifier,
-        lambda step: batch_of(train, order(step)),
+        train,
+        inputs,
         loss,
         held_out_loss,
-        regime,
-        resume=folder / "checkpoint",
+        plan,
+        length=_pieces,
+        patience=4 * recipe.EVALUATIONS,
+        folder=folder,
         title="teacher",
     )
-    if not writes_files():
-        return history
-    with quiet():
-        classifier.cpu().save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "plan.json").write_text(json.dumps(asdict(plan)))
-    (folder / "history.json").write_text(json.dumps(asdict(history)))
+    recipe.save(classifier, tokenizer, plan, history, folder)
     return history
+
+
+def _pieces(item: tuple[list[int], list[int]]) -> int:
+    return len(item[0])
 
 
 def tokenize(

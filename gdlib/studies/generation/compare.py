@@ -7,7 +7,7 @@ import pandas as pd
 from gdlib.compare import tables
 from gdlib.compare.results import Results
 from gdlib.networks import costs as cost
-from gdlib.networks.distillation import MAIN_ARM
+from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared.compare import by_size, of_classifiers
 

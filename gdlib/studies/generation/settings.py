@@ -2,9 +2,9 @@
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.losses import SOFT_LOSSES
-from gdlib.networks.distillation import ARMS
-from gdlib.networks.students import STUDENTS
+from gdlib.learn.names import SOFT_LOSSES
+from gdlib.networks.arms import ARMS
+from gdlib.networks.names import STUDENTS
 from gdlib.studies.shared.settings import WritingSettings
 
 
@@ -14,9 +14,9 @@ class Settings(WritingSettings):
 
     # students
     students: tuple[str, ...] = knob(
-        ("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", tuple(STUDENTS)
+        ("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", STUDENTS
     )
-    arms: tuple[str, ...] = knob(tuple(ARMS), "students", "what a student learns from", tuple(ARMS))
+    arms: tuple[str, ...] = knob(tuple(ARMS), "students", "what a student learns from", ARMS)
     sample_divisors: tuple[int, ...] = knob(
         (4, 16), "students", "the sweep: arms with one in k of the generated texts"
     )
@@ -104,7 +104,7 @@ PLAN = Plan(
         ),
     ),
     choices={
-        "students": {name: (kind.__doc__ or "").split("\n")[0] for name, kind in STUDENTS.items()},
+        "students": STUDENTS.help,
         "arms": {name: arm.help for name, arm in ARMS.items()},
     },
     help=(

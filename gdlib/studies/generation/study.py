@@ -17,7 +17,8 @@ from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
-from gdlib.networks.distillation import ARMS, MAIN_ARM, Arm, Source, StudentPlan
+from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
+from gdlib.networks.distillation import Source, StudentPlan
 from gdlib.networks.students import Student
 from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.shared.study import WritingStudy
@@ -39,7 +40,7 @@ class GenerationStudy(WritingStudy):
     @property
     def arms(self) -> list[Arm]:
         """The arms that are run."""
-        return distillation.arms(self.settings.arms, self.settings.sample_divisors)
+        return arms(self.settings.arms, self.settings.sample_divisors)
 
     @derived
     def lessons(self) -> dict[Arm, Source]:

@@ -13,7 +13,7 @@ from gdlib.compare.tables import MANY, RESAMPLES, Comparison
 from gdlib.networks import gloss_vectors
 from gdlib.networks.costs import BATCHES, latency, operations
 from gdlib.networks.lexical_arms import ARMS
-from gdlib.networks.pairs import LexicalModel
+from gdlib.networks.lexical_models import LexicalModel, VectorModel
 from gdlib.networks.students import parameters
 from gdlib.sources.senses import Instance
 from gdlib.sources.wordnet import POS
@@ -108,7 +108,7 @@ def _calls(study: LexicalStudy, name: str, asked: Sequence[Instance]) -> tuple[A
     plan = study.model_plan(name)
     folder, coder = study.lexical_model(plan).path, study.coder(plan)
     if plan.form == "vectors":
-        model = gloss_vectors.VectorModel.load(folder).cpu()
+        model = VectorModel.load(folder).cpu()
         coded, whole = coder.code(asked, prefix="lemma"), plan.word_vector == "sentence"
         return (
             model,

@@ -14,6 +14,7 @@ from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.networks import gloss_vectors, pairs
 from gdlib.networks.lexical_arms import ARMS
+from gdlib.networks.lexical_models import LexicalModel, VectorModel
 from gdlib.networks.lexical_plans import LexicalPlan
 from gdlib.networks.sense_coding import Coder
 from gdlib.sources import senses as wsd
@@ -91,9 +92,9 @@ class LexicalStudy(LexicalEncoders):
         """What a trained model gives each candidate of some instances."""
         folder, coder = self.lexical_model(plan).path, self.coder(plan)
         if plan.form == "vectors":
-            model, coded = gloss_vectors.VectorModel.load(folder), coder.code(instances, "lemma")
+            model, coded = VectorModel.load(folder), coder.code(instances, "lemma")
             return gloss_vectors.scores(model, coder, coded, plan.word_vector == "sentence")
-        return pairs.scores(pairs.LexicalModel.load(folder), coder, coder.code(instances))
+        return pairs.scores(LexicalModel.load(folder), coder, coder.code(instances))
 
     @artifact(
         "train",

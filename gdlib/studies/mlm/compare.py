@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gdlib.compare import stats
 from gdlib.compare.results import Results
-from gdlib.learn.mixtures import RULES
+from gdlib.learn.names import RULES
 from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM
 from gdlib.studies.mlm.study import MLMStudy
 from gdlib.studies.mlm.views import labelling_seconds, training_seconds

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gdlib import charts
 from gdlib.charts import Mark
-from gdlib.learn.mixtures import RULES
+from gdlib.learn.names import RULES
 from gdlib.studies.mlm.settings import PLAIN_ARM
 
 FREQUENCIES = "frequencies alone"

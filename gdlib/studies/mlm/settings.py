@@ -4,9 +4,8 @@ parameters and stages, as data.
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.mixtures import RULES
-from gdlib.networks.mlm_students import STARTS
-from gdlib.networks.mlm_teachers import BODIES
+from gdlib.learn.names import RULES
+from gdlib.networks.names import BODIES, STARTS
 from gdlib.studies.shared.settings import HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"

@@ -214,7 +214,11 @@ class MLMStudy(MaskedTeachers):
         lr = s.tuned_lr if start == "teacher" else s.tuned_scratch_lr
         network = self.student_network(Trial(start, arm, seed), folder / "checkpoint-student")
         plan = teacher.TeacherPlan(
-            s.tuned_epochs, lr, s.teacher_batch, s.max_length, self.seed(seed)
+            epochs=s.tuned_epochs,
+            lr=lr,
+            batch=s.teacher_batch,
+            max_length=s.max_length,
+            seed=self.seed(seed),
         )
         own = folder / "checkpoint-tuned"
         own.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadSetting
 from gdlib.learn import mixtures
-from gdlib.learn.mixtures import Gate, Kept
+from gdlib.learn.mixtures import Gate, TopPieces
 from gdlib.studies.mlm.settings import Settings
 from gdlib.studies.shared.masked import MaskedHeads
 from gdlib.studies.shared.study import TeachingStudy, Texts
@@ -69,7 +69,7 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         self.make_all("trained_head", heads, "heads")
         self.make_all("teacher_predictions", product(self.networks, PARTS[1:]), "labelling")
 
-    def predictions(self, part: str, names: Iterable[str] = ()) -> dict[str, Kept]:
+    def predictions(self, part: str, names: Iterable[str] = ()) -> dict[str, TopPieces]:
         """The predictions of the named teachers (of all, unless named) at the masked positions of a
         part.
         """

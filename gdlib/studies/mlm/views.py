@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 
 from gdlib.learn import mixtures
-from gdlib.learn.mixtures import RULES, SEES_GOLD
-from gdlib.networks.masked_lm import NOT_ASKED
+from gdlib.learn.names import RULES, SEES_GOLD
+from gdlib.networks.masked_lm import NOT_HIDDEN
 from gdlib.studies.mlm.study import MLMStudy, Trial
 
 
@@ -33,7 +33,7 @@ def examples(study: MLMStudy, number: int = 6) -> pd.DataFrame:
     masked, words = study.masked["student"], study.tokenizer.convert_ids_to_tokens
     rows = []
     for inputs, targets in zip(masked.inputs[:number], masked.targets[:number]):
-        hidden = study.guessed.ids[[piece for piece in targets if piece != NOT_ASKED]]
+        hidden = study.guessed.ids[[piece for piece in targets if piece != NOT_HIDDEN]]
         rows.append((" ".join(words(inputs)[1:-1]), ", ".join(words(hidden.tolist()))))
     return pd.DataFrame(rows, columns=["read", "hidden"])
 
@@ -77,7 +77,7 @@ def predictors(study: MLMStudy) -> pd.DataFrame:
     rows = []
     for name in (*predictions, *rules):
         mixed = mixtures.mixture(predictions, name, gate)
-        gold = mixtures.mixed_gold(torch.stack([kept.gold for kept in mixed.kept]), mixed.weights)
+        gold = mixed.gold
         positions = torch.arange(len(hidden)).split(256)
         right = torch.cat([mixed(at).argmax(-1) == hidden[at] for at in positions])
         rows.append((name, -gold.mean().item(), right.float().mean().item(), name in SEES_GOLD))

@@ -5,10 +5,9 @@ and stages, as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.registry import Registry
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.losses import SOFT_LOSSES
+from gdlib.learn.names import SOFT_LOSSES
 from gdlib.networks.lexical_arms import HELP as ENCODERS
-from gdlib.networks.mlm_teachers import BODIES
-from gdlib.networks.students import STUDENTS
+from gdlib.networks.names import BODIES, STUDENTS
 from gdlib.studies.shared.settings import EncoderSettings
 
 TFIDF, STUDENT = "TF-IDF", "distilled student"

@@ -6,10 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from gdlib.learn.batches import ask, collate
-from gdlib.networks.gloss_vectors import VectorModel
-from gdlib.networks.layers import to_device
-from gdlib.networks.teacher import tokenize
+from gdlib.networks.gloss_vectors import text_vectors
 from gdlib.sources import zoo
 from gdlib.sources.splits import TEST_SEED
 from gdlib.sources.words import changed_share
@@ -47,12 +44,6 @@ def similarity(
 
     *Shape:* ``[texts]``.
     """
-    model, tokenizer = to_device(VectorModel(zoo.encoder(network))), zoo.tokenizer(network)
-    vectors = ask(
-        model,
-        tokenize(tokenizer, [*originals, *spun], max_length),
-        lambda rows: collate(rows, tokenizer.pad_token_id),
-        lambda **batch: model.vectors(**batch, pooled=batch["attention_mask"].bool()),
-    )
+    vectors = text_vectors(network, [*originals, *spun], max_length)
     left, right = vectors.chunk(2)
     return (left * right).sum(-1)

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from gdlib import charts
 from gdlib.charts import Mark
-from gdlib.learn.schedules import STRATEGIES
-from gdlib.networks.distillation import ARMS, MAIN_ARM
+from gdlib.learn.strategies import STRATEGIES
+from gdlib.networks.arms import ARMS, MAIN_ARM
 
 BASELINES = {"majority": ":", "tfidf-lr": "--", "teacher": "-"}
 """No students: lines and no dots."""

@@ -26,7 +26,7 @@ import torch
 from datasketch import MinHash, MinHashLSH
 from tqdm.auto import tqdm
 
-from gdlib.networks.generator import Generator, prompts_for
+from gdlib.networks.sampling import Generator, prompts_for
 from gdlib.networks.signals import Signals
 from gdlib.sources.corpora import Part
 from gdlib.sources.parts import normalise

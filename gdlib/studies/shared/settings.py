@@ -3,9 +3,8 @@
 from typing import Any, TypeVar
 
 from gdlib.core.settings import build, knob, knobs, settings_class
-from gdlib.learn.losses import SOFT_LOSSES
-from gdlib.learn.sense_losses import PAIR_LOSSES
-from gdlib.networks.signals import POOLINGS
+from gdlib.learn.names import PAIR_LOSSES, SOFT_LOSSES
+from gdlib.networks.names import POOLINGS
 
 Part = TypeVar("Part")
 

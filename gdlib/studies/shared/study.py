@@ -24,6 +24,7 @@ from gdlib.core.store import texts_digest
 from gdlib.core.study import Study
 from gdlib.networks import generator, signals, students, teacher
 from gdlib.networks.distillation import Source
+from gdlib.networks.sampling import Generator
 from gdlib.sources import corpora, splits, zoo
 from gdlib.studies.shared import samples
 from gdlib.studies.shared.settings import TeachingSettings, WritingSettings
@@ -207,8 +208,8 @@ class WritingStudy(TeachingStudy):
         together(generator.fine_tune, self.generator_network, *parts, plan, folder)
 
     @derived
-    def generator(self) -> generator.Generator:
-        return generator.Generator.load(self.trained_generator().path)
+    def generator(self) -> Generator:
+        return Generator.load(self.trained_generator().path)
 
     # ---- samples
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gdlib import charts
-from gdlib.learn.schedules import STRATEGIES
+from gdlib.learn.strategies import STRATEGIES
 
 F1 = "entity F1 in %"
 MARKS = charts.marks_of(STRATEGIES) | {"teacher": charts.BLACK}

@@ -4,8 +4,8 @@ stages, as data.
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.losses import REPRESENTATION_LOSSES
-from gdlib.learn.schedules import STRATEGIES
+from gdlib.learn.names import REPRESENTATION_LOSSES
+from gdlib.learn.strategies import STRATEGIES
 
 
 @settings_class
@@ -175,7 +175,7 @@ PLAN = Plan(
             "students and teacher: with intervals",
         ),
     ),
-    choices={"strategies": {name: strategy.help for name, strategy in STRATEGIES.items()}},
+    choices={"strategies": STRATEGIES.help},
     help=(
         "A BiLSTM learns to tag in many languages from a multilingual teacher and untagged "
         "sentences (XtremeDistil, arXiv 2004.05686)."

@@ -13,12 +13,12 @@ from gdlib.compare.results import Results
 from gdlib.compare.scores import ENTITY_F1
 from gdlib.compare.tables import TEACHER
 from gdlib.core.artifacts import artifact, derived
-from gdlib.learn import schedules
 from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
-from gdlib.networks import students, tagger
+from gdlib.learn.strategies import STRATEGIES
+from gdlib.networks import students
+from gdlib.networks.distillation import Source, distil_by, predict_tags
 from gdlib.networks.recurrent import BiLSTM
-from gdlib.networks.tagger import TaggedSource
 from gdlib.studies.tagging.settings import PLAN, Settings
 from gdlib.studies.tagging.teaching import TaggedTeaching
 from gdlib.studies.tagging.trials import Trial, first_trial, trials_of
@@ -46,11 +46,11 @@ class TaggingStudy(TaggedTeaching):
         )
 
     @derived
-    def sources(self) -> dict[str, TaggedSource]:
+    def sources(self) -> dict[str, Source]:
         """Train and held-out sentences with their gold tags, transfer sentences without."""
         return {name: self._source(name) for name in LESSONS}
 
-    def _source(self, name: str) -> TaggedSource:
+    def _source(self, name: str) -> Source:
         encoded, found, part = self.encoded[name], self.signals(name), self.splits.parts[name]
         if name == "transfer":
             labels = torch.full((len(found.logits),), -1)
@@ -58,9 +58,9 @@ class TaggingStudy(TaggedTeaching):
             labels = torch.tensor(encoded.labels(part.tags))
         rows = self.vocabulary.rows(encoded.pieces)
         states = found.states[self.settings.teacher_layer]
-        return TaggedSource(rows, encoded.places, found.logits, labels, states)
+        return Source(rows, found.logits, labels, states, encoded.places)
 
-    def transfer(self, divisor: int) -> TaggedSource:
+    def transfer(self, divisor: int) -> Source:
         """One in ``divisor`` of every language's transfer sentences: the first ones, so that a
         smaller set is part of a larger.
         """
@@ -68,7 +68,7 @@ class TaggingStudy(TaggedTeaching):
         for language in self.splits.languages:
             rows = [i for i, each in enumerate(languages) if each == language]
             taken += rows[: -(-len(rows) // divisor)]
-        return whole if divisor == 1 else whole.take(taken)
+        return whole if divisor == 1 else whole.rows(taken)
 
     # ---- students
 
@@ -86,12 +86,7 @@ class TaggingStudy(TaggedTeaching):
         s, sources, seed = self.settings, self.sources, self.seed(trial.seed)
         seed_everything(seed)
         student = self.new_student(trial)
-        if s.embedding == "svd":
-            start = students.svd_embedding(
-                self.teacher.embedding, self.vocabulary, trial.embedding_dim
-            )
-            with torch.no_grad():
-                student.embedding.weight.copy_(start)
+        students.start_embedding(student, s.embedding, self.teacher.embedding, self.vocabulary)
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
         regime = Regime(
             trial.steps,
@@ -103,8 +98,8 @@ class TaggingStudy(TaggedTeaching):
         )
         transfer = self.transfer(trial.divisor)
         parts = (sources["train"], transfer, sources["validation"])
-        strategy = schedules.strategy(trial.strategy)
-        trace = tagger.distil(student, strategy, loss, *parts, regime, s.student_batch)
+        strategy = STRATEGIES[trial.strategy]
+        trace = distil_by(strategy, student, loss, *parts, regime, s.student_batch)
         trace.to_parquet(folder / "trace.parquet", index=False)
         save_model(student, folder / "student.safetensors")
         np.save(folder / "counts.npy", self.counts(self.student_tags(student, "test")))
@@ -174,4 +169,4 @@ class TaggingStudy(TaggedTeaching):
         """A student's tags of a part, one per token."""
         encoded = self.encoded[part]
         rows = self.vocabulary.rows(encoded.pieces)
-        return encoded.tags(tagger.predict(student, rows, encoded.places).tolist())
+        return encoded.tags(predict_tags(student, rows, encoded.places).tolist())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from gdlib.core.errors import BadSetting
-from gdlib.learn import schedules
+from gdlib.learn.strategies import as_long
 from gdlib.studies.tagging.settings import Settings
 
 
@@ -41,7 +41,7 @@ def trials_of(settings: Settings) -> list[Trial]:
     names = list(dict.fromkeys((*s.strategies, s.main_strategy)))
     arms = [(first_trial(s, name), seeds) for name in names]
     for name in s.same_steps:
-        called, steps = schedules.as_long(name, names, s.student_steps)
+        called, steps = as_long(name, names, s.student_steps)
         # One that is given more steps takes them all.
         patience = s.patience if steps == s.student_steps else 0
         longer = replace(main, arm=called, strategy=name, steps=steps, patience=patience)

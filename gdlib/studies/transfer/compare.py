@@ -6,7 +6,7 @@ import pandas as pd
 
 from gdlib.compare import tables
 from gdlib.compare.tables import Comparison
-from gdlib.learn.schedules import STRATEGIES
+from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import costs as cost
 from gdlib.studies.shared.compare import by_size, of_classifiers
 from gdlib.studies.transfer.settings import Arm, Settings, arms
@@ -43,8 +43,8 @@ def strategies(settings: Settings) -> list[str]:
 
 
 def longest(settings: Settings) -> str:
-    """The strategy of the most turns: those of the family ``steps`` take as many steps."""
-    return max(strategies(settings), key=lambda name: STRATEGIES[name].turns)
+    """The strategy of the most phases: those of the family ``steps`` take as many steps."""
+    return max(strategies(settings), key=lambda name: STRATEGIES[name].phases)
 
 
 def compared(settings: Settings) -> list[str]:

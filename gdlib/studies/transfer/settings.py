@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.losses import REPRESENTATION_LOSSES
-from gdlib.learn.schedules import STRATEGIES, as_long
+from gdlib.learn.names import REPRESENTATION_LOSSES
+from gdlib.learn.strategies import STRATEGIES, as_long
 from gdlib.studies.shared.settings import WritingSettings
 
 EMBEDDINGS, POOLINGS, TEXTS = ("svd", "random"), ("max", "last"), ("real", "generated", "both")
@@ -109,7 +109,7 @@ class Arm:
         name: as it stands in every table and figure.
         family: the figure it belongs to; ``strategy``, ``steps``, ``text``, ``size``, ``layer``,
             ``embedding``, ``pooling``, ``grid``.
-        strategy: of :data:`gdlib.learn.schedules.STRATEGIES`.
+        strategy: of :data:`gdlib.learn.strategies.STRATEGIES`.
         steps: of a turn (a stage; with unfreezing, a layer's in it).
         text: the transfer texts: ``real``, ``generated``, ``as many real`` as generated ones, or
             ``both``.
@@ -199,7 +199,7 @@ PLAN = Plan(
         ),
         Stage("compare", "2_transfer_distillation/4_compare.ipynb", ("students",), "corpus", "strategies, texts, sizes: with intervals"),
     ),
-    choices={"strategies": {name: strategy.help for name, strategy in STRATEGIES.items()}},
+    choices={"strategies": STRATEGIES.help},
     help=(
         "A BiLSTM learns from a teacher's states, logits and labels, stage by stage, on "
         "unlabelled text (XtremeDistil)."

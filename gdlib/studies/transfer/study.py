@@ -4,25 +4,23 @@ What it shares with other studies (splits, teacher, samples) is in
 :mod:`gdlib.studies.shared.study`; here are its students.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors.torch import load_file, save_file
 
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadSetting
-from gdlib.learn import schedules
-from gdlib.learn.batches import Batch, in_batches, pad
 from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
+from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import Source
-from gdlib.networks.recurrent import BiLSTM, Projected
+from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.study import WritingStudy
 from gdlib.studies.transfer.settings import PLAN, Arm, Settings, arms, trials
 
@@ -115,11 +113,7 @@ class TransferStudy(WritingStudy):
             s.student_dropout,
             arm.pooling,
         )
-        if arm.embedding == "svd":
-            with torch.no_grad():
-                student.embedding.weight.copy_(
-                    students.svd_embedding(self.teacher.embedding, vocabulary, arm.embedding_dim)
-                )
+        students.start_embedding(student, arm.embedding, self.teacher.embedding, vocabulary)
         return student
 
     @artifact(
@@ -146,25 +140,10 @@ class TransferStudy(WritingStudy):
         """One trained student, and the trace of its training."""
         s, seed = self.settings, self.seed(number)
         lessons = self.lessons_of(arm)
-        rows = {name: self.vocabulary.rows(source.pieces) for name, source in lessons.items()}
-        held_out, held_out_rows = lessons["held_out"], rows.pop("held_out")
-        whole = [
-            _batch((held_out, held_out_rows, index))
-            for index in in_batches([len(row) for row in held_out_rows], 64)
-        ]
-        transfer = lessons["transfer"]
-        pseudo = replace(transfer, labels=transfer.teacher_logits.argmax(-1))
-        lengths = [[len(row) for row in rows[name]] for name in rows]
-
-        def batches(stage: schedules.Stage, seed: int) -> Callable[[int], Batch]:
-            taught = {**lessons, "transfer": pseudo} if stage.pseudo_labels else lessons
-            order = schedules.draw(stage, *lengths, s.student_batch, seed)
-            return lambda step: _batch(
-                *((taught[name], rows[name], index) for name, index in zip(rows, order(step)))
-            )
-
+        parts = (
+            lessons[name].in_rows(self.vocabulary) for name in ("labelled", "transfer", "held_out")
+        )
         student = self.new_student(arm, seed)
-        learner = Projected(student, lessons["labelled"].teacher_states.shape[1])
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
         patience = 0 if arm.family == "steps" else s.patience  # an arm given more steps takes them
         regime = Regime(
@@ -175,15 +154,16 @@ class TransferStudy(WritingStudy):
             seed=seed,
             decay="cosine",
         )
-        strategy = schedules.strategy(arm.strategy)
-        return student, schedules.run(learner, strategy, loss, batches, whole, regime)
+        strategy = STRATEGIES[arm.strategy]
+        trace = distillation.distil_by(strategy, student, loss, *parts, regime, s.student_batch)
+        return student, trace
 
     def results(self) -> Results:
         """Every arm and student seed, the baselines and the teacher, on the test part."""
         self.with_states("labelled", self.settings.teacher_layer)  # a layer that is not kept
         cells, results = trials(self.settings.plain), self.references()
         for (arm, number), made in zip(cells, self.make_all("trained_student", cells, "students")):
-            stages = schedules.strategy(arm.strategy).stages
+            stages = STRATEGIES[arm.strategy].stages
             taught = any(stage.items != "labelled" for stage in stages)
             size = len(self.lessons_of(arm)["transfer"]) if taught else 0
             results.student(made, student=STUDENT, arm=arm.name, student_seed=number, size=size)
@@ -220,15 +200,3 @@ class TransferStudy(WritingStudy):
 def _texts_of(arm: Arm) -> tuple[str, int, int]:
     """What decides the texts of an arm: where they are from, how many, the layer of the states."""
     return arm.text, arm.divisor, arm.teacher_layer
-
-
-def _batch(*parts: tuple[Source, list[list[int]], Sequence[int]]) -> Batch:
-    """Some rows of some sources as one batch."""
-    chosen = distillation.join([source.rows(index) for source, _, index in parts])
-    pieces = pad([rows[i] for _, rows, index in parts for i in index], students.PAD)
-    signals = {
-        "teacher_logits": chosen.teacher_logits,
-        "teacher_states": chosen.teacher_states,
-        "labels": chosen.labels,
-    }
-    return {"pieces": pieces, **signals}

@@ -5,7 +5,7 @@ stages, as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import ENCODERS, HELP, PLAIN
-from gdlib.networks.tuning import POOLINGS
+from gdlib.networks.names import PAIR_POOLINGS
 from gdlib.sources.cards import WORD_IN_CONTEXT, cards
 from gdlib.studies.shared.settings import EncoderSettings
 
@@ -42,7 +42,7 @@ class Settings(EncoderSettings):
         "parts",
         "tune",
         ("the head reads: cls (the first piece), or mean states of the parts"),
-        POOLINGS,
+        PAIR_POOLINGS,
     )
     tuned_layers: int = knob(0, "tune", "the encoder's last layers that learn; 0: all of it")
     tuning_seeds: tuple[int, ...] = knob(

@@ -1,0 +1,134 @@
+"""One recipe of fine-tuning: so many passes over a few texts, chosen by a held-out part, and left in
+a folder with the plan and the history.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from gdlib.learn.batches import Batch, Row, batches_by_length
+from gdlib.learn.loop import History, Regime, fit, writes_files
+from gdlib.sources.formats import quiet
+
+PLAN, HISTORY = "plan.json", "history.json"
+EVALUATIONS = 2  # on the held-out part, per epoch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a network is fine-tuned.
+
+    Args:
+        epochs: passes over the texts at most.
+        lr: peak learning rate, linear warm-up and decay.
+        batch: texts per step.
+        seed: of a new head, the order of texts and dropout.
+    """
+
+    epochs: int
+    lr: float
+    batch: int
+    seed: int
+
+
+def train(
+    model: nn.Module,
+    rows: Sequence[Row],
+    inputs: Callable[[list[Row]], Batch],
+    loss: Callable[[nn.Module, Batch], Tensor],
+    held_out: Callable[[nn.Module], float],
+    plan: Plan,
+    *,
+    length: Callable[[Row], int],
+    patience: int = 0,
+    folder: Path | None = None,
+    title: str = "training",
+) -> History:
+    """Train a network in place; it keeps its best held-out weights (:func:`gdlib.learn.loop.fit`).
+
+    Args:
+        rows: what it learns from.
+        inputs: some rows as a batch.
+        loss: of a batch.
+        held_out: score on the held-out part, lower is better.
+        plan: how long and how fast.
+        length: of a row; rows of like length share a batch.
+        patience: evaluations without a better score after which training stops; 0: never.
+        folder: where a killed training goes on from; none: no checkpoint and no progress bar.
+        title: of the bar.
+    """
+    order = batches_by_length([length(row) for row in rows], plan.batch, plan.seed)
+    per_epoch = -(-len(rows) // plan.batch)
+    regime = Regime(
+        steps=plan.epochs * per_epoch,
+        lr=plan.lr,
+        evaluate_every=max(1, per_epoch // EVALUATIONS),
+        patience=patience,
+        seed=plan.seed,
+    )
+    return fit(
+        model,
+        lambda step: inputs([rows[i] for i in order(step)]),
+        loss,
+        held_out,
+        regime,
+        resume=folder / "checkpoint" if folder else None,
+        title=title,
+        quiet=folder is None,
+    )
+
+
+def save(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    plan: Any,
+    history: History,
+    folder: Path,
+    *,
+    more_plan: Mapping[str, Any] = MappingProxyType({}),
+    more_history: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Leave a trained network, its tokenizer, plan and history in a folder, from the process that
+    writes.
+
+    Args:
+        model: anything with ``save_pretrained``.
+        tokenizer: of the model.
+        plan: a dataclass.
+        history: of the training.
+        folder: becomes the model.
+        more_plan, more_history: further entries of the two files.
+    """
+    if not writes_files():
+        return
+    with quiet():
+        model.cpu().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / PLAN).write_text(json.dumps({**asdict(plan), **more_plan}))
+    (folder / HISTORY).write_text(json.dumps({**asdict(history), **more_history}))
+
+
+def load(
+    family: Any, folder: Path, dtype: torch.dtype = torch.float32
+) -> tuple[nn.Module, PreTrainedTokenizerBase, dict[str, Any]]:
+    """The network, tokenizer and plan that :func:`save` left, on a GPU if there is one.
+
+    Args:
+        family: an ``AutoModel`` class of transformers.
+        folder: of the network.
+        dtype: of the weights.
+    """
+    with quiet():
+        network = family.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=dtype
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    plan = json.loads((folder / PLAN).read_text("utf-8"))
+    return network.cuda() if torch.cuda.is_available() else network, tokenizer, plan

@@ -1,0 +1,49 @@
+"""The names of students, of poolings and of starts, each with what it stands for; nothing here
+loads torch.
+
+To add a student, write its class and ``add`` its name, here or from outside of the library: it is
+then a choice of every knob that takes such a name.
+"""
+
+from gdlib.core.registry import Registry
+
+STUDENTS = Registry("student")
+"""Subclasses of :class:`gdlib.networks.students.Student`, built to a parameter budget."""
+STUDENTS.add(
+    "BlendCNN",
+    "gdlib.networks.students:BlendCNN",
+    "A stack of same-padded convolutions; the pools of *all* layers are joined (Chia et al. 2019).",
+)
+STUDENTS.add(
+    "KimCNN",
+    "gdlib.networks.students:KimCNN",
+    "Convolutions of widths 3, 4 and 5 side by side, each max-pooled over time (Kim 2014).",
+)
+STUDENTS.add(
+    "ResCNN",
+    "gdlib.networks.students:ResCNN",
+    "A projection, then residual blocks of two convolutions of width 3, max-pooled.",
+)
+
+POOLINGS = Registry("teacher_pooling")
+"""``pooling(states, mask)``: ``[texts, length, width]``, ``[texts, length]`` -> ``[texts, width]``."""
+POOLINGS.add("cls", "gdlib.networks.encoders:first_state", "the state at the first position")
+POOLINGS.add("mean", "gdlib.networks.encoders:mean_state", "the mean over all positions of a text")
+
+BODIES = {
+    "frozen": "the head alone is trained",
+    "full": "the layers too, after the head",
+}
+"""What is trained of a teacher of masked language modelling that has no head."""
+
+STARTS = {
+    "teacher": "the lowest layers of the first teacher, under a head fitted to them",
+    "scratch": "a new, narrow BERT",
+}
+"""Where a student of masked language modelling starts."""
+
+PAIR_POOLINGS = {
+    "cls": "the encoder's own classification head, on its pooled first piece",
+    "parts": "linear in [u, v, |u - v|, u * v] of the mean states of the two parts",
+}
+"""What a head over one text or a pair of texts reads."""
