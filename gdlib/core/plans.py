@@ -50,7 +50,8 @@ class Plan:
     """A study: its stages in order, and the class of its settings.
 
     ``ours`` says, a sentence each, what in it is ours and not the paper's; ``choices`` names, by
-    knob, what there is to choose from, a line each.
+    knob, names that can be chosen beside others (tasks beside folders), a line each; where a knob
+    takes known names alone, it says so itself.
 
     Besides the knobs of one run the settings hold three that a sweep goes over: ``corpora`` (empty:
     just ``corpus``), ``labels_sweep`` (beside the knob that ``labels`` names) and ``seeds`` (empty:

@@ -33,11 +33,11 @@ def shelves_of(study: str) -> dict[str, str]:
 
 
 def choices(plan: Plan) -> dict[str, Mapping[str, str]]:
-    """The knobs of a study that hold names which have a line of help each, and these names."""
+    """The knobs of a study that hold names, and these names with a line of help each."""
     from gdlib.core import settings as config
 
     named = {knob: config.choices_of(meta) for knob, meta in config.knobs(plan.settings).items()}
-    return {**plan.choices, **{knob: names for knob, names in named.items() if any(names.values())}}
+    return {knob: names for knob, names in named.items() if any(names.values())} | plan.choices
 
 
 def on_shelf(shelf: str, study: str) -> Mapping[str, str]:

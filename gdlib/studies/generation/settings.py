@@ -16,7 +16,12 @@ class Settings(WritingSettings):
     students: tuple[str, ...] = knob(
         ("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", STUDENTS
     )
-    arms: tuple[str, ...] = knob(tuple(ARMS), "students", "what a student learns from", ARMS)
+    arms: tuple[str, ...] = knob(
+        tuple(ARMS),
+        "students",
+        "what a student learns from",
+        {name: arm.help for name, arm in ARMS.items()},
+    )
     sample_divisors: tuple[int, ...] = knob(
         (4, 16), "students", "the sweep: arms with one in k of the generated texts"
     )
@@ -103,10 +108,6 @@ PLAN = Plan(
             "students, teacher, baselines: with intervals",
         ),
     ),
-    choices={
-        "students": STUDENTS.help,
-        "arms": {name: arm.help for name, arm in ARMS.items()},
-    },
     help=(
         "A language model writes texts, a teacher labels them, a small CNN learns from both "
         "(arXiv 2002.00733)."

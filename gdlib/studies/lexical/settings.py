@@ -15,7 +15,12 @@ class Settings(ArmSettings, EncoderSettings):
     # senses
     test_instances: int = knob(400, "senses", "instances a test set at most; 0: all")
     # train
-    arms: tuple[str, ...] = knob(tuple(ARMS), "train", "what is trained", tuple(ARMS))
+    arms: tuple[str, ...] = knob(
+        tuple(ARMS),
+        "train",
+        "what is trained",
+        {name: arm.help for name, arm in ARMS.items()},
+    )
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "data to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
@@ -47,7 +52,6 @@ PLAN = Plan(
             "F1 by set and part of speech, with intervals; speed",
         ),
     ),
-    choices={"arms": {name: arm.help for name, arm in ARMS.items()}},
     help=(
         "An encoder learns which gloss of a dictionary a word has in a sentence, with and "
         "without masked language modelling."

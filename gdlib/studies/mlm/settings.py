@@ -143,7 +143,6 @@ PLAN = Plan(
             "do several teachers converge faster? with intervals",
         ),
     ),
-    choices={"arms": ARMS, "starts": STARTS},
     help=(
         "Small encoders learn masked language modelling from one teacher or several, combined "
         "position by position."

@@ -170,7 +170,6 @@ PLAN = Plan(
             "F1 in-tool and cross-tool, by domain, with intervals; cost",
         ),
     ),
-    choices={"spinners": SPINNERS.help, "detectors": DETECTORS},
     help=(
         "Detectors tell originals from machine-made paraphrases, made by the tool they were "
         "trained on or by another one."

@@ -64,7 +64,7 @@ class Settings:
         ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2"),
         "students",
         "schedules of distillation",
-        tuple(STRATEGIES),
+        STRATEGIES,
     )
     main_strategy: str = knob(
         "D4.1",
@@ -175,7 +175,6 @@ PLAN = Plan(
             "students and teacher: with intervals",
         ),
     ),
-    choices={"strategies": STRATEGIES.help},
     help=(
         "A BiLSTM learns to tag in many languages from a multilingual teacher and untagged "
         "sentences (XtremeDistil, arXiv 2004.05686)."

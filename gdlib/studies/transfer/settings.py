@@ -22,7 +22,7 @@ class Settings(WritingSettings):
     )
     # students
     strategies: tuple[str, ...] = knob(
-        tuple(STRATEGIES), "students", "what is compared first", tuple(STRATEGIES)
+        tuple(STRATEGIES), "students", "what is compared first", STRATEGIES
     )
     strategy: str = knob(
         "D4.1", "students", "the one that all further arms vary", tuple(STRATEGIES)
@@ -199,7 +199,6 @@ PLAN = Plan(
         ),
         Stage("compare", "2_transfer_distillation/4_compare.ipynb", ("students",), "corpus", "strategies, texts, sizes: with intervals"),
     ),
-    choices={"strategies": STRATEGIES.help},
     help=(
         "A BiLSTM learns from a teacher's states, logits and labels, stage by stage, on "
         "unlabelled text (XtremeDistil)."

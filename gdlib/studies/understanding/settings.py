@@ -4,7 +4,7 @@ stages, as data.
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.networks.lexical_arms import ENCODERS, HELP, PLAIN
+from gdlib.networks.lexical_arms import HELP, PLAIN
 from gdlib.networks.names import PAIR_POOLINGS
 from gdlib.sources.cards import WORD_IN_CONTEXT, cards
 from gdlib.studies.shared.settings import EncoderSettings
@@ -29,9 +29,7 @@ class Settings(EncoderSettings):
     held_out_share: float = knob(0.2, "tasks", "of them, held out: what the weights are chosen by")
     test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
-    encoders: tuple[str, ...] = knob(
-        (PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", tuple(ENCODERS)
-    )
+    encoders: tuple[str, ...] = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", HELP)
     tuning_epochs: int = knob(2, "tune", "passes over the texts; the best held-out look is kept")
     tuning_lr: float = knob(
         1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
@@ -94,7 +92,6 @@ PLAN = Plan(
         ),
     ),
     choices={
-        "encoders": HELP,
         "tasks": {name: card.help for name, card in cards("texts", "task").items()},
     },
     help=(
