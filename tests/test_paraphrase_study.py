@@ -11,8 +11,10 @@ import pytest
 import tiny
 from sklearn.metrics import f1_score
 
-from gdlib.compare import f1_stats
+from gdlib.compare import stats
 from gdlib.compare.results import Results
+from gdlib.compare.scores import MACRO_F1
+from gdlib.compare.tables import sentences
 from gdlib.core import settings as config
 from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
 from gdlib.core.store import Store
@@ -146,7 +148,7 @@ def test_every_notebook_runs(
     more, one = study_of(small, study.store.root, model_seeds=(0, 1)), ("plain", "dictionary")
     missing = [ParaphraseStudy.encoder_detector.missing(more, *one, seed) for seed in (0, 1)]
     assert missing == [False, True], "one more model seed trains its own detectors"
-    table = paraphrase_compare.by_domain(results, cases).set_index(["domain", "detector", "tool"])
+    table = paraphrase_compare.by_domain(results).set_index(["panel", "arm", "tool"])
     chosen = (
         (cases["domain"] == study.cases["domain"].iloc[-1])
         & cases["spinner"].isin(("", "masked-lm"))
@@ -159,15 +161,15 @@ def test_every_notebook_runs(
     ).to_numpy()
     said = results.outputs[results.rows(student="TF-IDF", arm="masked-lm").index[0]]
     other = f1_score(results.items["gold"].to_numpy()[chosen], said[chosen], average="macro")
-    assert table.loc[(study.cases["domain"].iloc[-1], "TF-IDF", CROSS_TOOL), "f1"] == pytest.approx(
-        (one + other) / 2
-    )
+    assert table.loc[
+        (study.cases["domain"].iloc[-1], "TF-IDF", CROSS_TOOL), "value"
+    ] == pytest.approx((one + other) / 2)
 
 
 # ---- F1 of cells
 
 
-def fake(seed: int = 0) -> tuple[Results, pd.DataFrame]:
+def fake(seed: int = 0) -> Results:
     """Random answers of two detectors, two spinners, two seeds, on two domains."""
     random, rows, unit = np.random.default_rng(seed), [], 0
     for domain, number in (("a", 9), ("b", 7)):
@@ -188,11 +190,12 @@ def fake(seed: int = 0) -> tuple[Results, pd.DataFrame]:
         ]
     )
     said = random.integers(2, size=(len(table), len(cases))).astype(np.int16)
-    return Results(table, said, cases[["gold"]]), cases
+    return Results(table, said, cases)
 
 
 def test_f1_of_cells_is_that_of_scikit_learn() -> None:
-    results, cases = fake()
+    results = fake()
+    cases = results.items
     wanted = paraphrase_compare.cells(["s", "t"], ["a", "b"], CROSS_TOOL)
     assert wanted == [("s", "a", "t"), ("t", "a", "s"), ("s", "b", "t"), ("t", "b", "s")]
     means = []
@@ -201,47 +204,44 @@ def test_f1_of_cells_is_that_of_scikit_learn() -> None:
             of = ((cases["domain"] == domain) & cases["spinner"].isin(("", tested))).to_numpy()
             said = results.outputs[results.rows(student="LMGC", arm=trained).index[seed]][of]
             means.append(f1_score(results.items["gold"].to_numpy()[of], said, average="macro"))
-    counts = paraphrase_compare.counts(results, cases, "LMGC", wanted)
-    assert counts.shape == (32, 2, 3, 8), (
+    counts = paraphrase_compare.counts(results, "LMGC", wanted)
+    assert counts.shape == (32, 2, 1, 3 * 8), (
         "32 sources: a text that both spinners rewrote counts once"
     )
-    assert f1_stats.count_interval(counts, resamples=99).value == pytest.approx(np.mean(means))
+    found = stats.interval(stats.Sample(MACRO_F1, counts), resamples=99)
+    assert found.value == pytest.approx(np.mean(means))
 
 
 def test_differences_are_between_the_two_detectors_means() -> None:
-    results, cases = fake()
-    table = paraphrase_compare.differences(results, cases)
+    results = fake()
+    table = paraphrase_compare.differences(results)
     assert list(zip(table["tool"], table["where"])) == [
         (t, w) for t in (IN_TOOL, CROSS_TOOL) for w in ("a", "other domains")
     ]
-    by_domain = paraphrase_compare.by_domain(results, cases).set_index(
-        ["domain", "detector", "tool"]
-    )["f1"]
+    by_domain = paraphrase_compare.by_domain(results).set_index(["panel", "arm", "tool"])["value"]
     first = table.iloc[0]
-    assert first["difference"] == pytest.approx(
+    assert first["value"] == pytest.approx(
         by_domain["a", "LMGC", IN_TOOL] - by_domain["a", "plain", IN_TOOL]
     )
-    assert first["sentence"].startswith("**LMGC** minus **plain**, in-tool, in a: ")
+    assert next(sentences(table)).startswith("**LMGC** minus **plain**, in-tool, in a: ")
 
 
 # ---- figures
 
 
 def test_figures_show_every_detector_and_say_the_seeds() -> None:
-    results, cases = fake()
-    matrix = paraphrase_figures.matrix(
-        paraphrase_compare.matrix(results, cases, "a"), seeds=2, domain="a"
-    )
+    results = fake()
+    matrix = paraphrase_figures.matrix(paraphrase_compare.matrix(results, "a"), seeds=2, domain="a")
     shown = [axes for axes in matrix.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in shown] == ["plain", "LMGC"] and all(
         len(axes.texts) == 4 for axes in shown
     )
-    domains = paraphrase_figures.domains(paraphrase_compare.by_domain(results, cases), seeds=2)
+    domains = paraphrase_figures.domains(paraphrase_compare.by_domain(results), seeds=2)
     assert [axes.get_title(loc="left") for axes in domains.axes] == [
         "a (trained on)",
         "b",
     ] and "2 seeds" in domains.get_suptitle()
-    gaps = paraphrase_figures.differences(paraphrase_compare.differences(results, cases), seeds=1)
+    gaps = paraphrase_figures.differences(paraphrase_compare.differences(results), seeds=1)
     assert [axes.get_title(loc="left") for axes in gaps.axes] == [
         "LMGC minus plain"
     ] and "ONE seed" in gaps.get_suptitle()

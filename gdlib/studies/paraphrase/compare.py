@@ -14,9 +14,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from gdlib.compare import baselines, f1_stats
+from gdlib.compare import baselines, stats
 from gdlib.compare.results import Results
-from gdlib.compare.wording import counted
+from gdlib.compare.scores import MACRO_F1, class_counts
+from gdlib.compare.stats import Sample
+from gdlib.compare.tables import RESAMPLES, difference_row
 from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
 from gdlib.networks.costs import BATCHES, latency
@@ -26,6 +28,7 @@ from gdlib.sources import zoo
 from gdlib.studies.paraphrase.detectors import LABELS
 from gdlib.studies.paraphrase.settings import STUDENT, TFIDF
 from gdlib.studies.paraphrase.study import ParaphraseStudy
+from gdlib.studies.shared.compare import by_size
 
 Cell = tuple[str, str, str]
 IN_TOOL, CROSS_TOOL = "in-tool", "cross-tool"
@@ -36,7 +39,7 @@ QUESTIONS = (
     (STUDENT, TFIDF),
     (STUDENT, "plain"),
 )
-"""(detector, other detector): the differences the study is about."""
+"""The differences the study is about, the left detector minus the right one."""
 
 
 def cells(spinners: Sequence[str], domains: Sequence[str], tool: str) -> list[Cell]:
@@ -50,144 +53,91 @@ def cells(spinners: Sequence[str], domains: Sequence[str], tool: str) -> list[Ce
     ]
 
 
-def counts(
-    results: Results, cases: pd.DataFrame, detector: str, wanted: Sequence[Cell]
-) -> np.ndarray:
+def counts(results: Results, detector: str, wanted: Sequence[Cell]) -> np.ndarray:
     """What every source adds to *right*, *predicted* and *gold* of both classes of each cell.
 
-    *Shape:* ``[sources, seeds, 3, 2 * cells]``; the sources of the cells' domains, a row a seed and
-    model seed.
+    *Shape:* ``[sources, units, models, 3 * 2 * cells]``; the sources of the cells' domains, units
+    of replication as :meth:`Results.units` has them.
     """
-    domains = cases["domain"].isin({domain for _, domain, _ in wanted})
-    units = np.unique(cases["unit"][domains])
-    seeds = len(results.rows(student=detector, arm=wanted[0][0]))
-    found = np.zeros((len(units), seeds, 3, 2 * len(wanted)), dtype=np.float32)
-    for place, (trained, domain, tested) in enumerate(wanted):
-        of = np.flatnonzero((cases["domain"] == domain) & cases["spinner"].isin(("", tested)))
-        rows = (
-            results.rows(student=detector, arm=trained).sort_values(["seed", "student_seed"]).index
-        )
-        at, gold = (
-            np.searchsorted(units, cases["unit"].to_numpy()[of]),
-            results.items["gold"].to_numpy()[of],
-        )
-        for label in range(2):
-            said, true = results.outputs[rows][:, of].T == label, (gold == label)[:, None]
-            found[at, :, :, 2 * place + label] = np.stack(
-                np.broadcast_arrays(said & true, said, true), axis=-1
-            )
-    return found
+    items = results.items
+    domains = items["domain"].isin({domain for _, domain, _ in wanted})
+    sources, of_cells = np.unique(items["unit"][domains]), []
+    for trained, domain, tested in wanted:
+        inside = (items["domain"] == domain) & items["spinner"].isin(("", tested))
+        cases, rows = items[inside], results.units(student=detector, arm=trained)
+        outputs = results.outputs[rows.ravel()][:, inside]
+        added = np.moveaxis(class_counts(outputs, cases["gold"], range(2)), 1, 0)
+        of_cell = np.zeros((len(sources), *rows.shape, 3, 2), dtype=np.float32)
+        place = np.searchsorted(sources, cases["unit"])
+        of_cell[place] = added.reshape(len(cases), *rows.shape, 3, 2)
+        of_cells.append(of_cell)
+    whole = np.concatenate(of_cells, axis=-1)
+    return whole.reshape(*whole.shape[:3], -1)
 
 
 def detectors(results: Results) -> list[str]:
+    """The detectors, in the order of the results."""
     return list(dict.fromkeys(results.table["student"]))
 
 
 def trained_on(results: Results) -> list[str]:
+    """The spinners whose paraphrases detectors were trained on."""
     return list(dict.fromkeys(results.table["arm"]))
 
 
-def matrix(results: Results, cases: pd.DataFrame, domain: str) -> pd.DataFrame:
-    """F1 on one domain of every detector, spinner trained on and spinner tested on: detector,
-    trained, tested, f1, low, high.
+def matrix(results: Results, domain: str) -> pd.DataFrame:
+    """F1 on one domain of every detector (arm), spinner trained on and spinner tested on:
+    ``trained``, ``tested``.
     """
-    rows = []
-    for detector, trained, tested in product(
-        detectors(results), trained_on(results), trained_on(results)
-    ):
-        interval = f1_stats.count_interval(
-            counts(results, cases, detector, [(trained, domain, tested)]), resamples=1999
-        )
-        rows.append(
-            {
-                "detector": detector,
-                "trained": trained,
-                "tested": tested,
-                "f1": interval.value,
-                "low": interval.low,
-                "high": interval.high,
-            }
-        )
+    rows, spinners = [], trained_on(results)
+    for detector, trained, tested in product(detectors(results), spinners, spinners):
+        sample = Sample(MACRO_F1, counts(results, detector, [(trained, domain, tested)]))
+        found = stats.interval(sample, resamples=RESAMPLES)
+        rows.append({"arm": detector, "trained": trained, "tested": tested} | found.columns())
     return pd.DataFrame(rows)
 
 
-def by_domain(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
-    """F1 of every detector in-tool and cross-tool, both directions averaged: domain, detector,
-    tool, f1, low, high, found, spared.
+def by_domain(results: Results) -> pd.DataFrame:
+    """F1 of every detector (arm) by domain (panel) and ``tool``, in-tool or cross-tool, both
+    directions averaged.
 
     ``found``: share of the paraphrases that are called so; ``spared``: share of the originals that
     are called original.
     """
-    rows = []
-    for domain, detector, tool in product(
-        dict.fromkeys(cases["domain"]), detectors(results), (IN_TOOL, CROSS_TOOL)
-    ):
+    rows, domains = [], dict.fromkeys(results.items["domain"])
+    for domain, detector, tool in product(domains, detectors(results), (IN_TOOL, CROSS_TOOL)):
         if wanted := cells(trained_on(results), [domain], tool):
-            of = counts(results, cases, detector, wanted)
-            interval = f1_stats.count_interval(of, resamples=1999)
-            right, _, gold = of.sum(axis=(0, 1)).reshape(3, -1, 2).sum(axis=1)  # [class] each
-            spared, found = right / gold
-            row = {
-                "domain": domain,
-                "detector": detector,
-                "tool": tool,
-                "f1": interval.value,
-                "low": interval.low,
-                "high": interval.high,
-            }
-            rows.append(row | {"found": found, "spared": spared})
+            added = counts(results, detector, wanted)
+            found = stats.interval(Sample(MACRO_F1, added), resamples=RESAMPLES)
+            right, _, gold = added.sum(axis=(0, 1, 2)).reshape(3, -1, 2).sum(axis=1)
+            shares = dict(zip(("spared", "found"), right / gold))  # by class
+            row = {"panel": domain, "arm": detector, "tool": tool}
+            rows.append(row | found.columns() | shares)
     return pd.DataFrame(rows)
 
 
-def differences(results: Results, cases: pd.DataFrame) -> pd.DataFrame:
-    """Paired differences of F1 for the study's questions, in-tool and cross-tool, in the domain of
-    training and in the others.
-
-    Columns: detector, against, tool, where, difference, low, high, seeds_low, seeds_high, p,
-    resolved, sentence.
+def differences(results: Results) -> pd.DataFrame:
+    """Paired differences of F1 for the study's questions, ``tool`` in-tool and cross-tool, ``where``
+    in the domain of training and in the others.
     """
-    own, *others = dict.fromkeys(cases["domain"])
+    own, *others = dict.fromkeys(results.items["domain"])
     places = {own: [own]} | ({"other domains": others} if others else {})
-    asked = [(one, other) for one, other in QUESTIONS if {one, other} <= set(detectors(results))]
+    asked = [pair for pair in QUESTIONS if set(pair) <= set(detectors(results))]
     rows = []
-    for (one, other), tool, (where, domains) in product(
-        asked, (IN_TOOL, CROSS_TOOL), places.items()
-    ):
+    for pair, tool, (where, domains) in product(asked, (IN_TOOL, CROSS_TOOL), places.items()):
         if wanted := cells(trained_on(results), domains, tool):
-            d = f1_stats.paired_count_difference(
-                *(counts(results, cases, name, wanted) for name in (one, other)), resamples=4999
-            )
-            row = {
-                "detector": one,
-                "against": other,
-                "tool": tool,
-                "where": where,
-                "difference": d.value,
-                "low": d.low,
-                "high": d.high,
-            }
-            row |= {
-                "seeds_low": d.seeds_low,
-                "seeds_high": d.seeds_high,
-                "p": d.p,
-                "resolved": d.resolved,
-            }
-            rows.append(
-                row
-                | {"sentence": f"**{one}** minus **{other}**, {tool}, in {where}: {d.describe()}."}
-            )
+            sides = (counts(results, detector, wanted) for detector in pair)
+            found = stats.difference(Sample(MACRO_F1, *sides), resamples=4999)
+            row = difference_row(f"{tool}, in {where}", *pair, found)
+            rows.append(row | {"tool": tool, "where": where})
     return pd.DataFrame(rows)
 
 
 def over_sizes(study: ParaphraseStudy) -> pd.DataFrame:
-    """F1 in the domain of training by number of training texts: size, detector, tool, f1, low,
-    high.
-    """
-    s, tables = study.settings, []
-    for size in sorted({s.train_texts, *s.labels_sweep}):
-        table = by_domain(study.over_seeds(train_texts=size), study.cases)
-        tables.append(table[table["domain"] == study.own].assign(size=size))
-    return pd.concat(tables, ignore_index=True)
+    """F1 in the domain of training by number of training texts (``size``)."""
+    runs = by_size(study, "train_texts")
+    table = pd.concat([by_domain(run).assign(size=size) for size, run in runs.items()])
+    return table[table["panel"] == study.own].reset_index(drop=True)
 
 
 def costs(study: ParaphraseStudy, results: Results, texts: int = 256) -> pd.DataFrame:
@@ -258,17 +208,6 @@ def headline(table: pd.DataFrame, own: str) -> Iterator[tuple[str, float]]:
     training.
     """
     for tool in dict.fromkeys(table["tool"]):
-        of = table[(table["tool"] == tool) & (table["domain"] == own)]
-        best = of.loc[of["f1"].idxmax()]
-        yield f"best {tool} F1 ({best['detector']})", float(best["f1"])
-
-
-def units(results: Results) -> str:
-    """What the means are over, in words."""
-    seeds, models = results.table["seed"].nunique(), results.table["student_seed"].nunique()
-    return f"{counted(seeds, 'seed')} x {counted(models, 'model seed')}"
-
-
-def seeds_shown(results: Results) -> int:
-    """How many units of randomness the intervals over seeds have."""
-    return len(results.table[["seed", "student_seed"]].drop_duplicates())
+        rows = table[(table["tool"] == tool) & (table["panel"] == own)]
+        best = rows.loc[rows["value"].idxmax()]
+        yield f"best {tool} F1 ({best['arm']})", float(best["value"])

@@ -13,14 +13,13 @@ from gdlib import charts
 from gdlib.charts import Mark
 
 CHANCE = "chance"
-COLUMNS = {"detector": "arm", "f1": "value", "difference": "value", "domain": "panel"}
 
 
 def matrix(table: pd.DataFrame, *, seeds: int, domain: str) -> Figure:
     """F1 by spinner trained on (rows) and tested on (columns), a panel per detector."""
     names = {"trained": "trained on those of", "tested": "tested on the paraphrases of"}
     return charts.matrix(
-        table.rename(columns=COLUMNS | names),
+        table.rename(columns=names),
         title=f"F1 in %, {domain}: in-tool in bold",
         rows=names["trained"],
         columns=names["tested"],
@@ -32,7 +31,6 @@ def matrix(table: pd.DataFrame, *, seeds: int, domain: str) -> Figure:
 
 def domains(table: pd.DataFrame, *, seeds: int) -> Figure:
     """F1 in-tool and cross-tool with intervals, a panel per domain; training was in the first."""
-    table = table.rename(columns=COLUMNS)
     own = table["panel"].iloc[0]
     panel = table["panel"].replace(own, f"{own} (trained on)")
     dots = table.assign(detector=table["arm"], arm=table["tool"], panel=panel)
@@ -49,9 +47,6 @@ def domains(table: pd.DataFrame, *, seeds: int) -> Figure:
 
 def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
     """Paired differences of F1 by tool and place, a panel per question."""
-    table = table.rename(columns=COLUMNS)
-    if "question" not in table:
-        table = table.assign(question=table["arm"] + " minus " + table["against"])
     return charts.forest(
         table.assign(arm=table["tool"] + ", " + table["where"]),
         title="Paired differences",

@@ -77,4 +77,4 @@ class ParaphraseStudy(Detectors):
             logits = load_file(made / LOGITS)["test"].astype(np.float64)
             rows.append(same | columns)
             probabilities.append(softmax(logits, axis=-1))
-        return of_classifiers(rows, probabilities, self.cases["gold"].to_numpy())
+        return of_classifiers(rows, probabilities, self.cases.drop(columns="text"))
