@@ -126,7 +126,7 @@ def test_the_student_kept_is_the_one_that_was_scored(study: TaggingStudy) -> Non
 
 def test_a_smaller_transfer_set_is_the_beginning_of_every_language(study: TaggingStudy) -> None:
     whole, part = study.transfer(1), study.transfer(4)
-    assert part.rows == whole.rows[:10] + whole.rows[40:50]
+    assert part.pieces == whole.pieces[:10] + whole.pieces[40:50]
     assert (whole.labels == -1).all()
 
 
