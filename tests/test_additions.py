@@ -21,19 +21,7 @@ from gdlib.networks.names import STUDENTS
 from gdlib.sources.cards import CARDS, Card
 from gdlib.sources.networks import NETWORKS, NetworkCard
 
-HERE = Path(__file__).parent
-
-
-def student():
-    from gdlib.networks.students import KimCNN
-
-    return type("Thrifty", (KimCNN,), {{"__doc__": "A KimCNN by another name."}})
-
-
-def __getattr__(name):  # torch is imported when the student is looked up
-    if name == "Thrifty":
-        return student()
-    raise AttributeError(name)
+HERE = Path(__file__).parents[1]
 
 
 def absolute(student_logits, teacher_logits, temperature):
@@ -47,26 +35,37 @@ def doubtful(evidence):
 
 
 def flowers():
-    return {{name: pd.read_csv(HERE / f"corpus/{{name}}.csv") for name in ("train", "test")}}
+    return {name: pd.read_csv(HERE / f"corpus/{name}.csv") for name in ("train", "test")}
 
 
 def unpack(files, folder):
     shutil.copytree(HERE / "encoder", folder, dirs_exist_ok=True)
 
 
-STUDENTS.add("Thrifty", "additions:Thrifty", "small and from outside")
+STUDENTS.add("Thrifty", "additions.students:Thrifty", "small and from outside")
 SOFT_LOSSES.add("absolute", "additions:absolute", "mean absolute difference of logits")
 RULES.add("doubtful", "additions:doubtful", "all teachers, with doubt")
-CARDS["flowers"] = Card("texts of a garden", "my drawer", "CC0", {{"texts": flowers}})
-NETWORKS["oak"] = NetworkCard("teacher", 1, "CC0", "my drawer", "a tree", (), unpack)
+CARDS["flowers"] = Card("texts of a garden", "my drawer", "CC0", {"texts": flowers})
+NETWORKS["oak"] = NetworkCard(1, "CC0", "my drawer", "a tree", (), unpack)
+"""
+
+
+STUDENT = """
+from gdlib.networks.students import KimCNN
+
+
+class Thrifty(KimCNN):
+    'A KimCNN by another name.'
 """
 
 
 @pytest.fixture(scope="module")
 def garden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a module of additions and what it reads, and the project's notebooks."""
+    """A folder with a package of additions and what it reads, and the project's notebooks."""
     folder = tmp_path_factory.mktemp("garden")
-    (folder / "additions.py").write_text(ADDITIONS.format())
+    (folder / "additions").mkdir()
+    (folder / "additions" / "__init__.py").write_text(ADDITIONS)
+    (folder / "additions" / "students.py").write_text(STUDENT)
     tiny.corpus(folder / "corpus", classes=3, texts=60, test=40)
     tiny.encoder(folder / "encoder")
     tiny.causal(folder / "causal")

@@ -12,13 +12,9 @@ PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
 ARMS = {
     PLAIN_ARM: "the hidden pieces alone: plain masked language modelling",
     SINGLE: "each teacher alone, an arm by its name",
-    "mean": "all teachers, weighted alike",
-    "confidence": "all teachers, weighted by inverse entropy",
-    "gold probability": "all teachers, weighted by the probability given to the hidden piece",
-    "best teacher": "at each position the teacher that gives the hidden piece most",
-    "gate": "all teachers, weighted by a gate learnt on texts apart",
+    **RULES.help,
 }
-assert set(RULES) < set(ARMS)
+"""Name to line of help; every rule that combines teachers is an arm."""
 
 
 @settings_class
