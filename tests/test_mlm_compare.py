@@ -1,11 +1,11 @@
 """Crossings and differences by hand; the statistic's intervals against those of the mean."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlib.compare import stats
 from gdlib.studies.mlm import compare as mlm_compare
 from gdlib.studies.mlm import figures as mlm_figures
 from gdlib.studies.mlm.compare import (
@@ -55,32 +55,29 @@ def curves(shift, texts=200, units=4, noise=0.5):
         + random.normal(0, noise, (units, 4, texts))
     )
     arm = plain - shift * (STEPS / 30)[None, :, None] + random.normal(0, 0.05, plain.shape)
-    values = {
-        ("teacher", "no teacher"): plain,
-        ("teacher", "a"): plain + 0.5,
-        ("teacher", "b"): plain + 1.0,
-        ("teacher", "mean"): arm,
-    }
-    return Curves(STEPS, values, ("a", "b"))
+    values = {"no teacher": plain, "a": plain + 0.5, "b": plain + 1.0, "mean": arm}
+    rows = [(name, unit) for name in values for unit in range(units)]
+    table = pd.DataFrame(rows, columns=["arm", "student_seed"]).assign(start="teacher", seed=0)
+    losses = np.concatenate(list(values.values())).swapaxes(1, 2)
+    return Curves(table, losses, pd.DataFrame({"text": range(texts)}), STEPS, ("a", "b"))
 
 
 def test_area_by_hand():
-    value = np.array([8.0, 7.0, 6.0, 5.0])[None, :, None]
-    assert area(value, STEPS) == pytest.approx(6.5)
+    assert area(np.array([8.0, 7.0, 6.0, 5.0]), STEPS) == pytest.approx(6.5)
 
 
 def test_differences_and_their_verdict():
-    found = differences(curves(1.0)).set_index(["arm", "against", "measure"])
+    found = differences(curves(1.0)).set_index(["left", "right", "measure"])
     end = found.loc[("mean", "no teacher", "end")]
     assert (
-        end["difference"] == pytest.approx(-1.0, abs=0.01)
+        end["value"] == pytest.approx(-1.0, abs=0.01)
         and end["resolved"]
-        and end["low"] < end["difference"] < end["high"]
+        and end["low"] < end["value"] < end["high"]
     )
-    assert found.loc[("mean", "no teacher", "whole training"), "difference"] == pytest.approx(
+    assert found.loc[("mean", "no teacher", "whole training"), "value"] == pytest.approx(
         -0.5, abs=0.01
     )
-    assert found.loc[("mean", "a", "end"), "difference"] == pytest.approx(
+    assert found.loc[("mean", "a", "end"), "value"] == pytest.approx(
         -1.5, abs=0.01
     )  # the best single one
     assert ("mean", "b", "end") not in found.index
@@ -93,8 +90,8 @@ def test_differences_and_their_verdict():
 
 def test_nothing_is_not_resolved():
     found = differences(curves(0.0))
-    row = found[(found["arm"] == "mean") & (found["against"] == "no teacher")].iloc[0]
-    assert not row["resolved"] and row["in words"].endswith("nats (not resolved)")
+    row = found[(found["left"] == "mean") & (found["right"] == "no teacher")].iloc[0]
+    assert not row["resolved"] and row["words"].endswith("nats (not resolved)")
     assert "against no teacher not resolved: mean" in verdict(found, "teacher")
 
 
@@ -105,18 +102,6 @@ def test_steps_until_plain():
     assert found.loc["mean", "steps"] == pytest.approx(22.5, abs=0.2)
     assert found.loc["mean", "low"] <= 22.5 + 0.2 and found.loc["mean", "high"] >= 22.5 - 0.2
     assert found["reached"].tolist() == [4, 0, 0, 4] and set(found["units"]) == {4}
-
-
-def test_intervals_of_a_statistic_are_those_of_the_mean_for_the_mean():
-    values = np.random.default_rng(1).normal(3, 1, (3, 80))
-    ours = stats.statistic_interval(
-        lambda index: np.moveaxis(values[:, index].mean(axis=-1), 0, -1), 80, resamples=999
-    )
-    theirs = stats.mean_interval(values, resamples=999)
-    assert (ours.value, ours.seeds_low, ours.seeds_high, ours.units, ours.items) == pytest.approx(
-        (theirs.value, theirs.seeds_low, theirs.seeds_high, theirs.units, theirs.items)
-    )
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
 
 def test_mean_curves_and_figures():

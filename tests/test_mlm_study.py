@@ -183,7 +183,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     tuned = {trial for trial in more.tuned_trials if trial.seed == 0}
     assert not any(MLMStudy.tuned_student.missing(more, *trial) for trial in tuned)
     curves = mlm_compare.of_run(study)
-    ends = curves.values["teacher", "mean"][:, -1].mean(axis=-1)
+    ends = curves.losses("teacher", "mean")[..., -1].mean(axis=-1)
     np.testing.assert_allclose(
         ends[0], losses[Trial("teacher", "mean", 0)][-1].sum() / len(held_out.gold), rtol=1e-5
     )
