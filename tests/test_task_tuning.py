@@ -8,7 +8,7 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from gdlib.compare.task_metrics import METRICS
+from gdlib.compare.scores import SCORES
 from gdlib.networks import tuning as task_tuning
 from gdlib.networks.sense_coding import Coder
 from gdlib.networks.tuning import TaskCoder, TuningPlan
@@ -89,7 +89,7 @@ def test_classes_are_learnt_and_the_held_out_part_chooses(
     task = Task(
         "animals", ("animals", "food"), sentences(60, 0), sentences(24, 1), sentences(40, 2)
     )
-    model, history = task_tuning.tune(network, task, plan, METRICS["accuracy"])
+    model, history = task_tuning.tune(network, task, plan, SCORES["accuracy"].of)
     said = task_tuning.answer(model, network, task, plan)
     assert (said == task.test.gold).mean() > 0.85
     assert history.best == min(history.held_out) and history.best_step in history.step
@@ -98,7 +98,7 @@ def test_classes_are_learnt_and_the_held_out_part_chooses(
     wrong = float((logits.argmax(-1).numpy() != task.held_out.gold).mean())
     loss = float(F.cross_entropy(logits, torch.tensor(task.held_out.gold)))
     assert history.best == pytest.approx(wrong + loss / 1000, abs=1e-4)
-    again, _ = task_tuning.tune(network, task, plan, METRICS["accuracy"])
+    again, _ = task_tuning.tune(network, task, plan, SCORES["accuracy"].of)
     assert all(
         torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values())
     )
@@ -111,7 +111,7 @@ def test_numbers_are_told_in_their_own_units(network: zoo.Network) -> None:
     task = Task(
         "weights", (), *map(numbers, (sentences(60, 0), sentences(24, 1), sentences(40, 2)))
     )
-    model, _ = task_tuning.tune(network, task, PLAN, METRICS["Pearson"])
+    model, _ = task_tuning.tune(network, task, PLAN, SCORES["Pearson"].of)
     said = task_tuning.answer(model, network, task, PLAN)
     assert np.corrcoef(said, task.test.gold)[0, 1] > 0.7 and 100.5 < said.mean() < 102.5
     coder = TaskCoder(Coder(zoo.tokenizer(network), PLAN.max_length))
@@ -119,7 +119,7 @@ def test_numbers_are_told_in_their_own_units(network: zoo.Network) -> None:
     gold = torch.tensor((task.held_out.gold - task.train.gold.mean()) / task.train.gold.std())
     correlation = np.corrcoef(logits[:, 0], task.held_out.gold)[0, 1]
     expected = 1 - correlation + float(((logits[:, 0] - gold) ** 2).mean()) / 1000
-    assert task_tuning.held_out_score(logits, task, METRICS["Pearson"]) == pytest.approx(
+    assert task_tuning.held_out_score(logits, task, SCORES["Pearson"].of) == pytest.approx(
         expected, abs=1e-6
     )
 
@@ -153,7 +153,7 @@ def test_frozen_layers_stay(network: zoo.Network) -> None:
         network,
         task,
         dataclasses.replace(PLAN, epochs=1, lr=1e-3, tuned_layers=1, pooling="cls"),
-        METRICS["accuracy"],
+        SCORES["accuracy"].of,
     )
     before = zoo.encoder(network).state_dict()
     moved = {

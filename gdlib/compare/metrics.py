@@ -1,81 +1,10 @@
-"""What is measured on predictions and on texts: one function per number.
-
-Labels are class indices; ``classes`` is the size of the label set, so that a class that happens to
-be missing from a small test set still counts. Probabilities and logits are float arrays, entropies
-are in nats.
-"""
+"""How well probabilities are calibrated, and how diverse texts are: one function per number."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-
-
-def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
-    """Softmax over the last axis, in float64 and safe for large logits.
-
-    *Shape:* the same as given.
-    """
-    scaled = np.asarray(logits, dtype=np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def entropy(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Shannon entropy in nats over the last axis; ``0 log 0`` is 0.
-
-    *Shape:* ``[..., classes]`` to ``[...]``.
-    """
-    p = np.asarray(probabilities, dtype=np.float64)
-    return (p * -np.log(p, where=p > 0, out=np.zeros_like(p))).sum(axis=-1)
-
-
-def accuracy(gold: ArrayLike, predicted: ArrayLike) -> float:
-    """Share of texts whose predicted label is the gold one."""
-    return float(np.mean(_same_length(gold, predicted)[0] == predicted))
-
-
-def agreement(one: ArrayLike, other: ArrayLike) -> float:
-    """Share of texts on which two networks say the same (for a student and its teacher: fidelity)."""
-    return accuracy(one, other)
-
-
-def confusion(gold: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.int64]:
-    """Counts of texts by gold class (rows) and predicted class (columns).
-
-    *Shape:* ``[classes, classes]``.
-    """
-    gold, predicted = _same_length(gold, predicted)
-    return np.bincount(gold * classes + predicted, minlength=classes * classes).reshape(
-        classes, classes
-    )
-
-
-def macro_f1(gold: ArrayLike, predicted: ArrayLike, classes: int) -> float:
-    """F1 averaged over all classes of the label set; a class that is neither there nor predicted
-    counts as 0.
-    """
-    table = confusion(gold, predicted, classes)
-    return float(f1_from_counts(np.diag(table), table.sum(axis=0), table.sum(axis=1)).mean())
-
-
-def f1_from_counts(
-    right: NDArray[Any], predicted: NDArray[Any], gold: NDArray[Any]
-) -> NDArray[np.float64]:
-    """F1 of each class from counts: ``2 right / (predicted + gold)``, and 0 where a class has
-    neither.
-    """
-    return 2 * right / np.maximum(predicted + gold, 1)
-
-
-def brier(probabilities: ArrayLike, gold: ArrayLike) -> float:
-    """Mean squared distance of ``[texts, classes]`` probabilities from the one-hot gold labels: 0
-    is best, 2 is worst.
-    """
-    p = np.asarray(probabilities, dtype=np.float64)
-    return float(((p - np.eye(p.shape[1])[np.asarray(gold)]) ** 2).sum(axis=1).mean())
+from numpy.typing import ArrayLike
 
 
 def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> pd.DataFrame:
@@ -90,7 +19,7 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> pd
         One row a non-empty bin: ``low``, ``high`` (its edges), ``texts``, mean ``confidence``,
         ``accuracy``.
     """
-    confidence, correct = _same_length(np.asarray(confidence, dtype=np.float64), correct)
+    confidence, correct = np.asarray(confidence, dtype=np.float64), np.asarray(correct)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     table = pd.DataFrame(
         {"bin": place, "confidence": confidence, "accuracy": correct.astype(float)}
@@ -111,16 +40,6 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
     return float(
         np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["texts"])
     )
-
-
-def _same_length(one: ArrayLike, other: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    one, other = np.asarray(one), np.asarray(other)
-    if one.shape != other.shape or one.ndim != 1 or not len(one):
-        raise ValueError(
-            f"expected two non-empty lists of one length, given shapes {one.shape} and "
-            f"{other.shape}"
-        )
-    return one, other
 
 
 def words(text: str) -> list[str]:
@@ -163,19 +82,6 @@ def self_bleu(texts: Sequence[str], sample: int = 200, seed: int = 0) -> float:
     )
 
 
-def length_statistics(texts: Sequence[str]) -> dict[str, float]:
-    """Words a text: ``mean``, ``sd`` and the quantiles ``p5``, ``median``, ``p95``."""
-    counts = np.array([len(words(text)) for text in texts])
-    p5, median, p95 = np.quantile(counts, [0.05, 0.5, 0.95])
-    return {
-        "mean": float(counts.mean()),
-        "sd": float(counts.std()),
-        "p5": float(p5),
-        "median": float(median),
-        "p95": float(p95),
-    }
-
-
 def diversity(texts: Sequence[str], sample: int = 1000, seed: int = 0) -> dict[str, float]:
     """All of the above for equal counts of texts: ``distinct_1``, ``distinct_2``, ``distinct_3``,
     ``self_bleu``, ``words``.
@@ -186,5 +92,5 @@ def diversity(texts: Sequence[str], sample: int = 1000, seed: int = 0) -> dict[s
     return {
         **distinct,
         "self_bleu": self_bleu(part, seed=seed),
-        "words": length_statistics(part)["mean"],
+        "words": float(np.mean([len(words(text)) for text in part])),
     }

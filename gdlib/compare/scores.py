@@ -204,8 +204,8 @@ SCORES.add("Pearson", Score(_moments, correlation), "Pearson's correlation")
 SCORES.add("Spearman", Score(_pairs, correlation, of_ranks=True), "Spearman's rank correlation")
 SCORES.add("entity F1", ENTITY_F1, "F1 of entities by language, averaged over languages")
 SCORES.add("sense F1", SENSE_F1, "F1 of answers, of which there may be none to an instance")
-"""Accuracy and correlations are GLUE's (Wang et al. 2018), entity F1 is XtremeDistil's (2004.05686),
-sense F1 that of Raganato et al. (2017), where right answers are counted against answers (precision)
+"""Accuracy and correlations are GLUE's (Wang et al. 2018), entity F1 is XtremeDistil's (arXiv
+2004.05686), sense F1 that of Raganato et al. (2017), where right answers are counted against answers (precision)
 and instances (recall)."""
 
 OF_TASK = {"cola": ("Matthews", "accuracy"), "mrpc": ("F1", "accuracy"), "qqp": ("F1", "accuracy")}

@@ -45,14 +45,12 @@ class Interval:
 
     def columns(self) -> dict[str, float]:
         """What a table has of it, by the names of :mod:`gdlib.compare.tables`."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        names = ("value", "low", "high", "seeds_low", "seeds_high")
+        return {name: getattr(self, name) for name in names}
 
     def describe(self) -> str:
         """``84.2 [83.0, 85.4]``, in points (hundredths)."""
         return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
-
-
-COLUMNS = ("value", "low", "high", "seeds_low", "seeds_high")
 
 
 @dataclass(frozen=True)
@@ -145,10 +143,9 @@ class Sample:
 
         *Shape:* ``[resamples, items]`` -> ``[resamples, units]``.
         """
-        left = self.score.weighted(self.left, weights).mean(axis=-1)
-        if self.right is None:
-            return left
-        return left - self.score.weighted(self.right, weights).mean(axis=-1)
+        sides = [self.left] if self.right is None else [self.left, self.right]
+        scores = [self.score.weighted(side, weights).mean(axis=-1) for side in sides]
+        return scores[0] - scores[1] if len(scores) == 2 else scores[0]
 
     def resampled(self, index: NDArray[np.intp]) -> Array:
         """:meth:`by_unit`, averaged, on resamples given by the items' indices, ``[..., drawn]`` ->
@@ -165,9 +162,8 @@ class Sample:
         *Shape:* ``[swaps, items]`` -> ``[swaps]``.
         """
         both = np.concatenate([self.left, self.right])
-        there = np.concatenate([keep, ~keep], axis=1).astype(np.float64)
-        back = 1 - there
-        values = self.score.weighted(both, there) - self.score.weighted(both, back)
+        left = np.concatenate([keep, ~keep], axis=1).astype(np.float64)
+        values = self.score.weighted(both, left) - self.score.weighted(both, 1 - left)
         return values.mean(axis=(1, 2))
 
 
@@ -186,7 +182,7 @@ def interval(*samples: Sample, resamples: int = 1999) -> Interval:
         return np.round(values / len(samples), DIGITS)
 
     value = float(np.round(by_unit.mean(), DIGITS))
-    low, high = bootstrap(items, statistic, 0.95, resamples, 0)
+    low, high = bootstrap(items, statistic, resamples)
     return Interval(value, low, high, *over_seeds(by_unit), len(by_unit), sum(map(len, items)))
 
 
@@ -205,211 +201,28 @@ def difference(*samples: Sample, resamples: int = 1999) -> Difference:
             values = values + sample.swapped(keep)
         return np.round(values / len(samples), DIGITS).reshape(signs.shape[:-1])
 
-    # With one item that differs, either sign is as far from zero.
-    p = sign_flip(np.ones(ends[-1]), statistic, resamples, 0) if ends[-1] > 1 else 1.0
-    return Difference(**vars(found), p=p)
-
-
-def mean_interval(
-    values: ArrayLike, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> Interval:
-    """The mean of per-text scores with its interval over texts (and over seeds).
-
-    Args:
-        values: per-text scores, such as right (1) or wrong (0). *Shape:* ``[texts]`` or ``[seeds,
-            texts]``.
-        confidence: of both intervals.
-        resamples: bootstrap resamples of the texts.
-        seed: of the resampling.
-    """
-    values = _seeds_by_texts(values)
-    over_texts = values.mean(axis=0)
-    low, high = bootstrap(over_texts, _mean, confidence, resamples, seed)
-    return Interval(
-        float(over_texts.mean()),
-        low,
-        high,
-        *over_seeds(values.mean(axis=1), confidence),
-        *values.shape,
-    )
-
-
-def statistic_interval(
-    by_seed: Callable[[NDArray[np.intp]], NDArray[np.float64]],
-    texts: int,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1999,
-    seed: int = 0,
-) -> Interval:
-    """The intervals of any statistic of some texts, seed by seed, such as the steps until a loss is
-    reached.
-
-    Args:
-        by_seed: indices of texts, drawn with replacement, ``[..., texts]``, to the statistic of
-            every seed, ``[..., seeds]``.
-        texts: how many there are.
-        confidence, resamples, seed: as in :func:`mean_interval`.
-    """
-    values = by_seed(np.arange(texts))
-
-    def resampled(index: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
-        return by_seed(index).mean(axis=-1)
-
-    low, high = (
-        (float(values.mean()),) * 2
-        if texts < 2
-        else bootstrap(np.arange(texts), resampled, confidence, resamples, seed)
-    )
-    return Interval(
-        float(values.mean()), low, high, *over_seeds(values, confidence), len(values), texts
-    )
-
-
-def paired_difference(
-    a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, resamples: int = 9999, seed: int = 0
-) -> Difference:
-    """How much better ``a`` scores than ``b`` on the same texts, seed by seed.
-
-    Args:
-        a: per-text scores of one arm. *Shape:* ``[texts]`` or ``[seeds, texts]``.
-        b: those of the other arm: same shape, same texts, seeds in the same order.
-        confidence, resamples, seed: as in :func:`mean_interval`.
-
-    Raises:
-        ValueError: shapes that differ, fewer than two texts, or scores that are not finite.
-    """
-    a, b = _seeds_by_texts(a), _seeds_by_texts(b)
-    if a.shape != b.shape:
-        raise ValueError(
-            "a paired comparison needs the same seeds and texts on both sides, given "
-            f"shapes {a.shape} and {b.shape}"
-        )
-    by_seed = a - b
-    over_texts = by_seed.mean(axis=0)
-    over_texts[np.isclose(over_texts, 0, atol=1e-12)] = (
-        0.0  # averages of thirds and fifths: what cancels is zero
-    )
-    low, high = bootstrap(over_texts, _mean, confidence, resamples, seed)
-    moved = over_texts[
-        over_texts != 0
-    ]  # flipping the sign of zero changes nothing: leave those texts out of the test
-    p = (
-        sign_flip(moved, _mean, resamples, seed) if len(moved) > 1 else 1.0
-    )  # one text: either sign is as far off
-    seeds_low, seeds_high = over_seeds(by_seed.mean(axis=1), confidence)
-    return Difference(float(over_texts.mean()), low, high, seeds_low, seeds_high, *a.shape, p)
-
-
-def paired_metric_difference(
-    gold: ArrayLike,
-    a: ArrayLike,
-    b: ArrayLike,
-    metric: Callable[[Any, Any], Any],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1999,
-    seed: int = 0,
-) -> Difference:
-    """How much higher any metric of the predictions ``a`` is than that of ``b``: text by text, unit
-    by unit, averaged over units.
-
-    Args:
-        gold: what is right. *Shape:* ``[texts]``.
-        a: what one arm said, in units of randomness, maybe of several models each. *Shape:*
-            ``[units, models, texts]``.
-        b: what the other said, same shape.
-        metric: of what is right and what was said, both ``[..., texts]``, to ``[...]``.
-        confidence, resamples, seed: as in :func:`mean_interval`; the units are what the interval
-            over seeds is over.
-    """
-    gold, a, b = np.asarray(gold), np.asarray(a), np.asarray(b)
-    if a.shape != b.shape or a.ndim != 3 or gold.shape != a.shape[2:]:
-        raise ValueError(
-            "expected predictions [units, models, texts], alike on both sides; given "
-            f"{a.shape} and {b.shape} for {gold.shape} texts"
-        )
-    texts = len(gold)
-
-    def by_unit(index: NDArray[np.intp]) -> NDArray[np.float64]:
-        return (metric(gold[index], a[..., index]) - metric(gold[index], b[..., index])).mean(
-            axis=1
-        )
-
-    def resampled(index: NDArray[np.intp], axis: int) -> NDArray[np.float64]:
-        return by_unit(index).mean(axis=0)
-
-    def swapped(signs: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        kept, one, other = signs > 0, a[:, :, None], b[:, :, None]
-        rows = kept.reshape(-1, texts)
-        found = metric(gold, np.where(rows, one, other)) - metric(gold, np.where(rows, other, one))
-        return found.mean(axis=(0, 1)).reshape(kept.shape[:-1])
-
-    differences = by_unit(np.arange(texts))
-    if np.array_equal(a, b):
-        low, high, p = 0.0, 0.0, 1.0
-    else:
-        low, high = bootstrap(np.arange(texts), resampled, confidence, resamples, seed)
-        p = sign_flip(np.ones(texts), swapped, resamples, seed)
-    return Difference(
-        float(differences.mean()), low, high, *over_seeds(differences, confidence), len(a), texts, p
-    )
-
-
-def metric_interval(
-    gold: ArrayLike,
-    said: ArrayLike,
-    metric: Callable[[Any, Any], Any],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1999,
-    seed: int = 0,
-) -> Interval:
-    """The mean of any metric over units with its intervals; arguments as in
-    :func:`paired_metric_difference`.
-    """
-    gold, said = np.asarray(gold), np.asarray(said)
-
-    def by_seed(index: NDArray[np.intp]) -> NDArray[np.float64]:
-        return np.moveaxis(metric(gold[index], said[..., index]).mean(axis=1), 0, -1)
-
-    return statistic_interval(
-        by_seed, len(gold), confidence=confidence, resamples=resamples, seed=seed
-    )
-
-
-def _seeds_by_texts(values: ArrayLike) -> NDArray[np.float64]:
-    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise ValueError(
-            "expected scores [texts] or [seeds, texts] of at least two texts, given shape "
-            f"{values.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise ValueError("expected finite scores, given NaN or infinity among them")
-    return values
-
-
-def _mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    return np.mean(values, axis=axis)
+    p = 1.0  # with one item that differs, either way is as far from zero
+    if ends[-1] > 1:
+        p = stats.permutation_test(
+            (np.ones(ends[-1]),),
+            statistic,
+            permutation_type="samples",
+            n_resamples=resamples,
+            batch=max(1, CELLS // (8 * sum(len(sample.left) for sample in samples))),
+            vectorized=True,
+            axis=-1,
+            rng=np.random.default_rng(0),
+        ).pvalue
+    return Difference(**vars(found), p=float(p))
 
 
 def bootstrap(
-    data: tuple[NDArray[Any], ...],
-    statistic: Callable[..., Any],
-    confidence: float,
-    resamples: int,
-    seed: int,
+    data: tuple[NDArray[Any], ...], statistic: Callable[..., Any], resamples: int
 ) -> tuple[float, float]:
-    """BCa interval of a statistic of one or more samples, each resampled by itself.
+    """95% BCa interval of a statistic of one or more samples, each resampled by itself.
 
     Where BCa is not defined, as where no resample differs from another, the percentile interval.
     """
-    if not isinstance(data, tuple):
-        if np.ptp(data) == 0:
-            return float(data[0]), float(data[0])
-        data = (data,)
-    batch = max(1, CELLS // sum(map(len, data)))
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings():
             # scipy warns when BCa is not defined; the NaN it gives is looked at below
@@ -418,39 +231,23 @@ def bootstrap(
                 data,
                 statistic,
                 n_resamples=resamples,
-                batch=batch,
+                batch=max(1, CELLS // sum(map(len, data))),
                 vectorized=True,
                 axis=-1,
-                confidence_level=confidence,
                 method=method,
-                rng=np.random.default_rng(seed),
+                rng=np.random.default_rng(0),
             ).confidence_interval
         if np.isfinite(interval).all():
             break
     return float(interval.low), float(interval.high)
 
 
-def sign_flip(
-    data: NDArray[np.float64], statistic: Callable[..., Any], resamples: int, seed: int
-) -> float:
-    """Two-sided p-value under random signs (exact where there are fewer sign patterns than
-    resamples).
-    """
-    return float(
-        stats.permutation_test(
-            (data,), statistic, permutation_type="samples", n_resamples=resamples, batch=max(1, CELLS // (8 * len(data))),
-            vectorized=True, axis=-1, rng=np.random.default_rng(seed),
-        ).pvalue
-    )  # fmt: skip
-
-
-def over_seeds(values: Array, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval over the units' scores; NaN with one, zero width where all agree."""
+def over_seeds(values: Array) -> tuple[float, float]:
+    """95% Student's t interval over the units' scores; NaN with one, zero width if all agree."""
     if len(values) < 2:
         return math.nan, math.nan
     if np.ptp(values) < 1e-12:
         return float(values.mean()), float(values.mean())
-    low, high = stats.t.interval(
-        confidence, len(values) - 1, loc=values.mean(), scale=stats.sem(values)
-    )
+    mean, error = values.mean(), stats.sem(values)
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=error)
     return float(low), float(high)

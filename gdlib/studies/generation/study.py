@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from gdlib.compare import metrics
 from gdlib.compare.results import Results
+from gdlib.compare.scores import ACCURACY
 from gdlib.core.artifacts import artifact, derived
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
@@ -167,7 +167,7 @@ class GenerationStudy(WritingStudy):
         student, _ = self.distil(name, data, ARMS[MAIN_ARM], seed)
         held_out, rows = self.held_out.labels.numpy(), self.vocabulary.rows(self.held_out.pieces)
         accuracy, baseline = (
-            metrics.accuracy(held_out, distillation.predict(network, rows).argmax(-1).numpy())
+            ACCURACY.of(held_out, distillation.predict(network, rows).argmax(-1).numpy())
             for network in (student, self.student(name))
         )
         return {

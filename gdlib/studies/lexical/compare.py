@@ -57,7 +57,7 @@ def questions(results: Results) -> pd.DataFrame:
 
 
 def by_pos(results: Results) -> pd.DataFrame:
-    """F1 of every method by part of speech (``pos``, of so many ``instances``), over all test sets."""
+    """F1 of every method by part of speech (``pos``, with its ``instances``), on all test sets."""
     tests, tables = on_tests(results), []
     comparison = replace(COMPARISON, resamples=RESAMPLES)
     for pos in POS:

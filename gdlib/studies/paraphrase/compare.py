@@ -117,8 +117,8 @@ def by_domain(results: Results) -> pd.DataFrame:
 
 
 def differences(results: Results) -> pd.DataFrame:
-    """Paired differences of F1 for the study's questions, ``tool`` in-tool and cross-tool, ``where``
-    in the domain of training and in the others.
+    """Paired differences of F1 for the study's questions: ``tool`` in-tool and cross-tool,
+    ``where`` in the domain of training and in the others.
     """
     own, *others = dict.fromkeys(results.items["domain"])
     places = {own: [own]} | ({"other domains": others} if others else {})

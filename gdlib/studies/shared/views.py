@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gdlib.compare import baselines, metrics, stats
+from gdlib.compare import baselines, stats
+from gdlib.compare.scores import ACCURACY
 from gdlib.compare.stats import Sample
 from gdlib.core.errors import BadCorpus
 from gdlib.networks.signals import Signals
@@ -90,7 +92,7 @@ def signal_counts(study: TeachingStudy) -> pd.DataFrame:
         row["entropy"] = float(entropy(signals).mean())
         known = len(part.labels) == len(part)
         row["accuracy"] = (
-            metrics.accuracy(part.labels, signals.predicted.numpy()) if known else float("nan")
+            ACCURACY.of(part.labels, signals.predicted.numpy()) if known else float("nan")
         )
         rows.append(row)
     return pd.DataFrame(rows)
@@ -98,7 +100,7 @@ def signal_counts(study: TeachingStudy) -> pd.DataFrame:
 
 def entropy(signals: Signals) -> np.ndarray:
     """Entropy of the teacher's distribution, nats. *Shape:* ``[texts]``."""
-    return metrics.entropy(signals.probabilities.numpy())
+    return entr(signals.probabilities.double().numpy()).sum(axis=-1)
 
 
 def layer_probe(study: TeachingStudy) -> pd.DataFrame:
