@@ -33,12 +33,36 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict:
         for seed, (name, hidden) in enumerate({"small": 32, "large": 64}.items())
     ]
     return {
-        "corpus": corpus, "mlm_corpora": (corpus,), "teacher": encoders[0], "mlm_teachers": tuple(encoders), "labels_per_class": 10,
-        "teacher_epochs": 1, "test_size": 100, "head_texts": 60, "choose_texts": 30, "student_texts": 100, "held_out_texts": 40,
-        "corpus_texts": 300, "guessed_pieces": 60, "maskings": 2, "teacher_bodies": ("full", "frozen"), "teacher_depths": (1, 0), "head_steps": 30,
-        "body_steps": 4, "kept_pieces": 16, "tuned_epochs": 1, "arms": tuple(ARMS), "student_layers": 1, "scratch_hidden": 32, "student_steps": 6, "evaluate_every": 2,
-        "student_batch": 16, "starts": ("teacher", "scratch"), "student_seeds": (0, 1), "tuned_arms": ("no teacher", "mean"),
-    }  # fmt: skip
+        "corpus": corpus,
+        "mlm_corpora": (corpus,),
+        "teacher": encoders[0],
+        "mlm_teachers": tuple(encoders),
+        "labels_per_class": 10,
+        "teacher_epochs": 1,
+        "test_size": 100,
+        "head_texts": 60,
+        "choose_texts": 30,
+        "student_texts": 100,
+        "held_out_texts": 40,
+        "corpus_texts": 300,
+        "guessed_pieces": 60,
+        "maskings": 2,
+        "teacher_bodies": ("full", "frozen"),
+        "teacher_depths": (1, 0),
+        "head_steps": 30,
+        "body_steps": 4,
+        "kept_pieces": 16,
+        "tuned_epochs": 1,
+        "arms": tuple(ARMS),
+        "student_layers": 1,
+        "scratch_hidden": 32,
+        "student_steps": 6,
+        "evaluate_every": 2,
+        "student_batch": 16,
+        "starts": ("teacher", "scratch"),
+        "student_seeds": (0, 1),
+        "tuned_arms": ("no teacher", "mean"),
+    }
 
 
 @pytest.fixture(scope="module")

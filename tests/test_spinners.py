@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.networks.gloss_vectors import text_vectors
 from gdlib.networks.infilling import Infiller, choose_words, draw, mask_words, preferences
 from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
 from gdlib.sources import synonyms, words, zoo
 from gdlib.sources.wordnet import candidates
 from gdlib.studies.paraphrase.spinners import SpinPlan, spin
-from gdlib.studies.paraphrase.views import similarity
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
 
@@ -26,13 +26,27 @@ PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness
 @pytest.mark.parametrize(
     ("lemma", "pos", "ending", "form"),
     [
-        ("stop", "verb", "ing", "stopping"), ("carry", "verb", "ed", "carried"), ("carry", "verb", "s", "carries"), ("go", "verb", "s", "goes"),
-        ("die", "verb", "ing", "dying"), ("agree", "verb", "ing", "agreeing"), ("agree", "verb", "ed", "agreed"), ("say", "verb", "ed", "said"),
-        ("take", "verb", "ed", None), ("make", "verb", "ing", "making"), ("box", "noun", "s", "boxes"), ("child", "noun", "s", "children"),
-        ("day", "noun", "s", "days"), ("city", "noun", "s", "cities"), ("happy", "adj", "er", "happier"), ("nice", "adj", "est", "nicest"),
-        ("beautiful", "adj", "er", None), ("cat", "noun", "", "cat"), ("good", "adj", None, None),
+        ("stop", "verb", "ing", "stopping"),
+        ("carry", "verb", "ed", "carried"),
+        ("carry", "verb", "s", "carries"),
+        ("go", "verb", "s", "goes"),
+        ("die", "verb", "ing", "dying"),
+        ("agree", "verb", "ing", "agreeing"),
+        ("agree", "verb", "ed", "agreed"),
+        ("say", "verb", "ed", "said"),
+        ("take", "verb", "ed", None),
+        ("make", "verb", "ing", "making"),
+        ("box", "noun", "s", "boxes"),
+        ("child", "noun", "s", "children"),
+        ("day", "noun", "s", "days"),
+        ("city", "noun", "s", "cities"),
+        ("happy", "adj", "er", "happier"),
+        ("nice", "adj", "est", "nicest"),
+        ("beautiful", "adj", "er", None),
+        ("cat", "noun", "", "cat"),
+        ("good", "adj", None, None),
     ],
-)  # fmt: skip
+)
 def test_inflection(lemma: str, pos: str, ending: str | None, form: str | None) -> None:
     assert synonyms.inflect(lemma, pos, ending) == form
 
@@ -217,14 +231,13 @@ def test_nearness_prefers_words_like_the_hidden_one(infiller: Infiller) -> None:
     ].count(True)
 
 
-def test_shares_and_similarity(tmp_path: Path) -> None:
+def test_shares_of_changed_words_and_likeness_of_texts(tmp_path: Path) -> None:
     assert words.changed_share("a b c d", "a x c y") == 0.5
     network = zoo.locate(str(tiny.encoder(tmp_path)))
-    cosines = similarity(
-        network, ["the cat", "rain and snow"], ["the cat", "a guitar concert"], 32
-    ).numpy()
-    np.testing.assert_allclose(cosines[0], 1.0, atol=1e-2)
-    assert cosines[1] < cosines[0] - 0.01
+    texts = ["the cat", "rain and snow", "the cat", "a guitar concert"]
+    before, after = text_vectors(network, texts, 32).chunk(2)
+    same, other = (before * after).sum(-1).tolist()
+    assert same == pytest.approx(1.0, abs=1e-2) and other < same - 0.01
 
 
 def test_what_is_wrong_is_said_in_one_line() -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from gdlib.sources.synonyms import synonyms
@@ -40,6 +41,20 @@ def rewrite(text: str, changes: Sequence[tuple[int, int, str]]) -> str:
     for start, end, new in sorted(changes, reverse=True):
         text = text[:start] + (new.capitalize() if text[start].isupper() else new) + text[end:]
     return text
+
+
+def with_synonyms(texts: Sequence[str], every: int, seed: int) -> list[str]:
+    """Texts in which every so manieth replaceable word, from a place drawn at random, is one of its
+    synonyms (:mod:`gdlib.sources.synonyms`): at least one word per text.
+    """
+    changed = []
+    for row, text in enumerate(texts):
+        random, places = np.random.default_rng([seed, row]), replaceable(text)
+        first = int(random.integers(min(every, max(1, len(places)))))
+        chosen = places[first::every]
+        changes = [(*word.span(), str(random.choice(others))) for word, others in chosen]
+        changed.append(rewrite(text, changes))
+    return changed
 
 
 def changed_share(original: str, spun: str) -> float:

@@ -9,11 +9,9 @@ be counted word by word. Each is a function of its texts, its plan and the seed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from gdlib.core.errors import BadSetting
 from gdlib.networks.infilling import Infiller, fill_in
-from gdlib.sources.words import replaceable, rewrite
+from gdlib.sources.words import with_synonyms
 from gdlib.studies.paraphrase.settings import SPINNERS
 
 
@@ -39,17 +37,8 @@ class Spinner:
 
 
 def by_dictionary(texts: Sequence[str], plan: SpinPlan, infiller: object = None) -> list[str]:
-    """Every so manieth replaceable word becomes one of its synonyms
-    (:mod:`gdlib.sources.synonyms`), at least one word a text.
-    """
-    spun = []
-    for row, text in enumerate(texts):
-        random, places = np.random.default_rng([plan.seed, row]), replaceable(text)
-        first = int(random.integers(min(plan.synonym_every, max(1, len(places)))))
-        chosen = places[first :: plan.synonym_every]
-        changes = [(*word.span(), str(random.choice(others))) for word, others in chosen]
-        spun.append(rewrite(text, changes))
-    return spun
+    """Words become one of their synonyms (:func:`gdlib.sources.words.with_synonyms`)."""
+    return with_synonyms(texts, plan.synonym_every, plan.seed)
 
 
 def by_infilling(
