@@ -94,7 +94,6 @@ def main() -> None:
                     lambda model, b: F.cross_entropy(model(b["pieces"]), b["labels"]),
                     lambda model: 0.0,
                     replace(regime, steps=5) if number < 0 else regime,
-                    quiet=True,
                 )
                 if number >= 0:
                     took[name].append(given.steps / (time.perf_counter() - start))

@@ -45,4 +45,4 @@ if __name__ == "__main__":
         time.sleep(float(sys.argv[2]))
         return held_out(model)
 
-    fit(network(), batches, loss, slow_held_out, REGIME, resume=Path(sys.argv[1]), quiet=True)
+    fit(network(), batches, loss, slow_held_out, REGIME, resume=Path(sys.argv[1]))

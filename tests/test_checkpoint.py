@@ -86,12 +86,12 @@ def test_a_damaged_checkpoint_counts_as_none(saved, damage):
 
 def test_training_starts_over_from_a_damaged_checkpoint(tmp_path):
     whole = network()
-    history = fit(whole, batches, loss, held_out, REGIME, quiet=True)
-    fit(network(), batches, loss, held_out, REGIME, resume=tmp_path, quiet=True)
+    history = fit(whole, batches, loss, held_out, REGIME)
+    fit(network(), batches, loss, held_out, REGIME, resume=tmp_path)
     weights = next(tmp_path.glob("step-*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-8] + b"damaged!")
     model = network()
-    assert fit(model, batches, loss, held_out, REGIME, resume=tmp_path, quiet=True) == history
+    assert fit(model, batches, loss, held_out, REGIME, resume=tmp_path) == history
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), whole.parameters()))
 
 

@@ -13,14 +13,14 @@ from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.learn.losses import (
     DistillationLoss,
     StagedLoss,
-    hard_cross_entropy,
+    labelled_cross_entropy,
     logit_mse,
     logit_regression,
-    representation_kl,
-    representation_mse,
     soft_kl,
 )
+from gdlib.learn.names import REPRESENTATION_LOSSES
 
+representation_mse, representation_kl = REPRESENTATION_LOSSES["mse"], REPRESENTATION_LOSSES["kl"]
 logits = arrays(np.float64, (3, 4), elements=st.floats(-8, 8))
 
 
@@ -35,10 +35,10 @@ def gradient(loss, z):
     return z.grad
 
 
-def test_hard_cross_entropy_by_hand():
+def test_labelled_cross_entropy_by_hand():
     # softmax of (0, ln 3) is (1/4, 3/4)
     z = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])
-    assert hard_cross_entropy(z, torch.tensor([0, 1])).item() == pytest.approx(
+    assert labelled_cross_entropy(z, torch.tensor([0, 1])).item() == pytest.approx(
         (math.log(4) + math.log(4 / 3)) / 2
     )
 
@@ -135,13 +135,13 @@ def test_mixture_is_the_weighted_sum():
     for soft, value in (("kl", soft_kl(z, t, 2.0)), ("mse", logit_mse(z, t))):
         loss = DistillationLoss(soft, 2.0, hard_weight=0.3, soft_weight=1.7)
         assert loss(z, t, labels).item() == pytest.approx(
-            (0.3 * hard_cross_entropy(z, labels) + 1.7 * value).item(), rel=1e-6
+            (0.3 * labelled_cross_entropy(z, labels) + 1.7 * value).item(), rel=1e-6
         )
 
 
 def test_texts_without_label_count_in_the_soft_loss_only():
     z, t, labels = torch.randn(4, 3), torch.randn(4, 3), torch.tensor([0, -1, 2, -1])
-    expected = soft_kl(z, t) + hard_cross_entropy(z[[0, 2]], torch.tensor([0, 2]))
+    expected = soft_kl(z, t) + labelled_cross_entropy(z[[0, 2]], torch.tensor([0, 2]))
     assert DistillationLoss(hard_weight=1.0)(z, t, labels).item() == pytest.approx(
         expected.item(), rel=1e-6
     )
@@ -151,7 +151,7 @@ def test_texts_without_label_count_in_the_soft_loss_only():
     )
     alone = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
     assert alone(z, None, labels).item() == pytest.approx(
-        hard_cross_entropy(z[[0, 2]], torch.tensor([0, 2])).item(), rel=1e-6
+        labelled_cross_entropy(z[[0, 2]], torch.tensor([0, 2])).item(), rel=1e-6
     )
 
 
@@ -210,7 +210,7 @@ def test_joint_loss_is_the_weighted_sum_and_stages_take_parts_of_it(z, t, weight
     u, v = z + 1.0, t * 2.0
     alpha, beta, gamma = weights
     loss = StagedLoss(alpha, beta, gamma, kind)
-    hard = hard_cross_entropy(z[[0, 2]], labels[[0, 2]])
+    hard = labelled_cross_entropy(z[[0, 2]], labels[[0, 2]])
     states, soft = (
         (representation_mse if kind == "mse" else representation_kl)(u, v),
         logit_regression(z, t),

@@ -77,7 +77,6 @@ def train_a_line(folder: Path) -> None:
         lambda model, batch: (model(batch["x"]) - batch["x"].sum(-1, keepdim=True)).square().mean(),
         lambda model: float((model.weight - 1).abs().sum()),
         regime,
-        quiet=True,
     )
     if writes_files():
         save_file(

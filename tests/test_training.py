@@ -48,7 +48,7 @@ def same(one, other):
 @pytest.fixture(scope="module")
 def uninterrupted():
     model = network()
-    return fit(model, batches, loss, held_out, REGIME, quiet=True), state(model)
+    return fit(model, batches, loss, held_out, REGIME), state(model)
 
 
 # kill and resume
@@ -57,10 +57,10 @@ def uninterrupted():
 @pytest.mark.parametrize("look", [1, 2, 5, 8])
 def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, uninterrupted, look):
     with pytest.raises(Killed):
-        fit(network(), batches, loss, killed_at(look), REGIME, resume=tmp_path / "c", quiet=True)
+        fit(network(), batches, loss, killed_at(look), REGIME, resume=tmp_path / "c")
     torch.manual_seed(999)  # another process: nothing random carries over
     model = network()
-    history = fit(model, batches, loss, held_out, REGIME, resume=tmp_path / "c", quiet=True)
+    history = fit(model, batches, loss, held_out, REGIME, resume=tmp_path / "c")
     assert history == uninterrupted[0]
     assert same(state(model), uninterrupted[1])
 
@@ -68,20 +68,15 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path, uninterrupted, look):
 def test_killed_three_times_is_uninterrupted(tmp_path, uninterrupted):
     for look in (2, 3, 1):
         with pytest.raises(Killed):
-            fit(
-                network(), batches, loss, killed_at(look), REGIME, resume=tmp_path / "c", quiet=True
-            )
+            fit(network(), batches, loss, killed_at(look), REGIME, resume=tmp_path / "c")
     model = network()
-    assert (
-        fit(model, batches, loss, held_out, REGIME, resume=tmp_path / "c", quiet=True)
-        == uninterrupted[0]
-    )
+    assert fit(model, batches, loss, held_out, REGIME, resume=tmp_path / "c") == uninterrupted[0]
     assert same(state(model), uninterrupted[1])
 
 
 def test_a_resumed_run_does_not_start_over(tmp_path):
     with pytest.raises(Killed):
-        fit(network(), batches, loss, killed_at(4), REGIME, resume=tmp_path / "c", quiet=True)
+        fit(network(), batches, loss, killed_at(4), REGIME, resume=tmp_path / "c")
     asked = []
     fit(
         network(),
@@ -90,7 +85,6 @@ def test_a_resumed_run_does_not_start_over(tmp_path):
         held_out,
         REGIME,
         resume=tmp_path / "c",
-        quiet=True,
     )
     assert asked == list(range(9, 24))  # the last checkpoint was at look 3, step 9
 
@@ -102,12 +96,12 @@ def test_frozen_parameters_and_dropout_after_resume(tmp_path):
         return model
 
     whole = partly_frozen()
-    fit(whole, batches, loss, held_out, REGIME, quiet=True)
+    fit(whole, batches, loss, held_out, REGIME)
     assert torch.equal(whole[0].weight.cpu(), network()[0].weight)
     with pytest.raises(Killed):
-        fit(partly_frozen(), batches, loss, killed_at(5), REGIME, resume=tmp_path / "c", quiet=True)
+        fit(partly_frozen(), batches, loss, killed_at(5), REGIME, resume=tmp_path / "c")
     resumed = partly_frozen()
-    fit(resumed, batches, loss, held_out, REGIME, resume=tmp_path / "c", quiet=True)
+    fit(resumed, batches, loss, held_out, REGIME, resume=tmp_path / "c")
     assert same(state(resumed), state(whole))
 
 
@@ -147,7 +141,6 @@ def test_a_process_killed_in_mid_training_goes_on_to_the_same_weights(tmp_path, 
         held_out,
         REGIME,
         resume=folder,
-        quiet=True,
     )
     assert 0 < asked[0] < 24  # it did go on, and not from the start
     assert history == uninterrupted[0] and same(state(model), uninterrupted[1])
@@ -169,7 +162,7 @@ def test_the_best_weights_are_put_back():
         seen.append(state(m))
         return (3.0, 1.0, 2.0, 1.5, 4.0, 1.0, 9.0, 9.0)[len(seen) - 1]
 
-    history = fit(model, batches, loss, score, REGIME, quiet=True)
+    history = fit(model, batches, loss, score, REGIME)
     assert (history.best, history.best_step) == (1.0, 6)  # of equal scores the earlier
     assert history.step == [3, 6, 9, 12, 15, 18, 21, 24] and history.held_out[2] == 2.0
     assert same(state(model), seen[1]) and not same(seen[1], seen[-1])
@@ -178,15 +171,13 @@ def test_the_best_weights_are_put_back():
 
 def test_early_stopping_at_the_right_step():
     regime = replace(REGIME, patience=2)
-    history = fit(
-        network(), batches, loss, scores([3.0, 2.0, 2.5, 1.0, 1.1, 1.2, 0.1]), regime, quiet=True
-    )
+    history = fit(network(), batches, loss, scores([3.0, 2.0, 2.5, 1.0, 1.1, 1.2, 0.1]), regime)
     assert history.step == [3, 6, 9, 12, 15, 18] and history.best_step == 12
 
 
 def test_resumed_early_stopping(tmp_path):
     regime, values = replace(REGIME, patience=3), [3.0, 2.0, 2.5, 2.6, 2.7]
-    whole = fit(network(), batches, loss, scores(values), regime, quiet=True)
+    whole = fit(network(), batches, loss, scores(values), regime)
     with pytest.raises(Killed):
         fit(
             network(),
@@ -195,12 +186,8 @@ def test_resumed_early_stopping(tmp_path):
             killed_at(4, scores(values)),
             regime,
             resume=tmp_path,
-            quiet=True,
         )
-    assert (
-        fit(network(), batches, loss, scores(values[3:]), regime, resume=tmp_path, quiet=True)
-        == whole
-    )
+    assert fit(network(), batches, loss, scores(values[3:]), regime, resume=tmp_path) == whole
     assert whole.step[-1] == 15
 
 
@@ -219,7 +206,6 @@ def test_weights_that_training_made_no_better_are_put_back(goal: float, moved: b
         lambda m: abs(m.weight.item() - goal),
         regime,
         evaluate_first=True,
-        quiet=True,
     )
     assert (history.best_step > 0, model.weight.item() > 0) == (moved, moved)
     assert history.best == pytest.approx(abs(model.weight.item() - goal))
@@ -228,9 +214,7 @@ def test_weights_that_training_made_no_better_are_put_back(goal: float, moved: b
 
 
 def test_the_last_step_is_always_looked_at():
-    history = fit(
-        network(), batches, loss, held_out, replace(REGIME, steps=7, evaluate_every=5), quiet=True
-    )
+    history = fit(network(), batches, loss, held_out, replace(REGIME, steps=7, evaluate_every=5))
     assert history.step == [5, 7]
 
 
@@ -241,7 +225,6 @@ def test_training_loss_is_the_mean_since_the_last_look():
         lambda m, b: loss(m, b) * 0 + b["y"].numel(),
         held_out,
         replace(REGIME, lr=0.0),
-        quiet=True,
     )
     assert history.train_loss == [8.0] * 8
 
@@ -261,7 +244,6 @@ def test_one_step_is_adamw_by_hand():
         lambda m, b: m(b["x"]).sum(),
         lambda m: 0.0,
         regime,
-        quiet=True,
     )
     assert torch.allclose(
         model.weight.cpu(), torch.tensor([[1.0 * 0.95 - 0.1, -2.0 * 0.95 + 0.1]]), atol=1e-6
@@ -285,7 +267,6 @@ def test_gradient_is_clipped(monkeypatch):
         lambda m, b: 100 * loss(m, b),
         held_out,
         replace(REGIME, steps=3, clip=0.5),
-        quiet=True,
     )
     assert norms == pytest.approx([0.5] * 3, abs=1e-4)
 
@@ -319,10 +300,10 @@ def test_the_rate_follows_the_triangle_also_after_a_resume(tmp_path, monkeypatch
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     with pytest.raises(Killed):
-        fit(network(), batches, loss, killed_at(3), REGIME, resume=tmp_path, quiet=True)
+        fit(network(), batches, loss, killed_at(3), REGIME, resume=tmp_path)
     assert rates == pytest.approx([0.01 * rate(i, REGIME) for i in range(9)])
     rates.clear()
-    fit(network(), batches, loss, held_out, REGIME, resume=tmp_path, quiet=True)
+    fit(network(), batches, loss, held_out, REGIME, resume=tmp_path)
     assert rates == pytest.approx([0.01 * rate(i, REGIME) for i in range(6, 24)])
 
 
@@ -337,9 +318,15 @@ def test_weight_decay_is_on_matrices_only():
     assert len(adamw(only_matrices, REGIME).param_groups) == 1
 
 
-@pytest.mark.parametrize("precision, has, expected", [
-    ("fp32", True, torch.float32), ("bf16", False, torch.bfloat16), ("auto", True, torch.bfloat16), ("auto", False, torch.float32),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "precision, has, expected",
+    [
+        ("fp32", True, torch.float32),
+        ("bf16", False, torch.bfloat16),
+        ("auto", True, torch.bfloat16),
+        ("auto", False, torch.float32),
+    ],
+)
 def test_precision(monkeypatch, precision, has, expected):
     monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: has)
     kinds = set()
@@ -349,7 +336,7 @@ def test_precision(monkeypatch, precision, has, expected):
         return loss(model, batch)
 
     model = network()
-    fit(model, batches, noted, held_out, replace(REGIME, steps=2, precision=precision), quiet=True)
+    fit(model, batches, noted, held_out, replace(REGIME, steps=2, precision=precision))
     assert kinds == {expected}
     assert {p.dtype for p in model.parameters()} == {
         torch.float32

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -110,12 +111,17 @@ def spans(ends: np.ndarray, rows: Sequence[int]) -> Tensor:
     return torch.from_numpy(np.concatenate(parts or [np.empty(0, np.int64)]))
 
 
+def row_length(row: Any) -> int:
+    """Of a row of ids, or of a tuple whose first member is one."""
+    return len(row[0] if isinstance(row, tuple) else row)
+
+
 def passes(
     network: nn.Module,
     rows: Sequence[Row],
     inputs: Callable[[list[Row]], Batch],
     *,
-    length: Callable[[Row], int] = len,
+    length: Callable[[Row], int] = row_length,
     batch: int = 64,
 ) -> Iterator[tuple[list[int], Batch]]:
     """All rows once, those of like length together: the indices of some, and their batch on the
@@ -123,7 +129,7 @@ def passes(
     """
     device = next(network.parameters()).device
     for chosen in in_batches([length(row) for row in rows], batch):
-        yield chosen, on_device(inputs([rows[i] for i in chosen]), device)
+        yield chosen, send_to_device(inputs([rows[i] for i in chosen]), device)
 
 
 @torch.inference_mode()
@@ -133,13 +139,12 @@ def ask(
     inputs: Callable[[list[Row]], Batch],
     call: Callable[..., Any] | None = None,
     *,
-    length: Callable[[Row], int] = len,
+    length: Callable[[Row], int] = row_length,
     counts: Sequence[int] | None = None,
     width: int = 0,
     batch: int = 64,
     precision: str = "auto",
     title: str = "",
-    unit: str = "text",
 ) -> Any:
     """What a network answers about all rows, in the order of the rows.
 
@@ -156,7 +161,6 @@ def ask(
         batch: rows per pass.
         precision: see :func:`autocast`; ``"fp32"`` leaves the caller's.
         title: of the progress bar; none: no bar.
-        unit: of the bar.
 
     Returns:
         What ``call`` gives, for all rows, on the CPU; bf16 becomes float32. *Shape:* ``[answers,
@@ -164,23 +168,18 @@ def ask(
     """
     device = next(network.parameters()).device
     starts, answers = ends(counts or [1] * len(rows)), dict[str, Tensor]()
-    with tqdm(total=len(rows), desc=title, unit=unit, mininterval=2.0, disable=not title) as bar:
+    with tqdm(total=len(rows), desc=title, unit="text", mininterval=2.0, disable=not title) as bar:
         for chosen, moved in passes(network, rows, inputs, length=length, batch=batch):
             with autocast(device, precision):
-                found = (call or network)(**moved)
+                given = (call or network)(**moved)
             places = spans(starts, chosen)
-            for name, values in (found if isinstance(found, dict) else {"": found}).items():
+            for name, values in (given if isinstance(given, dict) else {"": given}).items():
                 values = (values.float() if values.dtype == torch.bfloat16 else values).cpu()
                 if name not in answers:
                     answers[name] = values.new_empty(starts[-1], *values.shape[1:])
                 answers[name][places] = values
             bar.update(len(chosen))
     return answers.get("", answers) if answers else torch.empty(0, width)
-
-
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch on the device of a network."""
-    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def has_bf16() -> bool:

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from gdlib.learn import checkpoint
-from gdlib.learn.batches import Batch, autocast, on_device
+from gdlib.learn.batches import Batch, autocast
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,7 @@ def fit(
     *,
     resume: Path | None = None,
     evaluate_first: bool = False,
-    title: str = "training",
-    quiet: bool = False,
+    title: str = "",
 ) -> History:
     """Train a network in place and leave it with its best held-out weights.
 
@@ -108,8 +107,7 @@ def fit(
             training.
         evaluate_first: also before the first step, so that the weights stay if no later ones are
             better. The history then begins with step 0, without a training loss (nan).
-        title: of the progress bar.
-        quiet: no progress bar of its own (many short trainings under one bar).
+        title: of the progress bar; none: no bar (many short trainings under one bar).
 
     Returns:
         The history; also ``network`` is on the accelerator's device, in evaluation mode, with the
@@ -144,13 +142,13 @@ def fit(
         total=regime.steps,
         initial=start,
         desc=title,
-        disable=quiet or not accelerator.is_main_process,
+        disable=not title or not accelerator.is_main_process,
         mininterval=2.0,
     )
     model.train()
     for step in range(start, regime.steps):
         with accelerator.split_between_processes(batches(step), apply_padding=True) as share:
-            batch = on_device(share, accelerator.device)
+            batch = send_to_device(share, accelerator.device)
         with autocast(accelerator.device, regime.precision):
             value = loss(model, batch)
         accelerator.backward(value)

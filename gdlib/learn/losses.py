@@ -1,23 +1,27 @@
 """Every loss of the studies, stated once.
 
-Let ``z`` be the student's logits and ``t`` the teacher's, both ``[batch, classes]``; ``T`` the temperature; ``u`` the
-student's states projected to the width of the teacher's states ``v``, both ``[batch, width]``. A batch is one of items:
-texts, or the tagged word pieces of some texts.
+Let ``z`` be the student's logits and ``t`` the teacher's, both ``[batch, classes]``; ``T`` the
+temperature; ``u`` the student's states projected to the width of the teacher's states ``v``, both
+``[batch, width]``. A batch consists of items: texts, or the tagged word pieces of some texts.
 
-==============  ==========================================================================  ============================
-``hard``        ``CE(z, y)``, y the gold label or the teacher's argmax                      the usual one
-``kl``          ``T^2 * KL(softmax(t/T) || softmax(z/T))``, mean over the batch             Hinton et al. 2015
-``mse``         ``mean over batch and classes of (z - t)^2``, on raw logits                 Ba and Caruana 2014
-``logits``      ``1/2 ||z - t||^2``, mean over the batch                                    arXiv 1910.01769, 2004.05686
-``states``      ``mse``: mean over batch and width of ``(u - v)^2``; ``kl``:                arXiv 2004.05686: its code;
-                ``KL(softmax(v) || softmax(u))``, mean over the batch                       its text, as we read it
-==============  ==========================================================================  ============================
+==========  ============================================================  ======================
+``hard``    ``CE(z, y)``, y the gold label or the teacher's argmax        the usual one
+``kl``      ``T^2 * KL(softmax(t/T) || softmax(z/T))``, mean over batch   Hinton et al. 2015
+``mse``     ``(z - t)^2`` of raw logits, mean over batch and classes      Ba and Caruana 2014
+``logits``  ``1/2 ||z - t||^2``, mean over the batch                      arXiv 1910.01769,
+                                                                          2004.05686
+``states``  ``mse``: ``(u - v)^2``, mean over batch and width;            arXiv 2004.05686: its
+            ``kl``: ``KL(softmax(v) || softmax(u))``, mean over batch     code; its text, as we
+                                                                          read it
+==========  ============================================================  ======================
 
-Libraries differ in the factor ``T^2``, in the divisor and in what they call KL; this table is what holds here. The
-factor keeps the gradient's size independent of ``T``. Neither form nor temperature of generation-distillation's own
-soft loss (arXiv 2002.00733) is known to us: the choice between ``kl`` and ``mse`` is ours, and both are measured.
-XtremeDistil's text has the KL divergence between states, which are no distributions; a softmax over their width makes
-them some. Its teacher's ``t`` is ``log(p / (1 - p))``, which explodes where p is near 1: here ``t`` are the raw logits.
+Libraries differ in the factor ``T^2``, in the divisor and in what they call KL; this table is what
+holds here. The factor keeps the gradient's size independent of ``T``. Neither form nor temperature
+of generation-distillation's own soft loss (arXiv 2002.00733) is known to us: the choice between
+``kl`` and ``mse`` is ours, and both are measured. XtremeDistil's text has the KL divergence between
+states, which are no distributions; a softmax over their width makes them distributions. Its
+teacher's ``t`` is ``log(p / (1 - p))``, which explodes where p is near 1: here ``t`` are the raw
+logits.
 """
 
 from dataclasses import dataclass, replace
@@ -31,12 +35,15 @@ from gdlib.learn.names import REPRESENTATION_LOSSES, SOFT_LOSSES
 PARTS = ("hard", "soft", "representation")
 
 
-def hard_cross_entropy(student_logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy with class indices.
+def labelled_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy over the items that have a label; without any it is 0, with a gradient of 0.
 
-    *Shape:* student_logits ``[batch, classes]``, labels ``[batch]`` (int64) -> scalar.
+    *Shape:* logits ``[items, classes]``, labels ``[items]`` (int64; -1: none) -> scalar.
     """
-    return F.cross_entropy(student_logits, labels)
+    labelled = labels >= 0
+    if not labelled.any():
+        return logits.sum() * 0.0
+    return F.cross_entropy(logits[labelled], labels[labelled])
 
 
 def soft_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
@@ -65,34 +72,26 @@ def logit_regression(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     return 0.5 * (student_logits - teacher_logits).square().sum(dim=-1).mean()
 
 
-def representation_mse(projected: Tensor, teacher_states: Tensor) -> Tensor:
-    """Mean squared difference of states, over batch and width.
-
-    *Shape:* both ``[batch, width]`` -> scalar.
-    """
-    return F.mse_loss(projected, teacher_states)
-
-
-def representation_kl(projected: Tensor, teacher_states: Tensor) -> Tensor:
-    """``KL(softmax(teacher) || softmax(projected))`` over the width, mean over the batch.
-
-    *Shape:* both ``[batch, width]`` -> scalar.
-    """
-    return soft_kl(projected, teacher_states)
-
-
 def held_out_score(logits: Tensor, labels: Tensor) -> float:
     """What networks are chosen by, lower is better: the share of errors; between equal shares, the
     cross-entropy.
 
     Cross-entropy alone would choose a network trained on hard labels before it has learnt much,
-    since it grows overconfident long before it stops getting better; that would make the hard arms,
-    baselines among them, look weak.
+    because such a network grows overconfident long before it stops getting better. That would make
+    the hard arms, baselines among them, look weak.
 
     *Shape:* logits ``[items, classes]``, labels ``[items]``.
     """
     errors = (logits.argmax(dim=-1) != labels).float().mean().item()
     return errors + F.cross_entropy(logits.float(), labels).item() / 1000
+
+
+def check_weights(**weights: float) -> None:
+    """Raise :class:`BadSetting` if a weight is negative or all are 0."""
+    if min(weights.values()) < 0 or not any(weights.values()):
+        given = ", ".join(f"{name} = {weight}" for name, weight in weights.items())
+        every = "both" if len(weights) == 2 else "all"
+        raise BadSetting(f"{given}: expected >= 0, not {every} 0")
 
 
 @dataclass(frozen=True)
@@ -103,13 +102,12 @@ class DistillationLoss:
     Args:
         soft: of :data:`gdlib.learn.names.SOFT_LOSSES`.
         temperature: T of the ``kl`` form; the ``mse`` form has none.
-        hard_weight: weight of the gold cross-entropy, over the texts that have a label (label >=
-            0).
-        soft_weight: weight of the soft loss, over all texts.
+        hard_weight: of the gold cross-entropy, over the texts that have a label (label >= 0).
+        soft_weight: of the soft loss, over all texts.
 
     Raises:
         UnknownName: no such soft loss.
-        BadSetting: both weights zero, one negative, or a temperature that is not positive.
+        BadSetting: both weights are zero, a weight is negative, or the temperature not positive.
     """
 
     soft: str = "kl"
@@ -119,11 +117,7 @@ class DistillationLoss:
 
     def __post_init__(self) -> None:
         SOFT_LOSSES[self.soft]  # an unknown name is an error at once
-        if min(self.hard_weight, self.soft_weight) < 0 or self.hard_weight + self.soft_weight == 0:
-            raise BadSetting(
-                f"hard_weight = {self.hard_weight}, soft_weight = {self.soft_weight}: "
-                "expected >= 0, not both 0"
-            )
+        check_weights(hard_weight=self.hard_weight, soft_weight=self.soft_weight)
         if self.temperature <= 0:
             raise BadSetting(f"temperature = {self.temperature}: expected > 0")
 
@@ -135,16 +129,17 @@ class DistillationLoss:
         *Shape:* student_logits and teacher_logits ``[batch, classes]`` (None where ``soft_weight``
         is 0), labels ``[batch]``, -1 for a text without one -> scalar.
         """
-        total = student_logits.new_zeros(())
+        parts = []
         if self.soft_weight:
             soft = SOFT_LOSSES[self.soft](student_logits, teacher_logits, self.temperature)
-            total = total + self.soft_weight * soft
-        labelled = labels >= 0
-        if self.hard_weight and bool(labelled.any()):
-            total = total + self.hard_weight * hard_cross_entropy(
-                student_logits[labelled], labels[labelled]
-            )
-        return total
+            parts.append(self.soft_weight * soft)
+        if self.hard_weight:
+            parts.append(self.hard_weight * labelled_cross_entropy(student_logits, labels))
+        return sum(parts)
+
+
+GOLD_ONLY = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
+"""The loss of a student that has no teacher."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +158,7 @@ class StagedLoss:
 
     Raises:
         UnknownName: no such representation loss.
-        BadSetting: all weights zero, or one negative.
+        BadSetting: all weights are zero, or a weight is negative.
     """
 
     hard_weight: float = 1.0
@@ -173,13 +168,9 @@ class StagedLoss:
 
     def __post_init__(self) -> None:
         REPRESENTATION_LOSSES[self.representation]  # an unknown name is an error at once
-        weights = (self.hard_weight, self.representation_weight, self.soft_weight)
-        if min(weights) < 0 or not any(weights):
-            raise BadSetting(
-                f"hard_weight = {self.hard_weight}, representation_weight = "
-                f"{self.representation_weight}, soft_weight = {self.soft_weight}: "
-                "expected >= 0, not all 0"
-            )
+        weights = dict(vars(self))
+        weights.pop("representation")
+        check_weights(**weights)
 
     def only(self, *parts: str) -> "StagedLoss":
         """The same with the weights of all other parts zero (``hard``, ``soft``,
@@ -201,15 +192,12 @@ class StagedLoss:
         teacher_states ``[items, width]`` -> scalar. What a part with weight zero would read may be
         None.
         """
-        parts, labelled = [], labels >= 0
-        if self.hard_weight and bool(labelled.any()):
-            parts.append(
-                self.hard_weight * hard_cross_entropy(student_logits[labelled], labels[labelled])
-            )
+        parts = []
+        if self.hard_weight:
+            parts.append(self.hard_weight * labelled_cross_entropy(student_logits, labels))
         if self.soft_weight:
             parts.append(self.soft_weight * logit_regression(student_logits, teacher_logits))
         if self.representation_weight:
             states = REPRESENTATION_LOSSES[self.representation](projected, teacher_states)
             parts.append(self.representation_weight * states)
-        # a batch without a label has a gradient too: zero
-        return sum(parts) if parts else student_logits.sum() * 0.0
+        return sum(parts)

@@ -14,11 +14,9 @@ SOFT_LOSSES.add("mse", "gdlib.learn.losses:logit_mse", "squared difference of ra
 
 REPRESENTATION_LOSSES = Registry("representation loss")
 """``loss(projected, teacher_states)``, both ``[batch, width]`` -> scalar."""
+REPRESENTATION_LOSSES.add("mse", "torch.nn.functional:mse_loss", "squared difference of states")
 REPRESENTATION_LOSSES.add(
-    "mse", "gdlib.learn.losses:representation_mse", "squared difference of states"
-)
-REPRESENTATION_LOSSES.add(
-    "kl", "gdlib.learn.losses:representation_kl", "KL divergence of the states' softmax"
+    "kl", "gdlib.learn.losses:soft_kl", "KL divergence of the states' softmax"
 )
 
 PAIR_LOSSES = Registry("pair loss")

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
+from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
-from gdlib.learn.batches import Batch, batches_by_length, on_device
+from gdlib.learn.batches import Batch, batches_by_length
 from gdlib.learn.loop import Regime, copy_of, fit
 from gdlib.learn.losses import StagedLoss, held_out_score
 from gdlib.learn.strategies import Stage, Strategy
@@ -97,7 +98,7 @@ def stage_score(loss: StagedLoss, network: Learner, batches: Iterable[Batch]) ->
         batches: as :func:`batch_loss` reads them; every label is known.
     """
     device = next(network.parameters()).device
-    parts = [_items(network, on_device(batch, device)) for batch in batches]
+    parts = [_items(network, send_to_device(batch, device)) for batch in batches]
     whole = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
     if loss.hard_weight or loss.soft_weight:
         return held_out_score(whole["logits"], whole["labels"])
@@ -203,7 +204,6 @@ def _run_stage(
             lambda model, batch: batch_loss(loss, model, batch),
             score,
             phase,
-            quiet=True,
         )
         better = best.keep_or_restore(history.best)
         if better:

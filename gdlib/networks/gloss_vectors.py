@@ -60,7 +60,6 @@ def fine_tune(
         plan.regime(per_epoch),
         resume=folder / "checkpoint",
         evaluate_first=True,
-        quiet=True,
     )
     recipe.save(model, coder.tokenizer, plan, history, folder)
     return history

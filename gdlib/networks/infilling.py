@@ -7,12 +7,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from accelerate.utils import send_to_device
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
-from gdlib.learn.batches import collate, in_batches, on_device
+from gdlib.learn.batches import collate, in_batches
 from gdlib.networks.mlm_teachers import MaskedTeacher, WholeMaskedLM
 from gdlib.networks.mlm_texts import NOWHERE
 from gdlib.sources.words import content_words, rewrite
@@ -178,7 +179,7 @@ def masked_logits(batch: Sequence[Hidden], model: Infiller) -> Tensor:
     for row, text in enumerate(batch):
         positions[row, text.masks] = 0
     device = next(network.parameters()).device
-    return network(**on_device(inputs | {"positions": positions}, device)).float().cpu()
+    return network(**send_to_device(inputs | {"positions": positions}, device)).float().cpu()
 
 
 def preferences(words: Sequence[str], logits: Tensor, nearness: float, model: Infiller) -> Tensor:

@@ -129,9 +129,7 @@ def train_student(
     regime = Regime(
         steps=plan.steps, lr=plan.lr, evaluate_every=plan.evaluate_every, seed=plan.seed
     )
-    history = fit(
-        student, lambda step: texts.batch(order(step), pad_id), loss, evaluate, regime, quiet=True
-    )
+    history = fit(student, lambda step: texts.batch(order(step), pad_id), loss, evaluate, regime)
     return curve, history
 
 

@@ -270,9 +270,7 @@ def _train(
         evaluate_every=max(1, how.steps // EVALUATIONS),
         seed=plan.seed,
     )
-    history = fit(
-        model, lambda step: inputs(order(step)), loss, held_out, regime, resume=folder, quiet=True
-    )
+    history = fit(model, lambda step: inputs(order(step)), loss, held_out, regime, resume=folder)
     return pd.DataFrame(
         {"step": history.step, "train_loss": history.train_loss, "held_out": history.held_out}
     )

@@ -80,7 +80,6 @@ def fine_tune(
         plan.regime(data.per_epoch),
         resume=folder / "checkpoint",
         evaluate_first=True,
-        quiet=True,
     )
     recipe.save(model, coder.tokenizer, plan, history, folder)
     return history
@@ -169,7 +168,7 @@ def warm_up(model: LexicalModel, batch: Callable[[int], Batch], plan: LexicalPla
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return piece_loss(model(**_inputs(batch))[1], batch["targets"])
 
-    fit(model, batch, loss, lambda model: 0.0, regime, quiet=True)
+    fit(model, batch, loss, lambda model: 0.0, regime)
     model.requires_grad_(True)
 
 
