@@ -9,20 +9,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gdlib.core.errors import BadSetting, UnknownName
+from gdlib.core.errors import UnknownName
 from gdlib.learn.losses import DistillationLoss, held_out_score
-from gdlib.networks import students
+from gdlib.networks import embeddings
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
-from gdlib.networks.distillation import (
-    Source,
-    StudentPlan,
-    distil,
-    join,
-    loss_of,
-    new_student,
-    predict,
-    transfer_set,
-)
+from gdlib.networks.distillation import StudentPlan, distil, loss_of, new_student, predict
+from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Vocabulary
 
 
@@ -51,16 +43,31 @@ L, G, R = (
 
 def plan(**changes):
     values = {
-        "student_parameters": 20_000, "embedding": "svd", "embedding_dim": 8, "student_dropout": 0.1, "student_steps": 60, "student_lr": 5e-3,
-        "student_batch": 16, "evaluate_every": 20, "patience": 0, "loss": DistillationLoss(temperature=2.0, hard_weight=0.5),
-    }  # fmt: skip
+        "student_parameters": 20_000,
+        "embedding": "svd",
+        "embedding_dim": 8,
+        "student_dropout": 0.1,
+        "student_steps": 60,
+        "student_lr": 5e-3,
+        "student_batch": 16,
+        "evaluate_every": 20,
+        "patience": 0,
+        "loss": DistillationLoss(temperature=2.0, hard_weight=0.5),
+    }
     return StudentPlan(**(values | changes))
 
 
-@pytest.mark.parametrize("name, texts", [
-    ("labelled only", L), ("distilled on labelled", L), ("generation-distillation", L + G), ("hard labels", L + G),
-    ("real unlabelled", L + R), ("generated + real", L + G + R),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, texts",
+    [
+        ("labelled only", L),
+        ("distilled on labelled", L),
+        ("generation-distillation", L + G),
+        ("hard labels", L + G),
+        ("real unlabelled", L + R),
+        ("generated + real", L + G + R),
+    ],
+)
 def test_transfer_set_of_every_arm(name, texts):
     found = transfer_set(ARMS[name], SOURCES)
     assert [row[0] for row in found.pieces] == texts
@@ -153,7 +160,7 @@ def test_loss_of_an_arm():
         True,
     ]
     assert loss_of(ARMS["labelled only"], p) == loss_of(ARMS["hard labels"], p) == hard
-    assert loss_of(Arm("generated /2", ("generated",), "soft", 2), p) is p.loss
+    assert loss_of(Arm("generated /2", ("generated",), "soft", divisor=2), p) is p.loss
 
 
 # students
@@ -165,7 +172,7 @@ EMBEDDING = torch.randn(60, 16, generator=torch.Generator().manual_seed(0))
 
 def test_new_student_starts_from_the_svd_or_at_random():
     student = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=1)
-    assert torch.equal(student.embedding.weight, students.svd_embedding(EMBEDDING, VOCABULARY, 8))
+    assert torch.equal(student.embedding.weight, embeddings.svd(EMBEDDING, VOCABULARY, 8))
     random = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="random"), seed=1)
     assert not torch.equal(random.embedding.weight, student.embedding.weight)
     assert torch.equal(
@@ -173,7 +180,7 @@ def test_new_student_starts_from_the_svd_or_at_random():
     )  # the arms differ in one thing
     other = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=2)
     assert not torch.equal(other.convolutions[0].weight, student.convolutions[0].weight)
-    with pytest.raises(BadSetting, match='^embedding = "glove"; expected svd or random$'):
+    with pytest.raises(UnknownName, match='^unknown embedding "glove"; known: svd, random$'):
         new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="glove"), seed=1)
 
 

@@ -82,8 +82,7 @@ def test_a_rule_from_outside_combines_teachers(added):
 
 def test_a_student_from_outside_is_built_to_the_budget(added):
     class Bag(students.Student):
-        def __init__(self, vocabulary, classes, channels, embedding_dim, dropout):
-            super().__init__(vocabulary, classes, embedding_dim, dropout, channels)
+        def add_layers(self, embedding_dim, channels):
             self.layer = nn.Conv1d(embedding_dim, channels, 1)
 
         def features(self, hidden, real):

@@ -89,7 +89,7 @@ def accuracy(network, batch=HELD_OUT):
 
 
 def test_the_table_of_strategies():
-    """XtremeDistil (arXiv 2004.05686), table of strategies: what each learns from, stage by stage."""
+    """XtremeDistil (arXiv 2004.05686), table of strategies: what each learns from, by stage."""
     table = {
         name: ([(stage.name, stage.items) for stage in s.stages], s.unfreezing)
         for name, s in STRATEGIES.items()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.learn.batches import pad
-from gdlib.networks import students
+from gdlib.networks import embeddings, students
 from gdlib.networks.names import STUDENTS
-from gdlib.networks.students import Vocabulary, build, parameters, svd_embedding
+from gdlib.networks.students import Vocabulary, build, parameters
 
 
 def made(name, vocabulary=11, classes=3, channels=4, embedding_dim=5, seed=0):
@@ -205,7 +205,7 @@ def test_vocabulary_round_trip(rows, at_most):
 def test_svd_embedding_against_numpy():
     matrix = np.random.default_rng(0).normal(size=(60, 12)) * np.linspace(3, 0.2, 12) + 5.0
     vocabulary = Vocabulary((0, 1, 30, 4, 59))
-    found = svd_embedding(matrix, vocabulary, 4, scale=0.3).numpy()
+    found = embeddings.svd(matrix, vocabulary, 4).numpy()
     centred = matrix - matrix.mean(0)
     expected = (centred @ np.linalg.svd(centred)[2][:4].T)[list(vocabulary.teacher_ids)]
     expected *= np.sign((found * expected).sum(0))  # a singular vector's sign is arbitrary
@@ -220,7 +220,7 @@ def test_svd_embedding_with_all_dimensions_keeps_distances():
     teacher, scaled.
     """
     matrix = torch.randn(20, 6)
-    rows = svd_embedding(matrix, Vocabulary((0, *range(1, 20))), 6)[1:]
+    rows = embeddings.svd(matrix, Vocabulary((0, *range(1, 20))), 6)[1:]
     before, after = torch.pdist(matrix[1:]), torch.pdist(rows)
     assert torch.allclose(after, before * after.sum() / before.sum(), atol=1e-4)
 
@@ -229,4 +229,4 @@ def test_svd_embedding_error():
     with pytest.raises(
         BadSetting, match="^embedding_dim = 7: the teacher's embedding has only 6 dimensions$"
     ):
-        svd_embedding(torch.randn(20, 6), Vocabulary((0, 1)), 7)
+        embeddings.svd(torch.randn(20, 6), Vocabulary((0, 1)), 7)

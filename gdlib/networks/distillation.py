@@ -1,152 +1,23 @@
-"""What students learn from, and how they are trained on it: in one go, or by a strategy of stages."""
+"""How students are trained, on one transfer set or by a strategy of stages, and how they answer."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from gdlib.learn import schedules
-from gdlib.learn.batches import Batch, ask, batches_by_length, ends, in_batches, pad, spans
+from gdlib.learn.batches import Batch, ask, batches_by_length, in_batches, pad
 from gdlib.learn.loop import History, Regime, fit, seed_everything
-from gdlib.learn.losses import DistillationLoss, StagedLoss, held_out_score
+from gdlib.learn.losses import GOLD_ONLY, DistillationLoss, StagedLoss, held_out_score
 from gdlib.learn.strategies import Stage, Strategy
 from gdlib.networks import students
 from gdlib.networks.arms import Arm
+from gdlib.networks.embeddings import start_embedding
+from gdlib.networks.lessons import Source, join, marked
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import PAD, Student, Vocabulary
-
-
-@dataclass(frozen=True)
-class Source:
-    """Texts a student may learn from. An *item* of the losses is a text or, of sentences with tags,
-    the first piece of a token.
-
-    Args:
-        pieces: of every text, without special tokens: the teacher's ids, or rows of the student's
-            embedding.
-        teacher_logits: *Shape:* ``[items, classes]``.
-        labels: gold labels, or -1 where there is none. *Shape:* ``[items]``.
-        teacher_states: of one layer, where they are wanted, any float type. *Shape:* ``[items,
-            width]``.
-        places: of every sentence the places of its items; None: every text is one item.
-    """
-
-    pieces: list[list[int]]
-    teacher_logits: Tensor
-    labels: Tensor
-    teacher_states: Tensor | None = None
-    places: list[list[int]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.pieces)
-
-    @cached_property
-    def digest(self) -> str:
-        """Over pieces, places, labels and what the teacher predicts."""
-        found = hashlib.sha256(json.dumps([self.pieces, self.places]).encode())
-        for tensor in (self.teacher_logits, self.labels, self.teacher_states):
-            if tensor is not None:
-                found.update(tensor.contiguous().numpy().tobytes())
-        return found.hexdigest()[:16]
-
-    @property
-    def lengths(self) -> list[int]:
-        return [len(row) for row in self.pieces]
-
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        return ends([len(row) for row in self.places])
-
-    def head(self, number: int) -> "Source":
-        """The first so many texts."""
-        return self.rows(range(len(self))[:number])
-
-    def rows(self, index: Sequence[int]) -> "Source":
-        """Some of the texts, in the order given."""
-        index = list(index)
-        items = index if self.places is None else spans(self._ends, index)
-        return Source(
-            [self.pieces[i] for i in index],
-            self.teacher_logits[items],
-            self.labels[items],
-            None if self.teacher_states is None else self.teacher_states[items],
-            None if self.places is None else [self.places[i] for i in index],
-        )
-
-    def in_rows(self, vocabulary: Vocabulary) -> "Source":
-        """With rows of a student's embedding in place of the teacher's ids."""
-        return replace(self, pieces=vocabulary.rows(self.pieces))
-
-    def pseudo_labelled(self) -> "Source":
-        """The teacher's most likely class where there is no gold label."""
-        likeliest = self.teacher_logits.argmax(-1)
-        return replace(self, labels=torch.where(self.labels < 0, likeliest, self.labels))
-
-    def batch(self) -> Batch:
-        """All of it as one batch of :func:`gdlib.learn.schedules.batch_loss`; of tags a place per
-        piece, and ``items`` says which count.
-        """
-        pieces = pad(self.pieces, PAD)
-        targets = {"labels": self.labels, "teacher_logits": self.teacher_logits}
-        if self.teacher_states is not None:
-            targets["teacher_states"] = self.teacher_states.float()
-        if self.places is not None:
-            items = marked(self.places, pieces)
-            spread = {name: _spread(items, flat) for name, flat in targets.items()}
-            targets = spread | {"items": items}
-        return {"pieces": pieces, **targets}
-
-
-def marked(places: Sequence[Sequence[int]], ids: Tensor) -> Tensor:
-    """True at the given places of every row. *Shape:* of ``ids``, ``[rows, length]``, bool."""
-    mask = torch.zeros(ids.shape, dtype=torch.bool)
-    for row, chosen in zip(mask, places):
-        row[chosen] = True
-    return mask
-
-
-def _spread(items: Tensor, flat: Tensor) -> Tensor:
-    """*Shape:* items ``[batch, length]`` (bool), flat ``[items, ...]`` -> ``[batch, length, ...]``,
-    zero elsewhere.
-    """
-    out = flat.new_zeros((*items.shape, *flat.shape[1:]))
-    out[items] = flat
-    return out
-
-
-def join(sources: Sequence[Source]) -> Source:
-    """Several sources as one; it has states, or places, if all of them have."""
-    states = [source.teacher_states for source in sources]
-    places = [source.places for source in sources]
-    return Source(
-        [row for source in sources for row in source.pieces],
-        torch.cat([source.teacher_logits for source in sources]),
-        torch.cat([source.labels for source in sources]),
-        None if any(state is None for state in states) else torch.cat(states),
-        None if any(place is None for place in places) else sum(places, []),
-    )
-
-
-def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> Source:
-    """The texts of an arm. Real text is cut to the number of generated ones, so that arms differ in
-    one thing at a time.
-
-    For ``hard`` targets the labels of unlabelled texts are filled in with the teacher's argmax.
-    """
-    size = len(sources["generated"])
-    parts = {
-        "labelled": sources["labelled"],
-        "generated": sources["generated"].head(-(-size // arm.divisor)),
-        "real": sources["real"].head(size),
-    }
-    chosen = join([parts[name] for name in arm.sources])
-    return chosen.pseudo_labelled() if arm.target == "hard" else chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +41,7 @@ class StudentPlan:
 
 def loss_of(arm: Arm, plan: StudentPlan) -> DistillationLoss:
     """Gold and hard arms learn by cross-entropy alone; soft ones by the plan's mixture."""
-    return plan.loss if arm.target == "soft" else DistillationLoss(hard_weight=1.0, soft_weight=0.0)
+    return plan.loss if arm.target == "soft" else GOLD_ONLY
 
 
 def new_student(
@@ -181,10 +52,10 @@ def new_student(
     plan: StudentPlan,
     seed: int,
 ) -> Student:
-    """A student at its start: random, or with the SVD of the teacher's embedding.
+    """A student at its start, its embedding as ``plan.embedding`` says.
 
     Raises:
-        BadSetting: an ``embedding`` other than svd and random.
+        UnknownName: no such architecture, or no such start of the embedding.
     """
     seed_everything(seed)
     student = students.build(
@@ -195,7 +66,7 @@ def new_student(
         plan.embedding_dim,
         plan.student_dropout,
     )
-    students.start_embedding(student, plan.embedding, teacher_embedding, vocabulary)
+    start_embedding(student, plan.embedding, teacher_embedding, vocabulary)
     return student
 
 
@@ -226,7 +97,6 @@ def distil(
         lambda model, batch: loss(model(batch["pieces"]), batch["teacher_logits"], batch["labels"]),
         lambda model: held_out_score(predict(model, checks.pieces), checks.labels),
         regime,
-        quiet=True,
     )
 
 
@@ -269,13 +139,11 @@ def distil_by(
 
 def predict(student: nn.Module, rows: Sequence[Sequence[int]], batch: int = 256) -> Tensor:
     """Logits of rows of pieces, in their order. *Shape:* ``[texts, classes]``, on the CPU."""
-    return ask(
-        student,
-        rows,
-        lambda chosen: {"pieces": pad(chosen, PAD)},
-        batch=batch,
-        precision="fp32",
-    )
+
+    def inputs(chosen: list[list[int]]) -> Batch:
+        return {"pieces": pad(chosen, PAD)}
+
+    return ask(student, rows, inputs, batch=batch, precision="fp32")
 
 
 def predict_tags(
@@ -284,20 +152,16 @@ def predict_tags(
     places: Sequence[Sequence[int]],
     batch: int = 128,
 ) -> np.ndarray:
-    """The most likely tag of every item, in order. *Shape:* ``[items]``."""
+    """The most likely tag of every item, in order. *Shape:* ``[items]``, int64."""
 
     def inputs(chosen: list[tuple[list[int], list[int]]]) -> Batch:
-        pieces = pad([row for row, _ in chosen], PAD)
-        return {"pieces": pieces, "items": marked([at for _, at in chosen], pieces)}
+        ids, items = zip(*chosen)
+        pieces = pad(ids, PAD)
+        return {"pieces": pieces, "items": marked(items, pieces)}
 
-    tags = ask(
-        student,
-        list(zip(rows, places)),
-        inputs,
-        lambda pieces, items: student(pieces).argmax(-1)[items],
-        length=lambda row: len(row[0]),
-        counts=[len(at) for at in places],
-        batch=batch,
-        precision="fp32",
-    )
-    return tags.reshape(-1).numpy().astype(np.int64)
+    def tags(pieces: Tensor, items: Tensor) -> Tensor:
+        return student(pieces).argmax(-1)[items]
+
+    counts = [len(items) for items in places]
+    pairs = list(zip(rows, places))
+    return ask(student, pairs, inputs, tags, counts=counts, batch=batch, precision="fp32").numpy()

@@ -1,19 +1,18 @@
-"""One recipe of fine-tuning: so many passes over a few texts, chosen by a held-out part, and left in
-a folder with the plan and the history.
+"""One recipe of fine-tuning: some passes over a few texts, the weights chosen by a held-out part, and
+the network left in a folder with its plan and its history.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from gdlib.learn.batches import Batch, Row, batches_by_length
+from gdlib.learn.batches import Batch, Row, batches_by_length, row_length
 from gdlib.learn.loop import History, Regime, fit, writes_files
 from gdlib.sources.formats import quiet
 
@@ -37,6 +36,15 @@ class Plan:
     batch: int
     seed: int
 
+    def regime(self, per_epoch: int) -> Regime:
+        """The loop's settings, with so many steps per epoch."""
+        return Regime(
+            steps=self.epochs * per_epoch,
+            lr=self.lr,
+            evaluate_every=max(1, per_epoch // EVALUATIONS),
+            seed=self.seed,
+        )
+
 
 def train(
     model: nn.Module,
@@ -46,10 +54,10 @@ def train(
     held_out: Callable[[nn.Module], float],
     plan: Plan,
     *,
-    length: Callable[[Row], int],
+    length: Callable[[Row], int] = row_length,
     patience: int = 0,
     folder: Path | None = None,
-    title: str = "training",
+    title: str = "",
 ) -> History:
     """Train a network in place; it keeps its best held-out weights (:func:`gdlib.learn.loop.fit`).
 
@@ -61,39 +69,29 @@ def train(
         plan: how long and how fast.
         length: of a row; rows of like length share a batch.
         patience: evaluations without a better score after which training stops; 0: never.
-        folder: where a killed training goes on from; none: no checkpoint and no progress bar.
-        title: of the bar.
+        folder: where a killed training goes on from; none: no checkpoint.
+        title: of the progress bar; none: no bar.
     """
     order = batches_by_length([length(row) for row in rows], plan.batch, plan.seed)
     per_epoch = -(-len(rows) // plan.batch)
-    regime = Regime(
-        steps=plan.epochs * per_epoch,
-        lr=plan.lr,
-        evaluate_every=max(1, per_epoch // EVALUATIONS),
-        patience=patience,
-        seed=plan.seed,
-    )
     return fit(
         model,
         lambda step: inputs([rows[i] for i in order(step)]),
         loss,
         held_out,
-        regime,
+        replace(plan.regime(per_epoch), patience=patience),
         resume=folder / "checkpoint" if folder else None,
         title=title,
-        quiet=folder is None,
     )
 
 
 def save(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
-    plan: Any,
+    plan: Plan,
     history: History,
     folder: Path,
-    *,
-    more_plan: Mapping[str, Any] = MappingProxyType({}),
-    more_history: Mapping[str, Any] = MappingProxyType({}),
+    **more: float,
 ) -> None:
     """Leave a trained network, its tokenizer, plan and history in a folder, from the process that
     writes.
@@ -101,18 +99,18 @@ def save(
     Args:
         model: anything with ``save_pretrained``.
         tokenizer: of the model.
-        plan: a dataclass.
+        plan: by which it was trained.
         history: of the training.
         folder: becomes the model.
-        more_plan, more_history: further entries of the two files.
+        more: further entries of the history.
     """
     if not writes_files():
         return
     with quiet():
         model.cpu().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    (folder / PLAN).write_text(json.dumps({**asdict(plan), **more_plan}))
-    (folder / HISTORY).write_text(json.dumps({**asdict(history), **more_history}))
+    (folder / PLAN).write_text(json.dumps(asdict(plan)))
+    (folder / HISTORY).write_text(json.dumps(asdict(history) | more))
 
 
 def load(

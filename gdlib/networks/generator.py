@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,11 +34,13 @@ class GeneratorPlan(Plan):
         conditioned: the label's name stands before the text. The paper fine-tunes on the text
             alone.
         max_tokens: tokens per text, cut beyond.
+        labels: the class names that stand before texts; known once it is trained.
     """
 
     method: str
     conditioned: bool
     max_tokens: int
+    labels: tuple[str, ...] = ()
 
 
 Rows = list[tuple[list[int], int]]
@@ -82,16 +84,12 @@ def collate_text(rows: Rows, pad_id: int) -> Batch:
 def held_out_nll(model: nn.Module, rows: Rows, pad_id: int) -> float:
     """Nats per token over all texts (every token weighs the same)."""
     total, tokens = 0.0, 0
-    batches = passes(model, rows, lambda some: collate_text(some, pad_id), length=_tokens, batch=32)
+    batches = passes(model, rows, lambda some: collate_text(some, pad_id), batch=32)
     for _, batch in batches:
         count = int((batch["targets"][:, 1:] != IGNORED).sum())
         total += nll(model, batch).item() * count
         tokens += count
     return total / tokens
-
-
-def _tokens(row: tuple[list[int], int]) -> int:
-    return len(row[0])
 
 
 def freeze(network: nn.Module, method: str, seed: int) -> nn.Module:
@@ -155,7 +153,6 @@ def fine_tune(
         nll,
         lambda model: held_out_nll(model, checks, pad_id),
         plan,
-        length=_tokens,
         patience=3,
         folder=folder,
         title="generator",
@@ -167,13 +164,6 @@ def fine_tune(
         "perplexity_after": math.exp(history.best),
     }
     model = model.merge_and_unload() if plan.method == "lora" else model
-    recipe.save(
-        model,
-        tokenizer,
-        plan,
-        history,
-        folder,
-        more_plan={"labels": names},
-        more_history=perplexities,
-    )
+    plan = replace(plan, labels=tuple(names))
+    recipe.save(model, tokenizer, plan, history, folder, **perplexities)
     return history

@@ -1,4 +1,4 @@
-"""The names of students, of poolings and of starts, each with what it stands for; nothing here
+"""The names of students, of starts and of poolings, each with what it stands for; nothing here
 loads torch.
 
 To add a student, write its class and ``add`` its name, here or from outside of the library: it is
@@ -25,8 +25,14 @@ STUDENTS.add(
     "A projection, then residual blocks of two convolutions of width 3, max-pooled.",
 )
 
+EMBEDDINGS = Registry("embedding")
+"""Starts of a student's embedding, see :mod:`gdlib.networks.embeddings`."""
+EMBEDDINGS.add("svd", "gdlib.networks.embeddings:svd", "SVD of the teacher's embeddings")
+EMBEDDINGS.add("random", "gdlib.networks.embeddings:random", "as it was drawn")
+
 POOLINGS = Registry("teacher_pooling")
-"""``pooling(states, mask)``: ``[texts, length, width]``, ``[texts, length]`` -> ``[texts, width]``."""
+"""``pooling(states, mask)``: ``[texts, length, width]``, ``[texts, length]`` -> ``[texts, width]``.
+"""
 POOLINGS.add("cls", "gdlib.networks.encoders:first_state", "the state at the first position")
 POOLINGS.add("mean", "gdlib.networks.encoders:mean_state", "the mean over all positions of a text")
 

@@ -26,14 +26,12 @@ class Signals:
         digest: of the texts, in their order.
         states: hidden layer (0 is the embeddings) to a state per text. *Shape:* ``[texts, width]``
             each.
-        pooling: which state: ``cls``, that at the first position, or ``mean``, over all of them.
     """
 
     labels: tuple[str, ...]
     logits: Tensor
     digest: str
     states: dict[int, Tensor] = field(default_factory=dict)
-    pooling: str = "cls"
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 2 or self.logits.shape[1] != len(self.labels):
@@ -53,17 +51,12 @@ class Signals:
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""
         states = {f"layer/{layer}": state for layer, state in self.states.items()}
-        header = {
-            "labels": "\n".join(self.labels),
-            "texts": self.digest,
-            "pooling": self.pooling,
-        }
+        header = {"labels": "\n".join(self.labels), "texts": self.digest}
         save_file({"logits": self.logits} | states, folder / FILE, header)
 
 
 def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
-    """Read signals back and check that they speak of these classes, in this order, and of these
-    texts.
+    """Read signals back and check that they are for these classes, in this order, and these texts.
 
     Raises:
         StaleArtifact: other classes, another order of them, or other texts.
@@ -71,14 +64,14 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
     with safe_open(folder / FILE, "pt") as file:
         header = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}
-    kept = tuple(header["labels"].split("\n"))
-    if kept != tuple(labels):
+    saved = tuple(header["labels"].split("\n"))
+    if saved != tuple(labels):
         raise StaleArtifact(
-            f"signals in {folder} are for the classes {', '.join(kept)}; expected, in this "
+            f"signals in {folder} are for the classes {', '.join(saved)}; expected, in this "
             f"order: {', '.join(labels)}"
         )
     if header["texts"] != texts_digest(texts):
         raise StaleArtifact(f"signals in {folder} are of other texts than the {len(texts)} given")
     logits = tensors.pop("logits")
     states = {int(name.removeprefix("layer/")): state for name, state in tensors.items()}
-    return Signals(kept, logits, header["texts"], states, header["pooling"])
+    return Signals(saved, logits, header["texts"], states)

@@ -1,23 +1,22 @@
 """Tags in many languages: a teacher that tags tokens, and its signals.
 
-A token's tag is read at its *first* word piece; what a network says at its other pieces is neither
-taught nor asked. So an *item* of the losses is a first piece, in the order of sentences and tokens.
-Sentences longer than ``max_length`` pieces are cut, and counted; a token that was cut off, or that
-has no piece at all, is tagged ``O``: cutting never helps a score.
+A token's tag is read at its *first* word piece; what a network predicts at the other pieces is
+neither learnt nor used. So an *item* of the losses is a first piece, in the order of sentences and
+tokens. Sentences longer than ``max_length`` pieces are cut, and counted; a token that was cut off,
+or that has no piece at all, is tagged ``O``, because cutting must never help a score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 
-from gdlib.core.store import texts_digest
 from gdlib.learn.batches import Batch
 from gdlib.learn.loop import History
-from gdlib.networks.distillation import marked
+from gdlib.networks.lessons import marked
 from gdlib.networks.signals import Signals
 from gdlib.networks.teacher import Items, Teacher, TeacherPlan, learn
 from gdlib.sources import zoo
@@ -47,9 +46,9 @@ class Encoded:
         """The places of the items of every sentence, in order."""
         return [[place for place in row if place != LOST] for row in self.first]
 
-    def tags(self, said: Sequence[int], outside: int = 0) -> list[list[int]]:
+    def tags(self, predicted: Sequence[int], outside: int = 0) -> list[list[int]]:
         """A tag an item (in order) as a tag a token: ``outside`` where a token has no item."""
-        items = iter(said)
+        items = iter(predicted)
         return [
             [outside if place == LOST else int(next(items)) for place in row] for row in self.first
         ]
@@ -119,27 +118,18 @@ class Tagger(Teacher):
         encoded = self.encode(sentences)
 
         def inputs(rows: list[tuple[list[int], list[int]]]) -> Batch:
-            read = self.collate([with_ends(self.tokenizer, pieces) for pieces, _ in rows])
+            batch = self.collate([with_ends(self.tokenizer, pieces) for pieces, _ in rows])
             after_first = [[place + 1 for place in places] for _, places in rows]
-            return read | {"items": marked(after_first, read["input_ids"])}
+            return batch | {"items": marked(after_first, batch["input_ids"])}
 
-        def call(items: Tensor, **inputs: Tensor) -> Tensor:
-            logits, hidden = self.answers(inputs, layers)
-            return torch.cat([logits, *hidden], dim=-1)[items]
+        def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
+            return [of_pieces[inputs["items"]] for of_pieces in (logits, *states)]
 
-        logits, states = self.split(
-            layers,
-            inputs,
-            call,
-            list(zip(encoded.pieces, encoded.places)),
-            length=lambda row: len(row[0]),
-            counts=[len(places) for places in encoded.places],
-            batch=batch,
-            title=title,
-            unit="sentence",
-        )
-        states = {layer: state.half() for layer, state in states.items()}
-        return Signals(self.labels, logits, texts_digest(sentences.texts), states, "piece")
+        rows, counts = list(zip(encoded.pieces, encoded.places)), list(map(len, encoded.places))
+        how = {"counts": counts, "batch": batch, "title": title}
+        signals = self.answers(sentences.texts, rows, layers, inputs, read, **how)
+        states = {layer: state.half() for layer, state in signals.states.items()}
+        return replace(signals, states=states)
 
 
 def with_ends(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[int]) -> list[int]:
@@ -174,7 +164,7 @@ def fine_tune(
 
 
 def _items(tokenizer: PreTrainedTokenizerBase, part: Sentences, max_length: int) -> Items:
-    """Ids with special tokens, and a tag at the first piece of every token, -1 at all other places."""
+    """Ids with special tokens, and a tag at each token's first piece, -1 at all other places."""
     encoded, rows = encode(tokenizer, part.tokens, max_length), []
     for pieces, first, tags in zip(encoded.pieces, encoded.first, part.tags):
         gold = [-1] * (len(pieces) + 2)

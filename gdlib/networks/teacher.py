@@ -1,4 +1,4 @@
-"""The teacher: a pretrained encoder fine-tuned on the few labelled texts, and the signals it gives."""
+"""The teacher: a pretrained encoder fine-tuned on the few labelled texts, and its signals."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,15 +60,6 @@ class Teacher:
         """The fine-tuned word-piece embeddings. *Shape:* ``[pieces, width]``."""
         return self.network.get_input_embeddings().weight.detach().cpu()
 
-    def check_layers(self, layers: Sequence[int]) -> None:
-        """Raise :class:`BadSetting` for a layer that the network does not have."""
-        depth = self.network.config.num_hidden_layers
-        if any(not 0 <= layer <= depth for layer in layers):
-            raise BadSetting(
-                f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its "
-                f"embeddings) to {depth}"
-            )
-
     def signals(
         self,
         texts: Sequence[str],
@@ -79,9 +70,6 @@ class Teacher:
     ) -> Signals:
         """Logits, and a state of each of the given hidden layers, for every text, in the order
         given.
-
-        Every text passes once; texts of like length share a batch. Weights stay in float32,
-        products run in bf16 where the hardware has it.
 
         Args:
             texts: to label.
@@ -96,40 +84,56 @@ class Teacher:
         """
         pool = POOLINGS[pooling]
 
-        def call(**inputs: Tensor) -> Tensor:
-            logits, hidden = self.answers(inputs, layers)
-            states = [pool(state, inputs["attention_mask"]) for state in hidden]
-            return torch.cat([logits, *states], dim=-1)
+        def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
+            return [logits, *(pool(state, inputs["attention_mask"]) for state in states)]
 
         rows = tokenize(self.tokenizer, texts, self.max_length)
-        logits, states = self.split(layers, self.collate, call, rows, batch=batch, title=title)
-        return Signals(self.labels, logits, texts_digest(texts), states, pooling)
+        how = {"batch": batch, "title": title}
+        return self.answers(texts, rows, layers, self.collate, read, **how)
 
     def collate(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Ids with special tokens as inputs of the network."""
         return collate(rows, self.tokenizer.pad_token_id)
 
-    def answers(self, inputs: Batch, layers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and the states of hidden layers, float32, of one batch."""
-        out = self.network(**inputs, output_hidden_states=bool(layers))
-        return out.logits.float(), [out.hidden_states[layer].float() for layer in layers]
-
-    def split(
+    def answers(
         self,
-        layers: Sequence[int],
-        inputs: Callable[[Any], Batch],
-        call: Callable[..., Tensor],
+        texts: Sequence[str],
         rows: Sequence[Any],
+        layers: Sequence[int],
+        collate: Callable[[Any], Batch],
+        read: Callable[[Tensor, list[Tensor], Batch], list[Tensor]],
         **options: Any,
-    ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Ask about rows (:func:`gdlib.learn.batches.ask`) and split the answers into logits and
-        the states of each layer.
+    ) -> Signals:
+        """Ask about rows (:func:`gdlib.learn.batches.ask`, which takes the ``options``).
+
+        Every row passes once. Weights stay in float32, products run in bf16 where the hardware has
+        it.
+
+        Args:
+            texts: what the rows stand for.
+            rows: what is read of the texts.
+            layers: whose states are wanted.
+            collate: some rows as a batch.
+            read: from the logits and states of a batch, float32, to those that are kept, and their
+                batch, one row per answer.
         """
-        self.check_layers(layers)
-        widths = [len(self.labels), *[self.network.config.hidden_size] * len(layers)]
-        whole = ask(self.network, rows, inputs, call, width=sum(widths), **options)
+        config = self.network.config
+        if any(not 0 <= layer <= config.num_hidden_layers for layer in layers):
+            raise BadSetting(
+                f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its "
+                f"embeddings) to {config.num_hidden_layers}"
+            )
+
+        def call(input_ids: Tensor, attention_mask: Tensor, **others: Tensor) -> Tensor:
+            inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+            out = self.network(**inputs, output_hidden_states=bool(layers))
+            states = [out.hidden_states[layer].float() for layer in layers]
+            return torch.cat(read(out.logits.float(), states, inputs | others), dim=-1)
+
+        widths = [len(self.labels), *[config.hidden_size] * len(layers)]
+        whole = ask(self.network, rows, collate, call, width=sum(widths), **options)
         logits, *states = (part.contiguous() for part in whole.split(widths, dim=-1))
-        return logits, dict(zip(layers, states))
+        return Signals(self.labels, logits, texts_digest(texts), dict(zip(layers, states)))
 
 
 def fine_tune(
@@ -157,9 +161,7 @@ def fine_tune(
 
 
 Items = list[tuple[list[int], list[int]]]
-"""Ids with special tokens, and their gold labels: one per text, or one per piece; -1 where there is
-none.
-"""
+"""Ids with special tokens, and their gold labels: one per text, or one per piece (-1: none)."""
 
 
 def learn(
@@ -184,7 +186,7 @@ def learn(
         return F.cross_entropy(logits, gold, ignore_index=-1, reduction=reduction)
 
     def held_out_loss(model: nn.Module) -> float:
-        batches = passes(model, held_out, inputs, length=_pieces)
+        batches = passes(model, held_out, inputs)
         total = sum(loss(model, batch, "sum").item() for _, batch in batches)
         return total / sum(label >= 0 for _, gold in held_out for label in gold)
 
@@ -195,17 +197,12 @@ def learn(
         loss,
         held_out_loss,
         plan,
-        length=_pieces,
         patience=4 * recipe.EVALUATIONS,
         folder=folder,
         title="teacher",
     )
     recipe.save(classifier, tokenizer, plan, history, folder)
     return history
-
-
-def _pieces(item: tuple[list[int], list[int]]) -> int:
-    return len(item[0])
 
 
 def tokenize(

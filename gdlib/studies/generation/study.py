@@ -18,7 +18,8 @@ from gdlib.core.artifacts import artifact, derived
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
-from gdlib.networks.distillation import Source, StudentPlan
+from gdlib.networks.distillation import StudentPlan
+from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Student
 from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.shared.study import WritingStudy
@@ -46,7 +47,7 @@ class GenerationStudy(WritingStudy):
     def lessons(self) -> dict[Arm, Source]:
         """The texts of every arm, with what a student is to learn of them."""
         arms = dict.fromkeys([*self.arms, ARMS[MAIN_ARM]])
-        return {arm: distillation.transfer_set(arm, self.sources) for arm in arms}
+        return {arm: transfer_set(arm, self.sources) for arm in arms}
 
     @derived
     def vocabulary(self) -> students.Vocabulary:
@@ -57,7 +58,7 @@ class GenerationStudy(WritingStudy):
         embeddings take at most half of the parameter budget.
         """
         tokenizer = self.teacher.tokenizer
-        pieces = distillation.join(list(self.sources.values())).pieces
+        pieces = join(list(self.sources.values())).pieces
         at_most = self.settings.student_parameters // 2 // self.settings.embedding_dim
         return students.Vocabulary.seen(
             pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, at_most
@@ -163,7 +164,7 @@ class GenerationStudy(WritingStudy):
         selected = self.source(
             chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"]))
         )
-        data = distillation.join([self.sources["labelled"], selected])
+        data = join([self.sources["labelled"], selected])
         student, _ = self.distil(name, data, ARMS[MAIN_ARM], seed)
         held_out, rows = self.held_out.labels.numpy(), self.vocabulary.rows(self.held_out.pieces)
         accuracy, baseline = (

@@ -21,7 +21,8 @@ from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
 from gdlib.learn.losses import DistillationLoss, held_out_score
 from gdlib.networks import distillation, students
-from gdlib.networks.distillation import Source, StudentPlan
+from gdlib.networks.distillation import StudentPlan
+from gdlib.networks.lessons import Source, join
 from gdlib.networks.lexical_arms import PLAIN
 from gdlib.networks.students import Student, Vocabulary
 from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune
@@ -204,7 +205,7 @@ class Detectors(SpunTexts, LexicalEncoders):
             name: Source(self.encoded(part.texts), logits[name], torch.tensor(part.labels))
             for name, part in parts.items()
         }
-        data = distillation.join([sources["train"], sources["transfer"]])
+        data = join([sources["train"], sources["transfer"]])
         history = distillation.distil(
             student, data, sources["held_out"], vocabulary, plan.loss, plan, seed
         )

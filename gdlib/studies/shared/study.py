@@ -23,7 +23,7 @@ from gdlib.core.settings import digest
 from gdlib.core.store import texts_digest
 from gdlib.core.study import Study
 from gdlib.networks import generator, signals, students, teacher
-from gdlib.networks.distillation import Source
+from gdlib.networks.lessons import Source
 from gdlib.networks.sampling import Generator
 from gdlib.sources import corpora, splits, zoo
 from gdlib.studies.shared import samples

@@ -17,7 +17,9 @@ from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import students
-from gdlib.networks.distillation import Source, distil_by, predict_tags
+from gdlib.networks.distillation import distil_by, predict_tags
+from gdlib.networks.embeddings import start_embedding
+from gdlib.networks.lessons import Source
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.tagging.settings import PLAN, Settings
 from gdlib.studies.tagging.teaching import TaggedTeaching
@@ -86,7 +88,7 @@ class TaggingStudy(TaggedTeaching):
         s, sources, seed = self.settings, self.sources, self.seed(trial.seed)
         seed_everything(seed)
         student = self.new_student(trial)
-        students.start_embedding(student, s.embedding, self.teacher.embedding, self.vocabulary)
+        start_embedding(student, s.embedding, self.teacher.embedding, self.vocabulary)
         loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
         regime = Regime(
             trial.steps,

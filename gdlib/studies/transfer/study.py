@@ -19,7 +19,8 @@ from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import distillation, students
-from gdlib.networks.distillation import Source
+from gdlib.networks.embeddings import start_embedding
+from gdlib.networks.lessons import Source, join
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.study import WritingStudy
 from gdlib.studies.transfer.settings import PLAN, Arm, Settings, arms, trials
@@ -75,7 +76,7 @@ class TransferStudy(WritingStudy):
         found = {}
         for text, divisor, layer in dict.fromkeys(map(_texts_of, arms(self.settings.plain))):
             names = {"both": ("real", "generated"), "as many real": ("real",)}.get(text, (text,))
-            whole = distillation.join([self.with_states(name, layer) for name in names])
+            whole = join([self.with_states(name, layer) for name in names])
             if text == "as many real":
                 whole = whole.head(len(self.sources["generated"]))
             found[text, divisor, layer] = {
@@ -92,7 +93,7 @@ class TransferStudy(WritingStudy):
     def vocabulary(self) -> students.Vocabulary:
         """The pieces of labelled and transfer texts, never the test's; the same for all arms."""
         tokenizer = self.teacher.tokenizer
-        pieces = distillation.join(
+        pieces = join(
             [source for name, source in self.sources.items() if name != "held_out"]
         ).pieces
         return students.Vocabulary.seen(
@@ -113,7 +114,7 @@ class TransferStudy(WritingStudy):
             s.student_dropout,
             arm.pooling,
         )
-        students.start_embedding(student, arm.embedding, self.teacher.embedding, vocabulary)
+        start_embedding(student, arm.embedding, self.teacher.embedding, vocabulary)
         return student
 
     @artifact(
