@@ -1,5 +1,5 @@
-"""One recipe of fine-tuning: some passes over a few texts, the weights chosen by a held-out part, and
-the network left in a folder with its plan and its history.
+"""One recipe of fine-tuning: some passes over few texts, weights chosen by a held-out part, and the
+network left in a folder with its plan and its history.
 """
 
 import json

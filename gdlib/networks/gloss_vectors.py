@@ -121,7 +121,12 @@ def scores(
     width = model.encoder.config.hidden_size
     distinct = list(dict.fromkeys(tuple(gloss) for instance in coded for gloss in instance.glosses))
     meanings = ask(
-        model, distinct, lambda glosses: gloss_inputs(coder, glosses), model.vectors, width=width
+        model,
+        distinct,
+        lambda glosses: gloss_inputs(coder, glosses),
+        model.vectors,
+        length=len,
+        width=width,
     )
     vector_of = dict(zip(distinct, meanings.numpy()))
     words = ask(

@@ -235,5 +235,4 @@ def pair_logits(
         width=len(LABELS),
         batch=batch,
         title=title,
-        unit="pair",
     )

@@ -158,7 +158,7 @@ class KimCNN(Student):
 
 
 class BlendCNN(Student):
-    """A stack of same-padded convolutions; the pools of *all* layers are joined (Chia et al. 2019)."""
+    """A stack of same-padded convolutions; all layers' pools are joined (Chia et al. 2019)."""
 
     depth, width = 3, 5
     pools, hidden_readout = depth, True
