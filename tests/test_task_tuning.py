@@ -40,7 +40,7 @@ def sentences(number: int, seed: int, pairs: bool = False) -> Texts:
 def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
     tokenizer = zoo.tokenizer(network)
     coder = TaskCoder(Coder(tokenizer, 12))
-    texts = Texts(["the cat", "the cat " * 9], ["a dog", "a big dog"], np.zeros(2))
+    texts = Texts(["the cat", "the cat " * 9], ["a dog", "a big dog"], [0.0, 0.0])
     rows = coder.rows(texts)
     assert tokenizer.convert_ids_to_tokens(rows[0][0]) == [
         "[CLS]",
@@ -63,7 +63,7 @@ def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
         12,
     ]
     assert inputs["second"].int().tolist() == [[0] * 4 + [1] * 3 + [0] * 5, [0] * 8 + [1] * 4]
-    alone = coder.rows(Texts(["the cat", "the cat " * 9], [], np.zeros(2)))
+    alone = coder.rows(Texts(["the cat", "the cat " * 9], [], [0.0, 0.0]))
     assert [len(ids) for ids, _ in alone] == [4, 12] and alone[0][0] == tokenizer("the cat")[
         "input_ids"
     ]
@@ -77,7 +77,7 @@ def test_the_type_ids_are_those_of_a_pretrained_tokenizer_of_pairs(network: zoo.
     tokenizer = zoo.tokenizer(network)
     coder = Coder(tokenizer, 24)
     coder.has_types = True
-    rows = TaskCoder(coder).rows(Texts(["the cat"], ["a dog"], np.zeros(1)))
+    rows = TaskCoder(coder).rows(Texts(["the cat"], ["a dog"], [0.0]))
     assert TaskCoder(coder).inputs(rows)["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 
 

@@ -76,8 +76,9 @@ def test_the_draw_keeps_parts_apart_and_the_test_part_for_every_seed(tmp_path: P
 
 
 def test_a_column_of_numbers_is_told_as_such(tmp_path: Path) -> None:
-    sick = pairs(tmp_path / "sick", train=table(30, label=["NO", "YES", "MAYBE"] * 10, relatedness=[1.5, 2.0, 5.0] * 10), test=table(
-        6, 50, label=["NO", "YES", "MAYBE"] * 2, relatedness=[1.0, 2.0, 3.5] * 2))  # fmt: skip
+    train = table(30, label=["NO", "YES", "MAYBE"] * 10, relatedness=[1.5, 2.0, 5.0] * 10)
+    test = table(6, 50, label=["NO", "YES", "MAYBE"] * 2, relatedness=[1.0, 2.0, 3.5] * 2)
+    sick = pairs(tmp_path / "sick", train=train, test=test)
     assert tasks.load(sick, SIZES, seed=0).labels == ("MAYBE", "NO", "YES")
     assert tasks.load(sick, SIZES, seed=0).test.gold.tolist() == [1, 2, 0] * 2
     numbers = tasks.load(f"{sick}:relatedness", SIZES, seed=0)
@@ -148,7 +149,7 @@ def test_word_in_context_is_balanced_by_lemma_and_apart_from_lexical_training() 
     }
     seen = {one.lemma for one in (*data.train, *data.held_out)}
     lemmas: list[set[str]] = []
-    for part in (source.train, source.test):
+    for part in source.parts.values():
         by_lemma: dict[tuple[str, str], list[int]] = {}
         known = [
             row
@@ -170,8 +171,7 @@ def test_word_in_context_is_balanced_by_lemma_and_apart_from_lexical_training() 
     assert np.mean([sum(labels) * 2 == len(labels) for labels in by_lemma.values()]) > 0.98
     assert not lemmas[0] & lemmas[1] and not (lemmas[0] | lemmas[1]) & seen
     sentences = [
-        {normalise(text) for text in (*part.first, *part.second)}
-        for part in (source.train, source.test)
+        {normalise(text) for text in (*part.first, *part.second)} for part in source.parts.values()
     ]
     assert not sentences[0] & sentences[1]
     with pytest.raises(BadCorpus, match="too few lemmas are left beside the 1718"):

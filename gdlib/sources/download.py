@@ -14,13 +14,12 @@ import shutil
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-
-from filelock import FileLock
 
 from gdlib.core.errors import BadDownload, GdlibError, first_line
 from gdlib.core.store import Store, file_digest
@@ -28,7 +27,6 @@ from gdlib.core.store import Store, file_digest
 if TYPE_CHECKING:
     from unearth.fetchers import PyPIClient
 
-ADVICE = "(check the network and the index that pip is configured with, then start again)"
 PYPI = "https://pypi.org/simple/"
 
 
@@ -36,34 +34,29 @@ PYPI = "https://pypi.org/simple/"
 class Package:
     """One pinned file of the registry.
 
-    ``size`` is in bytes, ``file`` its name as the registry spells it.
+    Args:
+        name, version: of the package.
+        sha256: of the file.
+        size: in bytes.
+        file: its name as the registry spells it; none: that of a wheel of pure Python.
     """
 
     name: str
     version: str
-    file: str
     sha256: str
     size: int
+    file: str = ""
 
-    @property
-    def requirement(self) -> str:
-        return f"{self.name}=={self.version}"
-
-
-def wheel(name: str, version: str, sha256: str, size: int) -> Package:
-    """A wheel of pure Python, whose file name follows from its name and version."""
-    file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
-    return Package(name, version, file, sha256, size)
-
-
-def cache() -> Path:
-    """The folder of everything that is fetched or converted once; deleting it costs only time."""
-    return Path(os.environ.get("GDLIB_CACHE") or "~/.cache/gdlib").expanduser()
+    def __post_init__(self) -> None:
+        wheel = f"{self.name.replace('-', '_')}-{self.version}-py3-none-any.whl"
+        object.__setattr__(self, "file", self.file or wheel)
 
 
 def cached_store() -> Store:
-    """What is made from downloads (converted networks, parsed corpora), under the cache."""
-    return Store(cache())
+    """The cache: downloads, and what is made from them (converted networks, parsed corpora).
+    Deleting it costs only time.
+    """
+    return Store(Path(os.environ.get("GDLIB_CACHE") or "~/.cache/gdlib").expanduser())
 
 
 @contextmanager
@@ -85,46 +78,29 @@ def from_the_hub(kind: str, name: str) -> Iterator[None]:
         ) from error
 
 
-def fetch(package: Package, say: Callable[[str], None] | None = None) -> Path:
+def fetch(package: Package) -> Path:
     """The package's file, downloaded if it is not in the cache; its sha256 is checked each time.
-
-    A damaged file in the cache is reported, removed and downloaded again. Two runs that want the
-    same file wait for each other; a file is in the cache whole or not at all.
-
-    Args:
-        say: takes a line about what is being done; the default prints it to stderr.
 
     Raises:
         BadDownload: the registry has no such file, cannot be reached, or gave a file with another
             sha256.
     """
-    say = say or (lambda line: print(line, file=sys.stderr))
-    path = cache() / "packages" / package.file
-    aside = path.with_name(f"partial-{package.file}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{package.file}.lock")):
-        if path.exists():
-            if (actual := file_digest(path)) == package.sha256:
-                return path
-            say(
-                f"{path} is damaged (sha256 {actual}, expected {package.sha256}); removed, to be "
-                "downloaded again"
-            )
-            path.unlink()
-        say(f"downloading {package.requirement} ({package.size / 1e6:.1f} MB)")
-        shutil.rmtree(aside, ignore_errors=True)  # what a killed run left
-        aside.mkdir()
-        try:
-            downloaded = _download(package, aside)
-            if (actual := file_digest(downloaded)) != package.sha256:
+
+    def download(work: Path) -> None:
+        megabytes = package.size / 1e6
+        print(f"downloading {package.file} ({megabytes:.1f} MB)", file=sys.stderr)
+        # the store keeps nothing of this name, so what a killed run left is not taken for a file
+        with TemporaryDirectory(dir=work, prefix="checkpoint") as aside:
+            file = _download(package, Path(aside))
+            if (actual := file_digest(file)) != package.sha256:
                 raise BadDownload(
                     f"{package.file} is damaged or another file than the pinned one: its sha256 is "
                     f"{actual}, expected {package.sha256}; nothing was kept"
                 )
-            os.replace(downloaded, path)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    return path
+            file.rename(work / package.file)
+
+    recipe = {"file": package.file, "sha256": package.sha256}
+    return cached_store().make("packages", recipe, download) / package.file
 
 
 def _download(package: Package, folder: Path) -> Path:
@@ -136,17 +112,19 @@ def _download(package: Package, folder: Path) -> Path:
     from unearth.preparer import download_link
 
     settings = pip_settings()
+    wanted = f"{package.name}=={package.version}"
     indexes = [*settings.get("index-url", [PYPI]), *settings.get("extra-index-url", [])]
-    if "no-index" in settings:
+    if settings.get("no-index", ["0"])[0].lower() not in ("0", "false", "no", "off"):
         indexes = []
-    places = [("find_links", place) for place in _folders(settings)]
-    places += [("index", index) for index in indexes]
-    failures: list[Exception] = []
+    # pip passes over a folder that is not there
+    folders = [p for p in settings.get("find-links", []) if "://" in p or os.path.exists(p)]
+    places = [("find_links", place) for place in folders] + [("index", url) for url in indexes]
+    failure, reason = None, f"no file {package.file} was found"
     bar = tqdm(
         total=package.size, unit="B", unit_scale=True, desc=package.name, disable=None, leave=False
     )
 
-    def advance(link: object, completed: int, total: int | None) -> None:
+    def advance(_link: object, completed: int, **_: object) -> None:
         bar.update(completed - bar.n)
 
     with _client(settings) as client, bar:
@@ -156,45 +134,36 @@ def _download(package: Package, folder: Path) -> Path:
         for kind, place in places:
             finder.sources = [{"type": kind, "url": place}]
             try:
-                matches = finder.find_matches(package.requirement, allow_yanked=True)
-                links = (match.link for match in matches if match.link.filename == package.file)
-                if link := next(links, None):
-                    path = download_link(client, link, folder, download_reporter=advance)
-                    # a local index gives the file where it lies, which is to stay
-                    return path if path.parent == folder else Path(shutil.copy(path, folder))
+                for match in finder.find_matches(wanted, allow_yanked=True):
+                    if match.link.filename == package.file:
+                        path = download_link(client, match.link, folder, download_reporter=advance)
+                        # a local index gives the file where it lies, which is to stay
+                        return path if path.parent == folder else Path(shutil.copy(path, folder))
             # the finder passes on its HTTP library's errors, whose types are not of its interface
             except Exception as error:
-                failures.append(error)
-    reason = f"no file {package.file} was found"
-    if failures:
-        reason = re.sub(r"//[^/@\s]+@", "//", first_line(failures[0]))  # no password in a message
-    raise BadDownload(f"could not download {package.requirement}: {reason} {ADVICE}") from (
-        failures[0] if failures else None
-    )
+                failure = failure or error
+    if failure:
+        reason = re.sub(r"//[^/@\s]+@", "//", first_line(failure))  # no password in a message
+    raise BadDownload(
+        f"could not download {wanted}: {reason} (check the network and the index that pip is "
+        "configured with, then start again)"
+    ) from failure
 
 
 def _client(settings: dict[str, list[str]]) -> "PyPIClient":
     """An HTTP client with pip's certificates, proxy and patience."""
     from unearth.fetchers import PyPIClient
 
-    def option(*names: str) -> str | None:
-        return next((settings[name][0] for name in names if settings.get(name)), None)
-
-    certificates = option("cert") or os.environ.get("REQUESTS_CA_BUNDLE")
+    first = {name: values[0] for name, values in settings.items() if values}
+    certificates = first.get("cert") or os.environ.get("REQUESTS_CA_BUNDLE")
     return PyPIClient(
         trusted_hosts=settings.get("trusted-host", []),
         verify=ssl.create_default_context(cafile=certificates) if certificates else True,
-        cert=option("client-cert"),
-        proxy=option("proxy"),
-        timeout=float(option("timeout", "default-timeout") or 60),
+        cert=first.get("client-cert"),
+        proxy=first.get("proxy"),
+        timeout=float(first.get("timeout") or first.get("default-timeout") or 60),
         follow_redirects=True,
     )
-
-
-def _folders(settings: dict[str, list[str]]) -> list[str]:
-    """pip's further places to look in; a folder that is not there is passed over, as by pip."""
-    places = settings.get("find-links", [])
-    return [place for place in places if "://" in place or os.path.exists(place)]
 
 
 def pip_settings() -> dict[str, list[str]]:
@@ -209,14 +178,10 @@ def pip_settings() -> dict[str, list[str]]:
             f"could not read pip's configuration: {reason.removeprefix('ERROR: ').strip()}"
         )
     settings: dict[str, list[str]] = {}
-    rank: dict[str, int] = {}
-    for line in listing.stdout.splitlines():
-        key, _, value = line.partition("=")
-        section, _, option = key.rpartition(".")
-        order = {"global": 1, "download": 2, ":env:": 3}.get(section, 0)
-        if order > rank.get(option, 0):
-            rank[option] = order
-            settings[option] = ast.literal_eval(value).split()
-    if settings.get("no-index", ["0"])[0].lower() in ("0", "false", "no", "off"):
-        settings.pop("no-index", None)
+    for nearness in ("global", "download", ":env:"):
+        for line in listing.stdout.splitlines():
+            key, _, value = line.partition("=")
+            section, _, option = key.rpartition(".")
+            if section == nearness:
+                settings[option] = ast.literal_eval(value).split()
     return settings

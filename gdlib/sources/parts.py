@@ -2,9 +2,10 @@
 
 import sys
 import unicodedata
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from functools import cache
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -13,13 +14,13 @@ from gdlib.core.settings import digest
 
 
 class Columns:
-    """A frozen dataclass whose fields are columns: lists, or arrays. One that is not known (no
-    labels, say) is an empty list.
+    """A frozen dataclass whose fields are columns, each of them a list with one value per row. A
+    column that is not known (there are no labels, say) is an empty list.
     """
 
     @property
-    def columns(self) -> list[Any]:
-        return [getattr(self, field.name) for field in fields(self)]
+    def columns(self) -> list[list[Any]]:
+        return [getattr(self, column.name) for column in fields(self)]
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -27,39 +28,58 @@ class Columns:
     @property
     def digest(self) -> str:
         """Over all columns."""
-        return digest([c.tolist() if isinstance(c, np.ndarray) else c for c in self.columns])
+        return digest(self.columns)
 
     def keys(self) -> list[Hashable]:
-        """What makes two rows the same, for every row."""
+        """For every row, what makes it the same as another row."""
         return [normalise(text) for text in self.texts]
 
     def take(self, rows: Iterable[int]) -> Self:
         """Some rows, in the order given."""
         rows = list(rows)
-        return type(self)(*(_taken(column, rows) for column in self.columns))
+        return type(self)(*([column[row] for row in rows if column] for column in self.columns))
+
+    def unseen(self, seen: set[Hashable], size: int | None = None) -> Self:
+        """The first rows whose key has not been seen, at most ``size`` of them; their keys are
+        added to ``seen``.
+        """
+        rows: list[int] = []
+        for row, key in enumerate(self.keys()):
+            if key not in seen and len(rows) != size:
+                seen.add(key)
+                rows.append(row)
+        return self.take(rows)
 
     @classmethod
-    def join(cls, parts: Sequence[Self]) -> Self:
-        """The rows of some parts, one part after the other; of no part: no rows."""
+    def join(cls, parts: Iterable[Self]) -> Self:
+        """The rows of some parts, one part after the other."""
         columns = zip(*(part.columns for part in parts))
-        joined = ([row for column in same for row in column] for same in columns)
-        return cls(*joined) if parts else cls(*([] for _ in fields(cls)))
-
-
-def _taken(column: Any, rows: list[int]) -> Any:
-    if isinstance(column, np.ndarray):
-        return column[rows]
-    return [column[row] for row in rows] if column else []
+        return cls(*(list(chain(*column)) for column in columns))
 
 
 @dataclass(frozen=True)
 class Part(Columns):
-    """Texts and their labels (indices into the corpus's class names); no labels at all where they
-    are not known.
+    """Texts, or pairs of texts, and their labels.
+
+    Args:
+        texts: the texts; of pairs, the first ones.
+        labels: indices into the corpus's class names (of some tasks: numbers to predict); empty
+            where they are not known.
+        second: the second texts of pairs; empty where texts stand alone.
     """
 
     texts: list[str]
-    labels: list[int]
+    labels: list[int] | list[float]
+    second: list[str] = field(default_factory=list)
+
+    @cached_property
+    def gold(self) -> np.ndarray:
+        """The labels. *Shape:* ``[texts]``."""
+        return np.array(self.labels)
+
+    def keys(self) -> list[Hashable]:
+        keys = super().keys()
+        return list(zip(keys, map(normalise, self.second))) if self.second else keys
 
 
 @dataclass(frozen=True)
@@ -68,7 +88,7 @@ class Sentences(Columns):
 
     Args:
         tokens: the words of every sentence.
-        tags: indices into the corpus's tags, one a token.
+        tags: indices into the corpus's tags, one per token.
         languages: the language of every sentence.
     """
 
@@ -78,38 +98,17 @@ class Sentences(Columns):
 
     @property
     def texts(self) -> list[str]:
-        """Every sentence as one text: tokens with a blank between them."""
+        """Every sentence as one text: its tokens with a blank between them."""
         return [" ".join(tokens) for tokens in self.tokens]
 
-    def by_language(self) -> dict[str, Self]:
-        rows: dict[str, list[int]] = {}
-        for row, language in enumerate(self.languages):
-            rows.setdefault(language, []).append(row)
-        return {language: self.take(members) for language, members in rows.items()}
-
-
-@dataclass(frozen=True)
-class Texts(Columns):
-    """Texts, or pairs of texts; ``second`` is empty where they stand alone.
-
-    ``gold``: class indices, or numbers.
-    """
-
-    first: list[str]
-    second: list[str]
-    gold: np.ndarray
-
-    def keys(self) -> list[Hashable]:
-        """Of every pair, what makes it the same as another."""
-        pairs = zip(self.first, self.second or [""] * len(self.first), strict=True)
-        return [(normalise(first), normalise(second)) for first, second in pairs]
+    def of(self, language: str) -> Self:
+        """The sentences of one language."""
+        return self.take(row for row, given in enumerate(self.languages) if given == language)
 
 
 def normalise(text: str) -> str:
-    """What makes two texts the same: NFKC, without case, punctuation and white space run together
-    to one space.
-
-    A text of nothing else than punctuation stays as it is.
+    """What makes two texts the same: NFKC, without case; every run of punctuation and white space
+    becomes one space. A text of punctuation alone stays as it is.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.translate(_punctuation()).split()) or folded.strip()

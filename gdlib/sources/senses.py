@@ -6,7 +6,7 @@ folder.
     data = load("wordnet", seed=0)           # WordNet's own example sentences
     data = load("path/to/wsd", seed=0)       # SemCor and the sets of Raganato et al. 2017
 
-A folder holds one parquet table a set: ``semcor`` (or ``train``) to train on, ``semeval2007`` (or
+A folder holds one parquet table per set: ``semcor`` (or ``train``) to train on, ``semeval2007`` (or
 ``validation``) to choose by, and every other table is a test set. Columns: tokens (list of str,
 ``_`` joins the parts of a multi-word token), target (index into tokens), lemma, pos (noun, verb,
 adj, adv), sense_keys (list of str, each of them right), and maybe id.
@@ -56,8 +56,8 @@ class Instance:
 
     @cached_property
     def candidates(self) -> tuple[Sense, ...]:
-        """What the word may mean, the most frequent sense first; empty where WordNet hasn't the
-        lemma.
+        """What the word may mean, the most frequent sense first; empty where WordNet does not have
+        the lemma.
         """
         return candidates(self.lemma, self.pos)
 
@@ -67,14 +67,9 @@ class Instance:
         return tuple(sense.sense_key in self.sense_keys for sense in self.candidates)
 
     @property
-    def row(self) -> list:
-        """Its fields, in their order."""
-        return [getattr(self, name) for name in COLUMNS]
-
-    @property
-    def synsets(self) -> list[str]:
+    def synsets(self) -> set[str]:
         """The synsets of the candidates that are right."""
-        return [sense.synset for sense, right in zip(self.candidates, self.gold) if right]
+        return {sense.synset for sense, right in zip(self.candidates, self.gold) if right}
 
     @property
     def word(self) -> str:
@@ -84,8 +79,7 @@ class Instance:
     @property
     def sides(self) -> tuple[str, str]:
         """The sentence to the left and to the right of the target."""
-        left, right = self.tokens[: self.target], self.tokens[self.target + 1 :]
-        return " ".join(left).replace("_", " "), " ".join(right).replace("_", " ")
+        return _joined(self.tokens[: self.target]), _joined(self.tokens[self.target + 1 :])
 
     @property
     def teaches(self) -> bool:
@@ -95,7 +89,11 @@ class Instance:
         return any(self.gold) and not all(self.gold)
 
 
-COLUMNS = tuple(field.name for field in fields(Instance))
+COLUMNS = [field.name for field in fields(Instance)]
+
+
+def _joined(tokens: Sequence[str]) -> str:
+    return " ".join(tokens).replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -118,18 +116,22 @@ class SenseData:
     @cached_property
     def digest(self) -> str:
         """Over the instances of every part, in their order."""
-        rows = {name: [instance.row for instance in part] for name, part in self.parts.items()}
-        return digest(rows)
+        return digest(
+            {
+                name: [[getattr(instance, column) for column in COLUMNS] for instance in part]
+                for name, part in self.parts.items()
+            }
+        )
 
     def counts(self) -> pd.DataFrame:
-        """A row a part: part, instances, one column a part of speech, candidates (mean), polysemous
-        (share).
+        """A row per part: part, instances, one column per part of speech, candidates (mean),
+        polysemous (share).
         """
         rows = []
         for name, part in self.parts.items():
             pos = [instance.pos for instance in part]
-            choices = np.array([len(instance.candidates) for instance in part])
-            means = (choices.mean(), (choices > 1).mean()) if part else (np.nan, np.nan)
+            choices = pd.Series([len(instance.candidates) for instance in part], dtype=float)
+            means = choices.mean(), (choices > 1).mean()
             rows.append([name, len(part), *map(pos.count, POS), *means])
         columns = ["part", "instances", *POS, "candidates", "polysemous"]
         return pd.DataFrame(rows, columns=columns)
@@ -152,19 +154,17 @@ def load(name: str, seed: int) -> SenseData:
         hint = "or a folder of parquet files"
         folder = tables.folder("sense data", "sense data", name, known, hint)
         sets = {path.stem.lower(): tables.read(path) for path in sorted(folder.glob("*.parquet"))}
-    train = next((each for each in TRAIN if each in sets), None)
-    held_out = next((each for each in HELD_OUT if each in sets), None)
+    train, held_out = ([each for each in names if each in sets][:1] for names in (TRAIN, HELD_OUT))
     tests = [each for each in sets if each not in (*TRAIN, *HELD_OUT)]
-    if train is None or held_out is None or not tests:
+    if not (train and held_out and tests):
         raise BadCorpus(
             f"sense data folder {folder} holds {', '.join(sets) or 'no parquet file'}; expected "
             f"{' or '.join(TRAIN)}, {' or '.join(HELD_OUT)}, and one test set or more"
         )
-    parts = {
-        each: instances_of(f"sense data {folder / each}.parquet", sets[each])
-        for each in (train, held_out, *tests)
-    }
-    first, second, *others = parts.values()
+    first, second, *others = (
+        instances_of(f"sense data {folder / each}.parquet", sets[each])
+        for each in (*train, *held_out, *tests)
+    )
     return SenseData(folder.resolve().name, first, second, dict(zip(tests, others)))
 
 
@@ -179,20 +179,18 @@ def instances_of(where: str, table: pd.DataFrame) -> list[Instance]:
     if not len(table):
         raise BadCorpus(f"{where} has no row")
     instances = []
-    for row in table[list(COLUMNS)].itertuples(index=False):
-        if row.pos not in POS:
-            raise BadCorpus(
-                f'{where}, id {row.id}: part of speech "{row.pos}"; known: {", ".join(POS)}'
-            )
-        if not 0 <= row.target < len(row.tokens):
-            raise BadCorpus(
-                f"{where}, id {row.id}: target {row.target} is none of its {len(row.tokens)} tokens"
-            )
-        if not len(row.sense_keys):
-            raise BadCorpus(f"{where}, id {row.id}: no sense key")
-        lemma = row.lemma.lower().replace(" ", "_")
-        keys = tuple(row.sense_keys)
-        instances.append(Instance(row.id, tuple(row.tokens), int(row.target), lemma, row.pos, keys))
+    for name, tokens, target, lemma, pos, keys in table[COLUMNS].itertuples(index=False):
+        fault = ""
+        if pos not in POS:
+            fault = f'part of speech "{pos}"; known: {", ".join(POS)}'
+        elif not 0 <= target < len(tokens):
+            fault = f"target {target} is none of its {len(tokens)} tokens"
+        elif not len(keys):
+            fault = "no sense key"
+        if fault:
+            raise BadCorpus(f"{where}, id {name}: {fault}")
+        lemma = lemma.lower().replace(" ", "_")
+        instances.append(Instance(name, tuple(tokens), int(target), lemma, pos, tuple(keys)))
     return instances
 
 
@@ -213,7 +211,7 @@ def split(instances: Sequence[Instance], seed: int, name: str = EMBEDDED) -> Sen
     lemmas = sorted({instance.lemma for instance in instances})
     in_test = np.random.default_rng(SENSES_TEST_SEED).random(len(lemmas)) < TEST_SHARE
     in_held_out = np.random.default_rng(seed).random(len(lemmas)) < HELD_OUT_SHARE
-    side_of_lemma = dict(zip(lemmas, np.where(in_test, 2, np.where(in_held_out, 1, 0)).tolist()))
+    side_of_lemma = dict(zip(lemmas, np.where(in_test, 2, in_held_out).tolist()))
     side_of_synset: dict[str, int] = {}
     for instance in instances:
         for synset in instance.synsets:
@@ -223,16 +221,16 @@ def split(instances: Sequence[Instance], seed: int, name: str = EMBEDDED) -> Sen
     dropped = {"lemma and synset on two sides": 0, "sentence on two sides": 0}
     for instance in instances:
         side = side_of_lemma[instance.lemma]
-        if any(side_of_synset[synset] != side for synset in instance.synsets):
-            dropped["lemma and synset on two sides"] += 1
-        else:
+        if {side_of_synset[synset] for synset in instance.synsets} <= {side}:
             sides[side].append(instance)
+        else:
+            dropped["lemma and synset on two sides"] += 1
     taken: set[str] = set()
     for side in (2, 1, 0):
-        texts = [" ".join(instance.tokens).replace("_", " ") for instance in sides[side]]
-        keys = [normalise(text) for text in texts]
+        keys = [normalise(_joined(instance.tokens)) for instance in sides[side]]
         alone = [instance for instance, key in zip(sides[side], keys) if key not in taken]
-        dropped["sentence on two sides"] += len(sides[side]) - len(alone)
+        dropped["sentence on two sides"] += len(keys) - len(alone)
         sides[side] = alone
         taken.update(keys)
-    return SenseData(name, sides[0], sides[1], {EXAMPLES: sides[2]}, dropped)
+    train, held_out, test = sides
+    return SenseData(name, train, held_out, {EXAMPLES: test}, dropped)

@@ -15,9 +15,7 @@ begins a language or a currency, and dates and amounts are no entities.
 """
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from datetime import date, timedelta
 from functools import cache
 
@@ -35,7 +33,6 @@ Cyrillic).
 """
 UNSPACED = ("ja", "zh")
 """Written without blanks: a token is a character, as in WikiAnn."""
-TAGS = ("O", "B-CUR", "I-CUR", "B-LNG", "I-LNG", "B-LOC", "I-LOC")
 UNITS = (
     "length-kilometer",
     "mass-kilogram",
@@ -45,9 +42,7 @@ UNITS = (
     "digital-megabyte",
 )
 SENTENCES = {"train": 3000, "test": 500}
-"""A language; different ones in the end, so a few less."""
-
-Tokens = list[str]
+"""Per language; different ones in the end, so a few less."""
 
 
 def tables(language: str) -> dict[str, pd.DataFrame]:
@@ -65,21 +60,20 @@ def tables(language: str) -> dict[str, pd.DataFrame]:
     return splits
 
 
-def _sentence(language: str, random: np.random.Generator) -> tuple[Tokens, list[str]]:
+def _sentence(language: str, random: np.random.Generator) -> tuple[list[str], list[str]]:
     """Two to five parts, more than half of them names, with what stands between parts of a list."""
-    by_kind = names(language)
     tokens, tags = [], []
-    for place in range(number := int(random.integers(2, 6))):
+    for left in reversed(range(random.integers(2, 6))):
         kind = str(random.choice(["LOC", "LNG", "CUR", "plain"], p=[0.3, 0.15, 0.15, 0.4]))
         if kind == "plain":
             words = _tokens(_plain(language, random), language)
             marks = ["O"] * len(words)
         else:
-            words = _tokens(str(random.choice(by_kind[kind])), language)
+            words = _tokens(str(random.choice(names(language)[kind])), language)
             marks = [f"B-{kind}"] + [f"I-{kind}"] * (len(words) - 1)
         if random.random() < 0.15:
             words, marks = ["(", *words, ")"], ["O", *marks, "O"]
-        between = _between(language, random) if place < number - 1 else []
+        between = _between(language, random) if left else []
         tokens += words + between
         tags += marks + ["O"] * len(between)
     return tokens, tags
@@ -91,15 +85,16 @@ def names(language: str) -> dict[str, list[str]]:
     as are bracketed ones.
     """
     locale = Locale.parse(language)
-    cities = [zone["city"] for zone in locale.time_zones.values() if "city" in zone]
-    given = {
-        "LOC": [*(name for code, name in locale.territories.items() if code.isalpha()), *cities],
-        "LNG": list(locale.languages.values()),
-        "CUR": list(locale.currencies.values()),
+    cities = {zone["city"] for zone in locale.time_zones.values() if "city" in zone}
+    by_kind = {
+        "LOC": {name for code, name in locale.territories.items() if code.isalpha()} | cities,
+        "LNG": set(locale.languages.values()),
+        "CUR": set(locale.currencies.values()),
     }
+    refused = re.compile(r"[\d()（）]|\bUTC\b")
     clean = {
-        kind: sorted({name for name in names if not re.search(r"[\d()（）]|\bUTC\b", name)})
-        for kind, names in given.items()
+        kind: sorted(name for name in names if not refused.search(name))
+        for kind, names in by_kind.items()
     }
     often = Counter(name.casefold() for names in clean.values() for name in names)
     return {
@@ -112,43 +107,33 @@ def _plain(language: str, random: np.random.Generator) -> str:
     """A date, an amount with its unit, or a stretch of time, as the language writes it."""
     number, locale = int(random.integers(2, 200)), Locale.parse(language)
     day = date(1900, 1, 1) + timedelta(days=int(random.integers(0, 45_000)))
-    ways: tuple[Callable[[], str], ...] = (
-        lambda: format_date(day, "long", locale),
-        lambda: format_date(day, "EEEE", locale),
-        lambda: format_unit(number, str(random.choice(UNITS)), "long", locale=locale),
-        lambda: format_timedelta(
-            timedelta(hours=number), locale=locale, add_direction=bool(number % 2)
-        ),
-    )
-    return ways[int(random.integers(len(ways)))]()
+    match random.integers(4):
+        case 0:
+            return format_date(day, "long", locale)
+        case 1:
+            return format_date(day, "EEEE", locale)
+        case 2:
+            return format_unit(number, str(random.choice(UNITS)), "long", locale=locale)
+    hours = timedelta(hours=number)
+    return format_timedelta(hours, locale=locale, add_direction=bool(number % 2))
 
 
-def _between(language: str, random: np.random.Generator) -> Tokens:
+def _between(language: str, random: np.random.Generator) -> list[str]:
     """What stands between two parts: a comma, the language's "and" or "or", a dash, or nothing at
     all.
     """
-    patterns, way = Locale.parse(language).list_patterns, int(random.integers(5))
-    if way < 3:
-        pattern = patterns[("standard", "or", "standard")[way]][("middle", "2", "2")[way]]
-        return _tokens(pattern.replace("{0}", "").replace("{1}", ""), language)
-    return ["–"] if way == 3 else []
+    patterns = Locale.parse(language).list_patterns
+    ways = (
+        patterns["standard"]["middle"],
+        patterns["or"]["2"],
+        patterns["standard"]["2"],
+        "–",
+        "",
+    )
+    return _tokens(ways[random.integers(5)].replace("{0}", "").replace("{1}", ""), language)
 
 
-def _tokens(text: str, language: str) -> Tokens:
-    """Words and marks of punctuation; in languages without blanks, characters (a mark that combines
-    stays with its base).
-    """
+def _tokens(text: str, language: str) -> list[str]:
+    """Words and marks of punctuation; in languages without blanks, characters."""
     words = re.findall(r"[\w'’.\-\u200c\u200d\u0300-\u036f\u0900-\u097f]+|\S", text)
-    if language not in UNSPACED:
-        return words
-    return [cluster for word in words for cluster in _clusters(word)]
-
-
-def _clusters(word: str) -> Tokens:
-    clusters: Tokens = []
-    for character in word:
-        if clusters and unicodedata.category(character).startswith("M"):
-            clusters[-1] += character
-        else:
-            clusters.append(character)
-    return clusters
+    return [*"".join(words)] if language in UNSPACED else words

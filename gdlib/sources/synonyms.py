@@ -15,16 +15,15 @@ from gdlib.sources import wordnet
 from gdlib.sources.wordnet import POS, base_forms, candidates, exceptions
 
 LONG = 6  # letters from which an adjective takes "more" and "most"
-# How an ending is written: a pattern of "lemma+ending", and what is written; the first that fits.
-SPELLING = (
-    (r"(.*(?:s|x|z|ch|sh))\+s", r"\1es"),
-    (r"(.*[^aeiou])y\+s", r"\1ies"),
-    (r"(.*[^aeiou])y\+(ed|er|est)", r"\1i\2"),
-    (r"(.*(?:ee|oe|ye))\+ing", r"\1ing"),
-    (r"(.*)e\+(ing|ed|er|est)", r"\1\2"),
-    (r"(.*)\+(.*)", r"\1\2"),
-)
-VERBS = ((r"(.*o)\+s", r"\1es"),)  # besides, in verbs
+SPELLING = {  # of "lemma+ending": a pattern, and what is written; the first that fits
+    r"(.*(?:s|x|z|ch|sh))\+s": r"\1es",
+    r"(.*[^aeiou])y\+s": r"\1ies",
+    r"(.*[^aeiou])y\+(ed|er|est)": r"\1i\2",
+    r"(.*(?:ee|oe|ye))\+ing": r"\1ing",
+    r"(.*)e\+(ing|ed|er|est)": r"\1\2",
+    r"(.*)\+(.*)": r"\1\2",
+}
+VERBS = {r"(.*o)\+s": r"\1es"}  # before these, in verbs
 
 
 @cache
@@ -43,10 +42,10 @@ def synonyms(word: str) -> tuple[str, ...]:
     *_, lemma, pos = max(readings)
     ending = ending_of(word, lemma, pos)
     for sense in candidates(lemma, pos):
-        lemmas = [other for other in _lemmas().get(sense.synset, ()) if other != lemma]
-        inflected = {inflect(other, pos, ending) for other in lemmas}
-        if forms := sorted(inflected - {None, "", word}):
-            return tuple(forms)
+        others = _lemmas().get(sense.synset, set()) - {lemma}
+        forms = {inflect(other, pos, ending) for other in others} - {None, word}
+        if forms:
+            return tuple(sorted(forms))
     return ()
 
 
@@ -56,11 +55,9 @@ def ending_of(word: str, lemma: str, pos: str) -> str | None:
     """
     if word == lemma:
         return ""
-    if pos == "noun":
-        return "s"
-    if pos == "verb":
-        return "ing" if word.endswith("ing") else "s" if word.endswith("s") else "ed"
-    return next((ending for ending in ("est", "er") if word.endswith(ending)), None)
+    regular = {"noun": (), "verb": ("ing", "s")}.get(pos, ("est", "er"))
+    otherwise = {"noun": "s", "verb": "ed"}.get(pos)
+    return next((ending for ending in regular if word.endswith(ending)), otherwise)
 
 
 def inflect(lemma: str, pos: str, ending: str | None) -> str | None:
@@ -69,23 +66,24 @@ def inflect(lemma: str, pos: str, ending: str | None) -> str | None:
     """
     if not ending:
         return None if ending is None else lemma
-    irregular = exceptions("lemma", "form").get((pos, lemma), ())
-    listed = [form for form in irregular if pos == "noun" or form.endswith(ending)]
-    if listed:
-        return next((form for form in listed if form.endswith(ending)), listed[0])
+    irregular = exceptions("lemma").get((pos, lemma), ())
+    listed = [form for form in irregular if form.endswith(ending)]
+    if listed or (irregular and pos == "noun"):
+        return (listed or irregular)[0]
     past = [form for form in irregular if not form.endswith(("ing", "s"))]
     if ending == "ed" and past:  # of two forms it is not known which is which
         return past[0] if len(past) == 1 else None
     if ending in ("er", "est") and len(lemma) >= LONG:
         return None
-    rules = (*(VERBS if pos == "verb" else ()), *SPELLING)
-    fits = ((re.fullmatch(rule, f"{lemma}+{ending}"), written) for rule, written in rules)
-    return next(match.expand(written) for match, written in fits if match)
+    for pattern, written in (SPELLING if pos != "verb" else VERBS | SPELLING).items():
+        if match := re.fullmatch(pattern, f"{lemma}+{ending}"):
+            return match.expand(written)
+    return None
 
 
 @cache
-def _lemmas() -> dict[str, tuple[str, ...]]:
+def _lemmas() -> dict[str, set[str]]:
     """The lemmas of every synset that are one plain word."""
     table = wordnet.senses()
     table = table[table["lemma"].str.fullmatch("[a-z]{2,}")]
-    return {synset: tuple(lemmas) for synset, lemmas in table.groupby("synset")["lemma"]}
+    return table.groupby("synset")["lemma"].agg(set).to_dict()

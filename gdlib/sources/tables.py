@@ -1,6 +1,6 @@
 """Tables of texts: files of a folder, splits of a data set of the hub, what a card's reader gives.
 
-A folder holds one table a split, named by it: ``train.csv``, ``test.csv``, ``validation.csv``,
+A folder holds one table per split, named by it: ``train.csv``, ``test.csv``, ``validation.csv``,
 ``unlabeled.csv`` (or .tsv, .jsonl, .parquet; several files such as ``train-0.parquet`` are read one
 after the other). Only ``train`` has to be there.
 """
@@ -8,7 +8,7 @@ after the other). Only ``train`` has to be there.
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from pyarrow import ArrowInvalid
 from gdlib.core.errors import BadCorpus, first_line, unknown
 from gdlib.core.reach import Reach
 from gdlib.sources.cards import CARDS
-from gdlib.sources.download import cached_store
+from gdlib.sources.download import cached_store, from_the_hub
 
 Tables = dict[str, pd.DataFrame]
+Readers = Mapping[str, Callable[[Path], pd.DataFrame]]
 SPLITS = ("train", "test", "validation", "unlabeled")
 SPLIT_NAMES = {name: name for name in SPLITS} | {  # what a file or a split of the hub may be called
     "val": "validation",
@@ -30,7 +31,88 @@ SPLIT_NAMES = {name: name for name in SPLITS} | {  # what a file or a split of t
     "unlabelled": "unlabeled",
     "unsupervised": "unlabeled",
 }
-FORMATS = (".parquet", ".csv", ".tsv", ".jsonl")
+
+
+# ---- files
+
+
+def read_text(path: Path) -> str:
+    """A file of text, without a byte order mark.
+
+    Raises:
+        BadCorpus: it is not in UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise BadCorpus(
+            f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position "
+            f"{error.start}; save it as UTF-8"
+        ) from error
+
+
+def _csv(path: Path, separator: str = ",") -> pd.DataFrame:
+    """Texts stay as they are written: "NA" and "null" are words."""
+    content = io.StringIO(read_text(path))
+    return pd.read_csv(content, sep=separator, dtype=str, keep_default_na=False)
+
+
+def _tsv(path: Path) -> pd.DataFrame:
+    return _csv(path, "\t")
+
+
+def _jsonl(path: Path) -> pd.DataFrame:
+    rows = []
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except json.JSONDecodeError as error:
+            raise BadCorpus(f"{path}, line {number}: no JSON ({error.msg})") from error
+        if isinstance(row, dict):
+            rows.append(row)
+        elif line.strip():
+            raise BadCorpus(
+                f'{path}, line {number}: expected an object like {{"text": ..., "label": ...}}'
+            )
+    return pd.DataFrame(rows)
+
+
+FORMATS: Readers = {".parquet": pd.read_parquet, ".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl}
+
+
+def read(path: Path, formats: Readers = FORMATS) -> pd.DataFrame:
+    """One file as a table.
+
+    Raises:
+        BadCorpus: it is empty, damaged, or not in UTF-8; the message says where.
+    """
+    form = path.suffix.lower()
+    if not path.stat().st_size:
+        raise BadCorpus(f"{path} is empty")
+    try:
+        return formats[form](path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ArrowInvalid, OSError) as error:
+        raise BadCorpus(f"{path} cannot be read as {form[1:]}: {first_line(error)}") from error
+
+
+def class_names(features: Mapping[str, Any], column: str) -> tuple[str, ...]:
+    """The names that the ``datasets`` library knows for a column of classes, or of lists of them.
+
+    Args:
+        features: as its ``Features.to_dict()`` gives them.
+    """
+    feature = features.get(column, {})
+    return tuple(feature.get("feature", feature).get("names", ()))
+
+
+def _features(path: Path) -> Mapping[str, Any]:
+    """What the ``datasets`` library noted in a parquet file about its columns."""
+    metadata = path.suffix.lower() == ".parquet" and pq.read_schema(path).metadata
+    noted = (metadata or {}).get(b"huggingface")
+    return json.loads(noted)["info"]["features"] if noted else {}
+
+
+# ---- folders, the hub
 
 
 def folder(kind: str, plural: str, name: str, known: Iterable[str], hint: str) -> Path:
@@ -52,29 +134,42 @@ def folder(kind: str, plural: str, name: str, known: Iterable[str], hint: str) -
     raise unknown(kind, name, known, hint)
 
 
-def files_by_split(folder: Path, formats: Sequence[str] = FORMATS) -> dict[str, list[Path]]:
+def files_by_split(folder: Path, formats: Readers = FORMATS) -> dict[str, list[Path]]:
     """The files of a folder that are named after a split: train, train-0, train-00000-of-00001."""
     files: dict[str, list[Path]] = {}
-    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+    for path in sorted(filter(Path.is_file, folder.iterdir())):
         named = re.fullmatch(r"([a-z]+)([-_.]\d.*)?", path.stem.lower())
-        if path.suffix.lower() in formats and named and (split := SPLIT_NAMES.get(named[1])):
+        split = SPLIT_NAMES.get(named[1]) if named else None
+        if split and path.suffix.lower() in formats:
             files.setdefault(split, []).append(path)
     return files
+
+
+def read_files(
+    files: Mapping[str, list[Path]], column: str, formats: Readers = FORMATS
+) -> tuple[Tables, tuple[str, ...]]:
+    """The tables of some files by split, and the class names of a column where a file has them."""
+    tables = {
+        split: pd.concat([read(path, formats) for path in paths], ignore_index=True)
+        for split, paths in files.items()
+    }
+    names = (class_names(_features(path), column) for paths in files.values() for path in paths)
+    return tables, next(filter(None, names), ())
 
 
 def read_folder(
     folder: Path, kind: str = "corpus", others: str = "perhaps test, validation, unlabeled"
 ) -> tuple[Tables, tuple[str, ...]]:
-    """The tables of a folder by split, and the class names that came with them; what is in the
-    tables is not checked.
+    """The tables of a folder by split, and the names of the classes in the column ``label`` where a
+    file has them. What is in the tables is not checked.
 
     Args:
         kind: what the message calls the folder.
         others: the splits it may have beside ``train``, for the message.
 
     Raises:
-        BadCorpus: no file is named ``train``, or one cannot be read; the message says what was
-            found.
+        BadCorpus: no file is named ``train``, or one cannot be read; the message says what is
+            there.
     """
     files = files_by_split(folder)
     if "train" not in files:
@@ -84,76 +179,32 @@ def read_folder(
             f"{', '.join(present[:8]) or 'no file'}; expected train, and {others}, as "
             f"{', '.join(FORMATS)}"
         )
+    return read_files(files, "label")
+
+
+def read_hub(kind: str, name: str) -> tuple[Tables, Mapping[str, Any]]:
+    """The tables of a data set of the hub by split, and what ``datasets`` knows of their columns.
+
+    Args:
+        name: ``hub:NAME`` or ``hub:NAME:CONFIG``.
+
+    Raises:
+        BadDownload: it cannot be fetched.
+    """
+    with from_the_hub(kind, name):
+        import datasets  # here, not above: it takes seconds, and only this route needs it
+
+        hub, _, config = name.removeprefix("hub:").partition(":")
+        loaded = datasets.load_dataset(hub, config or None)
     tables = {
-        split: pd.concat(map(read, paths), ignore_index=True) for split, paths in files.items()
+        SPLIT_NAMES[split]: data.to_pandas()
+        for split, data in loaded.items()
+        if split in SPLIT_NAMES
     }
-    named = (class_names(path, "label") for paths in files.values() for path in paths)
-    return tables, next(filter(None, named), ())
+    return tables, next(iter(loaded.values())).features.to_dict()
 
 
-def read(path: Path) -> pd.DataFrame:
-    """One file as a table; texts stay as they are written ("NA" and "null" are words).
-
-    Raises:
-        BadCorpus: it is empty, damaged, or not in UTF-8; the message says where.
-    """
-    form = path.suffix.lower()
-    if not path.stat().st_size:
-        raise BadCorpus(f"{path} is empty")
-    try:
-        if form == ".parquet":
-            return pq.read_table(path).to_pandas()
-        if form == ".jsonl":
-            lines = enumerate(read_text(path).split("\n"), 1)
-            return pd.DataFrame([_json_row(path, *line) for line in lines if line[1].strip()])
-        separator = "\t" if form == ".tsv" else ","
-        content = io.StringIO(read_text(path))
-        return pd.read_csv(content, sep=separator, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ArrowInvalid, OSError) as error:
-        raise BadCorpus(f"{path} cannot be read as {form[1:]}: {first_line(error)}") from error
-
-
-def read_text(path: Path) -> str:
-    """A file of text, without a byte order mark.
-
-    Raises:
-        BadCorpus: it is not in UTF-8.
-    """
-    try:
-        return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise BadCorpus(
-            f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position "
-            f"{error.start}; save it as UTF-8"
-        ) from error
-
-
-def _json_row(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadCorpus(f"{path}, line {number}: no JSON ({error.msg})") from error
-    if not isinstance(row, dict):
-        raise BadCorpus(
-            f'{path}, line {number}: expected an object like {{"text": ..., "label": ...}}'
-        )
-    return row
-
-
-def class_names(path: Path, column: str) -> tuple[str, ...]:
-    """The class names that the ``datasets`` library wrote into a parquet file for a column of
-    classes, or of lists of them.
-    """
-    if path.suffix.lower() != ".parquet":
-        return ()
-    noted = (pq.read_schema(path).metadata or {}).get(b"huggingface")
-    feature = json.loads(noted)["info"]["features"].get(column, {}) if noted else {}
-    return tuple(feature.get("feature", feature).get("names", ()))
-
-
-def feature_names(feature: Any) -> tuple[str, ...]:
-    """The class names of a feature of ``datasets``, of classes or of lists of them."""
-    return tuple(getattr(getattr(feature, "feature", feature), "names", None) or ())
+# ---- checks
 
 
 def require(where: str, present: Iterable[Any], *columns: str) -> None:
@@ -172,10 +223,13 @@ def require(where: str, present: Iterable[Any], *columns: str) -> None:
 
 def refuse_rows(where: str, what: str, faulty: Iterable[bool]) -> None:
     """Refuse a table of which rows are faulty: ``train has 2 empty texts, the first in row 2``."""
-    if rows := [row for row, bad in enumerate(faulty, 1) if bad]:
+    if rows := [row for row, fault in enumerate(faulty, 1) if fault]:
         raise BadCorpus(
             f"{where} has {len(rows)} {what}, the first in row {rows[0]} (the header not counted)"
         )
+
+
+# ---- cards
 
 
 def read_card(name: str, kind: str, *arguments: Any) -> Tables:

@@ -6,31 +6,35 @@ hub.
     corpus = load("silver", ["de", "ja"])      # or "path/to/folder", or "hub:unimelb-nlp/wikiann"
     corpus.parts["train"].tokens, corpus.tags
 
-A folder holds one folder a language, named by it, and in that one file a split: ``train``, perhaps
-``test`` and ``unlabeled``, as ``.parquet`` with the columns ``tokens`` and ``ner_tags``, or as
-CoNLL (``.conll``, ``.bio``, ``.txt``: a token a line, its tag last, an empty line after a
+A folder holds one folder per language, named by it, and in that one file per split: ``train``,
+perhaps ``test`` and ``unlabeled``, as ``.parquet`` with the columns ``tokens`` and ``ner_tags``, or
+as CoNLL (``.conll``, ``.bio``, ``.txt``: a token per line, its tag last, an empty line after a
 sentence). Tags are BIO: ``B-LOC`` begins an entity, ``I-LOC`` goes on with it, ``O`` is none.
 Integers are read with the names that the ``datasets`` library wrote into the parquet file, or those
-in ``tags.txt`` (one a line) beside the languages.
+in ``tags.txt`` (one per line) beside the languages.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from gdlib.core.errors import BadCorpus, unknown
-from gdlib.sources import bio, tables
-from gdlib.sources.bio import Rows
+from gdlib.sources import tables
 from gdlib.sources.cards import cards
 from gdlib.sources.download import from_the_hub
 from gdlib.sources.parts import Sentences
 
+OUTSIDE = "O"
 # a validation split that a corpus brings along would be labels for free
 SPLITS = ("train", "test", "unlabeled")
-FORMATS = (".parquet", ".conll", ".bio", ".txt")
+Rows = list[tuple[list[str], list[Any]]]
+"""The sentences of one language and split: tokens, and tags as names or as integers."""
+Loaded = Iterator[tuple[str, tables.Tables, Sequence[str]]]
+"""Languages, with their tables by split and what integer tags mean."""
 
 
 @dataclass(frozen=True)
@@ -56,33 +60,40 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
     """The corpus of that name, checked.
 
     Args:
-        name: of a tagged card, the path of a folder, or ``hub:NAME`` with a configuration a
+        name: of a tagged card, the path of a folder, or ``hub:NAME`` with a configuration per
             language.
         languages: the ones to take, in this order; none: all there are.
 
     Raises:
         UnknownName: neither a known name nor a folder, or a language that it does not have.
-        BadCorpus: sentences or tags that cannot be studied as they are; the message says what was
-            found and where.
+        BadCorpus: sentences or tags that cannot be studied as they are; the message says what is
+            wrong and where.
         BadDownload: it cannot be fetched from the hub.
     """
     known = cards("tagged")
     if name in known:
-        sentences = {
-            (language, split): _rows(table)
-            for language in _chosen(name, languages, known[name].languages)
-            for split, table in tables.read_card(name, "tagged", language).items()
-        }
-        return build(name, sentences)
-    if name.startswith("hub:"):
-        return _from_hub(name, languages)
-    hint = "or a folder of languages, or hub:NAME"
-    folder = tables.folder("tagged corpus", "tagged corpora", name, known, hint)
-    return _from_folder(folder, languages)
+        chosen = _chosen(name, languages, known[name].languages)
+        loaded = ((each, tables.read_card(name, "tagged", each), ()) for each in chosen)
+    elif name.startswith("hub:"):
+        loaded = _from_hub(name, languages)
+    else:
+        hint = "or a folder of languages, or hub:NAME"
+        folder = tables.folder("tagged corpus", "tagged corpora", name, known, hint)
+        name, loaded = folder.resolve().name, _from_folder(folder, languages)
+    sentences: dict[tuple[str, str], Rows] = {}
+    tag_names: Sequence[str] = ()
+    for language, splits, names in loaded:
+        tag_names = tag_names or names
+        for split in filter(splits.__contains__, SPLITS):
+            columns = splits[split]["tokens"], splits[split]["ner_tags"]
+            sentences[language, split] = [
+                (list(tokens), list(tags)) for tokens, tags in zip(*columns)
+            ]
+    return build(name, sentences, tag_names)
 
 
 def build(
-    name: str, sentences: dict[tuple[str, str], Rows], tag_names: Sequence[str] = ()
+    name: str, sentences: Mapping[tuple[str, str], Rows], tag_names: Sequence[str] = ()
 ) -> TaggedCorpus:
     """A corpus from sentences, checked; the one door for every source.
 
@@ -97,24 +108,73 @@ def build(
             present = ", ".join(split for other, split in sentences if other == language)
             raise BadCorpus(f"{where}: {language} has no train split; found: {present}")
     named = {
-        (language, split): bio.named(f"{where}: {language}/{split}", rows, tag_names)
+        (language, split): _checked(f"{where}: {language}/{split}", rows, tag_names)
         for (language, split), rows in sentences.items()
     }
-    tags = bio.vocabulary(name, [rows for (_, split), rows in named.items() if split == "train"])
-    index = {tag: place for place, tag in enumerate(tags)}
+    in_train = (rows for (_, split), rows in named.items() if split == "train")
+    used = {tag for rows in in_train for _, tags in rows for tag in tags}
+    kinds = sorted({tag[2:] for tag in used - {OUTSIDE}})
+    if not kinds:
+        raise BadCorpus(f"{where}: train has no entity (every tag is {OUTSIDE})")
+    known = (OUTSIDE, *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
     parts = {split: Sentences([], [], []) for split in SPLITS}
     for (language, split), rows in named.items():
-        for tokens, names in rows:
-            if lacking := set(names).difference(tags):
+        for tokens, tags in rows:
+            if lacking := set(tags).difference(known):
                 raise BadCorpus(
                     f'{where}: {language}/{split} has the tag "{min(lacking)}" that train lacks; '
-                    f"tags of train: {', '.join(tags)}"
+                    f"tags of train: {', '.join(known)}"
                 )
-            part = parts[split]
-            part.tokens.append(tokens)
-            part.tags.append([index[tag] for tag in names])
-            part.languages.append(language)
-    return TaggedCorpus(name, tags, languages, {s: part for s, part in parts.items() if len(part)})
+            parts[split].tokens.append(tokens)
+            parts[split].tags.append(list(map(known.index, tags)))
+            parts[split].languages.append(language)
+    return TaggedCorpus(name, known, languages, {s: part for s, part in parts.items() if len(part)})
+
+
+def _checked(where: str, rows: Rows, tag_names: Sequence[str]) -> Rows:
+    """Sentences with the names of their tags; the first fault is the message."""
+    if not rows:
+        raise BadCorpus(f"{where} is empty (no sentence)")
+    checked: Rows = []
+    for number, (tokens, tags) in enumerate(rows, 1):
+        here = f"{where}: sentence {number}"
+        if not tokens:
+            raise BadCorpus(f"{here} is empty (no token)")
+        if len(tokens) != len(tags):
+            raise BadCorpus(f"{here} has {len(tokens)} tokens and {len(tags)} tags")
+        names = [OUTSIDE]  # what stands before the first token
+        for place, (token, tag) in enumerate(zip(tokens, tags), 1):
+            if not isinstance(token, str) or not token.strip():
+                raise BadCorpus(f"{here} has an empty token at place {place}")
+            names.append(_tag_name(f"{here}, place {place}", tag, tag_names, before=names[-1]))
+        checked.append((tokens, names[1:]))
+    return checked
+
+
+def _tag_name(where: str, tag: Any, tag_names: Sequence[str], before: str) -> str:
+    """The name of a tag, if it may stand after the one before it."""
+    if not isinstance(tag, str):
+        if not tag_names:
+            raise BadCorpus(
+                f"{where}: the tag is a number ({tag}), and what it means is not known; put "
+                "tags.txt (a tag a line) beside the languages"
+            )
+        if not 0 <= tag < len(tag_names):
+            raise BadCorpus(
+                f"{where}: the tag is {tag}; known: 0 to {len(tag_names) - 1} "
+                f"({', '.join(tag_names)})"
+            )
+        tag = tag_names[tag]
+    if not re.fullmatch(rf"{OUTSIDE}|[BI]-.+", tag):
+        raise BadCorpus(f'{where}: "{tag}" is no BIO tag; expected {OUTSIDE}, B-KIND or I-KIND')
+    if tag.startswith("I-") and before[2:] != tag[2:]:
+        raise BadCorpus(
+            f'{where}: "{tag}" follows "{before}"; expected B-{tag[2:]} or {tag} before it (BIO)'
+        )
+    return tag
+
+
+# ---- where sentences come from
 
 
 def _chosen(name: str, languages: Sequence[str], known: Sequence[str]) -> Sequence[str]:
@@ -124,11 +184,18 @@ def _chosen(name: str, languages: Sequence[str], known: Sequence[str]) -> Sequen
     return languages or known
 
 
-def _rows(table: pd.DataFrame) -> Rows:
-    return [(list(row.tokens), list(row.ner_tags)) for row in table.itertuples(index=False)]
+def _from_hub(name: str, languages: Sequence[str]) -> Loaded:
+    """A data set of the hub with a configuration for each language: ``tokens``, ``ner_tags``."""
+    with from_the_hub("tagged corpus", name):
+        import datasets  # here, not above: it takes seconds, and only this route needs it
+
+        known = datasets.get_dataset_config_names(name.removeprefix("hub:"))
+    for language in _chosen(name, languages, known):
+        splits, features = tables.read_hub("tagged corpus", f"{name}:{language}")
+        yield language, splits, tables.class_names(features, "ner_tags")
 
 
-def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
+def _from_folder(folder: Path, languages: Sequence[str]) -> Loaded:
     files = {
         path.name: tables.files_by_split(path, FORMATS)
         for path in sorted(folder.iterdir())
@@ -140,35 +207,26 @@ def _from_folder(folder: Path, languages: Sequence[str]) -> TaggedCorpus:
             f"folder {folder} has no language: expected folders such as {folder.name}/de with "
             "train.parquet or train.conll"
         )
-    names: Sequence[str] = ()
-    if (folder / "tags.txt").is_file():
-        names = (folder / "tags.txt").read_text("utf-8").split()
-    sentences: dict[tuple[str, str], Rows] = {}
+    file = folder / "tags.txt"
+    tag_names = file.read_text("utf-8").split() if file.is_file() else ()
     for language in _chosen(str(folder), languages, known):
-        for split in (split for split in SPLITS if split in files[language]):
-            rows = sentences[language, split] = []
-            for path in files[language][split]:
-                rows += _read(path, language)
-                names = names or tables.class_names(path, "ner_tags")
-    return build(folder.resolve().name, sentences, names)
+        paths = {split: files[language][split] for split in SPLITS if split in files[language]}
+        splits, names = tables.read_files(paths, "ner_tags", FORMATS)
+        yield language, splits, tag_names or names
 
 
-def _read(path: Path, language: str) -> Rows:
-    if path.suffix.lower() != ".parquet":
-        return _read_conll(path, language)
-    table = tables.read(path)
+def _parquet(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path)
     tables.require(str(path), table.columns, "tokens", "ner_tags")
-    return _rows(table)
+    return table
 
 
-def _read_conll(path: Path, language: str) -> Rows:
-    """Tokens first, tags last on a line; the prefix ``de:`` that WikiAnn's own files put before
-    every token is taken off.
+def _conll(path: Path) -> pd.DataFrame:
+    """Tokens first, tags last on a line. WikiAnn's own files put the language before every token
+    (``de:``): it is taken off.
     """
-    rows: Rows = []
-    tokens: list[str] = []
-    tags: list[str] = []
-    for number, line in enumerate([*tables.read_text(path).split("\n"), ""], 1):
+    sentences: list[list[tuple[str, str]]] = [[]]
+    for number, line in enumerate(tables.read_text(path).split("\n"), 1):
         fields = line.rstrip("\r").split("\t" if "\t" in line else None)
         if len(fields) == 1 and fields[0].strip():
             raise BadCorpus(
@@ -176,42 +234,26 @@ def _read_conll(path: Path, language: str) -> Rows:
                 "and a tag"
             )
         if len(fields) > 1 and fields[0] != "-DOCSTART-":
-            tokens.append(fields[0].removeprefix(f"{language}:"))
-            tags.append(fields[-1].strip())
-        elif tokens:
-            rows.append((tokens, tags))
-            tokens, tags = [], []
-    return rows
+            token = fields[0].removeprefix(f"{path.parent.name}:")
+            sentences[-1].append((token, fields[-1].strip()))
+        else:
+            sentences.append([])
+    rows = [tuple(zip(*sentence)) for sentence in sentences if sentence]
+    return pd.DataFrame(rows, columns=["tokens", "ner_tags"])
 
 
-def _from_hub(name: str, languages: Sequence[str]) -> TaggedCorpus:
-    """A data set of the hub with a configuration for each language: ``tokens``, ``ner_tags``."""
-    hub_name, sentences, names = name.removeprefix("hub:"), {}, ()
-    with from_the_hub("tagged corpus", name):
-        import datasets  # here, not above: it takes seconds, and only this route needs it
-
-        for language in _chosen(name, languages, datasets.get_dataset_config_names(hub_name)):
-            loaded = datasets.load_dataset(hub_name, language)
-            names = names or tables.feature_names(loaded["train"].features["ner_tags"])
-            for split, data in loaded.items():
-                if (known := tables.SPLIT_NAMES.get(split)) in SPLITS:
-                    sentences[language, known] = list(zip(data["tokens"], data["ner_tags"]))
-    return build(name, sentences, names)
+FORMATS = {".parquet": _parquet, ".conll": _conll, ".bio": _conll, ".txt": _conll}
 
 
 def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:
-    """A row a language: language, sentences, tokens (mean), and how many entities of every kind
+    """A row per language: language, sentences, tokens (mean), and how many entities of every kind
     there are.
     """
     rows = []
-    for language, sentences in part.by_language().items():
-        used = np.bincount([tag for row in sentences.tags for tag in row], minlength=len(tags))
-        rows.append(
-            {
-                "language": language,
-                "sentences": len(sentences),
-                "tokens": float(np.mean([len(tokens) for tokens in sentences.tokens])),
-            }
-            | {tag[2:]: int(used[i]) for i, tag in enumerate(tags) if tag.startswith("B-")}
-        )
+    for language in dict.fromkeys(part.languages):
+        sentences = part.of(language)
+        used = [tags[tag] for row in sentences.tags for tag in row]
+        row = {"language": language, "sentences": len(sentences)}
+        row["tokens"] = len(used) / len(sentences)
+        rows.append(row | {tag[2:]: used.count(tag) for tag in tags if tag.startswith("B-")})
     return pd.DataFrame(rows)

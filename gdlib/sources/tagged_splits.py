@@ -8,7 +8,7 @@ import pandas as pd
 
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.sources.parts import Sentences
-from gdlib.sources.splits import TEST_SEED, TEST_SHARE, Splits, divide, fresh, shuffled
+from gdlib.sources.splits import TEST_SEED, TEST_SHARE, Splits, divide, shuffled
 from gdlib.sources.tagged import TaggedCorpus
 
 
@@ -23,7 +23,7 @@ class TaggedSplits(Splits):
         return self.labels
 
     def counts(self) -> pd.DataFrame:
-        """A row a language: language, sentences in every part, dropped."""
+        """A row per language: language, sentences in every part, dropped."""
         rows = []
         for language in self.languages:
             sizes = {name: part.languages.count(language) for name, part in self.parts.items()}
@@ -44,53 +44,46 @@ def split(
     transfer.
 
     No text is in two parts, nor twice in one, also across languages. The test part is the corpus's
-    own where it has one (else at most a third of train) and depends on no seed; for one seed, a
+    own where it has one (else at most a third of train) and depends on no seed. For one seed, a
     smaller labelled or transfer part is the beginning of a larger one.
 
     Raises:
         BadCorpus: a language has fewer sentences than asked for.
-        BadSetting: nothing would be left to train on.
+        BadSetting: nothing would be left to train on, or to choose by.
     """
-    held_out = round(labels_per_language * validation_share)
-    if not 0 < held_out < labels_per_language:
+    places = divide(labels_per_language, validation_share)
+    if not all(places):
         raise BadSetting(
             f"labels_per_language = {labels_per_language} with validation_share = "
-            f"{validation_share} holds out {held_out}; expected at least one sentence to train on "
-            "and one to choose by"
+            f"{validation_share} holds out {len(places[1])}; expected at least one sentence to "
+            "train on and one to choose by"
         )
-    pools = {name: part.by_language() for name, part in corpus.parts.items()}
-    own_test, none = "test" in pools, Sentences([], [], [])
-    seen: set[str] = set()
-    tests: dict[str, Sentences] = {}
-    for language in corpus.languages:  # all tests first: what is in any of them is in no other part
-        pool = pools["test" if own_test else "train"].get(language, none)
-        most = len(pool) if own_test else int(len(pool) * TEST_SHARE)
+    whole, own_test = corpus.parts["train"], corpus.parts.get("test")
+    seen, tests, dropped = set[str](), [], {}
+    for language in corpus.languages:  # all tests first: no other part may have a test text
+        pool = (own_test or whole).of(language)
+        size = len(pool) if own_test else int(len(pool) * TEST_SHARE)
         order = shuffled(len(pool), TEST_SEED)
-        rows = fresh(pool.keys(), seen, order, min(test_per_language, most))
-        tests[language] = pool.take(rows)
+        tests.append(pool.take(order).unseen(seen, min(test_per_language, size)))
         if own_test:
             seen.update(pool.keys())
-    parts: dict[str, list[Sentences]] = {"train": [], "validation": [], "transfer": []}
-    dropped = {}
-    for language in corpus.languages:
-        pool = pools["train"][language]
-        in_test = 0 if own_test else len(tests[language])
-        dropped[language] = len(pool) - len(set(pool.keys()) - seen) - in_test
+    parts: list[list[Sentences]] = [[], [], []]
+    for language, test in zip(corpus.languages, tests):
+        pool = whole.of(language)
+        fresh = set(pool.keys()) - seen
+        dropped[language] = len(pool) - len(fresh) - (0 if own_test else len(test))
         order = shuffled(len(pool), seed, len(pool))
-        labelled = pool.take(fresh(pool.keys(), seen, order, labels_per_language))
+        labelled = pool.take(order).unseen(seen, labels_per_language)
         if len(labelled) < labels_per_language:
             raise BadCorpus(
                 f"tagged corpus {corpus.name}: {language} has {len(labelled)} sentences left "
                 f"beside the test set, labels_per_language = {labels_per_language} asked for"
             )
-        for name, places in zip(("train", "validation"), divide(len(labelled), validation_share)):
-            parts[name].append(labelled.take(places))
-        source = pools.get("unlabeled", {}).get(language, pool)
+        source = corpus.parts.get("unlabeled", whole).of(language) or pool
         order = shuffled(len(source), seed, len(source))
-        rows = fresh(source.keys(), seen, order, transfer_per_language)
-        parts["transfer"].append(source.take(rows))
-    joined = {name: Sentences.join(some) for name, some in parts.items()}
-    test = Sentences.join(list(tests.values()))
-    return TaggedSplits(
-        corpus.tags, **joined, test=test, dropped=dropped, languages=corpus.languages
-    )
+        transfer = source.take(order).unseen(seen, transfer_per_language)
+        drawn = *map(labelled.take, places), transfer
+        for members, part in zip(parts, drawn):
+            members.append(part)
+    joined = map(Sentences.join, (*parts, tests))
+    return TaggedSplits(corpus.tags, *joined, dropped, corpus.languages)

@@ -1,4 +1,4 @@
-"""Tasks of language understanding: texts, or pairs of texts, with a label or a number to tell.
+"""Tasks of language understanding: texts, or pairs of texts, with a label or a number to predict.
 
 ::
 
@@ -15,15 +15,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from gdlib.core.errors import BadCorpus
 from gdlib.core.settings import digest
 from gdlib.sources import corpora, tables
 from gdlib.sources.cards import cards
-from gdlib.sources.parts import Texts
-from gdlib.sources.splits import TASKS_TEST_SEED, TEST_SHARE, drawn, fresh, shuffled
+from gdlib.sources.corpora import Corpus
+from gdlib.sources.parts import Part
+from gdlib.sources.splits import TASKS_TEST_SEED, TEST_SHARE, drawn, shuffled
 
 PAIRS = (
     ("sentence1", "sentence2"),
@@ -52,21 +52,21 @@ class Task:
     Args:
         name: as it stands in tables and figures; for a folder, its name.
         labels: the class names; none where the target is a number.
-        train, held_out: drawn by the seed from the same texts; the held-out part is what is chosen
-            by.
+        train, held_out: drawn by the seed from the same texts; weights are chosen by the held-out
+            part.
         test: the same for every seed, never chosen by.
         dropped: training texts left out because they are test texts too, or occur twice.
     """
 
     name: str
     labels: tuple[str, ...]
-    train: Texts
-    held_out: Texts
-    test: Texts
+    train: Part
+    held_out: Part
+    test: Part
     dropped: int = 0
 
     @property
-    def parts(self) -> dict[str, Texts]:
+    def parts(self) -> dict[str, Part]:
         return {"train": self.train, "held-out": self.held_out, "test": self.test}
 
     @cached_property
@@ -74,25 +74,13 @@ class Task:
         return digest([self.labels, [part.digest for part in self.parts.values()]])
 
 
-@dataclass(frozen=True)
-class Source:
-    """A task before anything is drawn: a train part, maybe a test part, and the labels (none:
-    numbers).
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    train: Texts
-    test: Texts | None = None
-
-
 def load(name: str, sizes: Sizes, seed: int, seen: Collection[str] = ()) -> Task:
     """The task of that name, its parts drawn: the test part by a seed of its own, the others by
     ``seed``.
 
     Tested on is the task's test part; where it has none the validation part, as usual for GLUE;
-    where it has neither, at most a third of train. A validation part is not used otherwise: what is
-    chosen by is held out of the training texts.
+    where it has neither, at most a third of train. A validation part is not used otherwise: the
+    held-out part, which weights are chosen by, comes out of the training texts.
 
     Args:
         name: of a card of texts or of a task, or the path of a folder, maybe with ``:COLUMN``.
@@ -105,53 +93,55 @@ def load(name: str, sizes: Sizes, seed: int, seen: Collection[str] = ()) -> Task
         BadCorpus: its texts cannot be studied as they are; the message says why.
     """
     source = read(name, seen)
-    test, pool = source.test, source.train
+    pool = source.parts["train"]
+    test = source.parts.get("test", source.parts.get("validation"))
     if test is None:
         wanted = min(sizes.test or len(pool), int(len(pool) * TEST_SHARE))
         rows = drawn(len(pool), wanted, TASKS_TEST_SEED)
         test, pool = pool.take(rows), pool.take(sorted({*range(len(pool))}.difference(rows)))
-    distinct = fresh(pool.keys(), set(test.keys()))
-    dropped = len(pool) - len(distinct)
+    distinct = pool.unseen(set(test.keys()))
     test = test.take(drawn(len(test), sizes.test or len(test), TASKS_TEST_SEED))
-    order = shuffled(len(distinct), seed)[: sizes.train or None]
-    rows = [distinct[place] for place in order]
+    rows = shuffled(len(distinct), seed)[: sizes.train or None]
     held_out = round(len(rows) * sizes.held_out_share)
     if not 0 < held_out < len(rows) or len(test) < 2:
         raise BadCorpus(
             f"task {name}: {len(rows)} training texts, {held_out} of them held out, and "
             f"{len(test)} test texts; too few to study"
         )
-    parts = pool.take(rows[held_out:]), pool.take(rows[:held_out]), test
-    return Task(source.name, source.labels, *parts, dropped)
+    parts = distinct.take(rows[held_out:]), distinct.take(rows[:held_out]), test
+    return Task(source.name, source.labels, *parts, len(pool) - len(distinct))
 
 
-def read(name: str, seen: Collection[str] = ()) -> Source:
-    """The texts of the task of that name, all of them; arguments and errors as of :func:`load`."""
+def read(name: str, seen: Collection[str] = ()) -> Corpus:
+    """The texts of the task of that name, all of them; arguments and errors as of :func:`load`. Its
+    labels are none where the targets are numbers.
+    """
     known = cards("texts", "task")
     if name in known:
-        kind = "task" if "task" in known[name].readers else "texts"
-        seen = [sorted(seen)] if kind == "task" else []
-        return _source(name, tables.read_card(name, kind, *seen), "label", ())
-    path, _, target = name.partition(":")
-    target = target or "label"
+        kind, *arguments = ("task", sorted(seen)) if "task" in known[name].readers else ("texts",)
+        return _corpus(name, tables.read_card(name, kind, *arguments))
+    path, colon, column = name.partition(":")
     folder = tables.folder("task", "tasks", path, known, "or a folder").resolve()
     splits, names = tables.read_folder(folder, "task", "test or validation")
-    name = folder.name if target == "label" else f"{folder.name}:{target}"
-    return _source(name, splits, target, names if target == "label" else ())
+    if not colon:
+        return _corpus(folder.name, splits, names=names)
+    return _corpus(f"{folder.name}:{column}", splits, column)
 
 
-def _source(name: str, splits: tables.Tables, target: str, names: Sequence[str]) -> Source:
+def _corpus(
+    name: str, splits: tables.Tables, target: str = "label", names: Sequence[str] = ()
+) -> Corpus:
     """A task from tables whose columns are named as in :data:`PAIRS` or :data:`SINGLE`."""
-    folder, columns = name.partition(":")[0], list(splits["train"].columns)
+    where, columns = f"task folder {name.partition(':')[0]}", list(splits["train"].columns)
     pair = next((list(pair) for pair in PAIRS if set(pair) <= set(columns)), None)
     texts = pair or [column for column in SINGLE if column in columns][:1]
     if not texts:
         pairs = ", ".join(" + ".join(pair) for pair in PAIRS)
         raise BadCorpus(
-            f"task folder {folder} has the columns {', '.join(columns)}; expected "
+            f"{where} has the columns {', '.join(columns)}; expected "
             f"{', '.join(SINGLE)}, or one of the pairs {pairs}"
         )
-    tables.require(f"task folder {folder}", columns, target)
+    tables.require(where, columns, target)
     named = ["text", "second", "label"] if pair else ["text", "label"]
     splits = {
         split: table[[*texts, target]].set_axis(named, axis=1)
@@ -159,18 +149,10 @@ def _source(name: str, splits: tables.Tables, target: str, names: Sequence[str])
         if split != "unlabeled" and {*texts, target} <= set(table.columns)
     }
     numbers = pd.to_numeric(splits["train"]["label"], errors="coerce")
-    if numbers.notna().all() and (numbers % 1 != 0).any():
-        gold = {split: table["label"].astype(float) for split, table in splits.items()}
-        labels: tuple[str, ...] = ()
-    else:  # the one door for labelled texts: it checks them, and gives the classes their order
-        corpus = corpora.build(name, splits, names)
-        gold = {split: part.labels for split, part in corpus.parts.items()}
-        labels = corpus.labels
+    if numbers.isna().any() or not (numbers % 1).any():
+        return corpora.build(name, splits, names, "task")
     parts = {}
-    for split in gold:
-        for column in splits[split].columns.drop("label"):
-            empty = (not isinstance(t, str) or not t.strip() for t in splits[split][column])
-            tables.refuse_rows(f"task {name}: {split}", "empty texts", empty)
-        second = splits[split]["second"].tolist() if pair else []
-        parts[split] = Texts(splits[split]["text"].tolist(), second, np.array(gold[split]))
-    return Source(name, labels, parts["train"], parts.get("test", parts.get("validation")))
+    for split, table in splits.items():
+        corpora.check(f"task {name}: {split}", table, "label")
+        parts[split] = corpora.part_of(table, table["label"].astype(float).tolist())
+    return Corpus(name, (), parts)

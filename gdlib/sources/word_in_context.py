@@ -18,6 +18,7 @@ from gdlib.sources.splits import TASKS_TEST_SEED, shuffled
 
 PAIRS_PER_LEMMA = 4  # of each label, at most
 LABELS = ("another sense", "the same sense")
+Pair = tuple[str, str, str]
 
 
 def tables(seen: Collection[str] = ()) -> dict[str, pd.DataFrame]:
@@ -28,52 +29,46 @@ def tables(seen: Collection[str] = ()) -> dict[str, pd.DataFrame]:
     sentence is on both sides. Each lemma has as many pairs of one label as of the other, so that
     the lemma alone tells nothing.
     """
-    met = set(seen)
-    instances = senses.load("wordnet", seed=0).tests[senses.EXAMPLES]
+    seen = set(seen)
     groups: dict[tuple[str, str], list[Instance]] = defaultdict(list)
-    for instance in instances:
-        if instance.lemma not in met:
+    for instance in senses.load("wordnet", seed=0).tests[senses.EXAMPLES]:
+        if instance.lemma not in seen:
             groups[instance.lemma, instance.pos].append(instance)
     lemmas = sorted({lemma for lemma, _ in groups})
     for_test = dict(zip(lemmas, np.random.default_rng(TASKS_TEST_SEED).random(len(lemmas)) < 0.5))
-    rows: dict[str, list[tuple[str, str, str]]] = {"train": [], "test": []}
+    train: list[Pair] = []
+    test: list[Pair] = []
     for place, ((lemma, _), group) in enumerate(sorted(groups.items())):
-        rows["test" if for_test[lemma] else "train"] += _pairs(group, place)
-    in_test = {normalise(text) for *pair, _ in rows["test"] for text in pair}
-    rows["train"] = [
-        row for row in rows["train"] if not in_test & {normalise(row[0]), normalise(row[1])}
-    ]
-    if not rows["train"] or not rows["test"]:
+        (test if for_test[lemma] else train).extend(_pairs(group, place))
+    in_test = {normalise(text) for *texts, _ in test for text in texts}
+    train = [pair for pair in train if in_test.isdisjoint(map(normalise, pair[:2]))]
+    if not train or not test:
         raise BadCorpus(
-            f"task {WORD_IN_CONTEXT}: too few lemmas are left beside the {len(met)} that lexical "
+            f"task {WORD_IN_CONTEXT}: too few lemmas are left beside the {len(seen)} that lexical "
             "training met"
         )
     columns = ["sentence1", "sentence2", "label"]
-    return {split: pd.DataFrame(side, columns=columns) for split, side in rows.items()}
+    return {
+        split: pd.DataFrame(pairs, columns=columns)
+        for split, pairs in (("train", train), ("test", test))
+    }
 
 
-def _pairs(group: list[Instance], place: int) -> list[tuple[str, str, str]]:
-    """Pairs of the instances of one lemma, as many of one label as of the other."""
-    by_label: dict[bool | None, list[tuple[Instance, Instance]]] = defaultdict(list)
-    for pair in combinations(group, 2):
-        by_label[same_sense(*pair)].append(pair)
-    number = min(PAIRS_PER_LEMMA, len(by_label[False]), len(by_label[True]))
-    rows = []
-    for label in (False, True):
-        for row in shuffled(len(by_label[label]), TASKS_TEST_SEED, place)[:number]:
-            first, second = by_label[label][row]
-            rows.append((quoted(first), quoted(second), LABELS[label]))
-    return rows
-
-
-def same_sense(left: Instance, right: Instance) -> bool | None:
-    """Whether two instances of a lemma have the same right senses; None where they share some but
-    not all of them.
+def _pairs(group: list[Instance], place: int) -> list[Pair]:
+    """Pairs of the instances of one lemma, as many of one label as of the other. Two instances that
+    share some but not all of their right senses are no pair.
     """
-    left_keys, right_keys = set(left.sense_keys), set(right.sense_keys)
-    if left_keys == right_keys:
-        return True
-    return None if left_keys & right_keys else False
+    by_label: dict[bool, list[tuple[Instance, Instance]]] = {False: [], True: []}
+    for first, second in combinations(group, 2):
+        keys, others = set(first.sense_keys), set(second.sense_keys)
+        if keys == others or not keys & others:
+            by_label[keys == others].append((first, second))
+    number = min(PAIRS_PER_LEMMA, *map(len, by_label.values()))
+    rows = []
+    for label, pairs in by_label.items():
+        for row in shuffled(len(pairs), TASKS_TEST_SEED, place)[:number]:
+            rows.append((*map(quoted, pairs[row]), LABELS[label]))
+    return rows
 
 
 def quoted(instance: Instance) -> str:

@@ -11,26 +11,20 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from gdlib.core.errors import unknown
-from gdlib.sources.cards import DATA, EXCEPTIONS, SENSES, SYNSETS
+from gdlib.sources.cards import CARDS, DATA
 
+SENSES, SYNSETS, EXCEPTIONS = CARDS["wordnet"].carried
 POS = ("noun", "verb", "adj", "adv")
 WORD = re.compile(r"\w+(?:[-'.]\w+)*|[^\w\s]")
 NUM_SUPERSENSES, MIN_GLOSS_WORDS = 14, 4
-# WordNet's rules of detachment (its manual page morphy(7)): ending of a form, ending of the lemma
+# WordNet's rules of detachment (its manual page morphy(7)): ending of a form -> ending of the lemma
 ENDINGS = {
-    "noun": (
-        *(("s", ""), ("ses", "s"), ("xes", "x"), ("zes", "z")),
-        *(("ches", "ch"), ("shes", "sh"), ("men", "man"), ("ies", "y")),
-    ),
-    "verb": (
-        *(("s", ""), ("ies", "y"), ("es", "e"), ("es", "")),
-        *(("ed", "e"), ("ed", ""), ("ing", "e"), ("ing", "")),
-    ),
-    "adj": (("er", ""), ("est", ""), ("er", "e"), ("est", "e")),
-    "adv": (),
+    "noun": "s-> ses->s xes->x zes->z ches->ch shes->sh men->man ies->y",
+    "verb": "s-> ies->y es->e es-> ed->e ed-> ing->e ing->",
+    "adj": "er-> est-> er->e est->e",
+    "adv": "",
 }
 
 
@@ -58,7 +52,7 @@ def senses() -> pd.DataFrame:
     is the most frequent sense of that lemma and pos), synset, definition, examples (list of str),
     lexname ("noun.artifact"), tag_count (occurrences in the sense-tagged texts).
     """
-    words = pq.read_table(DATA / SENSES).to_pandas()
+    words = pd.read_parquet(DATA / SENSES)
     sets = synsets().iloc[words["synset"]].reset_index(drop=True)
     numbers = (sets["file"].map("{:02}".format), words["lex_id"].map("{:02}".format))
     key = words["lemma"] + "%" + sets["type"].astype(str)
@@ -78,8 +72,8 @@ def synsets() -> pd.DataFrame:
     """Every synset: 117,659 rows of synset ("noun:00001740"), pos, definition, examples (list of
     str), lexname, and what its sense keys are made of.
     """
-    table = pq.read_table(DATA / SYNSETS)
-    sets = table.drop_columns("examples").to_pandas().assign(examples=table["examples"].to_pylist())
+    sets = pd.read_parquet(DATA / SYNSETS)
+    sets["examples"] = sets["examples"].map(list)
     sets["synset"] = sets["pos"] + ":" + sets["offset"].map("{:08}".format)
     return sets
 
@@ -90,8 +84,7 @@ def noun_glosses() -> pd.DataFrame:
 
     The 14 largest supersenses, definitions of at least four words: 69,885 texts, by synset.
     """
-    nouns = synsets()
-    nouns = nouns[nouns["pos"] == "noun"]
+    nouns = synsets()[lambda sets: sets["pos"] == "noun"]
     largest = nouns["lexname"].value_counts().index[:NUM_SUPERSENSES]
     long_enough = nouns["definition"].str.split().str.len() >= MIN_GLOSS_WORDS
     nouns = nouns[nouns["lexname"].isin(largest) & long_enough]
@@ -101,7 +94,7 @@ def noun_glosses() -> pd.DataFrame:
 
 def candidates(lemma: str, pos: str) -> tuple[Sense, ...]:
     """The senses of a lemma as one part of speech, the most frequent first; none for a lemma that
-    WordNet hasn't.
+    WordNet does not have.
 
     Args:
         lemma: in lower case, ``_`` for a space ("take_place").
@@ -119,11 +112,12 @@ def candidates(lemma: str, pos: str) -> tuple[Sense, ...]:
 def _by_lemma() -> dict[tuple[str, str], tuple[Sense, ...]]:
     table = senses().sort_values("rank", kind="stable")
     table["examples"] = table["examples"].map(tuple)
-    by_lemma: dict[tuple[str, str], list[Sense]] = {}
-    for row in zip(*(table[field.name].tolist() for field in fields(Sense))):
+    by_lemma: dict[tuple[str, str], tuple[Sense, ...]] = {}
+    for row in table[[field.name for field in fields(Sense)]].itertuples(index=False):
         sense = Sense(*row)
-        by_lemma.setdefault((sense.lemma, sense.pos), []).append(sense)
-    return {key: tuple(members) for key, members in by_lemma.items()}
+        key = (sense.lemma, sense.pos)
+        by_lemma[key] = (*by_lemma.get(key, ()), sense)
+    return by_lemma
 
 
 @cache
@@ -131,22 +125,19 @@ def base_forms(word: str, pos: str) -> frozenset[str]:
     """Every lemma that a lower-case word might be a form of, whether it is one or not: "took" gives
     took and take.
     """
-    rules = (
-        word.removesuffix(ending) + lemma for ending, lemma in ENDINGS[pos] if word.endswith(ending)
-    )
-    return frozenset((word, *exceptions("form", "lemma").get((pos, word), ()), *rules))
+    rules = (rule.split("->") for rule in ENDINGS[pos].split())
+    regular = (word.removesuffix(form) + lemma for form, lemma in rules if word.endswith(form))
+    return frozenset((word, *exceptions("form").get((pos, word), ()), *regular))
 
 
 @cache
-def exceptions(by: str, column: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """WordNet's list of irregular forms, by part of speech and one of its columns ``form`` and
-    ``lemma``: what stands in the other.
+def exceptions(by: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """WordNet's list of irregular forms: part of speech and ``form`` (or ``lemma``) to the lemmas
+    (or forms).
     """
-    listed: dict[tuple[str, str], tuple[str, ...]] = {}
-    for row in pq.read_table(DATA / EXCEPTIONS).to_pylist():
-        key = (row["pos"], row[by])
-        listed[key] = (*listed.get(key, ()), row[column])
-    return listed
+    other = {"form": "lemma", "lemma": "form"}[by]
+    table = pd.read_parquet(DATA / EXCEPTIONS)
+    return table.groupby(["pos", by])[other].agg(tuple).to_dict()
 
 
 def examples() -> pd.DataFrame:
@@ -157,20 +148,25 @@ def examples() -> pd.DataFrame:
     The first place where the lemma stands is the target. A sentence that two synsets of the lemma
     give as an example is one instance with two right senses.
     """
-    columns = ["id", "tokens", "target", "lemma", "pos", "sense_keys"]
-    rows: dict[tuple[str, str, str], list] = {}
+    rows: dict[tuple[str, str, str], dict] = {}
     table = senses()
     table = table[table.groupby(["lemma", "pos"])["rank"].transform("size") > 1]
     for sense in table.itertuples(index=False):
         for number, sentence in enumerate(sense.examples):
             place = sentence, sense.lemma, sense.pos
             if place in rows:
-                keys = rows[place][-1]
+                keys = rows[place]["sense_keys"]
                 keys += [sense.sense_key] * (sense.sense_key not in keys)
             elif hit := find(*place):
-                name = f"{sense.synset}.{number}.{sense.lemma}"
-                rows[place] = [name, *hit, sense.lemma, sense.pos, [sense.sense_key]]
-    return pd.DataFrame(rows.values(), columns=columns)
+                rows[place] = {
+                    "id": f"{sense.synset}.{number}.{sense.lemma}",
+                    "tokens": hit[0],
+                    "target": hit[1],
+                    "lemma": sense.lemma,
+                    "pos": sense.pos,
+                    "sense_keys": [sense.sense_key],
+                }
+    return pd.DataFrame(rows.values())
 
 
 def find(sentence: str, lemma: str, pos: str) -> tuple[tuple[str, ...], int] | None:
@@ -182,7 +178,8 @@ def find(sentence: str, lemma: str, pos: str) -> tuple[tuple[str, ...], int] | N
     """
     tokens, parts = WORD.findall(sentence), lemma.split("_")
     for start in range(len(tokens) - len(parts) + 1):
-        window = tokens[start : start + len(parts)]
-        if all(part in base_forms(word.lower(), pos) for part, word in zip(parts, window)):
-            return (*tokens[:start], "_".join(window), *tokens[start + len(parts) :]), start
+        end = start + len(parts)
+        pairs = zip(parts, tokens[start:end])
+        if all(part in base_forms(word.lower(), pos) for part, word in pairs):
+            return (*tokens[:start], "_".join(tokens[start:end]), *tokens[end:]), start
     return None

@@ -9,20 +9,20 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from gdlib.sources.synonyms import synonyms
 
 WORD = re.compile(r"(?<![\w'’])[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
-SENTENCE_END = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
+SENTENCE_START = re.compile(r"(^|[.!?:]['\"”’)]*)\s*['\"“‘(]*$")
 
 
 def words_of(text: str) -> list[re.Match[str]]:
     """The words that may be replaced: of letters alone, two or more, and no name (a capital
     inside of a sentence, or several capitals).
     """
-    return [word for word in WORD.finditer(text) if _is_plain(word.group(), text[: word.start()])]
-
-
-def _is_plain(word: str, before: str) -> bool:
-    if len(word) < 2 or not word.isalpha() or not word[1:].islower():
-        return False
-    return word[0].islower() or SENTENCE_END.search(before) is not None
+    words = []
+    for match in WORD.finditer(text):
+        word = match.group()
+        if len(word) > 1 and word.isalpha() and word[1:].islower():
+            if word[0].islower() or SENTENCE_START.search(text[: match.start()]):
+                words.append(match)
+    return words
 
 
 def content_words(text: str) -> list[re.Match[str]]:
@@ -59,5 +59,6 @@ def with_synonyms(texts: Sequence[str], every: int, seed: int) -> list[str]:
 
 def changed_share(original: str, spun: str) -> float:
     """Share of the words, cut at white space, that are others than before."""
-    pairs = list(zip(original.split(), spun.split(), strict=True))
-    return sum(before != after for before, after in pairs) / max(1, len(pairs))
+    pairs = zip(original.split(), spun.split(), strict=True)
+    changed = [before != after for before, after in pairs]
+    return sum(changed) / max(1, len(changed))

@@ -11,7 +11,7 @@ the registry are unpacked, or converted from GGUF, once; the folder is an artifa
 verified by the sha256 of its files each time it is located.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,8 +62,7 @@ def locate(name: str) -> Network:
     """
     known = networks()
     if name in known:
-        card = known[name]
-        return Network(name, str(card.folder()), digest(card.recipe))
+        return Network(name, str(known[name].folder()), digest(known[name].recipe))
     if name.startswith("hub:"):
         return _from_hub(name)
     folder = Path(name)
@@ -87,9 +86,9 @@ def tokenizer(network: Network) -> "PreTrainedTokenizerBase":
 
 def encoder(network: Network) -> "PreTrainedModel":
     """The network without a head, in float32: ids *[batch, length]* to hidden states *[batch,
-    length, width]*.
+    length, width]*. A pooler that it lacks is drawn from torch's generator.
     """
-    return _weights(network, "AutoModel", lambda key, prefix: key.startswith("pooler"))
+    return _weights(network, "AutoModel")
 
 
 def classifier(
@@ -138,11 +137,7 @@ def _headed(network: Network, family: str, config: Any, labels: Sequence[str]) -
     config.label2id = {label: index for index, label in enumerate(labels)}
     if getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = tokenizer(network).pad_token_id
-
-    def may_miss(key: str, prefix: str) -> bool:
-        return not key.startswith(f"{prefix}.") or "pooler" in key
-
-    return _weights(network, family, may_miss, config=config)
+    return _weights(network, family, new_head=True, config=config)
 
 
 def causal(network: Network) -> "PreTrainedModel":
@@ -179,35 +174,31 @@ def _from_hub(name: str) -> Network:
     from huggingface_hub import snapshot_download
 
     with from_the_hub("network", name):
-        patterns = list(FOLDER_FILES)
-        folder = Path(snapshot_download(name.removeprefix("hub:"), allow_patterns=patterns))
+        hub = name.removeprefix("hub:")
+        folder = Path(snapshot_download(hub, allow_patterns=list(FOLDER_FILES)))
     _check_folder(name, folder)
     return Network(name, str(folder), folder.name)
 
 
 def _check_folder(name: str, folder: Path) -> None:
-    if not (folder / "config.json").exists():
-        raise BadDownload(
-            f'network "{name}": no config.json; expected config.json, *.safetensors and a tokenizer'
-        )
-    if not list(folder.glob("*.safetensors")):
-        raise BadDownload(
-            f'network "{name}": no *.safetensors; pickled weights (*.bin, *.pt) are refused'
-        )
+    for pattern, why in (
+        ("config.json", "expected config.json, *.safetensors and a tokenizer"),
+        ("*.safetensors", "pickled weights (*.bin, *.pt) are refused"),
+    ):
+        if not list(folder.glob(pattern)):
+            raise BadDownload(f'network "{name}": no {pattern}; {why}')
 
 
 def _weights(
-    network: Network,
-    family: str,
-    may_miss: Callable[[str, str], bool] = lambda key, prefix: False,
-    **options: Any,
+    network: Network, family: str, new_head: bool = False, **options: Any
 ) -> "PreTrainedModel":
     """Load; the table of unused heads that transformers prints is noise here, a weight missing from
     the body is not.
 
     Args:
         family: the automatic class of transformers.
-        may_miss: whether a weight may be absent from the files, by its key and the body's prefix.
+        new_head: whether the head is new, so that its weights may be absent from the files; those
+            of a pooler always may.
     """
     import torch
 
@@ -219,8 +210,9 @@ def _weights(
         output_loading_info=True,
         **options,
     )
+    body = f"{model.base_model_prefix}." if new_head else ""
     missing = sorted(
-        key for key in info["missing_keys"] if not may_miss(key, model.base_model_prefix)
+        key for key in info["missing_keys"] if key.startswith(body) and "pooler" not in key
     )
     if missing:
         raise BadDownload(
