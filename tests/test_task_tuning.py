@@ -13,7 +13,8 @@ from gdlib.networks import tuning as task_tuning
 from gdlib.networks.sense_coding import Coder
 from gdlib.networks.tuning import TaskCoder, TuningPlan
 from gdlib.sources import zoo
-from gdlib.sources.tasks import Task, Texts
+from gdlib.sources.parts import Part
+from gdlib.sources.tasks import Task
 
 PLAN = TuningPlan(
     epochs=8, lr=3e-3, batch=8, max_length=24, tuned_layers=0, pooling="parts", seed=0
@@ -25,22 +26,19 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> zoo.Network:
     return zoo.locate(str(tiny.encoder(tmp_path_factory.mktemp("tuning") / "encoder")))
 
 
-def sentences(number: int, seed: int, pairs: bool = False) -> Texts:
+def sentences(number: int, seed: int, pairs: bool = False) -> Part:
     """Animals or food; of pairs: the same of both or not."""
     words = [tiny.texts_of(label, number, seed) for label in ("animals", "food")]
     first = [words[i % 2][i] for i in range(number)]
     second = [words[(i // 2) % 2][-i - 1] for i in range(number)] if pairs else []
-    return Texts(
-        first,
-        second,
-        np.array([int(i % 2 == (i // 2) % 2) if pairs else i % 2 for i in range(number)]),
-    )
+    labels = [int(i % 2 == (i // 2) % 2) if pairs else i % 2 for i in range(number)]
+    return Part(first, labels, second)
 
 
 def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
     tokenizer = zoo.tokenizer(network)
     coder = TaskCoder(Coder(tokenizer, 12))
-    texts = Texts(["the cat", "the cat " * 9], ["a dog", "a big dog"], [0.0, 0.0])
+    texts = Part(["the cat", "the cat " * 9], [0, 0], ["a dog", "a big dog"])
     rows = coder.rows(texts)
     assert tokenizer.convert_ids_to_tokens(rows[0][0]) == [
         "[CLS]",
@@ -63,7 +61,7 @@ def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
         12,
     ]
     assert inputs["second"].int().tolist() == [[0] * 4 + [1] * 3 + [0] * 5, [0] * 8 + [1] * 4]
-    alone = coder.rows(Texts(["the cat", "the cat " * 9], [], [0.0, 0.0]))
+    alone = coder.rows(Part(["the cat", "the cat " * 9], [0, 0]))
     assert [len(ids) for ids, _ in alone] == [4, 12] and alone[0][0] == tokenizer("the cat")[
         "input_ids"
     ]
@@ -77,7 +75,7 @@ def test_the_type_ids_are_those_of_a_pretrained_tokenizer_of_pairs(network: zoo.
     tokenizer = zoo.tokenizer(network)
     coder = Coder(tokenizer, 24)
     coder.has_types = True
-    rows = TaskCoder(coder).rows(Texts(["the cat"], ["a dog"], [0.0]))
+    rows = TaskCoder(coder).rows(Part(["the cat"], [0], ["a dog"]))
     assert TaskCoder(coder).inputs(rows)["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 
 
@@ -105,8 +103,8 @@ def test_classes_are_learnt_and_the_held_out_part_chooses(
 
 
 def test_numbers_are_told_in_their_own_units(network: zoo.Network) -> None:
-    def numbers(part: Texts) -> Texts:
-        return Texts(part.first, [], 100.0 + 3.0 * part.gold)
+    def numbers(part: Part) -> Part:
+        return Part(part.texts, (100.0 + 3.0 * part.gold).tolist())
 
     task = Task(
         "weights", (), *map(numbers, (sentences(60, 0), sentences(24, 1), sentences(40, 2)))

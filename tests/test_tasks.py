@@ -40,12 +40,12 @@ def test_pairs_are_tested_on_the_test_part_or_else_on_validation(tmp_path: Path)
     both = pairs(tmp_path / "mrpc", train=table(30), validation=table(6, 50), test=table(9, 70))
     task = tasks.load(both, SIZES, seed=0)
     assert task.name == "mrpc" and task.labels == ("0", "1")
-    assert task.test.first == [f"one {i}" for i in range(70, 79)] and task.test.gold.tolist() == [
+    assert task.test.texts == [f"one {i}" for i in range(70, 79)] and task.test.gold.tolist() == [
         0,
         1,
     ] * 4 + [0]
     assert (len(task.train), len(task.held_out)) == (15, 5)
-    for text, other, label in zip(task.train.first, task.train.second, task.train.gold):
+    for text, other, label in zip(task.train.texts, task.train.second, task.train.gold):
         assert text.replace("one", "two") == other and int(text.split()[1]) % 2 == label
     cola = pairs(
         tmp_path / "cola",
@@ -53,7 +53,7 @@ def test_pairs_are_tested_on_the_test_part_or_else_on_validation(tmp_path: Path)
         validation=table(6, 50).drop(columns="sentence2"),
     )
     alone = tasks.load(cola, SIZES, seed=0)
-    assert alone.test.first == [f"one {i}" for i in range(50, 56)] and alone.test.second == []
+    assert alone.test.texts == [f"one {i}" for i in range(50, 56)] and alone.test.second == []
     assert tasks.load(str(tiny.corpus(tmp_path / "words")), SIZES, seed=0).train.second == []
 
 
@@ -63,9 +63,9 @@ def test_the_draw_keeps_parts_apart_and_the_test_part_for_every_seed(tmp_path: P
     )
     one, other = (tasks.load(name, Sizes(20, 0.25, 12), seed=seed) for seed in (0, 1))
     assert (
-        one.test.first == other.test.first
+        one.test.texts == other.test.texts
         and len(one.test) == 12
-        and one.train.first != other.train.first
+        and one.train.texts != other.train.texts
         and one.digest != other.digest
     )
     assert one.dropped == 5 + 4  # five twice, four in the whole test part, drawn or not
@@ -153,7 +153,7 @@ def test_word_in_context_is_balanced_by_lemma_and_apart_from_lexical_training() 
         by_lemma: dict[tuple[str, str], list[int]] = {}
         known = [
             row
-            for row in zip(part.first, part.second, part.gold)
+            for row in zip(part.texts, part.second, part.gold)
             if row[0] in right and row[1] in right
         ]
         assert len(known) > 0.98 * len(part)
@@ -171,7 +171,7 @@ def test_word_in_context_is_balanced_by_lemma_and_apart_from_lexical_training() 
     assert np.mean([sum(labels) * 2 == len(labels) for labels in by_lemma.values()]) > 0.98
     assert not lemmas[0] & lemmas[1] and not (lemmas[0] | lemmas[1]) & seen
     sentences = [
-        {normalise(text) for text in (*part.first, *part.second)} for part in source.parts.values()
+        {normalise(text) for text in (*part.texts, *part.second)} for part in source.parts.values()
     ]
     assert not sentences[0] & sentences[1]
     with pytest.raises(BadCorpus, match="too few lemmas are left beside the 1718"):

@@ -113,7 +113,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     other = UnderstandingStudy(replace(settings, seed=1), store).tasks
     assert all(
-        other[name].test.first == task.test.first and other[name].train.first != task.train.first
+        other[name].test.texts == task.test.texts and other[name].train.texts != task.train.texts
         for name, task in study.tasks.items()
     )
     more = replace(settings, tasks=("movies",), encoders=("plain",), tuning_seeds=(0, 1, 2))

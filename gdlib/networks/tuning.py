@@ -17,7 +17,8 @@ from gdlib.networks import fine_tune as recipe
 from gdlib.networks.encoders import compared, freeze, mean_state
 from gdlib.networks.sense_coding import Coder, Joined
 from gdlib.sources import zoo
-from gdlib.sources.tasks import Task, Texts
+from gdlib.sources.parts import Part
+from gdlib.sources.tasks import Task
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 """Of what is right and what is predicted, higher is better."""
@@ -40,14 +41,14 @@ class TuningPlan(recipe.Plan):
 
 
 class TaskCoder:
-    """Texts as inputs of an encoder: ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``."""
+    """Part as inputs of an encoder: ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``."""
 
     def __init__(self, coder: Coder):
         self.coder = coder
 
-    def rows(self, texts: Texts) -> list[Joined]:
+    def rows(self, texts: Part) -> list[Joined]:
         """The pieces of each text or pair, and at which of them the second text begins."""
-        coder, first = self.coder, self.coder.pieces(texts.first)
+        coder, first = self.coder, self.coder.pieces(texts.texts)
         if not texts.second:
             return [
                 ([coder.cls, *ids[: coder.max_length - 2], coder.sep], coder.max_length)
@@ -135,7 +136,7 @@ def scale(task: Task) -> tuple[float, float]:
     return (0.0, 1.0) if task.labels else (float(gold.mean()), float(gold.std()) or 1.0)
 
 
-def targets(task: Task, part: Texts) -> Tensor:
+def targets(task: Task, part: Part) -> Tensor:
     """What the network should predict of a part: class indices, or numbers in its units.
 
     *Shape:* ``[texts]``.

@@ -1,4 +1,4 @@
-"""Study 1 over seeds: what its comparison asks, and what the answers cost."""
+"""Study 1 over seeds: the questions of its comparison, and what its networks cost."""
 
 from collections.abc import Iterator
 

@@ -41,7 +41,7 @@ class Settings(WritingSettings):
     hard_weight: float = knob(0.0, "students", "weight of the gold labels beside them")
     student_steps: int = knob(160, "students", "optimisation steps at most, the same for every arm")
     student_lr: float = knob(4e-3, "students", "peak learning rate")
-    student_batch: int = knob(64, "students", "texts a step")
+    student_batch: int = knob(64, "students", "texts per step")
     student_dropout: float = knob(0.3, "students", "before the readout")
     evaluate_every: int = knob(20, "students", "steps between two looks at the held-out loss")
     patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
@@ -52,7 +52,7 @@ class Settings(WritingSettings):
     corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
     labels_sweep: tuple[int, ...] = knob(
-        (), "compare", "other numbers of labels a class to run and compare"
+        (), "compare", "other numbers of labels per class to run and compare"
     )
 
 

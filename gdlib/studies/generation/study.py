@@ -80,7 +80,7 @@ class GenerationStudy(WritingStudy):
         *("student_lr", "student_batch", "evaluate_every", "patience", "soft_loss", "temperature"),
         *("hard_weight", "soft_weight", "max_length", "seed"),
         needs=("trained_teacher", "vocabulary", "held_out", "test_texts", "class_names"),
-        given={"lessons": lambda study, name, arm, number: study.lessons[arm]},
+        given={"lessons": lambda study, _name, arm, _number: study.lessons[arm]},
     )
     def trained_student(self, folder: Path, name: str, arm: Arm, number: int) -> None:
         """A student of an architecture, by an arm and a student seed: its weights, and its logits
@@ -137,7 +137,7 @@ class GenerationStudy(WritingStudy):
         return student.eval()
 
     def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
-        """What that student answers to some texts. *Shape:* ``[texts, classes]``."""
+        """The logits of that student on some texts. *Shape:* ``[texts, classes]``."""
         return distillation.predict(self.student(name), self.rows(texts)).numpy()
 
     def train_on(self, indices: Sequence[int]) -> dict[str, Any]:
@@ -154,12 +154,8 @@ class GenerationStudy(WritingStudy):
             ``texts`` used, ``held_out`` texts judged on, ``accuracy`` with the selection,
             ``baseline_accuracy`` without it.
         """
-        table, name, seed = (
-            self.samples(),
-            self.settings.students[0],
-            self.settings.student_seeds[0],
-        )
-        chosen = table.iloc[list(indices)]
+        name, seed = self.settings.students[0], self.settings.student_seeds[0]
+        chosen = self.samples().iloc[list(indices)]
         chosen = chosen[chosen["teacher_label"] >= 0]
         selected = self.source(
             chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"]))

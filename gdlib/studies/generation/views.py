@@ -2,7 +2,6 @@
 :mod:`gdlib.studies.shared.views`.
 """
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -19,27 +18,37 @@ from gdlib.studies.shared.views import (
 )
 
 __all__ = [
-    "diversity", "entropy", "examples", "first_look", "history", "kept", "perplexity", "recited", "signal_counts", "tfidf_curve",
-    "with_names", "word_counts",
-]  # fmt: skip
+    "diversity",
+    "entropy",
+    "examples",
+    "first_look",
+    "history",
+    "kept",
+    "perplexity",
+    "recited",
+    "signal_counts",
+    "tfidf_curve",
+    "with_names",
+    "word_counts",
+]
 
 
 def perplexity(study: GenerationStudy) -> tuple[float, float]:
     """Held-out perplexity of the generator before and after fine-tuning."""
-    kept = study.trained_generator().json("history.json")
-    return kept["perplexity_before"], kept["perplexity_after"]
+    looks = study.trained_generator().json("history.json")
+    return looks["perplexity_before"], looks["perplexity_after"]
 
 
 def first_look(study: GenerationStudy, number: int) -> pd.DataFrame:
-    """A few samples with the study's decoding, as they come (the study's own samples have other
-    seeds).
+    """A few samples with the study's decoding, as they come: text, ended. The study's own samples
+    have other seeds.
     """
     s, seed = study.settings, study.settings.seed + 10_000
-    asked = list(
+    prompts = list(
         samples.prompts_for(study.generator, 0, number, study.splits.train, s.prefix_tokens, seed)
     )
     written = study.generator.sample(
-        [ids for ids, _, _ in asked],
+        [ids for ids, _, _ in prompts],
         max_new_tokens=s.max_new_tokens,
         temperature=s.sampling_temperature,
         top_p=s.top_p,
@@ -49,7 +58,7 @@ def first_look(study: GenerationStudy, number: int) -> pd.DataFrame:
     texts = study.generator.tokenizer.batch_decode([ids for ids, _ in written])
     return pd.DataFrame(
         {
-            "text": [p + t for (_, p, _), t in zip(asked, texts)],
+            "text": [prefix + text for (_, prefix, _), text in zip(prompts, texts)],
             "ended": [ended for _, ended in written],
         }
     )
@@ -68,11 +77,11 @@ def recited(study: GenerationStudy) -> pd.DataFrame:
     real = samples.memorised(
         study.splits.transfer.texts, study.splits.labelled.texts, study.settings.overlap_words
     )
-    rows = {"generated (all)": study.samples()["memorised"].to_numpy(), "real unlabelled": real}
+    recited = {"generated (all)": study.samples()["memorised"].to_numpy(), "real unlabelled": real}
     return pd.DataFrame(
         [
-            {"texts": name, "number": len(of), "recite": int(of.sum()), "share": of.mean()}
-            for name, of in rows.items()
+            {"texts": name, "number": len(each), "recite": int(each.sum()), "share": each.mean()}
+            for name, each in recited.items()
         ]
     )
 
@@ -82,7 +91,7 @@ def diversity(study: GenerationStudy, number: int = 1000) -> pd.DataFrame:
     texts = {"generated": kept(study)["text"].tolist(), "real": study.splits.transfer.texts}
     number = min(number, *map(len, texts.values()))
     return pd.DataFrame(
-        [{"texts": name} | metrics.diversity(of, sample=number) for name, of in texts.items()]
+        [{"texts": name} | metrics.diversity(each, sample=number) for name, each in texts.items()]
     )
 
 
@@ -90,19 +99,11 @@ def with_names(study: GenerationStudy, rows: pd.DataFrame) -> pd.DataFrame:
     """Samples to read: text, the teacher's three likeliest classes with their probabilities,
     confidence, entropy.
     """
-    labels = study.splits.labels
-    shares = (
-        torch.tensor(np.stack(rows["teacher_logits"])).softmax(-1)
-        if len(rows)
-        else torch.empty(0, len(labels))
-    )
-    best = [
-        ", ".join(
-            f"{labels[i]} {p:.2f}"
-            for p, i in zip(*(x.tolist() for x in one.topk(min(3, len(labels)))))
-        )
-        for one in shares
-    ]
+    labels, best = study.splits.labels, []
+    for logits in rows["teacher_logits"]:
+        largest = torch.tensor(logits).softmax(-1).topk(min(3, len(labels)))
+        pairs = zip(largest.indices.tolist(), largest.values.tolist())
+        best.append(", ".join(f"{labels[index]} {share:.2f}" for index, share in pairs))
     return pd.DataFrame(
         {"text": rows["text"].tolist(), "the teacher": best, "entropy": rows["entropy"].to_numpy()}
     )

@@ -165,7 +165,7 @@ class UnderstandingStudy(LexicalEncoders):
         """
         rows = []
         for name, task in self.tasks.items():
-            texts = task.train.first + task.train.second
+            texts = task.train.texts + task.train.second
             row = {"task": name, "kind": "pairs" if task.train.second else "texts"}
             row |= {part: len(of_part) for part, of_part in task.parts.items()}
             row |= {
@@ -189,7 +189,7 @@ class UnderstandingStudy(LexicalEncoders):
                 first.setdefault(gold if task.labels else i, (i, label))
             for _, (i, label) in sorted(first.items())[: len(task.labels) or 2]:
                 second = part.second[i] if part.second else ""
-                rows.append((name, part.first[i], second, label))
+                rows.append((name, part.texts[i], second, label))
         return pd.DataFrame(rows, columns=["task", "text", "second text", "label"])
 
     def baselines(self) -> pd.DataFrame:
@@ -215,6 +215,6 @@ class UnderstandingStudy(LexicalEncoders):
         return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
 
 
-def _joined(part: tasks.Texts) -> list[str]:
+def _joined(part: tasks.Part) -> list[str]:
     """Texts, or pairs as one text."""
-    return [" ".join(pair) for pair in zip(part.first, part.second or [""] * len(part))]
+    return [" ".join(pair) for pair in zip(part.texts, part.second or [""] * len(part))]
