@@ -38,6 +38,7 @@ def test_a_class_in_neither_gold_nor_predictions_is_left_out_of_macro_f1() -> No
 
 THEIRS = {
     "accuracy": sklearn.metrics.accuracy_score,
+    "balanced accuracy": sklearn.metrics.balanced_accuracy_score,
     "F1": sklearn.metrics.f1_score,
     "macro-F1": lambda gold, predicted: sklearn.metrics.f1_score(gold, predicted, average="macro"),
     "Matthews": sklearn.metrics.matthews_corrcoef,
@@ -50,7 +51,7 @@ THEIRS = {
 @pytest.mark.parametrize("seed", range(3))
 def test_like_scikit_learn_and_scipy_on_resamples_of_several_models(name: str, seed: int) -> None:
     random, numbers = np.random.default_rng(seed), name in ("Pearson", "Spearman")
-    classes = 4 if name == "macro-F1" else 2
+    classes = 4 if name in ("macro-F1", "balanced accuracy") else 2
     gold, predicted = (
         random.normal(size=shape).round(1) if numbers else random.integers(classes, size=shape)
         for shape in (40, (3, 40))
@@ -63,7 +64,9 @@ def test_like_scikit_learn_and_scipy_on_resamples_of_several_models(name: str, s
 
 
 def test_an_unknown_score_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match='unknown score "AUC"; known: accuracy, F1, macro-F1'):
+    with pytest.raises(
+        UnknownName, match='unknown score "AUC"; known: accuracy, balanced accuracy, F1'
+    ):
         SCORES["AUC"]
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, matthews_corrcoef
 
 from gdlib.compare import stats
 from gdlib.compare.scores import ENTITY_F1, SCORES, Score
-from gdlib.compare.stats import Difference, Interval, Sample
+from gdlib.compare.stats import Difference, Interval, Sample, joint_p
 
 QUICK = {"resamples": 999}
 
@@ -37,7 +37,6 @@ def test_the_interval_over_items_is_scipys_bca():
     )
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval), abs=1e-9)
     assert found.value == pytest.approx(over_items.mean())
-    assert (found.units, found.items) == (2, 200)
 
 
 def test_the_interval_over_seeds_is_students_t():
@@ -69,7 +68,8 @@ def test_turning_the_sides_turns_the_interval(seeds, texts, seed):
     there, back = difference(a, b, 199), difference(b, a, 199)
     assert there.value == pytest.approx(-back.value)
     assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
-    assert there.p == pytest.approx(back.p) and there.resolved == back.resolved
+    assert there.p == pytest.approx(back.p)
+    assert there.p_joint == pytest.approx(back.p_joint, abs=1e-9, nan_ok=True)
     assert there.low - 1e-9 <= there.value <= there.high + 1e-9
     if seeds > 1:
         over_seeds = (there.seeds_low, there.seeds_high)
@@ -78,14 +78,13 @@ def test_turning_the_sides_turns_the_interval(seeds, texts, seed):
 
 def test_nothing_to_tell_apart_has_no_width_and_is_not_resolved():
     found = difference(np.ones((2, 30)), np.ones((2, 30)))
-    assert (found.value, found.low, found.high, found.p, found.resolved) == (0, 0, 0, 1, False)
-    assert found.describe() == "+0.0 [0.0, 0.0] points (not resolved)"
+    assert (found.value, found.low, found.high, found.p, found.p_joint) == (0, 0, 0, 1, 1)
 
 
-def test_a_difference_of_every_item_has_no_width_and_is_resolved():
+def test_a_difference_of_every_item_has_no_width_and_no_doubt():
     found = difference(np.ones((2, 30)), np.zeros((2, 30)))
     assert (found.low, found.high, found.seeds_low, found.seeds_high) == (1, 1, 1, 1)
-    assert found.resolved
+    assert found.p_joint < 1e-9
 
 
 def test_averages_that_cancel_count_as_zero():
@@ -98,27 +97,49 @@ def test_a_single_item_that_differs_proves_nothing():
     assert difference([[1.0, 0, 0]], [[0.0, 0, 0]]).p == 1
 
 
-def test_seeds_that_disagree_leave_a_difference_unresolved():
+def test_seeds_that_disagree_leave_a_difference_in_doubt():
     a, b = np.zeros((3, 300)), np.zeros((3, 300))
     a[0, :200] = 1  # one lucky seed carries all of it: clear over items, not over seeds
     found = difference(a, b)
-    assert found.low > 0 and found.seeds_low < 0 and not found.resolved
+    assert found.low > 0 and found.seeds_low < 0 and found.p_joint > 0.05
 
 
-def test_with_one_seed_nothing_is_resolved():
+def test_one_seed_has_no_joint_interval():
     found = difference(right(1, 50, 0.9, 1), right(1, 50, 0.2, 2))
-    assert math.isnan(found.seeds_low) and math.isnan(found.seeds_high) and found.units == 1
-    assert found.low > 0 and not found.resolved
-    assert found.describe().endswith("(not resolved: one seed)")
+    assert math.isnan(found.seeds_low) and math.isnan(found.seeds_high)
+    assert found.low > 0 and math.isnan(found.p_joint)
 
 
-def test_describe_writes_points_or_nats():
-    found = Difference(0.021, 0.01, 0.0329, 0.005, 0.04, 5, 2000, 0.001)
-    assert found.describe() == "+2.1 [1.0, 3.3] points"
-    assert found.describe("nats") == "+0.021 [0.010, 0.033] nats"
-    assert Interval(0.842, 0.83, 0.854, math.nan, math.nan, 1, 100).describe() == (
-        "84.2 [83.0, 85.4]"
-    )
+def test_zero_outside_both_intervals_can_lie_inside_the_joint_one():
+    # Half widths 0.8 and 0.8 around 1: their root of squares is 1.13.
+    assert joint_p(Interval(1.0, 0.2, 1.8, 0.2, 1.8), 5) > 0.05
+    # 0.6 and 0.79: 0.992. On the side away from zero the widths do not count.
+    assert joint_p(Interval(1.0, 0.4, 9.0, 0.21, 9.0), 5) < 0.05
+    assert joint_p(Interval(-1.0, -9.0, -0.4, -9.0, -0.21), 5) < 0.05
+
+
+@pytest.mark.parametrize("level", [0.001, 0.01, 0.05, 0.3])
+@pytest.mark.parametrize("units", [2, 5])
+def test_the_joint_p_is_the_level_whose_joint_interval_ends_at_zero(level, units):
+    """The two intervals are made anew at that level from their standard errors."""
+    errors, quantile = (0.3, 0.2), scipy_stats.t(units - 1)
+    wide = errors[0] * scipy_stats.norm.ppf(1 - level / 2), errors[1] * quantile.ppf(1 - level / 2)
+    value = math.sqrt(wide[0] ** 2 + wide[1] ** 2)
+    items, seeds = errors[0] * scipy_stats.norm.ppf(0.975), errors[1] * quantile.ppf(0.975)
+    around = Interval(value, value - items, value + items, value - seeds, value + seeds)
+    assert joint_p(around, units) == pytest.approx(level)
+
+
+def test_the_joint_interval_covers_a_truth_that_varies_by_item_and_by_seed():
+    """Where each of both intervals alone covers too seldom."""
+    rng, runs = np.random.default_rng(0), 300
+    covered = {"joint": 0, "items": 0}
+    for _ in range(runs):
+        gain = 0.03 * rng.normal(size=(5, 1)) + 0.4 * rng.normal(size=(1, 150))  # around zero
+        found = difference(gain, np.zeros_like(gain), 199)
+        covered["joint"] += found.p_joint >= 0.05
+        covered["items"] += found.low <= 0 <= found.high
+    assert covered["items"] / runs < 0.95 <= covered["joint"] / runs + 0.02
 
 
 @pytest.mark.parametrize(
@@ -152,7 +173,8 @@ def test_the_interval_of_a_mean_is_scipys_and_never_narrower_than_nothing():
         (values.mean(axis=0),), mean, method="BCa", rng=np.random.default_rng(0)
     )
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval))
-    assert stats.interval(Sample.of(np.ones((1, 20)))).describe() == "100.0 [100.0, 100.0]"
+    alike = stats.interval(Sample.of(np.ones((1, 20))))
+    assert (alike.value, alike.low, alike.high) == (1, 1, 1)
 
 
 # ---- scores that are no means
@@ -205,7 +227,7 @@ def test_any_score_is_bootstrapped_as_scipy_does_with_scores_made_anew(name):
     found = stats.difference(sample(SCORES[name], gold, a, b), resamples=99)
     assert found.value == pytest.approx(by_unit(np.arange(60)).mean())
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval), abs=1e-9)
-    assert found.units == 2  # the models of a unit are averaged first
+    # The models of a unit are averaged first.
     over_seeds = scipy_stats.ttest_1samp(by_unit(np.arange(60)), 0).confidence_interval(0.95)
     assert (found.seeds_low, found.seeds_high) == pytest.approx(tuple(over_seeds))
 
@@ -223,14 +245,14 @@ def test_any_difference_turns_with_its_sides_and_vanishes_on_equals(name):
     )
     assert there.p < 0.05
     same = stats.difference(sample(SCORES[name], gold, a, a), resamples=99)
-    assert (same.value, same.low, same.high, same.p, same.resolved) == (0, 0, 0, 1, False)
+    assert (same.value, same.low, same.high, same.p, same.p_joint) == (0, 0, 0, 1, 1)
 
 
 def test_p_is_not_small_for_two_equally_good_sides():
     gold = np.random.default_rng(0).integers(0, 4, 200)
     sides = labels(gold, 1, 1, 0.6, 1), labels(gold, 1, 1, 0.6, 2)
     found = stats.difference(sample(SCORES["macro-F1"], gold, *sides), **QUICK)
-    assert found.p > 0.05 and not found.resolved
+    assert found.p > 0.05 and math.isnan(found.p_joint)
 
 
 def test_the_interval_of_entity_f1_is_the_spread_over_resampled_sentences():
@@ -255,7 +277,7 @@ def test_several_samples_are_averaged_and_resampled_each_by_itself():
     a, b, c = right(3, 90, 0.9, 1), right(3, 90, 0.7, 2), right(3, 40, 0.5, 3)
     found = stats.difference(Sample.of(a, b), Sample.of(1 - c, c), resamples=4999)
     by_unit = ((a - b).mean(axis=1) + (1 - 2 * c).mean(axis=1)) / 2
-    assert found.value == pytest.approx(by_unit.mean()) and (found.units, found.items) == (3, 130)
+    assert found.value == pytest.approx(by_unit.mean())
     spread = [np.std((x - y).mean(axis=0)) / np.sqrt(x.shape[1]) for x, y in ((a, b), (1 - c, c))]
     expected = 1.96 * np.hypot(*spread) / 2
     assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.1)

@@ -1,19 +1,30 @@
 """Results and the tables made of them, by hand: units, pairing, retention, differences."""
 
 import dataclasses
+import itertools
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from gdlib.compare import stats
 from gdlib.compare.results import Results, of_classifiers
-from gdlib.compare.scores import ACCURACY, MACRO_F1
+from gdlib.compare.scores import ACCURACY, MACRO_F1, SCORES
 from gdlib.compare.stats import Sample
-from gdlib.compare.tables import Comparison, headline, sentences
+from gdlib.compare.tables import Comparison, decided, headline, sentences
 
 GOLD = np.array([0, 1] * 20)
 ALONE, HARD = "labelled only", "hard labels"
+THEIRS = {
+    "accuracy": accuracy_score,
+    "macro-F1": lambda *sides: f1_score(*sides, average="macro"),
+    "balanced accuracy": balanced_accuracy_score,
+}
 NUMBERS = {"size": 10, "macro_f1": 0.5, "parameters": 7}
 COMPARISON = Comparison(
     ACCURACY,
@@ -59,8 +70,12 @@ def two_seeds() -> Results:
 def shares(results: Results, *choices) -> list[list[list[float]]]:
     """Accuracy of every unit and model, of one arm or of two side by side."""
     sample = results.sample(ACCURACY, *choices)
-    sides = [sample.left] if sample.right is None else [sample.left, sample.right]
-    return [side[..., 0].mean(axis=0).tolist() for side in sides]
+    return [side[..., 0].mean(axis=0).tolist() for side in sample.sides]
+
+
+def words(around: stats.Difference) -> str:
+    value, low, high = (100 * number for number in (around.value, around.low, around.high))
+    return f"{value:+.1f} [{low:.1f}, {high:.1f}] points"
 
 
 # ---- results
@@ -139,6 +154,7 @@ def test_numbers_of_classifiers_by_hand():
     row = results.table.iloc[0]
     assert (row["arm"], row["seed"], row["accuracy"], row["agreement"]) == (ALONE, 1, 0.75, 0.75)
     assert row["macro_f1"] == pytest.approx((2 / 3 + 1 + 2 / 3) / 3)  # there is no fourth class
+    assert row["balanced_accuracy"] == pytest.approx((1 + 1 + 1 / 2) / 3)
     # two bins of 15: those at 0.8, those at 0.6
     assert row["ece"] == pytest.approx((2 * abs(0.8 - 1) + 2 * abs(0.6 - 0.5)) / 4)
     assert results.outputs.tolist() == [[0, 1, 0, 2]] and results.items is items
@@ -165,7 +181,7 @@ def test_overview_by_hand():
     assert hard["minus labels"].startswith("+20.0 [")
     assert hard["minus tfidf-lr"].endswith("(not resolved)")
     expected = stats.difference(results.sample(ACCURACY, {"arm": HARD}, {"arm": "teacher"}))
-    assert hard["minus teacher"] == expected.describe()
+    assert hard["minus teacher"].startswith(words(expected))
     assert table.loc[("KimCNN", ALONE), "minus labels"] == ""
     assert table.loc[("", "tfidf-lr"), "minus tfidf-lr"] == ""
     assert table.loc[("", "teacher"), "minus teacher"] == ""
@@ -191,12 +207,12 @@ def test_differences_are_those_of_the_questions_whose_arms_were_run():
     assert found["panel"] == "KimCNN" and found["question"] == f"{HARD} minus {ALONE}"
     assert (found["left"], found["right"]) == (HARD, ALONE)
     assert found["value"] == expected.value == pytest.approx((0 + 6) / 2 / 40)
-    assert found["words"] == expected.describe()
+    assert found["words"] == f"{words(expected)} (not resolved)"
     assert not found["resolved"]  # one seed gains six texts, the other none
     f1 = stats.difference(results.sample(MACRO_F1, {"arm": HARD}, {"arm": ALONE}))
-    assert found["macro-F1"] == f1.describe()
+    assert found["macro-F1"] == f"{words(f1)} (not resolved)"
     [line] = sentences(COMPARISON.differences(results))
-    assert line == f"**{HARD}** minus **{ALONE}**, KimCNN: {expected.describe()}."
+    assert line == f"**{HARD}** minus **{ALONE}**, KimCNN: {found['words']}."
 
 
 def test_a_difference_by_hand_is_paired_by_student_seed():
@@ -206,6 +222,85 @@ def test_a_difference_by_hand_is_paired_by_student_seed():
     assert found["value"] == expected.value == pytest.approx((8 + 8) / 2 / 40)
     assert (found["low"], found["high"], found["p"]) == (expected.low, expected.high, expected.p)
     assert found["resolved"]  # both seeds agree
+
+
+def test_student_seeds_of_one_split_are_no_units_of_an_f1():
+    """All of the variance is between the three splits: averaged by hand, with scikit-learn's F1 and
+    scipy's t over three units, whatever the score.
+    """
+    rows = [
+        (seed, student, "KimCNN", arm, 20 + gain + student)
+        for seed, gains in enumerate([(0, 10), (8, 0), (0, 6)])
+        for arm, gain in zip((ALONE, HARD), gains)
+        for student in range(5)
+    ]
+    results, expected = made(rows), {}
+    for name in ("accuracy", "macro-F1", "balanced accuracy"):
+        of_row = [THEIRS[name](GOLD, predicted) for predicted in results.outputs]
+        table = results.table.assign(score=of_row)
+        means = table.groupby(["arm", "seed"])["score"].mean()
+        gains = (means[HARD] - means[ALONE]).to_numpy()
+        expected[name] = scipy_stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+        comparison = dataclasses.replace(COMPARISON, score=SCORES[name])
+        [found] = comparison.differences(results, resamples=99).to_dict("records")
+        assert found["value"] == pytest.approx(gains.mean())
+        assert (found["seeds_low"], found["seeds_high"]) == pytest.approx(tuple(expected[name]))
+        assert not found["resolved"]
+    # Fifteen units would be four times as sure.
+    units = results.table["right"].to_numpy().reshape(3, 2, 5)
+    gains = (units[:, 1] - units[:, 0]).ravel() / 40
+    naive = scipy_stats.ttest_1samp(gains, 0).confidence_interval(0.95)
+    assert np.ptp(expected["accuracy"]) > 3 * np.ptp(naive)
+
+
+def differences_of(p: list[float]) -> pd.DataFrame:
+    numbers = {"value": -0.021, "low": -0.0329, "high": -0.01, "left": "a", "right": "b"}
+    return pd.DataFrame([numbers | {"panel": "", "p_joint": each} for each in p])
+
+
+def test_all_differences_of_a_table_are_tested_together():
+    # Of four tests 0.01 < 0.05 / 4 and 0.016 < 0.05 / 3, but 0.03 > 0.05 / 2, and so 0.04 neither.
+    table = decided(differences_of([0.04, 0.01, math.nan, 0.016, 0.03]))
+    assert table["resolved"].tolist() == [False, True, False, True, False]
+    assert decided(differences_of([0.04]))["resolved"].all()
+    again = decided(pd.concat([decided(differences_of([0.04])), table], ignore_index=True))
+    assert not again["resolved"].any()  # 0.01 is not below 0.05 / 5
+    assert decided(pd.DataFrame([])).empty
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_the_correction_is_the_closed_test_of_bonferroni(p):
+    """Holm's step-down is the closure of Bonferroni's test (Marcus, Peritz and Gabriel 1976): a
+    hypothesis falls if every set of hypotheses with it has one p below 0.05 / size.
+    """
+
+    def falls(place: int) -> bool:
+        sets = itertools.product(*([True] if i == place else [False, True] for i in range(len(p))))
+        chosen = ([value for value, inside in zip(p, of) if inside] for of in sets)
+        return all(min(values) * len(values) < 0.05 for values in chosen)
+
+    expected = [falls(place) for place in range(len(p))]
+    assert decided(differences_of(p))["resolved"].tolist() == expected
+
+
+def test_words_of_a_difference():
+    table = differences_of([0.001, 0.2, math.nan])
+    points = "-2.1 [-3.3, -1.0] points"
+    expected = [points, f"{points} (not resolved)", f"{points} (one seed)"]
+    assert decided(table)["words"].tolist() == expected
+    assert decided(table, "nats")["words"][0] == "-0.021 [-0.033, -0.010] nats"
+
+
+def test_an_overview_is_one_table_of_tests():
+    """A difference that is resolved alone is not among three."""
+    gains = {ALONE: (0, 0, 0), HARD: (3, 4, 5), "soft": (1, 1, 0), "real": (0, 0, 1)}
+    rows = [(0, i, "KimCNN", arm, 9 + gain) for arm in gains for i, gain in enumerate(gains[arm])]
+    results = made(rows)
+    comparison = dataclasses.replace(COMPARISON, against={"minus labels": ALONE})
+    [alone] = comparison.differences(results, [(HARD, ALONE)]).to_dict("records")
+    assert alone["resolved"] and 0.05 / 3 < alone["p_joint"] < 0.05
+    table = comparison.overview(results).set_index("arm")
+    assert table.loc[HARD, "minus labels"].endswith("(not resolved)")
 
 
 def test_pooled_averages_the_panels():

@@ -129,7 +129,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def said(
-    shares: dict[str, float], seeds: int = 1, tunings: int = 3, texts: int = 300
+    shares: dict[str, float], seeds: int = 1, tunings: int = 5, texts: int = 300
 ) -> TaskResults:
     """Encoders that are right on such a share of the texts of two classes."""
     random = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from gdlib.compare import metrics
-from gdlib.compare.scores import ACCURACY, MACRO_F1, Score
+from gdlib.compare.scores import ACCURACY, BALANCED, MACRO_F1, Score
 from gdlib.compare.stats import Sample
 from gdlib.compare.wording import counted
 
@@ -145,15 +145,13 @@ class Results:
 
     def sample(self, score: Score, left: Choice, right: Choice | None = None) -> Sample:
         """What an arm, or each of two, adds for every item: :mod:`gdlib.compare.stats` takes it."""
-        sides = [self.units(**choice) for choice in (left, right) if choice is not None]
-        outputs = np.concatenate([self.outputs[rows.ravel()] for rows in sides])
+        rows = [self.units(**choice) for choice in (left, right) if choice is not None]
+        outputs = self.outputs[np.concatenate([side.ravel() for side in rows])]
         added = np.moveaxis(score.added(outputs, self.items), 1, 0)
-        found, start = [], 0
-        for rows in sides:
-            part = added[:, start : start + rows.size]
-            found.append(part.reshape(len(added), *rows.shape, -1))
-            start += rows.size
-        return Sample(score, *found)
+        sides = np.split(added, [rows[0].size], axis=1)
+        return Sample(
+            score, *(side.reshape(len(added), *of.shape, -1) for side, of in zip(sides, rows))
+        )
 
 
 def of_classifiers(
@@ -163,7 +161,8 @@ def of_classifiers(
     teacher: NDArray | None = None,
 ) -> Results:
     """The results of classifiers, with the numbers that are counted of each: ``accuracy``,
-    ``macro_f1``, ``agreement`` with the teacher's predictions and ``ece``, the calibration error.
+    ``balanced_accuracy``, ``macro_f1``, ``agreement`` with the teacher's predictions and ``ece``,
+    the calibration error.
 
     Args:
         rows: what each row of the table says of its model, at least ``arm`` and its seeds.
@@ -174,7 +173,8 @@ def of_classifiers(
     stacked = np.stack(probabilities)
     predicted = stacked.argmax(axis=-1).astype(np.int16)
     right = predicted == items["gold"].to_numpy()
-    numbers = {"accuracy": ACCURACY(predicted, items), "macro_f1": MACRO_F1(predicted, items)}
+    scores = {"accuracy": ACCURACY, "balanced_accuracy": BALANCED, "macro_f1": MACRO_F1}
+    numbers = {name: score(predicted, items) for name, score in scores.items()}
     if teacher is not None:
         numbers["agreement"] = ACCURACY(predicted, {"gold": teacher.argmax(axis=-1)})
     calibration = zip(stacked.max(axis=-1), right)

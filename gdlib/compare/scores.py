@@ -27,14 +27,13 @@ class Score:
     Args:
         added: from outputs of models ``[models, items, ...]`` and a table of the items to what each
             item adds to some sums, ``[models, items, sums]``.
-        of_means: from means over items ``[..., sums]`` to the score ``[...]``.
-        linear: whether the score is itself the mean over items of one number.
+        of_means: from means over items ``[..., sums]`` to the score ``[...]``. None: the score is
+            itself the mean of the one number that items add.
         of_ranks: whether ``of_means`` takes ranks among the items drawn, in place of the numbers.
     """
 
     added: Callable[[NDArray, Items], Array]
-    of_means: Callable[[Array], Array]
-    linear: bool = False
+    of_means: Callable[[Array], Array] | None = None
     of_ranks: bool = False
 
     def __call__(self, outputs: ArrayLike, items: Items) -> Array:
@@ -55,12 +54,11 @@ class Score:
         *Shape:* added ``[items, ..., sums]``, weights ``[resamples, items]`` -> ``[resamples,
         ...]``.
         """
+        total = weights.sum(axis=1)
         if self.of_ranks:
-            return _of_ranks(added, weights)
-        means = np.tensordot(weights, added, 1) / weights.sum(axis=1).reshape(
-            -1, *[1] * (added.ndim - 1)
-        )
-        return self.of_means(means)
+            return _of_ranks(added, weights / total[:, None])
+        means = np.tensordot(weights, added, 1) / total.reshape(-1, *[1] * (added.ndim - 1))
+        return self.of_means(means) if self.of_means else means[..., 0]
 
 
 def mean_f1(counts: Array) -> Array:
@@ -70,11 +68,28 @@ def mean_f1(counts: Array) -> Array:
 
     *Shape:* ``[..., 3 * groups]``: of all groups those right, then those predicted, then gold.
     """
-    right, predicted, gold = np.moveaxis(counts.reshape(*counts.shape[:-1], 3, -1), -2, 0)
-    either = predicted + gold
-    present = either > 0
-    f1 = 2 * right / np.where(present, either, 1.0)
-    return f1.sum(axis=-1) / np.maximum(present.sum(axis=-1), 1)
+    right, predicted, gold = _by_group(counts)
+    return _mean_share(2 * right, predicted + gold)
+
+
+def mean_recall(counts: Array) -> Array:
+    """Share of each class that is found, averaged over the classes in gold; shaped as for
+    :func:`mean_f1`. scikit-learn's ``balanced_accuracy_score``: all classes weigh alike, however
+    many items each has.
+    """
+    right, _, gold = _by_group(counts)
+    return _mean_share(right, gold)
+
+
+def _by_group(counts: Array) -> Array:
+    return np.moveaxis(counts.reshape(*counts.shape[:-1], 3, -1), -2, 0)
+
+
+def _mean_share(part: Array, whole: Array) -> Array:
+    """``part / whole`` averaged over the groups that are there at all; 0 where none is."""
+    present = whole > 0
+    shares = part / np.where(present, whole, 1.0)
+    return shares.sum(axis=-1) / np.maximum(present.sum(axis=-1), 1)
 
 
 def correlation(moments: Array) -> Array:
@@ -87,27 +102,19 @@ def correlation(moments: Array) -> Array:
     return np.where(norm > 1e-12, (xy - x * y) / np.maximum(norm, 1e-12), 0.0)
 
 
-def _of_ranks(added: Array, weights: Array) -> Array:
+def _of_ranks(added: Array, share: Array) -> Array:
     """Spearman's correlation: Pearson's of the ranks among the items drawn, ties averaged.
 
     A drawn item's rank is, but for a constant, the weight of the smaller ones and half that of
-    the equal ones. *Shape:* added ``[items, ..., 2]`` -> ``[resamples, ...]``.
+    the equal ones. *Shape:* added ``[items, ..., 2]``, share of each item in each resample
+    ``[resamples, items]`` -> ``[resamples, ...]``.
     """
-    pairs = added.reshape(len(added), -1, 2)
-    share = weights / weights.sum(axis=1, keepdims=True)
-    found = np.empty((len(weights), pairs.shape[1]))
-    for model in range(pairs.shape[1]):
-        x, y = (
-            share @ ((side[:, None] < side) + 0.5 * (side[:, None] == side))
-            for side in pairs[:, model].T
-        )
+    scores = []
+    for pair in added.reshape(len(added), -1, 2).transpose(1, 2, 0):
+        x, y = (share @ ((side[:, None] < side) + 0.5 * (side[:, None] == side)) for side in pair)
         moments = [(share * product).sum(axis=1) for product in (x, y, x * x, y * y, x * y)]
-        found[:, model] = correlation(np.stack(moments, axis=-1))
-    return found.reshape(len(weights), *added.shape[1:-1])
-
-
-def _first(means: Array) -> Array:
-    return means[..., 0]
+        scores.append(correlation(np.stack(moments, axis=-1)))
+    return np.stack(scores, axis=-1).reshape(len(share), *added.shape[1:-1])
 
 
 def _is_right(outputs: NDArray, items: Items) -> Array:
@@ -165,8 +172,8 @@ def entity_counts(gold: Tags, predicted: Tags) -> NDArray[np.int16]:
     for number, (true, tags) in enumerate(zip(gold, predicted, strict=True)):
         if len(true) != len(tags):
             raise ValueError(f"sentence {number}: {len(true)} gold tags and {len(tags)} predicted")
-        entities, found = set(get_entities(list(true))), set(get_entities(list(tags)))
-        rows.append((len(entities & found), len(found), len(entities)))
+        entities, tagged = (set(get_entities(list(side))) for side in (true, tags))
+        rows.append((len(entities & tagged), len(tagged), len(entities)))
     return np.array(rows, dtype=np.int16).reshape(-1, 3)
 
 
@@ -187,16 +194,18 @@ def _answers(outputs: NDArray, items: Items) -> Array:
     return np.stack(np.broadcast_arrays(right, answered, 1.0), axis=-1)
 
 
-MEAN = Score(_as_given, _first, linear=True)
+MEAN = Score(_as_given)
 """Of a number per item, such as a loss."""
 
-ACCURACY = Score(_is_right, _first, linear=True)
+ACCURACY = Score(_is_right)
+BALANCED = Score(_every_class, mean_recall)
 MACRO_F1 = Score(_every_class, mean_f1)
 ENTITY_F1 = Score(_by_language, mean_f1)
 SENSE_F1 = Score(_answers, mean_f1)
 
 SCORES = Registry("score")
 SCORES.add("accuracy", ACCURACY, "share of items whose class is the gold one")
+SCORES.add("balanced accuracy", BALANCED, "share of each gold class that is found, averaged")
 SCORES.add("F1", Score(_second_class, mean_f1), "F1 of the second of two classes")
 SCORES.add("macro-F1", MACRO_F1, "F1, averaged over classes in gold or predictions")
 SCORES.add("Matthews", Score(_class_moments, correlation), "Matthews' correlation of two classes")
@@ -205,8 +214,8 @@ SCORES.add("Spearman", Score(_pairs, correlation, of_ranks=True), "Spearman's ra
 SCORES.add("entity F1", ENTITY_F1, "F1 of entities by language, averaged over languages")
 SCORES.add("sense F1", SENSE_F1, "F1 of answers, of which there may be none to an instance")
 """Accuracy and correlations are GLUE's (Wang et al. 2018), entity F1 is XtremeDistil's (arXiv
-2004.05686), sense F1 that of Raganato et al. (2017), where right answers are counted against answers (precision)
-and instances (recall)."""
+2004.05686), sense F1 that of Raganato et al. (2017), where right answers are counted against
+answers (precision) and instances (recall)."""
 
 OF_TASK = {"cola": ("Matthews", "accuracy"), "mrpc": ("F1", "accuracy"), "qqp": ("F1", "accuracy")}
 """What GLUE measures where it is not accuracy; the first one is what counts."""

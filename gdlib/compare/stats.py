@@ -1,11 +1,10 @@
-"""Intervals and tests of scores: paired, bootstrapped over items, checked against the spread over
-seeds.
+"""Intervals and tests of scores: paired, over items and over seeds.
 
 Two things make a score, or a difference of two, uncertain: which items (texts, sentences) happened
-to be in the test set, and which seeds happened to be drawn. So two intervals are given, a BCa
-bootstrap over items of the score averaged over seeds (Efron 1987) and Student's t over the seeds'
-scores, and a difference is *resolved* only if zero is outside both. With one seed there is only the
-first, and nothing is resolved.
+to be in the test set, and which seeds happened to be drawn. The first has a BCa bootstrap over
+items of the score averaged over seeds (Efron 1987), the second Student's t over the seeds' scores.
+Both are independent, so that the *joint* interval of a difference reaches as far to each side as
+the root of the sum of their squares. With one seed there is only the first.
 
 What is resampled are indices of items: the score of a resample follows from how often each item is
 in it (:mod:`gdlib.compare.scores`).
@@ -13,26 +12,27 @@ in it (:mod:`gdlib.compare.scores`).
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from gdlib.compare.scores import MEAN, Score
 
 Array = NDArray[np.float64]
 CELLS = 4_000_000  # numbers in memory at once while resampling: 32 MB of float64
 DIGITS = 12  # scores that differ beyond these, by the order of summation, are the same
+LEVEL = 0.05  # of tests; intervals are of 95%
 
 
 @dataclass(frozen=True)
 class Interval:
     """A score with its intervals over items and over the units of replication, which are seeds.
 
-    ``seeds_low`` and ``seeds_high`` are NaN with one unit.
+    The names are columns of :mod:`gdlib.compare.tables`; ``seeds_low`` and ``seeds_high`` are NaN
+    with one unit.
     """
 
     value: float
@@ -40,118 +40,88 @@ class Interval:
     high: float
     seeds_low: float
     seeds_high: float
-    units: int
-    items: int
 
-    def columns(self) -> dict[str, float]:
-        """What a table has of it, by the names of :mod:`gdlib.compare.tables`."""
-        names = ("value", "low", "high", "seeds_low", "seeds_high")
-        return {name: getattr(self, name) for name in names}
-
-    def describe(self) -> str:
-        """``84.2 [83.0, 85.4]``, in points (hundredths)."""
-        return f"{100 * self.value:.1f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+    columns = asdict
 
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A paired difference, left minus right, with the p-value of swapping the two sides at random
-    items.
+    """A paired difference, left minus right.
+
+    Args:
+        p: by swapping the two sides at random items.
+        p_joint: the level at which the joint interval over items and seeds just reaches zero; NaN
+            with one unit.
     """
 
     p: float
-
-    @property
-    def resolved(self) -> bool:
-        """Zero lies outside the interval over items and outside that over two seeds or more."""
-        over_seeds = not self.seeds_low <= 0 <= self.seeds_high
-        return self.units > 1 and not self.low <= 0 <= self.high and over_seeds
-
-    def columns(self) -> dict[str, float]:
-        return super().columns() | {"p": self.p, "resolved": self.resolved}
-
-    def describe(self, unit: str = "points") -> str:
-        """``+2.1 [1.0, 3.3] points``, or in ``nats``; what does not hold for both items and seeds
-        ends in ``(not resolved)`` or ``(not resolved: one seed)``.
-        """
-        scale, digits = (100, 1) if unit == "points" else (1, 3)
-        value, low, high = (scale * x for x in (self.value, self.low, self.high))
-        line = f"{value:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] {unit}"
-        why = "not resolved" if self.units > 1 else "not resolved: one seed"
-        return line if self.resolved else f"{line} ({why})"
+    p_joint: float
 
 
-@dataclass(frozen=True)
 class Sample:
     """Some items, and what the models of one arm, or of two, add for each of them.
 
     Args:
         score: what is made of it.
-        left: in units of replication, of one or more models each, whose scores are averaged.
-            *Shape:* ``[items, units, models, sums]``.
-        right: the other arm, on the same items; an arm with one unit or model meets all of the
-            other's. None: the score of ``left`` itself, no difference.
+        sides: the arm or both, in units of replication, of one or more models each, whose scores
+            are averaged. An arm with one unit or model meets all of the other's. *Shape:* ``[items,
+            units, models, sums]``.
 
     Raises:
         ValueError: fewer than two items, sides that do not match, numbers that are not finite.
     """
 
-    score: Score
-    left: Array
-    right: Array | None = None
-
-    def __post_init__(self) -> None:
-        sides = [self.left] if self.right is None else [self.left, self.right]
+    def __init__(self, score: Score, *sides: Array):
         shapes = " and ".join(str(side.shape) for side in sides)
         try:
-            sides = np.broadcast_arrays(*sides)
+            matched = np.broadcast_arrays(*sides)
         except ValueError:
-            sides = []
-        if not sides or any(len(side) != len(self.left) for side in sides):
+            matched = []
+        if not matched or {len(side) for side in sides} != {len(matched[0])}:
             raise ValueError(
                 "a paired comparison needs the same seeds and items on both sides, given "
                 f"shapes {shapes}"
             )
-        if self.left.ndim != 4 or len(self.left) < 2:
+        if matched[0].ndim != 4 or len(matched[0]) < 2:
             raise ValueError(
                 "expected sums [items, units, models, sums] of at least two items, given "
                 f"shape {shapes}"
             )
         if not all(np.isfinite(side).all() for side in sides):
             raise ValueError("expected finite scores, given NaN or infinity among them")
-        for name, side in zip(("left", "right"), sides):
-            object.__setattr__(self, name, np.ascontiguousarray(side, dtype=np.float64))
+        self.score = score
+        self.sides = [np.ascontiguousarray(side, dtype=np.float64) for side in matched]
 
     @classmethod
-    def of(cls, left: ArrayLike, right: ArrayLike | None = None, score: Score = MEAN) -> "Sample":
-        """From a number per unit and item, ``[units, items]``: of one model a unit."""
-        sides = (None if side is None else np.asarray(side) for side in (left, right))
-        return cls(score, *(None if side is None else side.T[:, :, None, None] for side in sides))
+    def of(cls, *sides: ArrayLike, score: Score = MEAN) -> "Sample":
+        """From a number per unit and item, ``[units, items]``: of one model per unit."""
+        return cls(score, *(np.asarray(side).T[:, :, None, None] for side in sides))
+
+    def __len__(self) -> int:
+        return len(self.sides[0])
 
     @property
     def moved(self) -> NDArray[np.intp]:
         """The items at which swapping the two sides changes anything."""
-        differences = self.left - self.right
-        if self.score.linear:
+        differences = np.subtract(*self.sides)
+        if self.score.of_means is None:
             differences = differences.mean(axis=(1, 2))
-        return np.flatnonzero(
-            ~np.isclose(differences, 0, atol=1e-12).reshape(len(self.left), -1).all(axis=1)
-        )
+        same = np.isclose(differences, 0, atol=1e-12).reshape(len(self), -1).all(axis=1)
+        return np.flatnonzero(~same)
 
     def by_unit(self, weights: Array) -> Array:
         """The score, or the difference, of each unit on resamples that weigh the items.
 
         *Shape:* ``[resamples, items]`` -> ``[resamples, units]``.
         """
-        sides = [self.left] if self.right is None else [self.left, self.right]
-        scores = [self.score.weighted(side, weights).mean(axis=-1) for side in sides]
+        scores = [self.score.weighted(side, weights).mean(axis=-1) for side in self.sides]
         return scores[0] - scores[1] if len(scores) == 2 else scores[0]
 
     def resampled(self, index: NDArray[np.intp]) -> Array:
         """:meth:`by_unit`, averaged, on resamples given by the items' indices, ``[..., drawn]`` ->
         ``[...]``.
         """
-        rows, items = index.reshape(-1, index.shape[-1]), len(self.left)
+        rows, items = index.reshape(-1, index.shape[-1]), len(self)
         places = rows + np.arange(len(rows))[:, None] * items
         times = np.bincount(places.ravel(), minlength=len(rows) * items).reshape(-1, items)
         return self.by_unit(times.astype(np.float64)).mean(axis=-1).reshape(index.shape[:-1])
@@ -161,10 +131,17 @@ class Sample:
 
         *Shape:* ``[swaps, items]`` -> ``[swaps]``.
         """
-        both = np.concatenate([self.left, self.right])
+        both = np.concatenate(self.sides)
         left = np.concatenate([keep, ~keep], axis=1).astype(np.float64)
         values = self.score.weighted(both, left) - self.score.weighted(both, 1 - left)
         return values.mean(axis=(1, 2))
+
+
+def by_unit(samples: Sequence[Sample]) -> Array:
+    """The score, or the difference, of each unit, averaged over the samples. *Shape:*
+    ``[units]``.
+    """
+    return np.mean([sample.by_unit(np.ones((1, len(sample))))[0] for sample in samples], axis=0)
 
 
 def interval(*samples: Sample, resamples: int = 1999) -> Interval:
@@ -174,30 +151,28 @@ def interval(*samples: Sample, resamples: int = 1999) -> Interval:
         samples: with the same units; one, or one per task.
         resamples: bootstrap resamples of the items of each sample.
     """
-    by_unit = np.mean([s.by_unit(np.ones((1, len(s.left))))[0] for s in samples], axis=0)
-    items = tuple(np.arange(len(sample.left)) for sample in samples)
 
-    def statistic(*indices: NDArray[np.intp], axis: int) -> Array:
+    def statistic(*indices: NDArray[np.intp], **_: int) -> Array:
         values = sum(sample.resampled(index) for sample, index in zip(samples, indices))
         return np.round(values / len(samples), DIGITS)
 
-    value = float(np.round(by_unit.mean(), DIGITS))
-    low, high = bootstrap(items, statistic, resamples)
-    return Interval(value, low, high, *over_seeds(by_unit), len(by_unit), sum(map(len, items)))
+    units = by_unit(samples)
+    low, high = bootstrap([np.arange(len(sample)) for sample in samples], statistic, resamples)
+    return Interval(float(np.round(units.mean(), DIGITS)), low, high, *over_seeds(units))
 
 
 def difference(*samples: Sample, resamples: int = 1999) -> Difference:
     """The paired difference of two arms, averaged over the samples; as :func:`interval`."""
-    found = interval(*samples, resamples=resamples)
+    around = interval(*samples, resamples=resamples)
     moved = [sample.moved for sample in samples]
     ends = np.cumsum([len(rows) for rows in moved])
 
-    def statistic(signs: Array, axis: int) -> Array:
+    def statistic(signs: Array, **_: int) -> Array:
         """The difference with the sides swapped where a sign is negative."""
         flat, values = signs.reshape(-1, signs.shape[-1]), 0.0
-        for sample, rows, some in zip(samples, moved, np.split(flat, ends[:-1], axis=1)):
-            keep = np.ones((len(flat), len(sample.left)), dtype=bool)
-            keep[:, rows] = some > 0
+        for sample, rows, part in zip(samples, moved, np.split(flat, ends[:-1], axis=1)):
+            keep = np.ones((len(flat), len(sample)), dtype=bool)
+            keep[:, rows] = part > 0
             values = values + sample.swapped(keep)
         return np.round(values / len(samples), DIGITS).reshape(signs.shape[:-1])
 
@@ -208,16 +183,40 @@ def difference(*samples: Sample, resamples: int = 1999) -> Difference:
             statistic,
             permutation_type="samples",
             n_resamples=resamples,
-            batch=max(1, CELLS // (8 * sum(len(sample.left) for sample in samples))),
+            batch=max(1, CELLS // (8 * sum(map(len, samples)))),
             vectorized=True,
             axis=-1,
             rng=np.random.default_rng(0),
         ).pvalue
-    return Difference(**vars(found), p=float(p))
+    return Difference(**vars(around), p=float(p), p_joint=joint_p(around, len(by_unit(samples))))
+
+
+def joint_p(around: Interval, units: int) -> float:
+    """The level at which the joint interval of a difference just reaches zero; NaN with one unit.
+
+    At the level of the two intervals that is the root of the sum of the squares of their distances
+    from the difference, on the side of zero. At another level, the distance over items is that of
+    a normal distribution, and the distance over seeds that of Student's t.
+    """
+    if units < 2:
+        return math.nan
+    if around.value == 0:
+        return 1.0
+    below, quantile = around.value > 0, stats.t(units - 1)
+    over_items = around.value - (around.low if below else around.high)
+    over_units = around.value - (around.seeds_low if below else around.seeds_high)
+
+    def beyond_zero(level: float) -> float:
+        items = over_items * stats.norm.isf(level / 2) / stats.norm.isf(LEVEL / 2)
+        seeds = over_units * quantile.isf(level / 2) / quantile.isf(LEVEL / 2)
+        return math.hypot(items, seeds) - abs(around.value)
+
+    least = 1e-12  # where every item and seed agree there is no level at which zero is reached
+    return optimize.brentq(beyond_zero, least, 1) if beyond_zero(least) > 0 else least
 
 
 def bootstrap(
-    data: tuple[NDArray[Any], ...], statistic: Callable[..., Any], resamples: int
+    data: Sequence[NDArray[np.intp]], statistic: Callable[..., Array], resamples: int
 ) -> tuple[float, float]:
     """95% BCa interval of a statistic of one or more samples, each resampled by itself.
 
@@ -227,7 +226,7 @@ def bootstrap(
         with warnings.catch_warnings():
             # scipy warns when BCa is not defined; the NaN it gives is looked at below
             warnings.simplefilter("ignore")
-            interval = stats.bootstrap(
+            around = stats.bootstrap(
                 data,
                 statistic,
                 n_resamples=resamples,
@@ -237,17 +236,17 @@ def bootstrap(
                 method=method,
                 rng=np.random.default_rng(0),
             ).confidence_interval
-        if np.isfinite(interval).all():
+        if np.isfinite(around).all():
             break
-    return float(interval.low), float(interval.high)
+    return float(around.low), float(around.high)
 
 
 def over_seeds(values: Array) -> tuple[float, float]:
     """95% Student's t interval over the units' scores; NaN with one, zero width if all agree."""
     if len(values) < 2:
         return math.nan, math.nan
+    mean = float(values.mean())
     if np.ptp(values) < 1e-12:
-        return float(values.mean()), float(values.mean())
-    mean, error = values.mean(), stats.sem(values)
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=error)
+        return mean, mean
+    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=stats.sem(values))
     return float(low), float(high)

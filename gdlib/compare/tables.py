@@ -14,15 +14,17 @@ what belongs to all of them, such as a teacher or baseline that students are rea
 ``seeds_low``, ``seeds_high``: its 95% interval over seeds; NaN where there is one.
 ``left``, ``right``: the two arms of a difference, which is left minus right.
 ``question``: the same in words, ``left minus right``.
-``p``: of a difference, by swapping the two arms' answers.
-``resolved``: whether a difference is: zero lies outside both intervals, and there are two seeds or
-more.
+``p``: of a difference, by swapping the two arms' answers at random items.
+``p_joint``: of a difference, over items and seeds together (:func:`gdlib.compare.stats.joint_p`).
+``resolved``: whether a difference is, after Holm's correction for all differences of the table;
+never with one seed.
+``words``: a difference with its interval over items, and whether it is resolved, as a text.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from gdlib.compare import stats
@@ -60,7 +62,6 @@ class Comparison:
     questions: Pairs = ()
     means: Sequence[str] = ()
     against: Mapping[str, str] = field(default_factory=dict)
-    teacher: str = TEACHER
     beside: Mapping[str, Score] = field(default_factory=dict)
     unit: str = "points"
     resamples: int = MANY
@@ -70,16 +71,17 @@ class Comparison:
 
         ``pooled``: averaged over the panels.
         """
+        if pooled:
+            return replace(self, panel="").arms(results)
         rows = []
-        for panel, arm in self._arms(results, pooled):
-            choice = self._choice(results, panel, arm, pooled)
-            of_arm = results.rows(**choice)
-            found = stats.interval(results.sample(self.score, choice), resamples=self.resamples)
-            means = {name: of_arm[name].mean() for name in self.means}
-            rows.append({"panel": panel, "arm": arm} | found.columns() | means)
-        counts = [name for name in self.means if pd.api.types.is_integer_dtype(results.table[name])]
-        table = pd.DataFrame(rows)
-        return table.round({name: 0 for name in counts}).astype({name: int for name in counts})
+        for panel, arm in self._arms(results):
+            choice = self._choice(results, panel, arm)
+            around = stats.interval(results.sample(self.score, choice), resamples=self.resamples)
+            means = results.rows(**choice)[list(self.means)].mean()
+            rows.append({"panel": panel, "arm": arm} | around.columns() | dict(means))
+        table, types = pd.DataFrame(rows), results.table.dtypes
+        counts = [name for name in self.means if pd.api.types.is_integer_dtype(types[name])]
+        return table.round(dict.fromkeys(counts, 0)).astype(dict.fromkeys(counts, int))
 
     def overview(self, results: Results, only: Sequence[str] = ()) -> pd.DataFrame:
         """:meth:`arms` with ``retention`` (the share of the teacher's score) and the differences to
@@ -89,19 +91,22 @@ class Comparison:
         """
         table = self.arms(results)
         if only:
-            table = table[table["arm"].isin(only) | (table["panel"] == "")]
-        teacher = table.loc[table["arm"] == self.teacher, "value"].mean()
-        table = table.assign(retention=table["value"] / (teacher or float("nan")))
+            table = table[table["arm"].isin(only) | (table["panel"] == "")].reset_index(drop=True)
+        teacher = table.loc[table["arm"] == TEACHER, "value"].mean()
+        table["retention"] = table["value"] / (teacher or np.nan)
+        asked = [
+            (panel, arm, right)
+            for right in self.against.values()
+            for panel, arm in zip(table["panel"], table["arm"])
+            if right != arm and results.has(**self._choice(results, panel, right))
+        ]
+        words = dict(zip(asked, self._answers(results, asked).get("words", ())))
         for title, right in self.against.items():
-            words = []
-            for panel, arm in zip(table["panel"], table["arm"]):
-                known = right != arm and results.has(**self._choice(results, panel, right))
-                words.append(
-                    self._difference(results, panel, arm, right).describe() if known else ""
-                )
-            if any(words):
-                table[title] = words
-        return table.reset_index(drop=True)
+            arms = zip(table["panel"], table["arm"])
+            column = [words.get((panel, arm, right), "") for panel, arm in arms]
+            if any(column):
+                table[title] = column
+        return table
 
     def differences(
         self,
@@ -113,65 +118,92 @@ class Comparison:
     ) -> pd.DataFrame:
         """The paired differences that a study is about, or those of some pairs, in every panel.
 
-        ``words`` is a difference with its interval over items as a text.
-
         Args:
             results: over seeds.
             pairs: those asked; None: the study's questions.
             pooled: averaged over the panels: one answer for the study.
             resamples: of the items.
         """
-        panels = dict.fromkeys(panel for panel, _ in self._arms(results, pooled))
-        run = set(results.table["arm"])
-        rows = []
-        for panel in [panel for panel in panels if panel] or [""]:
-            for left, right in self.questions if pairs is None else pairs:
-                if not {left, right} <= run:
-                    continue
-                asked = (results, panel, left, right, pooled, resamples)
-                row = difference_row(panel, left, right, self._difference(*asked), self.unit)
-                for title, score in self.beside.items():
-                    row[title] = self._difference(*asked, score).describe()
-                rows.append(row)
-        return pd.DataFrame(rows)
+        if pooled:
+            alone = replace(self, panel="")
+            return alone.differences(results, pairs, resamples=resamples)
+        panels = dict.fromkeys(panel for panel, _ in self._arms(results) if panel) or [""]
+        pairs, run = self.questions if pairs is None else pairs, set(results.table["arm"])
+        asked = [(panel, *pair) for panel in panels for pair in pairs if {*pair} <= run]
+        table = self._answers(results, asked, resamples)
+        beside = {
+            title: self._answers(results, asked, resamples, score)["words"]
+            for title, score in self.beside.items()
+            if asked
+        }
+        return table.assign(**beside)
 
     def sweep(self, results: Mapping[int, Results], *, pooled: bool = False) -> pd.DataFrame:
         """:meth:`arms` by the ``size`` that each of several results was made with."""
-        tables = [self.arms(one, pooled=pooled).assign(size=size) for size, one in results.items()]
+        tables = [self.arms(of, pooled=pooled).assign(size=size) for size, of in results.items()]
         return pd.concat(tables, ignore_index=True)
 
-    def _arms(self, results: Results, pooled: bool = False) -> list[tuple[str, str]]:
+    def _arms(self, results: Results) -> list[tuple[str, str]]:
         table = results.table
-        panels = table[self.panel] if self.panel and not pooled else [""] * len(table)
+        panels = table[self.panel] if self.panel else [""] * len(table)
         return list(dict.fromkeys(zip(panels, table["arm"])))
 
-    def _choice(self, results: Results, panel: str, arm: str, pooled: bool = False) -> Choice:
+    def _choice(self, results: Results, panel: str, arm: str) -> Choice:
         """The rows of an arm in a panel or, if it has none there, of the one for all panels."""
-        if not self.panel or pooled:
+        if not self.panel:
             return {"arm": arm}
         choice = {self.panel: panel, "arm": arm}
         return choice if results.has(**choice) else {self.panel: "", "arm": arm}
 
-    def _difference(
+    def _answers(
         self,
         results: Results,
-        panel: str,
-        left: str,
-        right: str,
-        pooled: bool = False,
+        asked: Iterable[tuple[str, str, str]],
         resamples: int = RESAMPLES,
         score: Score | None = None,
-    ) -> stats.Difference:
-        sides = (self._choice(results, panel, arm, pooled) for arm in (left, right))
-        return stats.difference(results.sample(score or self.score, *sides), resamples=resamples)
+    ) -> pd.DataFrame:
+        """The table of differences for some (panel, left, right)."""
+        rows = []
+        for panel, *pair in asked:
+            sides = (self._choice(results, panel, arm) for arm in pair)
+            sample = results.sample(score or self.score, *sides)
+            around = stats.difference(sample, resamples=resamples)
+            rows.append(difference_row(panel, *pair, around))
+        return decided(pd.DataFrame(rows), self.unit)
 
 
 def difference_row(
-    panel: str, left: str, right: str, found: stats.Difference, unit: str = "points"
-) -> dict[str, Any]:
-    """A row of a table of differences."""
+    panel: str, left: str, right: str, around: stats.Difference
+) -> dict[str, str | float]:
+    """A row of a table of differences, of which :func:`decided` tells which are resolved."""
     question = {"panel": panel, "question": f"{left} minus {right}", "left": left, "right": right}
-    return question | found.columns() | {"words": found.describe(unit)}
+    return question | around.columns()
+
+
+def decided(differences: pd.DataFrame, unit: str = "points") -> pd.DataFrame:
+    """The table with ``resolved`` and ``words``, where all rows are one family of tests.
+
+    So that among all differences of a table a false one is called resolved in one table out of
+    twenty at most, the smallest of n p-values has to be below 0.05 / n, the next one below
+    0.05 / (n - 1), and so on until one is not (Holm 1979). Rows of one seed are no tests.
+
+    Args:
+        differences: of :func:`difference_row`; of a part of them, or decided before.
+        unit: of the words, ``points`` (hundredths) or ``nats``.
+    """
+    if differences.empty:
+        return differences
+    p = differences["p_joint"].dropna().sort_values()
+    holm = (p * np.arange(len(p), 0, -1)).cummax().reindex(differences.index)
+    table = differences.assign(resolved=holm < stats.LEVEL)
+    scale, digits = (100, 1) if unit == "points" else (1, 3)
+    words = []
+    for row in table.to_dict("records"):
+        value, low, high = (scale * row[name] for name in ("value", "low", "high"))
+        doubt = " (one seed)" if np.isnan(row["p_joint"]) else " (not resolved)"
+        line = f"{value:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] {unit}"
+        words.append(line + doubt * (not row["resolved"]))
+    return table.assign(words=words)
 
 
 def sentences(differences: pd.DataFrame) -> Iterator[str]:

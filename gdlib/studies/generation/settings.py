@@ -5,7 +5,7 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import SOFT_LOSSES
 from gdlib.networks.arms import ARMS
 from gdlib.networks.names import STUDENTS
-from gdlib.studies.shared.settings import WritingSettings
+from gdlib.studies.shared.settings import RESOLVED, WritingSettings
 
 
 @settings_class
@@ -141,9 +141,6 @@ PLAN = Plan(
             "One vocabulary for all arms, from labelled, generated and real unlabelled texts: "
             "which pieces occur in real text is known to every arm."
         ),
-        (
-            "Paired intervals, and calling a difference resolved only if both its interval "
-            "over texts and that over seeds exclude zero."
-        ),
+        RESOLVED,
     ),
 )

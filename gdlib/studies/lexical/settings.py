@@ -5,7 +5,7 @@ as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import ARMS
-from gdlib.studies.shared.settings import ArmSettings, EncoderSettings
+from gdlib.studies.shared.settings import RESOLVED, ArmSettings, EncoderSettings
 
 
 @settings_class
@@ -91,10 +91,7 @@ PLAN = Plan(
             "Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown "
             "and not counted among ALL."
         ),
-        (
-            "Paired intervals, and calling a difference resolved only if both its interval "
-            "over instances and that over seeds exclude zero."
-        ),
+        RESOLVED,
     ),
     labels="train_instances",
 )

@@ -17,7 +17,7 @@ from gdlib.compare import stats
 from gdlib.compare.results import Results
 from gdlib.compare.scores import MEAN, Score
 from gdlib.compare.stats import Sample
-from gdlib.compare.tables import Comparison
+from gdlib.compare.tables import Comparison, decided
 from gdlib.learn.names import RULES
 from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM
 from gdlib.studies.mlm.study import MLMStudy
@@ -148,7 +148,7 @@ def differences(curves: Curves, pairs: Sequence[tuple[str, str]] = ()) -> pd.Dat
         for measure, losses in measures.items():
             table = COMPARISON.differences(replace(of_start, outputs=losses), asked)
             tables.append(table.assign(panel=start, measure=measure))
-    return pd.concat(tables, ignore_index=True)
+    return decided(pd.concat(tables, ignore_index=True), COMPARISON.unit)
 
 
 def questions(curves: Curves, start: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import RULES
 from gdlib.networks.names import BODIES, STARTS
-from gdlib.studies.shared.settings import HeadSettings, TeachingSettings
+from gdlib.studies.shared.settings import RESOLVED, HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
 ARMS = {
@@ -168,9 +168,6 @@ PLAN = Plan(
             "Students: two layers of the first teacher under a head fitted to them, or two new "
             "narrow ones; all arms have the same steps and batches."
         ),
-        (
-            "Paired intervals, and calling a difference resolved only if both its interval "
-            "over texts and that over seeds exclude zero."
-        ),
+        RESOLVED,
     ),
 )

@@ -18,7 +18,7 @@ from gdlib.compare import baselines, stats
 from gdlib.compare.results import Results
 from gdlib.compare.scores import MACRO_F1, class_counts
 from gdlib.compare.stats import Sample
-from gdlib.compare.tables import RESAMPLES, difference_row
+from gdlib.compare.tables import RESAMPLES, decided, difference_row
 from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
 from gdlib.networks.costs import BATCHES, latency
@@ -130,7 +130,7 @@ def differences(results: Results) -> pd.DataFrame:
             found = stats.difference(Sample(MACRO_F1, *sides), resamples=4999)
             row = difference_row(f"{tool}, in {where}", *pair, found)
             rows.append(row | {"tool": tool, "where": where})
-    return pd.DataFrame(rows)
+    return decided(pd.DataFrame(rows))
 
 
 def over_sizes(study: ParaphraseStudy) -> pd.DataFrame:

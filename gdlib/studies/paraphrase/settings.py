@@ -8,7 +8,7 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import SOFT_LOSSES
 from gdlib.networks.lexical_arms import HELP as ENCODERS
 from gdlib.networks.names import BODIES, STUDENTS
-from gdlib.studies.shared.settings import EncoderSettings
+from gdlib.studies.shared.settings import RESOLVED, EncoderSettings
 
 TFIDF, STUDENT = "TF-IDF", "distilled student"
 ENCODER_DETECTORS = ("plain", "LMGC", "LMGC-M")
@@ -196,10 +196,7 @@ PLAN = Plan(
             "Detectors are trained on every spinner in turn; the papers trained on SpinBot and "
             "tested on both."
         ),
-        (
-            "Paired intervals, and calling a difference resolved only if both its interval "
-            "over texts and that over seeds exclude zero."
-        ),
+        RESOLVED,
     ),
     labels="train_texts",
 )

@@ -4,13 +4,13 @@ over.
 
 from typing import Any
 
-from gdlib.compare.scores import ACCURACY, MACRO_F1
+from gdlib.compare.scores import ACCURACY, BALANCED, MACRO_F1
 from gdlib.compare.tables import Comparison, Pairs
 from gdlib.studies.shared.study import Study
 
 
 def of_classifiers(alone: str = "labelled only", questions: Pairs = ()) -> Comparison:
-    """Students compared by accuracy, macro-F1 in words beside it.
+    """Students compared by accuracy, balanced accuracy and macro-F1 in words beside it.
 
     Args:
         alone: the arm that learns from gold labels alone.
@@ -20,9 +20,9 @@ def of_classifiers(alone: str = "labelled only", questions: Pairs = ()) -> Compa
         ACCURACY,
         panel="student",
         questions=questions,
-        means=("size", "macro_f1", "agreement", "ece", "parameters"),
+        means=("size", "balanced_accuracy", "macro_f1", "agreement", "ece", "parameters"),
         against={"minus labels": alone, "minus tfidf-lr": "tfidf-lr", "minus teacher": "teacher"},
-        beside={"macro-F1": MACRO_F1},
+        beside={"balanced accuracy": BALANCED, "macro-F1": MACRO_F1},
     )
 
 

@@ -8,6 +8,13 @@ from gdlib.networks.names import POOLINGS
 
 Part = TypeVar("Part")
 
+RESOLVED = (
+    "Paired intervals over the test items and over seeds; a difference is resolved only if zero "
+    "lies outside the joint interval of both, with Holm's correction for all differences of a "
+    "table, and never with one seed."
+)
+"""What every study does that its papers do not."""
+
 
 def part_of(settings: Any, kind: type[Part], **changes: Any) -> Part:
     """Of a study's settings the knobs of one class that they inherit, as that class.

@@ -6,6 +6,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import REPRESENTATION_LOSSES
 from gdlib.learn.strategies import STRATEGIES
+from gdlib.studies.shared.settings import RESOLVED
 
 
 @settings_class
@@ -213,9 +214,6 @@ PLAN = Plan(
             "in the classification part; the paper's own is D4.2."
         ),
         "A held-out part taken from the tagged sentences for all stopping and choosing.",
-        (
-            "Paired intervals over sentences and seeds; a difference counts as resolved only "
-            "if both exclude zero."
-        ),
+        RESOLVED,
     ),
 )

@@ -8,7 +8,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import REPRESENTATION_LOSSES
 from gdlib.learn.strategies import STRATEGIES, as_long
-from gdlib.studies.shared.settings import WritingSettings
+from gdlib.studies.shared.settings import RESOLVED, WritingSettings
 
 EMBEDDINGS, POOLINGS, TEXTS = ("svd", "random"), ("max", "last"), ("real", "generated", "both")
 
@@ -239,9 +239,6 @@ PLAN = Plan(
             "before the cosine."
         ),
         "The arm on hard pseudo-labels, and those on generated text (from study 1).",
-        (
-            "Paired intervals, and calling a difference resolved only if both its interval "
-            "over texts and that over seeds exclude zero."
-        ),
+        RESOLVED,
     ),
 )  # fmt: skip

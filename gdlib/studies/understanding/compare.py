@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gdlib.compare import stats
 from gdlib.compare.scores import ACCURACY, SCORES
-from gdlib.compare.tables import RESAMPLES, Comparison, difference_row
+from gdlib.compare.tables import RESAMPLES, Comparison, decided, difference_row
 from gdlib.learn.batches import Batch
 from gdlib.networks.costs import BATCHES, latency, operations
 from gdlib.networks.lexical_arms import PLAIN
@@ -70,7 +70,7 @@ def differences(results: ByTask) -> pd.DataFrame:
             for left, right in zip(tables[0]["left"], tables[0]["right"])
         ]
         tables.append(pd.DataFrame(means).assign(metric="first metrics", counts=True))
-    return pd.concat(tables, ignore_index=True)
+    return decided(pd.concat(tables, ignore_index=True))
 
 
 def average(results: ByTask, left: str, right: str) -> dict[str, object]:

@@ -7,7 +7,7 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import HELP, PLAIN
 from gdlib.networks.names import PAIR_POOLINGS
 from gdlib.sources.cards import WORD_IN_CONTEXT, cards
-from gdlib.studies.shared.settings import EncoderSettings
+from gdlib.studies.shared.settings import RESOLVED, EncoderSettings
 
 
 @settings_class
@@ -116,10 +116,7 @@ PLAN = Plan(
             "SICK stands where the paper has STS-B: its relatedness by correlation, its "
             "entailment by accuracy."
         ),
-        (
-            "Paired intervals over test texts and over fine-tuning seeds, of every metric; a "
-            "difference is resolved only if both exclude zero."
-        ),
+        RESOLVED,
     ),
     labels="train_texts",
 )
