@@ -18,15 +18,10 @@ from gdlib.networks.sampling import Generator
 from gdlib.networks.signals import Signals
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
-from gdlib.studies.shared import samples
-from gdlib.studies.shared.samples import (
-    FATES,
-    NearDuplicates,
-    SamplingPlan,
-    funnel,
-    generate,
-    whole_batches,
-)
+from gdlib.sources.duplicates import NearDuplicates, jaccard, sharing_runs, shingles
+from gdlib.studies.shared import funnel, samples
+from gdlib.studies.shared.funnel import FATES, GATES
+from gdlib.studies.shared.samples import SamplingPlan, generate, whole_batches
 
 LABELLED = ["the old cat sat on the mat near the door of the house", "rain fell on the quiet town"]
 TEST = [
@@ -39,7 +34,9 @@ def fates(texts, ended=None, near_duplicate=0.8, overlap_words=8):
     raw = pd.DataFrame(
         {"text": texts, "ended": ended or [True] * len(texts)}, index=range(10, 10 + len(texts))
     )
-    found = funnel(raw, LABELLED, TEST, near_duplicate=near_duplicate, overlap_words=overlap_words)
+    found = funnel.fates(
+        raw, LABELLED, TEST, near_duplicate=near_duplicate, overlap_words=overlap_words
+    )
     assert found.index.tolist() == raw.index.tolist() and found.name == "fate"
     return found.tolist()
 
@@ -98,7 +95,7 @@ def test_the_threshold_of_near_duplicates_on_both_sides(kind, monkeypatch):
     in common: 0.8947.
     """
     original, near = words(range(20)), words([*range(19), 99])
-    likeness = samples.jaccard(NearDuplicates.of(original.split()), NearDuplicates.of(near.split()))
+    likeness = jaccard(*(shingles(tuple(text.split())) for text in (original, near)))
     assert likeness == 17 / 19
     for threshold, caught in (
         (17 / 19, True),
@@ -129,16 +126,18 @@ def test_near_duplicates_of_a_dropped_sample_are_not_dropped_for_it():
     other=st.lists(st.sampled_from("abcd"), max_size=12),
 )
 def test_shingles_and_jaccard(one, other):
-    def shingles(row):
+    def by_hand(row):
         return {tuple(row[i : i + 3]) for i in range(len(row) - 2)} or {tuple(row)}
 
-    a, b = NearDuplicates.of(one), NearDuplicates.of(other)
-    assert a == shingles(one)
-    assert (
-        samples.jaccard(a, b)
-        == samples.jaccard(b, a)
-        == len(shingles(one) & shingles(other)) / len(shingles(one) | shingles(other))
-    )
+    a, b = shingles(tuple(one)), shingles(tuple(other))
+    assert a == by_hand(one)
+    share = len(by_hand(one) & by_hand(other)) / len(by_hand(one) | by_hand(other))
+    assert jaccard(a, b) == jaccard(b, a) == share
+
+
+def test_a_text_without_words_is_no_near_duplicate_of_another():
+    known = NearDuplicates(0.8, [(), ("a", "b")])
+    assert known.has(("a", "b")) and not known.has(("a", "c"))
 
 
 def test_planted_leaks_among_many_are_all_found():
@@ -149,7 +148,7 @@ def test_planted_leaks_among_many_are_all_found():
     raw = pd.DataFrame({"text": [*leaks, *clean, *clean[:20]], "ended": True}).sample(
         frac=1, random_state=1
     )
-    found = funnel(raw, [], test, near_duplicate=0.8, overlap_words=8)
+    found = funnel.fates(raw, [], test, near_duplicate=0.8, overlap_words=8)
     assert set(raw["text"][found == "in test set"]) == set(leaks)
     assert (found == "duplicate").sum() == 20 and (found == "kept").sum() == 100
 
@@ -162,8 +161,8 @@ def test_memorised_by_hand():
         "short text",
         "",
     ]
-    assert samples.memorised(texts, training, 8).tolist() == [True, False, False, False]
-    assert samples.memorised(texts, training, 2).tolist() == [True, True, True, False]
+    assert sharing_runs(texts, training, 8).tolist() == [True, False, False, False]
+    assert sharing_runs(texts, training, 2).tolist() == [True, True, True, False]
 
 
 # streaming
@@ -240,8 +239,14 @@ def test_whole_batches(tmp_path):
     )  # separators that are no line ends here
     assert whole_batches(file, plan) == 0
     for lines, tail, whole, left in (
-        (0, b"", 0, 0), (3, b"", 0, 0), (4, b"", 1, 4), (5, b'{"te', 1, 4), (9, b"", 2, 8), (9, line[:-1], 2, 8), (10, b"", 3, 10),
-    ):  # fmt: skip
+        (0, b"", 0, 0),
+        (3, b"", 0, 0),
+        (4, b"", 1, 4),
+        (5, b'{"te', 1, 4),
+        (9, b"", 2, 8),
+        (9, line[:-1], 2, 8),
+        (10, b"", 3, 10),
+    ):
         file.write_bytes(line * lines + tail)
         assert whole_batches(file, plan) == whole and file.read_bytes() == line * left
 
@@ -298,7 +303,7 @@ def test_judged_by_hand():
         {"text": ["", "a", "b"], "fate": ["empty", "kept", "cut off"]}, index=[5, 6, 7]
     )
     logits = torch.tensor([[0.0, math.log(3)], [2.0, 2.0]])
-    found = samples.judged(table, Signals(("x", "y"), logits, ""), np.array([1, 2]))
+    found = funnel.judged(table, Signals(("x", "y"), logits, ""), np.array([1, 2]))
     assert found["teacher_label"].tolist()[:2] == [-1, 1] and found["text"].tolist() == [
         "",
         "a",
@@ -317,30 +322,30 @@ def test_judged_by_hand():
 
 def test_select_by_confidence():
     table = judged_table([0.4, 0.5, 0.9], [0, 0, 1])
-    assert samples.select(table, min_confidence=0.5, balance=False).tolist() == [
+    assert funnel.select(table, min_confidence=0.5, balance=False).tolist() == [
         "low confidence",
         "kept",
         "kept",
     ]
-    assert samples.select(table, min_confidence=0.0, balance=False).tolist() == ["kept"] * 3
-    assert samples.select(table.assign(fate=["cut off", "kept", "kept"]), min_confidence=0.95, balance=False).tolist() == [
-        "cut off", "low confidence", "low confidence",
-    ]  # fmt: skip
+    assert funnel.select(table, min_confidence=0.0, balance=False).tolist() == ["kept"] * 3
+    cut = table.assign(fate=["cut off", "kept", "kept"])
+    expected = ["cut off", "low confidence", "low confidence"]
+    assert funnel.select(cut, min_confidence=0.95, balance=False).tolist() == expected
 
 
 def test_select_by_class_balance_comes_after_confidence():
     table = judged_table([0.9, 0.9, 0.1, 0.9, 0.9, 0.9], [0, 0, 1, 1, 1, 0])
-    found = samples.select(table, min_confidence=0.5, balance=True)
+    found = funnel.select(table, min_confidence=0.5, balance=True)
     assert found.tolist() == ["kept", "kept", "low confidence", "kept", "kept", "class balance"]
     assert (
-        samples.select(table, min_confidence=0.99, balance=True).tolist() == ["low confidence"] * 6
+        funnel.select(table, min_confidence=0.99, balance=True).tolist() == ["low confidence"] * 6
     )
 
 
 @given(st.lists(st.sampled_from(FATES), max_size=60))
 def test_counts_add_up(fate):
-    table = samples.counts(pd.Series(fate, dtype=object))
-    assert table["gate"].tolist() == ["generated", *FATES[1:]]
+    table = funnel.counts(pd.Series(fate, dtype=object))
+    assert table["gate"].tolist() == ["generated", *GATES]
     assert table["left"].iloc[0] == len(fate) and table["left"].iloc[-1] == fate.count("kept")
     assert table["dropped"].sum() == len(fate) - fate.count("kept")
     assert (table["left"].diff().dropna() == -table["dropped"].iloc[1:]).all()
@@ -349,11 +354,11 @@ def test_counts_add_up(fate):
 def test_gallery():
     table = judged_table([i / 100 for i in range(100)], [0] * 100)
     table.loc[99, "fate"] = "cut off"
-    found = dict(samples.gallery(table, each=3))
+    found = dict(funnel.gallery(table, each=3))
     assert found["best"]["confidence"].tolist() == [0.98, 0.97, 0.96]
     assert found["typical"]["confidence"].tolist() == [0.5, 0.49, 0.48]
     assert found["worst"]["confidence"].tolist() == [0.02, 0.01, 0.0]
-    assert {name: len(rows) for name, rows in samples.gallery(table.head(2))} == {
+    assert {name: len(rows) for name, rows in funnel.gallery(table.head(2))} == {
         "best": 2,
         "typical": 2,
         "worst": 2,

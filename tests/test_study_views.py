@@ -15,9 +15,16 @@ from gdlib.studies.shared.study import TeachingStudy
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     settings = TeachingSettings(
-        corpus=str(tiny.corpus(folder / "corpus")), teacher=str(tiny.encoder(folder / "encoder")), labels_per_class=30, transfer_size=40,
-        teacher_epochs=4, teacher_lr=2e-3, teacher_batch=8, teacher_layers=(0, 2), teacher_pooling="mean",
-    )  # fmt: skip
+        corpus=str(tiny.corpus(folder / "corpus")),
+        teacher=str(tiny.encoder(folder / "encoder")),
+        labels_per_class=30,
+        transfer_size=40,
+        teacher_epochs=4,
+        teacher_lr=2e-3,
+        teacher_batch=8,
+        teacher_layers=(0, 2),
+        teacher_pooling="mean",
+    )
     return TeachingStudy(settings, Store(folder / "store"))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -47,6 +48,11 @@ class Signals:
     @property
     def predicted(self) -> Tensor:
         return self.logits.argmax(dim=-1)
+
+    @property
+    def entropy(self) -> Tensor:
+        """Of the predicted distributions, nats. *Shape:* ``[texts]``, float64."""
+        return torch.special.entr(self.probabilities.double()).sum(dim=-1)
 
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""

@@ -1,7 +1,7 @@
 """Study 1, generation-distillation (arXiv 2002.00733): one run of it.
 
 What it shares with other studies (splits, teacher, samples) is in
-:mod:`gdlib.studies.shared.study`; here are its students.
+:mod:`gdlib.studies.shared.writing`; here are its students.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from gdlib.networks.distillation import StudentPlan
 from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Student
 from gdlib.studies.generation.settings import PLAN, Settings
-from gdlib.studies.shared.study import WritingStudy
+from gdlib.studies.shared.writing import WritingStudy
 
 
 class GenerationStudy(WritingStudy):

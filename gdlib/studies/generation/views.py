@@ -2,14 +2,16 @@
 :mod:`gdlib.studies.shared.views`.
 """
 
+from dataclasses import replace
+
 import pandas as pd
 import torch
 
 from gdlib.compare import metrics
+from gdlib.sources.duplicates import sharing_runs
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared import samples
 from gdlib.studies.shared.views import (
-    entropy,
     examples,
     history,
     signal_counts,
@@ -19,7 +21,6 @@ from gdlib.studies.shared.views import (
 
 __all__ = [
     "diversity",
-    "entropy",
     "examples",
     "first_look",
     "history",
@@ -43,25 +44,10 @@ def first_look(study: GenerationStudy, number: int) -> pd.DataFrame:
     """A few samples with the study's decoding, as they come: text, ended. The study's own samples
     have other seeds.
     """
-    s, seed = study.settings, study.settings.seed + 10_000
-    prompts = list(
-        samples.prompts_for(study.generator, 0, number, study.splits.train, s.prefix_tokens, seed)
-    )
-    written = study.generator.sample(
-        [ids for ids, _, _ in prompts],
-        max_new_tokens=s.max_new_tokens,
-        temperature=s.sampling_temperature,
-        top_p=s.top_p,
-        top_k=s.top_k,
-        seed=seed,
-    )
-    texts = study.generator.tokenizer.batch_decode([ids for ids, _ in written])
-    return pd.DataFrame(
-        {
-            "text": [prefix + text for (_, prefix, _), text in zip(prompts, texts)],
-            "ended": [ended for _, ended in written],
-        }
-    )
+    plan = study.sampling_plan
+    plan = replace(plan, seed=plan.seed + 10_000)
+    rows = samples.write(study.generator, study.splits.train, plan, 0, number)
+    return pd.DataFrame(rows, columns=["text", "ended"])
 
 
 def kept(study: GenerationStudy) -> pd.DataFrame:
@@ -74,7 +60,7 @@ def recited(study: GenerationStudy) -> pd.DataFrame:
     """Texts that share a run of ``overlap_words`` words with a labelled text: all samples, and real
     texts as the yardstick.
     """
-    real = samples.memorised(
+    real = sharing_runs(
         study.splits.transfer.texts, study.splits.labelled.texts, study.settings.overlap_words
     )
     recited = {"generated (all)": study.samples()["memorised"].to_numpy(), "real unlabelled": real}

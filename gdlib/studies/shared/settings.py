@@ -1,8 +1,9 @@
 """Parameters that studies share: one name and one default wherever they stand."""
 
+from dataclasses import fields
 from typing import Any, TypeVar
 
-from gdlib.core.settings import build, knob, knobs, settings_class
+from gdlib.core.settings import knob, knobs, settings_class
 from gdlib.learn.names import PAIR_LOSSES, SOFT_LOSSES
 from gdlib.networks.names import POOLINGS
 
@@ -16,15 +17,22 @@ RESOLVED = (
 """What every study does that its papers do not."""
 
 
-def part_of(settings: Any, kind: type[Part], **changes: Any) -> Part:
-    """Of a study's settings the knobs of one class that they inherit, as that class.
+def part_of(settings: Any, kind: type[Part], prefix: str = "", **given: Any) -> Part:
+    """A dataclass filled from a study's knobs: a class of settings that they inherit, or the plan
+    of a training. A field that no knob is named like keeps its default.
 
     Args:
         settings: of the study.
-        kind: the class, made with :data:`~gdlib.core.settings.settings_class`.
-        changes: values to put in the place of the study's own.
+        kind: the dataclass.
+        prefix: before the names of knobs, where there is one with it: ``teacher_`` reads the field
+            ``lr`` from ``teacher_lr``, and ``seed`` from ``seed``.
+        given: fields with other values than the study's own.
     """
-    return build(kind, {name: getattr(settings, name) for name in knobs(kind)} | changes)
+    known, values = knobs(settings), {}
+    for name in {field.name for field in fields(kind)} - given.keys():
+        if knob_name := next((each for each in (prefix + name, name) if each in known), None):
+            values[name] = getattr(settings, knob_name)
+    return kind(**values, **given)
 
 
 @settings_class

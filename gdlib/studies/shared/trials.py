@@ -1,17 +1,13 @@
-"""Collects what references and students say of the test texts."""
+"""Collects what references and students predict of the test texts."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from safetensors import safe_open
-from safetensors.torch import save_file
 from scipy.special import softmax
-from torch import Tensor, nn
+from torch import nn
 
 from gdlib.compare import baselines
 from gdlib.compare.results import Results, of_classifiers
@@ -21,59 +17,33 @@ from gdlib.sources.corpora import Part
 from gdlib.sources.splits import Splits
 
 
-def once(file: Path, make: Callable[[], tuple[dict[str, Tensor], dict[str, str]]]) -> Path:
-    """What ``make`` gives, tensors and a header, in a safetensors file, unless it is there already.
-
-    The file is written aside and renamed: a run that was killed trains no finished student twice,
-    and several processes may work in one folder.
-    """
-    if not file.exists():
-        tensors, header = make()
-        aside = file.with_suffix(f".{os.getpid()}")
-        save_file(tensors, aside, header)
-        aside.rename(file)
-    return file
-
-
 @dataclass
 class Trials:
-    """Collects what references and students say of the test texts.
+    """Collects what references and students predict of the test texts.
 
     Args:
         columns: the columns that all rows share (corpus, labels_per_class, seed).
         test: the test part.
-        teacher_probabilities: *Shape:* ``[texts, classes]``.
+        teacher: its probabilities. *Shape:* ``[texts, classes]``.
     """
 
     columns: dict[str, Any]
     test: Part
-    teacher_probabilities: np.ndarray
+    teacher: np.ndarray
     rows: list[dict[str, Any]] = field(default_factory=list)
-    said: list[np.ndarray] = field(default_factory=list)
+    probabilities: list[np.ndarray] = field(default_factory=list)
 
     def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
         """The baselines, trained on the whole labelled budget, and the teacher itself."""
-        same = {"student_seed": -1, "size": 0}
+        labelled, texts = splits.labelled, self.test.texts
+        shared = {"student": "", "student_seed": -1, "size": 0}
         for name in baselines.BASELINES:
-            model = baselines.build(name, splits.labelled.texts, splits.labelled.labels)
-            probabilities = baselines.predict(model, self.test.texts, len(splits.labels))
-            self.count(
-                probabilities,
-                student="",
-                arm=name,
-                parameters=baselines.parameters(model),
-                steps=0,
-                **same,
-            )
+            model = baselines.build(name, labelled.texts, labelled.labels)
+            probabilities = baselines.predict(model, texts, len(splits.labels))
+            size = baselines.parameters(model)
+            self.count(probabilities, arm=name, parameters=size, steps=0, **shared)
         size = students.parameters(teacher)
-        self.count(
-            self.teacher_probabilities,
-            student="",
-            arm="teacher",
-            parameters=size,
-            steps=teacher_steps,
-            **same,
-        )
+        self.count(self.teacher, arm="teacher", parameters=size, steps=teacher_steps, **shared)
 
     def student(self, made: Artifact, **columns: Any) -> None:
         """One trained student, from its artifact."""
@@ -82,12 +52,12 @@ class Trials:
         numbers = {name: int(header[name]) for name in ("parameters", "steps")}
         self.count(softmax(logits.astype(np.float64), axis=-1), **columns, **numbers)
 
+    def count(self, probabilities: np.ndarray, **columns: Any) -> None:
+        """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
+        self.rows.append(self.columns | columns)
+        self.probabilities.append(probabilities)
+
     def results(self) -> Results:
         """All of it, in the order in which it was counted."""
         items = pd.DataFrame({"gold": self.test.labels})
-        return of_classifiers(self.rows, self.said, items, self.teacher_probabilities)
-
-    def count(self, probabilities: np.ndarray, **more: Any) -> None:
-        """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
-        self.rows.append(self.columns | more)
-        self.said.append(np.asarray(probabilities))
+        return of_classifiers(self.rows, self.probabilities, items, self.teacher)

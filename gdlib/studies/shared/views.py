@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import entr
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,18 +14,15 @@ from gdlib.compare import baselines, stats
 from gdlib.compare.scores import ACCURACY
 from gdlib.compare.stats import Sample
 from gdlib.core.errors import BadCorpus
-from gdlib.networks.signals import Signals
-from gdlib.sources import splits
 from gdlib.studies.shared.study import TeachingStudy
 
 
 def examples(study: TeachingStudy) -> pd.DataFrame:
     """The first labelled text of each class."""
-    train, labels = study.splits.train, study.splits.labels
-    first = {label: text for text, label in reversed(list(zip(train.texts, train.labels)))}
-    return pd.DataFrame(
-        [{"label": name, "text": first.get(i, "")} for i, name in enumerate(labels)]
-    )
+    part, names = study.splits.train, study.class_names
+    first = pd.Series(part.texts).groupby(part.labels).first()
+    texts = first.reindex(range(len(names)), fill_value="")
+    return pd.DataFrame({"label": names, "text": texts})
 
 
 def word_counts(texts: Sequence[str]) -> list[int]:
@@ -34,40 +30,23 @@ def word_counts(texts: Sequence[str]) -> list[int]:
 
 
 def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
-    """TF-IDF + logistic regression at several numbers of labels a class, on the test part:
-    arm, size (labels per class), value, low, high.
+    """TF-IDF + logistic regression at several numbers of labels per class, on the test part: arm,
+    size (labels per class), value, low, high.
 
     A number the corpus has too few texts for is left out.
     """
-    s, rows = study.settings, []
-    for count in sorted({*counts, s.labels_per_class}):
+    rows = []
+    for count in sorted({*counts, study.settings.labels_per_class}):
         try:
-            parts = splits.split(
-                study.corpus,
-                labels_per_class=count,
-                validation_share=s.validation_share,
-                transfer_size=0,
-                test_size=s.test_size,
-                seed=s.seed,
-            )
+            parts = study.split(labels_per_class=count, transfer_size=0)
         except BadCorpus:
             continue
-        said = baselines.predict(
-            baselines.build("tfidf-lr", parts.labelled.texts, parts.labelled.labels),
-            parts.test.texts,
-            len(parts.labels),
-        ).argmax(-1)
-        interval = stats.interval(Sample.of([said == np.array(parts.test.labels)]), resamples=9999)
-        rows.append(
-            {
-                "arm": "tfidf-lr",
-                "size": count,
-                "value": interval.value,
-                "low": interval.low,
-                "high": interval.high,
-            }
-        )
-    return pd.DataFrame(rows)
+        model = baselines.build("tfidf-lr", parts.labelled.texts, parts.labelled.labels)
+        predicted = baselines.predict(model, parts.test.texts, len(parts.labels)).argmax(axis=-1)
+        right = predicted == np.array(parts.test.labels)
+        around = stats.interval(Sample.of([right]), resamples=9999).columns()
+        rows.append({"arm": "tfidf-lr", "size": count} | around)
+    return pd.DataFrame(rows, columns=["arm", "size", "value", "low", "high"])
 
 
 def history(study: TeachingStudy, of: str = "teacher") -> pd.DataFrame:
@@ -78,29 +57,16 @@ def history(study: TeachingStudy, of: str = "teacher") -> pd.DataFrame:
 
 
 def signal_counts(study: TeachingStudy) -> pd.DataFrame:
-    """The teacher's signals by part: texts, accuracy where gold labels are known, mean confidence
-    and entropy.
+    """The teacher's signals by part: texts, mean confidence and entropy, accuracy where gold labels
+    are known.
     """
     rows = []
     for name, part in study.splits.parts.items():
-        signals = study.signals(part.texts)
-        row = {
-            "part": name,
-            "texts": len(part),
-            "confidence": float(signals.probabilities.amax(-1).mean()),
-        }
-        row["entropy"] = float(entropy(signals).mean())
-        known = len(part.labels) == len(part)
-        row["accuracy"] = (
-            ACCURACY.of(part.labels, signals.predicted.numpy()) if known else float("nan")
-        )
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def entropy(signals: Signals) -> np.ndarray:
-    """Entropy of the teacher's distribution, nats. *Shape:* ``[texts]``."""
-    return entr(signals.probabilities.double().numpy()).sum(axis=-1)
+        signals, known = study.signals(part.texts), len(part.labels) == len(part)
+        confidence = float(signals.probabilities.amax(-1).mean())
+        accuracy = ACCURACY.of(part.labels, signals.predicted.numpy()) if known else np.nan
+        rows.append([name, len(part), confidence, float(signals.entropy.mean()), accuracy])
+    return pd.DataFrame(rows, columns=["part", "texts", "confidence", "entropy", "accuracy"])
 
 
 def layer_probe(study: TeachingStudy) -> pd.DataFrame:
@@ -113,11 +79,8 @@ def layer_probe(study: TeachingStudy) -> pd.DataFrame:
     train, held_out = study.splits.train, study.splits.validation
     seen, unseen = study.signals(train.texts).states, study.signals(held_out.texts).states
     rows = []
-    for layer in seen:
-        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
-            seen[layer].numpy(), train.labels
-        )
-        rows.append(
-            {"layer": layer, "accuracy": probe.score(unseen[layer].numpy(), held_out.labels)}
-        )
-    return pd.DataFrame(rows)
+    for layer, states in seen.items():
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        probe.fit(states.numpy(), train.labels)
+        rows.append([layer, probe.score(unseen[layer].numpy(), held_out.labels)])
+    return pd.DataFrame(rows, columns=["layer", "accuracy"])

@@ -1,7 +1,7 @@
 """Study 2, transfer distillation (arXiv 1910.01769, 2004.05686): one run of it.
 
 What it shares with other studies (splits, teacher, samples) is in
-:mod:`gdlib.studies.shared.study`; here are its students.
+:mod:`gdlib.studies.shared.writing`; here are its students.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from gdlib.networks import distillation, students
 from gdlib.networks.embeddings import start_embedding
 from gdlib.networks.lessons import Source, join
 from gdlib.networks.recurrent import BiLSTM
-from gdlib.studies.shared.study import WritingStudy
+from gdlib.studies.shared.writing import WritingStudy
 from gdlib.studies.transfer.settings import PLAN, Arm, Settings, arms, trials
 
 STUDENT = "BiLSTM"

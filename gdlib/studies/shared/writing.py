@@ -1,0 +1,104 @@
+"""What studies have besides a teacher that let a language model write: a generator, its samples."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gdlib.core.artifacts import artifact, derived
+from gdlib.core.processes import together
+from gdlib.networks import generator
+from gdlib.networks.lessons import Source
+from gdlib.networks.sampling import Generator
+from gdlib.sources import zoo
+from gdlib.sources.duplicates import sharing_runs
+from gdlib.studies.shared import funnel, samples
+from gdlib.studies.shared.samples import SamplingPlan
+from gdlib.studies.shared.settings import WritingSettings, part_of
+from gdlib.studies.shared.study import TeachingStudy, Texts
+
+SAMPLES = "samples.jsonl"
+
+
+class WritingStudy(TeachingStudy):
+    """A generator and its samples besides."""
+
+    settings: WritingSettings
+
+    @derived
+    def generator_network(self) -> zoo.Network:
+        """The pretrained language model."""
+        return zoo.locate(self.settings.generator)
+
+    @artifact(
+        "generator",
+        *("generator_method", "generator_conditioned", "generator_epochs", "generator_lr"),
+        *("generator_batch", "max_new_tokens", "seed"),
+        needs=("generator_network", "labelled_parts"),
+    )
+    def trained_generator(self, folder: Path) -> None:
+        """The language model fine-tuned on the labelled part."""
+        s = self.settings
+        at_most = s.max_new_tokens
+        plan = part_of(s, generator.GeneratorPlan, "generator_", max_tokens=at_most)
+        together(generator.fine_tune, self.generator_network, *self.labelled_parts, plan, folder)
+
+    @derived
+    def generator(self) -> Generator:
+        return Generator.load(self.trained_generator().path)
+
+    # ---- samples
+
+    @property
+    def sampling_plan(self) -> SamplingPlan:
+        """How texts are sampled."""
+        return part_of(self.settings, SamplingPlan, "sampling_")
+
+    @artifact(
+        "samples",
+        *("num_samples", "sampling_temperature", "top_p", "top_k", "prefix_tokens"),
+        *("max_new_tokens", "sampling_batch", "seed"),
+        needs=("trained_generator", "labelled_parts"),
+    )
+    def raw_samples(self, folder: Path) -> None:
+        """Texts as the generator writes them."""
+        train, *_ = self.labelled_parts
+        samples.generate(self.generator, train, self.sampling_plan, folder / SAMPLES)
+
+    @derived
+    def written(self) -> Texts:
+        """The samples in which something is written, for the teacher to judge."""
+        texts = samples.read(self.raw_samples() / SAMPLES)["text"]
+        return Texts(text for text in texts if not funnel.is_empty(text))
+
+    @artifact(
+        "samples",
+        *("near_duplicate", "overlap_words", "min_confidence", "balance"),
+        needs=("raw_samples", "splits"),
+        given={"signals": lambda study: study.teacher_signals(study.written)},
+    )
+    def judged_samples(self, folder: Path) -> None:
+        """Every sample with its fate in the funnel and the teacher's view of it."""
+        s, labelled, test = self.settings, self.splits.labelled.texts, self.splits.test.texts
+        table = samples.read(self.raw_samples() / SAMPLES)
+        alike = {"near_duplicate": s.near_duplicate, "overlap_words": s.overlap_words}
+        table["fate"] = funnel.fates(table, labelled, test, **alike)
+        rows = np.flatnonzero(table["fate"] != "empty")
+        table = funnel.judged(table, self.signals(self.written), rows)
+        table["fate"] = funnel.select(table, min_confidence=s.min_confidence, balance=s.balance)
+        table["memorised"] = sharing_runs(table["text"], labelled, s.overlap_words)
+        table.to_parquet(folder / "samples.parquet", index=False)
+
+    def samples(self) -> pd.DataFrame:
+        """Every generated text with its fate in the funnel and the teacher's view of it."""
+        return pd.read_parquet(self.judged_samples() / "samples.parquet")
+
+    @derived
+    def generated(self) -> Source:
+        """The samples that passed the funnel."""
+        table = self.samples()
+        kept = table[table["fate"] == "kept"]
+        logits = np.array(kept["teacher_logits"].tolist(), dtype=np.float32)
+        logits = torch.tensor(logits.reshape(-1, len(self.class_names)))
+        return self.source(kept["text"].tolist(), logits)
