@@ -255,7 +255,7 @@ def test_student_seeds_of_one_split_are_no_units_of_an_f1():
 
 def differences_of(p: list[float]) -> pd.DataFrame:
     numbers = {"value": -0.021, "low": -0.0329, "high": -0.01, "left": "a", "right": "b"}
-    return pd.DataFrame([numbers | {"panel": "", "p_joint": each} for each in p])
+    return pd.DataFrame([numbers | {"panel": "", "p": each, "seeds_low": each} for each in p])
 
 
 def test_all_differences_of_a_table_are_tested_together():
@@ -298,7 +298,7 @@ def test_an_overview_is_one_table_of_tests():
     results = made(rows)
     comparison = dataclasses.replace(COMPARISON, against={"minus labels": ALONE})
     [alone] = comparison.differences(results, [(HARD, ALONE)]).to_dict("records")
-    assert alone["resolved"] and 0.05 / 3 < alone["p_joint"] < 0.05
+    assert alone["resolved"] and 0.05 / 3 < alone["p"] < 0.05
     table = comparison.overview(results).set_index("arm")
     assert table.loc[HARD, "minus labels"].endswith("(not resolved)")
 

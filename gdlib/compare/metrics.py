@@ -19,17 +19,12 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> pd
         One row a non-empty bin: ``low``, ``high`` (its edges), ``texts``, mean ``confidence``,
         ``accuracy``.
     """
-    confidence, correct = np.asarray(confidence, dtype=np.float64), np.asarray(correct)
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    table = pd.DataFrame(
-        {"bin": place, "confidence": confidence, "accuracy": correct.astype(float)}
-    ).groupby("bin")
-    means = table.mean()
-    edges = np.asarray(means.index)
-    return pd.DataFrame({
-        "low": edges / bins, "high": (edges + 1) / bins, "texts": table.size().to_numpy(),
-        "confidence": means["confidence"].to_numpy(), "accuracy": means["accuracy"].to_numpy(),
-    })  # fmt: skip
+    confidence = np.asarray(confidence, dtype=np.float64)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": np.asarray(correct, dtype=float)})
+    of_bins = table.groupby(np.minimum((confidence * bins).astype(int), bins - 1))
+    means = of_bins.mean()
+    edges = {"low": means.index / bins, "high": (means.index + 1) / bins}
+    return means.assign(**edges, texts=of_bins.size()).reset_index(drop=True)
 
 
 def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> float:
@@ -37,9 +32,8 @@ def expected_calibration_error(confidence: ArrayLike, correct: ArrayLike, bins: 
     2017, equation 3).
     """
     table = reliability(confidence, correct, bins)
-    return float(
-        np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["texts"])
-    )
+    gaps = (table["confidence"] - table["accuracy"]).abs()
+    return float(np.average(gaps, weights=table["texts"]))
 
 
 def words(text: str) -> list[str]:
@@ -52,9 +46,7 @@ def distinct_n(texts: Sequence[str], n: int) -> float:
 
     Falls with the number of texts: compare equal counts.
     """
-    grams = [
-        gram for text in texts for gram in zip(*(words(text)[i:] for i in range(n)), strict=False)
-    ]
+    grams = [gram for text in texts for gram in zip(*(words(text)[i:] for i in range(n)))]
     return len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -72,14 +64,8 @@ def self_bleu(texts: Sequence[str], sample: int = 200, seed: int = 0) -> float:
     chosen = np.random.default_rng(seed).permutation(len(texts))[:sample]
     lower = [" ".join(words(texts[i])) for i in chosen]
     bleu = BLEU(tokenize="none", effective_order=True)
-    return float(
-        np.mean(
-            [
-                bleu.sentence_score(text, lower[:i] + lower[i + 1 :]).score
-                for i, text in enumerate(lower)
-            ]
-        )
-    )
+    others = [lower[:i] + lower[i + 1 :] for i in range(len(lower))]
+    return float(np.mean([bleu.sentence_score(*pair).score for pair in zip(lower, others)]))
 
 
 def diversity(texts: Sequence[str], sample: int = 1000, seed: int = 0) -> dict[str, float]:
@@ -89,8 +75,5 @@ def diversity(texts: Sequence[str], sample: int = 1000, seed: int = 0) -> dict[s
     chosen = np.random.default_rng(seed).permutation(len(texts))[:sample]
     part = [texts[i] for i in chosen]
     distinct = {f"distinct_{n}": distinct_n(part, n) for n in (1, 2, 3)}
-    return {
-        **distinct,
-        "self_bleu": self_bleu(part, seed=seed),
-        "words": float(np.mean([len(words(text)) for text in part])),
-    }
+    length = float(np.mean([len(words(text)) for text in part]))
+    return distinct | {"self_bleu": self_bleu(part, seed=seed), "words": length}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from gdlib.compare import metrics
 from gdlib.compare.scores import ACCURACY, BALANCED, MACRO_F1, Score
@@ -45,16 +44,14 @@ class Results:
     def save(self, folder: Path) -> None:
         self.table.to_parquet(folder / "results.parquet", index=False)
         self.items.to_parquet(folder / "items.parquet", index=False)
-        outputs = np.ascontiguousarray(self.outputs)
-        save_file({"outputs": outputs}, folder / "results.safetensors")
+        np.save(folder / "outputs.npy", self.outputs)
 
     @classmethod
     def load(cls, folder: Path) -> "Results":
         """What :meth:`save` wrote."""
-        table, items = (
-            pd.read_parquet(folder / f"{name}.parquet") for name in ("results", "items")
-        )
-        return cls(table, load_file(folder / "results.safetensors")["outputs"], items)
+        table = pd.read_parquet(folder / "results.parquet")
+        items = pd.read_parquet(folder / "items.parquet")
+        return cls(table, np.load(folder / "outputs.npy"), items)
 
     @classmethod
     def stack(cls, results: Sequence["Results"]) -> "Results":
@@ -63,22 +60,26 @@ class Results:
         Raises:
             ValueError: the items differ.
         """
-        if any(not results[0].items.equals(other.items) for other in results[1:]):
+        first, *others = results
+        if any(not first.items.equals(other.items) for other in others):
             raise ValueError("results of different test parts can't be compared item by item")
-        table = pd.concat([r.table for r in results], ignore_index=True)
-        outputs = np.concatenate([r.outputs for r in results])
-        return replace(results[0], table=table, outputs=outputs)
+        table = pd.concat([of.table for of in results], ignore_index=True)
+        return replace(first, table=table, outputs=np.concatenate([of.outputs for of in results]))
 
     def where(self, chosen: pd.Series | NDArray[np.bool_]) -> "Results":
         """The same on some of the items. *Shape:* ``[items]``, bool."""
-        chosen = np.asarray(chosen)
-        items = self.items[chosen].reset_index(drop=True)
-        return replace(self, outputs=self.outputs[:, chosen], items=items)
+        items = self.items[np.asarray(chosen)]
+        outputs = self.outputs[:, items.index]
+        return replace(self, outputs=outputs, items=items.reset_index(drop=True))
 
     def only(self, **choice: Any) -> "Results":
         """The same of the rows with these values alone."""
         rows = self.rows(**choice)
         return replace(self, table=rows.reset_index(drop=True), outputs=self.outputs[rows.index])
+
+    def has(self, **choice: Any) -> bool:
+        """Whether there are rows with these values."""
+        return bool((self.table[list(choice)] == pd.Series(choice)).all(axis=1).any())
 
     def rows(self, **choice: Any) -> pd.DataFrame:
         """The rows of the table with these values; their index is that of ``outputs``.
@@ -86,16 +87,10 @@ class Results:
         Raises:
             KeyError: there are none.
         """
-        rows = self.table
-        for column, value in choice.items():
-            rows = rows[rows[column] == value]
+        rows = self.table[(self.table[list(choice)] == pd.Series(choice)).all(axis=1)]
         if rows.empty:
             raise KeyError(f"no results of {', '.join(map(str, choice.values()))}")
         return rows
-
-    def has(self, **choice: Any) -> bool:
-        """Whether there are such rows."""
-        return bool((self.table[list(choice)] == pd.Series(choice)).all(axis=1).any())
 
     def scores(self, score: Score) -> NDArray[np.float64]:
         """The score of every row. *Shape:* ``[rows]``."""
@@ -118,18 +113,21 @@ class Results:
     @property
     def replicates(self) -> int:
         """How many units the intervals over seeds are over."""
-        drawn = self.table[self.unit]
-        return drawn[drawn >= 0].nunique()
+        return self._drawn(self.unit)
+
+    def _drawn(self, column: str) -> int:
+        seeds = self.table[column]
+        return seeds[seeds >= 0].nunique()
 
     def describe_units(self) -> str:
         """What means are over, and which of it intervals over seeds are over: ``2 seeds x 3 student
         seeds (replicated by seed)``.
         """
-        noun, models = SEEDS[self.seed_column], self.table[self.seed_column]
-        seeds = counted(self.table["seed"].nunique(), "seed")
+        noun = SEEDS[self.seed_column]
+        means = f"{counted(self._drawn('seed'), 'seed')} x "
+        means += counted(self._drawn(self.seed_column), noun)
         unit = "seed" if self.unit == "seed" else noun
-        by = f"replicated by {unit}" if self.replicates > 1 else "not replicated"
-        return f"{seeds} x {counted(models[models >= 0].nunique(), noun)} ({by})"
+        return f"{means} ({f'replicated by {unit}' if self.replicates > 1 else 'not replicated'})"
 
     def units(self, **choice: Any) -> NDArray[np.intp]:
         """The rows of an arm by unit of replication: ``[units, models]``, both in a fixed order.

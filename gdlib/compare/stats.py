@@ -48,14 +48,11 @@ class Interval:
 class Difference(Interval):
     """A paired difference, left minus right.
 
-    Args:
-        p: by swapping the two sides at random items.
-        p_joint: the level at which the joint interval over items and seeds just reaches zero; NaN
-            with one unit.
+    ``p`` is the level at which its joint interval over items and seeds, or with one unit that over
+    items alone, just reaches zero.
     """
 
     p: float
-    p_joint: float
 
 
 class Sample:
@@ -100,15 +97,6 @@ class Sample:
     def __len__(self) -> int:
         return len(self.sides[0])
 
-    @property
-    def moved(self) -> NDArray[np.intp]:
-        """The items at which swapping the two sides changes anything."""
-        differences = np.subtract(*self.sides)
-        if self.score.of_means is None:
-            differences = differences.mean(axis=(1, 2))
-        same = np.isclose(differences, 0, atol=1e-12).reshape(len(self), -1).all(axis=1)
-        return np.flatnonzero(~same)
-
     def by_unit(self, weights: Array) -> Array:
         """The score, or the difference, of each unit on resamples that weigh the items.
 
@@ -126,23 +114,6 @@ class Sample:
         times = np.bincount(places.ravel(), minlength=len(rows) * items).reshape(-1, items)
         return self.by_unit(times.astype(np.float64)).mean(axis=-1).reshape(index.shape[:-1])
 
-    def swapped(self, keep: NDArray[np.bool_]) -> Array:
-        """:meth:`by_unit`, averaged, with the sides swapped at the items that are not kept.
-
-        *Shape:* ``[swaps, items]`` -> ``[swaps]``.
-        """
-        both = np.concatenate(self.sides)
-        left = np.concatenate([keep, ~keep], axis=1).astype(np.float64)
-        values = self.score.weighted(both, left) - self.score.weighted(both, 1 - left)
-        return values.mean(axis=(1, 2))
-
-
-def by_unit(samples: Sequence[Sample]) -> Array:
-    """The score, or the difference, of each unit, averaged over the samples. *Shape:*
-    ``[units]``.
-    """
-    return np.mean([sample.by_unit(np.ones((1, len(sample))))[0] for sample in samples], axis=0)
-
 
 def interval(*samples: Sample, resamples: int = 1999) -> Interval:
     """The score with its intervals, averaged over the samples, whose items are apart.
@@ -156,62 +127,40 @@ def interval(*samples: Sample, resamples: int = 1999) -> Interval:
         values = sum(sample.resampled(index) for sample, index in zip(samples, indices))
         return np.round(values / len(samples), DIGITS)
 
-    units = by_unit(samples)
+    scores = [sample.by_unit(np.ones((1, len(sample))))[0] for sample in samples]
+    by_unit = np.mean(scores, axis=0)
     low, high = bootstrap([np.arange(len(sample)) for sample in samples], statistic, resamples)
-    return Interval(float(np.round(units.mean(), DIGITS)), low, high, *over_seeds(units))
+    return Interval(float(np.round(by_unit.mean(), DIGITS)), low, high, *over_seeds(by_unit))
 
 
 def difference(*samples: Sample, resamples: int = 1999) -> Difference:
     """The paired difference of two arms, averaged over the samples; as :func:`interval`."""
     around = interval(*samples, resamples=resamples)
-    moved = [sample.moved for sample in samples]
-    ends = np.cumsum([len(rows) for rows in moved])
-
-    def statistic(signs: Array, **_: int) -> Array:
-        """The difference with the sides swapped where a sign is negative."""
-        flat, values = signs.reshape(-1, signs.shape[-1]), 0.0
-        for sample, rows, part in zip(samples, moved, np.split(flat, ends[:-1], axis=1)):
-            keep = np.ones((len(flat), len(sample)), dtype=bool)
-            keep[:, rows] = part > 0
-            values = values + sample.swapped(keep)
-        return np.round(values / len(samples), DIGITS).reshape(signs.shape[:-1])
-
-    p = 1.0  # with one item that differs, either way is as far from zero
-    if ends[-1] > 1:
-        p = stats.permutation_test(
-            (np.ones(ends[-1]),),
-            statistic,
-            permutation_type="samples",
-            n_resamples=resamples,
-            batch=max(1, CELLS // (8 * sum(map(len, samples)))),
-            vectorized=True,
-            axis=-1,
-            rng=np.random.default_rng(0),
-        ).pvalue
-    return Difference(**vars(around), p=float(p), p_joint=joint_p(around, len(by_unit(samples))))
+    return Difference(**around.columns(), p=p_value(around, samples[0].sides[0].shape[1]))
 
 
-def joint_p(around: Interval, units: int) -> float:
-    """The level at which the joint interval of a difference just reaches zero; NaN with one unit.
+def p_value(around: Interval, units: int) -> float:
+    """The level at which the joint interval of a difference over items and so many units just
+    reaches zero.
 
-    At the level of the two intervals that is the root of the sum of the squares of their distances
-    from the difference, on the side of zero. At another level, the distance over items is that of
-    a normal distribution, and the distance over seeds that of Student's t.
+    At 5% the joint interval reaches as far towards zero as the root of the sum of the squares of
+    both. At another level the interval over items is as wide as a normal distribution's is there,
+    that over units as Student's t is.
     """
-    if units < 2:
-        return math.nan
     if around.value == 0:
         return 1.0
-    below, quantile = around.value > 0, stats.t(units - 1)
-    over_items = around.value - (around.low if below else around.high)
-    over_units = around.value - (around.seeds_low if below else around.seeds_high)
+    below = around.value > 0
+    widths = [around.value - (around.low if below else around.high)]
+    laws = [stats.norm()]
+    if units > 1:
+        widths.append(around.value - (around.seeds_low if below else around.seeds_high))
+        laws.append(stats.t(units - 1))
 
     def beyond_zero(level: float) -> float:
-        items = over_items * stats.norm.isf(level / 2) / stats.norm.isf(LEVEL / 2)
-        seeds = over_units * quantile.isf(level / 2) / quantile.isf(LEVEL / 2)
-        return math.hypot(items, seeds) - abs(around.value)
+        scales = [law.isf(level / 2) / law.isf(LEVEL / 2) for law in laws]
+        return float(np.linalg.norm(np.multiply(widths, scales))) - abs(around.value)
 
-    least = 1e-12  # where every item and seed agree there is no level at which zero is reached
+    least = 1e-12  # where all items and units agree, zero is reached at no level
     return optimize.brentq(beyond_zero, least, 1) if beyond_zero(least) > 0 else least
 
 

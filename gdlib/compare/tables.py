@@ -14,8 +14,8 @@ what belongs to all of them, such as a teacher or baseline that students are rea
 ``seeds_low``, ``seeds_high``: its 95% interval over seeds; NaN where there is one.
 ``left``, ``right``: the two arms of a difference, which is left minus right.
 ``question``: the same in words, ``left minus right``.
-``p``: of a difference, by swapping the two arms' answers at random items.
-``p_joint``: of a difference, over items and seeds together (:func:`gdlib.compare.stats.joint_p`).
+``p``: of a difference, over items and seeds together (:func:`gdlib.compare.stats.p_value`); of one
+seed over items alone.
 ``resolved``: whether a difference is, after Holm's correction for all differences of the table;
 never with one seed.
 ``words``: a difference with its interval over items, and whether it is resolved, as a text.
@@ -193,14 +193,14 @@ def decided(differences: pd.DataFrame, unit: str = "points") -> pd.DataFrame:
     """
     if differences.empty:
         return differences
-    p = differences["p_joint"].dropna().sort_values()
+    p = differences["p"][differences["seeds_low"].notna()].sort_values()
     holm = (p * np.arange(len(p), 0, -1)).cummax().reindex(differences.index)
     table = differences.assign(resolved=holm < stats.LEVEL)
     scale, digits = (100, 1) if unit == "points" else (1, 3)
     words = []
     for row in table.to_dict("records"):
         value, low, high = (scale * row[name] for name in ("value", "low", "high"))
-        doubt = " (one seed)" if np.isnan(row["p_joint"]) else " (not resolved)"
+        doubt = " (one seed)" if np.isnan(row["seeds_low"]) else " (not resolved)"
         line = f"{value:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}] {unit}"
         words.append(line + doubt * (not row["resolved"]))
     return table.assign(words=words)

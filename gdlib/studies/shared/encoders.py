@@ -65,34 +65,18 @@ class LexicalEncoders(Study):
     def lexical_plan(self, arm: Arm, model_seed: int) -> LexicalPlan:
         """How an arm is trained."""
         s, more = self.encoder_settings, self.arm_settings
-        plan = LexicalPlan(
-            epochs=s.encoder_epochs,
-            lr=s.encoder_lr,
-            batch=s.encoder_batch,
-            max_length=s.max_length,
-            dropout=s.encoder_dropout,
-            negatives=s.negatives,
-            trained_layers=s.trained_layers,
-            seed=int(np.random.SeedSequence([s.seed, model_seed]).generate_state(1)[0]),
-            form=arm.form,
-            marked=arm.marked,
-            pooling=s.pair_pooling,
-            pair_loss=s.pair_loss,
-            mlm=arm.mlm,
-            mask_share=s.mask_share,
-            mlm_head_steps=s.mlm_head_steps,
-            word_vector=more.word_vector if arm.form == "vectors" else "target",
-        )
+        of_arm = {"form": arm.form, "marked": arm.marked, "mlm": arm.mlm}
+        if arm.form == "vectors":
+            of_arm["word_vector"] = more.word_vector
         if arm.small:
-            small = {"epochs": more.small_epochs, "lr": more.small_lr, "layers": more.small_layers}
-            plan = dataclasses.replace(plan, trained_layers=0, **small)
-        if arm.target != "soft":
-            return plan
-        loss = DistillationLoss(
-            more.soft_loss, more.temperature, more.hard_weight, more.soft_weight
-        )
-        teacher = self.lexical_plan(ARMS[more.distilled_from], model_seed)
-        return dataclasses.replace(plan, loss=loss, teacher=teacher)
+            of_arm |= {"epochs": more.small_epochs, "lr": more.small_lr}
+            of_arm |= {"layers": more.small_layers, "trained_layers": 0}
+        if arm.target == "soft":
+            of_arm["loss"] = part_of(more, DistillationLoss, soft=more.soft_loss)
+            of_arm["teacher"] = self.lexical_plan(ARMS[more.distilled_from], model_seed)
+        seed = int(np.random.SeedSequence([s.seed, model_seed]).generate_state(1)[0])
+        shared = {"pooling": s.pair_pooling, "seed": seed}
+        return part_of(s, LexicalPlan, "encoder_", **shared, **of_arm)
 
     @artifact(
         "train",

@@ -97,7 +97,7 @@ class TeachingStudy(Study):
 
     def signals(self, texts: Sequence[str]) -> signals.Signals:
         """The teacher's signals for some texts; computed once and kept."""
-        return signals.load(self.teacher_signals(Texts(texts)).path, self.class_names, texts)
+        return signals.load(self.teacher_signals(Texts(texts)).path, self.splits.labels, texts)
 
     def references(self) -> Trials:
         """The baselines and the teacher on the test part, to put students beside."""

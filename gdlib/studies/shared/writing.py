@@ -100,5 +100,5 @@ class WritingStudy(TeachingStudy):
         table = self.samples()
         kept = table[table["fate"] == "kept"]
         logits = np.array(kept["teacher_logits"].tolist(), dtype=np.float32)
-        logits = torch.tensor(logits.reshape(-1, len(self.class_names)))
+        logits = torch.tensor(logits.reshape(-1, len(self.splits.labels)))
         return self.source(kept["text"].tolist(), logits)
