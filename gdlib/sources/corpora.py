@@ -66,8 +66,7 @@ def load(name: str) -> Corpus:
     if name in known:
         return build(name, tables.read_card(name, "texts"))
     if name.startswith("hub:"):
-        splits, features = tables.read_hub("corpus", name)
-        names = tables.class_names(features, "label" if "label" in features else "topic")
+        splits, names = tables.read_hub("corpus", name, "label", "topic")
         return build(name, {split: _hub_table(table) for split, table in splits.items()}, names)
     if Path(name).is_file():
         raise BadCorpus(

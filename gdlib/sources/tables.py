@@ -9,6 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +23,19 @@ from gdlib.sources.cards import CARDS
 from gdlib.sources.download import cached_store, from_the_hub
 
 Tables = dict[str, pd.DataFrame]
+NamedTables = tuple[Tables, tuple[str, ...]]
+"""Tables by split, and the class names that came with them."""
 Readers = Mapping[str, Callable[[Path], pd.DataFrame]]
 SPLITS = ("train", "test", "validation", "unlabeled")
-SPLIT_NAMES = {name: name for name in SPLITS} | {  # what a file or a split of the hub may be called
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "unlabelled": "unlabeled",
-    "unsupervised": "unlabeled",
+SPLIT_NAMES = {  # what a file or a split of the hub may be called
+    **{name: name for name in SPLITS},
+    **dict.fromkeys(("val", "valid", "dev"), "validation"),
+    **dict.fromkeys(("unlabelled", "unsupervised"), "unlabeled"),
 }
 
 
-# ---- files
-
-
 def read_text(path: Path) -> str:
-    """A file of text, without a byte order mark.
-
-    Raises:
-        BadCorpus: it is not in UTF-8.
-    """
+    """A file of text in UTF-8, without a byte order mark; else :class:`BadCorpus` is raised."""
     try:
         return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -62,30 +56,26 @@ def _tsv(path: Path) -> pd.DataFrame:
 
 
 def _jsonl(path: Path) -> pd.DataFrame:
-    rows = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):
-        try:
-            row = json.loads(line) if line.strip() else None
-        except json.JSONDecodeError as error:
-            raise BadCorpus(f"{path}, line {number}: no JSON ({error.msg})") from error
-        if isinstance(row, dict):
-            rows.append(row)
-        elif line.strip():
-            raise BadCorpus(
-                f'{path}, line {number}: expected an object like {{"text": ..., "label": ...}}'
-            )
+    lines = enumerate(read_text(path).split("\n"), 1)
+    rows = [_row(f"{path}, line {number}", line) for number, line in lines if line.strip()]
     return pd.DataFrame(rows)
+
+
+def _row(where: str, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadCorpus(f"{where}: no JSON ({error.msg})") from error
+    if not isinstance(row, dict):
+        raise BadCorpus(f'{where}: expected an object like {{"text": ..., "label": ...}}')
+    return row
 
 
 FORMATS: Readers = {".parquet": pd.read_parquet, ".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl}
 
 
 def read(path: Path, formats: Readers = FORMATS) -> pd.DataFrame:
-    """One file as a table.
-
-    Raises:
-        BadCorpus: it is empty, damaged, or not in UTF-8; the message says where.
-    """
+    """One file as a table; :class:`BadCorpus` says where it is empty, damaged, or not in UTF-8."""
     form = path.suffix.lower()
     if not path.stat().st_size:
         raise BadCorpus(f"{path} is empty")
@@ -110,9 +100,6 @@ def _features(path: Path) -> Mapping[str, Any]:
     metadata = path.suffix.lower() == ".parquet" and pq.read_schema(path).metadata
     noted = (metadata or {}).get(b"huggingface")
     return json.loads(noted)["info"]["features"] if noted else {}
-
-
-# ---- folders, the hub
 
 
 def folder(kind: str, plural: str, name: str, known: Iterable[str], hint: str) -> Path:
@@ -147,19 +134,19 @@ def files_by_split(folder: Path, formats: Readers = FORMATS) -> dict[str, list[P
 
 def read_files(
     files: Mapping[str, list[Path]], column: str, formats: Readers = FORMATS
-) -> tuple[Tables, tuple[str, ...]]:
+) -> NamedTables:
     """The tables of some files by split, and the class names of a column where a file has them."""
     tables = {
         split: pd.concat([read(path, formats) for path in paths], ignore_index=True)
         for split, paths in files.items()
     }
-    names = (class_names(_features(path), column) for paths in files.values() for path in paths)
+    names = (class_names(_features(path), column) for path in chain(*files.values()))
     return tables, next(filter(None, names), ())
 
 
 def read_folder(
     folder: Path, kind: str = "corpus", others: str = "perhaps test, validation, unlabeled"
-) -> tuple[Tables, tuple[str, ...]]:
+) -> NamedTables:
     """The tables of a folder by split, and the names of the classes in the column ``label`` where a
     file has them. What is in the tables is not checked.
 
@@ -182,8 +169,9 @@ def read_folder(
     return read_files(files, "label")
 
 
-def read_hub(kind: str, name: str) -> tuple[Tables, Mapping[str, Any]]:
-    """The tables of a data set of the hub by split, and what ``datasets`` knows of their columns.
+def read_hub(kind: str, name: str, *columns: str) -> NamedTables:
+    """The tables of a data set of the hub by split, and the class names of the first of these
+    columns that it has.
 
     Args:
         name: ``hub:NAME`` or ``hub:NAME:CONFIG``.
@@ -201,10 +189,8 @@ def read_hub(kind: str, name: str) -> tuple[Tables, Mapping[str, Any]]:
         for split, data in loaded.items()
         if split in SPLIT_NAMES
     }
-    return tables, next(iter(loaded.values())).features.to_dict()
-
-
-# ---- checks
+    features = next(iter(loaded.values())).features.to_dict()
+    return tables, class_names(features, next(filter(features.__contains__, columns), ""))
 
 
 def require(where: str, present: Iterable[Any], *columns: str) -> None:
@@ -227,9 +213,6 @@ def refuse_rows(where: str, what: str, faulty: Iterable[bool]) -> None:
         raise BadCorpus(
             f"{where} has {len(rows)} {what}, the first in row {rows[0]} (the header not counted)"
         )
-
-
-# ---- cards
 
 
 def read_card(name: str, kind: str, *arguments: Any) -> Tables:

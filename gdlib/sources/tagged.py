@@ -85,10 +85,10 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
     for language, splits, names in loaded:
         tag_names = tag_names or names
         for split in filter(splits.__contains__, SPLITS):
-            columns = splits[split]["tokens"], splits[split]["ner_tags"]
-            sentences[language, split] = [
-                (list(tokens), list(tags)) for tokens, tags in zip(*columns)
-            ]
+            where, table = f"tagged corpus {name}: {language}/{split}", splits[split]
+            tables.require(where, table.columns, "tokens", "ner_tags")
+            rows = zip(table["tokens"], table["ner_tags"])
+            sentences[language, split] = [(list(tokens), list(tags)) for tokens, tags in rows]
     return build(name, sentences, tag_names)
 
 
@@ -174,9 +174,6 @@ def _tag_name(where: str, tag: Any, tag_names: Sequence[str], before: str) -> st
     return tag
 
 
-# ---- where sentences come from
-
-
 def _chosen(name: str, languages: Sequence[str], known: Sequence[str]) -> Sequence[str]:
     for language in languages:
         if language not in known:
@@ -191,8 +188,7 @@ def _from_hub(name: str, languages: Sequence[str]) -> Loaded:
 
         known = datasets.get_dataset_config_names(name.removeprefix("hub:"))
     for language in _chosen(name, languages, known):
-        splits, features = tables.read_hub("tagged corpus", f"{name}:{language}")
-        yield language, splits, tables.class_names(features, "ner_tags")
+        yield language, *tables.read_hub("tagged corpus", f"{name}:{language}", "ner_tags")
 
 
 def _from_folder(folder: Path, languages: Sequence[str]) -> Loaded:
@@ -213,12 +209,6 @@ def _from_folder(folder: Path, languages: Sequence[str]) -> Loaded:
         paths = {split: files[language][split] for split in SPLITS if split in files[language]}
         splits, names = tables.read_files(paths, "ner_tags", FORMATS)
         yield language, splits, tag_names or names
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    table = pd.read_parquet(path)
-    tables.require(str(path), table.columns, "tokens", "ner_tags")
-    return table
 
 
 def _conll(path: Path) -> pd.DataFrame:
@@ -242,7 +232,7 @@ def _conll(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["tokens", "ner_tags"])
 
 
-FORMATS = {".parquet": _parquet, ".conll": _conll, ".bio": _conll, ".txt": _conll}
+FORMATS = {".parquet": pd.read_parquet, ".conll": _conll, ".bio": _conll, ".txt": _conll}
 
 
 def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:
@@ -251,9 +241,9 @@ def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:
     """
     rows = []
     for language in dict.fromkeys(part.languages):
-        sentences = part.of(language)
-        used = [tags[tag] for row in sentences.tags for tag in row]
-        row = {"language": language, "sentences": len(sentences)}
-        row["tokens"] = len(used) / len(sentences)
-        rows.append(row | {tag[2:]: used.count(tag) for tag in tags if tag.startswith("B-")})
+        sentences = part.of(language).tags
+        used = [tags[tag] for row in sentences for tag in row]
+        sizes = {"sentences": len(sentences), "tokens": len(used) / len(sentences)}
+        entities = {tag[2:]: used.count(tag) for tag in tags if tag.startswith("B-")}
+        rows.append({"language": language, **sizes, **entities})
     return pd.DataFrame(rows)

@@ -54,10 +54,8 @@ def senses() -> pd.DataFrame:
     """
     words = pd.read_parquet(DATA / SENSES)
     sets = synsets().iloc[words["synset"]].reset_index(drop=True)
-    numbers = (sets["file"].map("{:02}".format), words["lex_id"].map("{:02}".format))
-    key = words["lemma"] + "%" + sets["type"].astype(str)
-    for part in (*numbers, sets["head"]):
-        key += ":" + part
+    file, number = (column.map(":{:02}".format) for column in (sets["file"], words["lex_id"]))
+    key = words["lemma"] + "%" + sets["type"].astype(str) + file + number + ":" + sets["head"]
     columns = ["pos", "synset", "definition", "examples", "lexname"]
     return sets[columns].assign(
         sense_key=key,

@@ -75,7 +75,7 @@ def locate(name: str) -> Network:
 
 
 def tokenizer(network: Network) -> "PreTrainedTokenizerBase":
-    """Its tokenizer (fast); one without a padding token pads with the end-of-text token, so mask by
+    """Its fast tokenizer. One without a padding token pads with the end-of-text token: so mask by
     attention, not by id.
     """
     pieces = _load(network, "AutoTokenizer")
@@ -105,11 +105,8 @@ def classifier(
         dropout: the rate for hidden states, attention and head alike; None keeps what the network
             was trained with.
     """
-    config = _load(network, "AutoConfig")
-    if dropout is not None:
-        for name in DROPOUTS:
-            if hasattr(config, name):
-                setattr(config, name, dropout)
+    rates = {} if dropout is None else dict.fromkeys(DROPOUTS, dropout)
+    config = _load(network, "AutoConfig", **rates)  # takes those that the family knows
     return _headed(network, "AutoModelForSequenceClassification", config, labels)
 
 
