@@ -24,7 +24,7 @@ MARKS = (
     | charts.marks_of(STRATEGIES)
     | {name: Mark("#000000", "", line) for name, line in BASELINES.items()}
 )
-COSTS = {"latency": "milliseconds a text", "megaflops": "millions of operations a text"}
+COSTS = {"latency": "milliseconds per text", "megaflops": "millions of operations per text"}
 ACCURACY = "accuracy in %"
 
 
@@ -74,7 +74,7 @@ def labels(
     return charts.lines(
         table.assign(panel=""),
         x="size",
-        x_label="gold labels a class",
+        x_label="gold labels per class",
         title=what,
         label=ACCURACY,
         seeds=seeds,

@@ -120,8 +120,8 @@ class MaskedHeads(Study):
     @derived
     def networks(self) -> dict[str, zoo.Network]:
         """The networks by name, the reference first."""
-        found = [zoo.locate(name) for name, *_ in self.masked_networks]
-        return {network.name: network for network in found}
+        networks = [zoo.locate(name) for name, *_ in self.masked_networks]
+        return {network.name: network for network in networks}
 
     @property
     def reference(self) -> str:
@@ -147,8 +147,8 @@ class MaskedHeads(Study):
         """How a new head on so many of the lowest layers (0: all) is trained, and maybe these."""
         s = self.head_settings
         return HeadPlan(
-            head=Phase(s.head_steps, s.head_lr, s.head_batch),
-            body=Phase(s.body_steps, s.body_lr, s.body_batch) if body == "full" else NO_STEPS,
+            head=part_of(s, Phase, "head_"),
+            body=part_of(s, Phase, "body_") if body == "full" else NO_STEPS,
             seed=s.seed,
             layers=layers,
         )
@@ -171,7 +171,7 @@ class MaskedHeads(Study):
     @artifact(
         ("teacher", "texts"),
         needs=("guessed", "head_parts"),
-        given={"aligned": lambda study, name, plan: study.aligned(name)},
+        given={"aligned": lambda study, name, _: study.aligned(name)},
     )
     def trained_head(self, folder: Path, name: str, plan: HeadPlan) -> None:
         """The new head of a network, its layers if they are trained too, and the loss curve."""

@@ -45,7 +45,7 @@ class TeachingSettings:
         "corpus",
         "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
     )
-    labels_per_class: int = knob(100, "corpus", "gold labels a class, the held-out part included")
+    labels_per_class: int = knob(100, "corpus", "gold labels per class, the held-out part included")
     validation_share: float = knob(
         0.2, "corpus", "share of the labelled texts held out for stopping and choosing"
     )
@@ -62,8 +62,8 @@ class TeachingSettings:
         6, "teacher", "passes over the labelled texts at most; the best held-out look is kept"
     )
     teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
-    teacher_batch: int = knob(16, "teacher", "texts a step")
-    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
+    teacher_batch: int = knob(16, "teacher", "texts per step")
+    max_length: int = knob(64, "teacher", "word pieces per text, cut beyond")
     teacher_layers: tuple[int, ...] = knob(
         (), "teacher", "hidden layers whose state is kept beside the logits"
     )
@@ -88,9 +88,9 @@ class WritingSettings(TeachingSettings):
         2, "generator", "passes over the labelled texts at most; stops on held-out loss"
     )
     generator_lr: float = knob(2e-4, "generator", "peak learning rate")
-    generator_batch: int = knob(16, "generator", "texts a step")
+    generator_batch: int = knob(16, "generator", "texts per step")
     max_new_tokens: int = knob(
-        64, "generator", "tokens a text, in fine-tuning and in sampling; longer ones are cut off"
+        64, "generator", "tokens per text, in fine-tuning and in sampling; longer ones are cut off"
     )
     # samples
     num_samples: int = knob(1600, "samples", "texts to generate")
@@ -106,7 +106,7 @@ class WritingSettings(TeachingSettings):
         8, "samples", "a run of so many words shared with a test text drops the sample"
     )
     min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
-    balance: bool = knob(False, "samples", "keep as many samples a class as the rarest has")
+    balance: bool = knob(False, "samples", "keep as many samples per class as the rarest has")
 
 
 @settings_class
@@ -131,16 +131,16 @@ class EncoderSettings:
     # train
     encoder: str = knob("minilm-l6", "train", "minilm-l6, mpnet-base, a folder, or hub:NAME")
     negatives: int = knob(
-        3, "train", "wrong glosses an instance in training at most; 0: all, as in the paper"
+        3, "train", "wrong glosses per instance in training at most; 0: all, as in the paper"
     )
     encoder_epochs: float = knob(1.0, "train", "passes over the training instances")
     encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
-    encoder_batch: int = knob(32, "train", "pairs a step")
+    encoder_batch: int = knob(32, "train", "pairs per step")
     encoder_dropout: float = knob(
         0.0, "train", "of hidden states, attention and head (the paper: 0.2)"
     )
     max_length: int = knob(
-        64, "train", "word pieces a pair; the sentence's ends are cut beyond (the paper: 160)"
+        64, "train", "word pieces per pair; the sentence's ends are cut beyond (the paper: 160)"
     )
     pair_pooling: str = knob(
         "parts",
@@ -160,7 +160,7 @@ class EncoderSettings:
         40, "train", "steps for the new masked-language-model head alone, beforehand"
     )
     model_seeds: tuple[int, ...] = knob(
-        (0,), "train", "one model an arm each: heads, order, wrong glosses, masks, dropout"
+        (0,), "train", "one model per arm each: heads, order, wrong glosses, masks, dropout"
     )
 
 
@@ -215,8 +215,8 @@ class HeadSettings:
     # teacher
     head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
     head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
-    head_batch: int = knob(256, "teacher", "masked positions a step")
+    head_batch: int = knob(256, "teacher", "masked positions per step")
     body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
     body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
-    body_batch: int = knob(16, "teacher", "texts a step")
-    max_length: int = knob(64, "teacher", "word pieces a text, cut beyond")
+    body_batch: int = knob(16, "teacher", "texts per step")
+    max_length: int = knob(64, "teacher", "word pieces per text, cut beyond")
