@@ -296,7 +296,7 @@ def test_list_names_everything_there_is_to_choose() -> None:
         r"  KimCNN +Convolutions",
         r"  generation-distillation +the paper's arm",
         r"  compare +.*6_compare.ipynb",
-        r"  labels_per_class = 100 +gold labels a class.*\[corpus\]",
+        r"  labels_per_class = 100 +gold labels per class.*\[corpus\]",
     ):
         assert re.search(line, said), line
 
