@@ -160,10 +160,10 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     right, share = "right, %", "share of texts, %"
     rows = [pd.DataFrame({"panel": right, "arm": "as sure as right", "x": [0, 1], "value": [0, 1]})]
     for name, table in tables.items():
-        at = {"arm": name, "x": table["confidence"]}
-        rows.append(pd.DataFrame({"panel": right, **at, "value": table["accuracy"]}))
-        texts = table["texts"] / table["texts"].sum()
-        rows.append(pd.DataFrame({"panel": share, **at, "value": texts}))
+        shares = table["texts"] / table["texts"].sum()
+        for panel, value in ((right, table["accuracy"]), (share, shares)):
+            of_panel = {"panel": panel, "arm": name, "x": table["confidence"], "value": value}
+            rows.append(pd.DataFrame(of_panel))
     table = pd.concat(rows, ignore_index=True)
     return lines(
         table.assign(x=100 * table["x"]),

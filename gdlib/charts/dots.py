@@ -72,7 +72,8 @@ def forest(
             arm, value = entry["arm"], entry["value"]
             _dot(axes, entry, place, looks[arm], label=arm if named else None)
             if numbers:
-                _number(axes, value, place, written(value, percent))
+                above = {"textcoords": "offset points", "ha": "center", "fontsize": 10}
+                axes.annotate(written(value, percent), (value, place), (0, 5), **above)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_ylim(len(rows) - 0.5, -0.8 if numbers else -0.5)
         axes.set_xlim(_limits(table if shared else part, lines, zero, percent))
@@ -112,11 +113,6 @@ def _dot(axes: Axes, entry: dict[str, Any], place: float, look: Mark, label: str
         label=label,
         clip_on=False,
     )
-
-
-def _number(axes: Axes, value: float, place: float, text: str) -> None:
-    above = {"textcoords": "offset points", "ha": "center", "fontsize": 10}
-    axes.annotate(text, (value, place), (0, 5), **above)
 
 
 def _draw_lines(

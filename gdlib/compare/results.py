@@ -175,6 +175,6 @@ def of_classifiers(
     numbers = {name: score(predicted, items) for name, score in scores.items()}
     if teacher is not None:
         numbers["agreement"] = ACCURACY(predicted, {"gold": teacher.argmax(axis=-1)})
-    calibration = zip(stacked.max(axis=-1), right)
-    numbers["ece"] = [metrics.expected_calibration_error(*of_row) for of_row in calibration]
+    confidence = stacked.max(axis=-1)
+    numbers["ece"] = list(map(metrics.expected_calibration_error, confidence, right))
     return Results(pd.DataFrame(rows).assign(**numbers), predicted, items)

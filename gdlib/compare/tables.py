@@ -94,13 +94,13 @@ class Comparison:
             table = table[table["arm"].isin(only) | (table["panel"] == "")].reset_index(drop=True)
         teacher = table.loc[table["arm"] == TEACHER, "value"].mean()
         table["retention"] = table["value"] / (teacher or np.nan)
-        asked = [
+        questions = [
             (panel, arm, right)
             for right in self.against.values()
             for panel, arm in zip(table["panel"], table["arm"])
             if right != arm and results.has(**self._choice(results, panel, right))
         ]
-        words = dict(zip(asked, self._answers(results, asked).get("words", ())))
+        words = dict(zip(questions, self._answers(results, questions).get("words", ())))
         for title, right in self.against.items():
             arms = zip(table["panel"], table["arm"])
             column = [words.get((panel, arm, right), "") for panel, arm in arms]
@@ -129,12 +129,12 @@ class Comparison:
             return alone.differences(results, pairs, resamples=resamples)
         panels = dict.fromkeys(panel for panel, _ in self._arms(results) if panel) or [""]
         pairs, run = self.questions if pairs is None else pairs, set(results.table["arm"])
-        asked = [(panel, *pair) for panel in panels for pair in pairs if {*pair} <= run]
-        table = self._answers(results, asked, resamples)
+        questions = [(panel, *pair) for panel in panels for pair in pairs if {*pair} <= run]
+        table = self._answers(results, questions, resamples)
         beside = {
-            title: self._answers(results, asked, resamples, score)["words"]
+            title: self._answers(results, questions, resamples, score)["words"]
             for title, score in self.beside.items()
-            if asked
+            if questions
         }
         return table.assign(**beside)
 
@@ -158,13 +158,13 @@ class Comparison:
     def _answers(
         self,
         results: Results,
-        asked: Iterable[tuple[str, str, str]],
+        questions: Iterable[tuple[str, str, str]],
         resamples: int = RESAMPLES,
         score: Score | None = None,
     ) -> pd.DataFrame:
         """The table of differences for some (panel, left, right)."""
         rows = []
-        for panel, *pair in asked:
+        for panel, *pair in questions:
             sides = (self._choice(results, panel, arm) for arm in pair)
             sample = results.sample(score or self.score, *sides)
             around = stats.difference(sample, resamples=resamples)
