@@ -46,12 +46,12 @@ import ctypes, json, sys
 library, model, texts = ctypes.CDLL(sys.argv[1]), sys.argv[2].encode(), json.loads(sys.argv[3])
 library.e5_load.restype = ctypes.c_void_p
 opened = ctypes.c_void_p(library.e5_load(model))
-said = []
+answers = []
 for text in texts:
     out = (ctypes.c_float * 384)()
     assert library.e5_embed(opened, text.encode(), 1, out) == 0
-    said.append([library.e5_token_count(opened, text.encode(), 1), list(out)])
-print(json.dumps(said))
+    answers.append([library.e5_token_count(opened, text.encode(), 1), list(out)])
+print(json.dumps(answers))
 """
 
 
@@ -181,8 +181,8 @@ def test_the_converted_network_agrees_with_the_engine_of_the_package(tmp_path: P
         str(tmp_path / E5),
         json.dumps(SENTENCES),
     ]
-    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    for sentence, (count, embedding) in zip(SENTENCES, said, strict=True):
+    answers = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    for sentence, (count, embedding) in zip(SENTENCES, answers, strict=True):
         inputs = tokenizer(f"query: {sentence}", return_tensors="pt")
         assert inputs["input_ids"].shape[1] == count, sentence
         with torch.no_grad():

@@ -61,13 +61,13 @@ def test_synonyms_share_a_synset_and_take_the_words_form() -> None:
 
 
 def test_names_numbers_and_punctuation_are_left_alone() -> None:
-    said = [
+    plain = [
         word.group()
         for word in words.words_of(
             'The BBC film, by Smith in 2004. "Great" movies don\'t end; McKay left.'
         )
     ]
-    assert said == ["The", "film", "by", "in", "Great", "movies", "end", "left"]
+    assert plain == ["The", "film", "by", "in", "Great", "movies", "end", "left"]
 
 
 def test_a_word_glued_to_a_number_is_none() -> None:
@@ -123,9 +123,9 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
     text, plan = "The cat hunts fish by a house", SpinPlan(1, 1.0, 1, 0.0, 0)
     (spun,) = spin("masked-lm", [text], plan, lambda: infiller)
     before, after = text.split(), spun.split()
-    asked = [i for i, (a, b) in enumerate(zip(before, after)) if a != b]
-    assert asked == [1, 2, 3, 6], "content words alone"
-    masked = " ".join("[MASK]" if i in asked else word for i, word in enumerate(before))
+    changed = [i for i, (a, b) in enumerate(zip(before, after)) if a != b]
+    assert changed == [1, 2, 3, 6], "content words alone"
+    masked = " ".join("[MASK]" if i in changed else word for i, word in enumerate(before))
     ids = infiller.tokenizer(masked, return_tensors="pt")
     at = torch.where(ids["input_ids"] == infiller.tokenizer.mask_token_id, 0, -1)
     with torch.inference_mode():
@@ -136,7 +136,7 @@ def test_infilling_takes_the_likeliest_other_word_of_a_pass_over_masks(infiller:
     def allowed(word: str) -> bool:
         return word.isalpha() and len(word) > 1 and word not in ENGLISH_STOP_WORDS
 
-    for row, place in zip(logits, asked):
+    for row, place in zip(logits, changed):
         order = infiller.tokenizer.convert_ids_to_tokens(
             infiller.teacher.model.guessed[row.argsort(descending=True)].tolist()
         )

@@ -77,9 +77,9 @@ def cases(draw: st.DrawFn) -> tuple[Corpus, dict[str, float]]:
 @settings(max_examples=120, deadline=None)
 @given(cases())
 def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
-    corpus, asked = case
-    splits = split(corpus, **asked)
-    num_classes, n = len(corpus.labels), asked["labels_per_class"]
+    corpus, knobs = case
+    splits = split(corpus, **knobs)
+    num_classes, n = len(corpus.labels), knobs["labels_per_class"]
 
     # disjoint by normalised text; no text twice but where a corpus's own test set has it twice
     keys = {name: [normalise(text) for text in part.texts] for name, part in splits.parts.items()}
@@ -93,7 +93,7 @@ def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
     }
 
     # sizes and strata
-    held_out = round(n * asked["validation_share"])
+    held_out = round(n * knobs["validation_share"])
     assert (
         np.bincount(splits.train.labels, minlength=num_classes).tolist()
         == [n - held_out] * num_classes
@@ -102,8 +102,8 @@ def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
         np.bincount(splits.validation.labels, minlength=num_classes).tolist()
         == [held_out] * num_classes
     )
-    assert len(splits.test) <= asked["test_size"]
-    assert len(splits.transfer) <= asked["transfer_size"]
+    assert len(splits.test) <= knobs["test_size"]
+    assert len(splits.transfer) <= knobs["transfer_size"]
     if own_test := corpus.parts.get("test"):
         share = np.bincount(own_test.labels) * len(splits.test) / len(own_test)
         assert np.abs(np.bincount(splits.test.labels, minlength=num_classes) - share).max() < 1
@@ -122,7 +122,7 @@ def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
     )
 
     # seeded
-    again, other = split(corpus, **asked), split(corpus, **{**asked, "seed": asked["seed"] + 1})
+    again, other = split(corpus, **knobs), split(corpus, **{**knobs, "seed": knobs["seed"] + 1})
     assert again.digest == splits.digest
     assert (other.test.texts, other.test.labels) == (splits.test.texts, splits.test.labels)
 
@@ -134,8 +134,8 @@ def pairs(part: object) -> list[tuple[str, int]]:
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.25, 0.5])
 def test_a_smaller_labelled_set_is_part_of_a_larger_one(share: float) -> None:
     corpus = make_corpus([150, 150, 150])
-    asked = {"validation_share": share, "transfer_size": 30, "test_size": 50, "seed": 7}
-    small, large = (split(corpus, labels_per_class=n, **asked) for n in (10, 80))
+    knobs = {"validation_share": share, "transfer_size": 30, "test_size": 50, "seed": 7}
+    small, large = (split(corpus, labels_per_class=n, **knobs) for n in (10, 80))
     assert texts_of(small, "train") < texts_of(large, "train")
     assert texts_of(small, "validation") <= texts_of(large, "validation")
     assert small.test == large.test
@@ -143,8 +143,8 @@ def test_a_smaller_labelled_set_is_part_of_a_larger_one(share: float) -> None:
 
 def test_another_seed_draws_other_texts() -> None:
     corpus = make_corpus([100, 100])
-    asked = {"labels_per_class": 10, "validation_share": 0.2, "transfer_size": 40, "test_size": 30}
-    first, second = (split(corpus, **asked, seed=seed) for seed in (0, 1))
+    knobs = {"labels_per_class": 10, "validation_share": 0.2, "transfer_size": 40, "test_size": 30}
+    first, second = (split(corpus, **knobs, seed=seed) for seed in (0, 1))
     assert texts_of(first, "train") != texts_of(second, "train")
     assert texts_of(first, "transfer") != texts_of(second, "transfer")
     assert first.digest != second.digest

@@ -262,13 +262,13 @@ def test_parts_share_no_text_and_add_up(
     seed: int, own_test: bool, labels: int, transfer: int
 ) -> None:
     made = corpus({"xx": 60, "yy": 90}, own_test)
-    asked = {
+    knobs = {
         "labels_per_language": labels,
         "validation_share": 0.4,
         "transfer_per_language": transfer,
         "test_per_language": 10,
     }
-    parts = tagged_splits.split(made, **asked, seed=seed)
+    parts = tagged_splits.split(made, **knobs, seed=seed)
     texts = [normalise(text) for part in parts.parts.values() for text in part.texts]
     assert len(texts) == len(set(texts))
     if own_test:
@@ -287,7 +287,7 @@ def test_parts_share_no_text_and_add_up(
         {language: made.parts["train"].languages.count(language) for language in made.languages}
     )
     assert (used + counted["dropped"] <= in_train).all()
-    other = tagged_splits.split(made, **asked, seed=seed + 1)
+    other = tagged_splits.split(made, **knobs, seed=seed + 1)
     assert other.test == parts.test
 
 

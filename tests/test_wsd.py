@@ -172,16 +172,16 @@ def test_a_folder_like_raganatos(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"pos": "n"}, 'id d0: part of speech "n"; known: noun, verb, adj, adv'),
         ({"target": 5}, "id d0: target 5 is none of its 5 tokens"),
         ({"sense_keys": []}, "id d0: no sense key"),
     ],
 )
-def test_rows_that_cannot_be_studied(tmp_path: Path, change: dict, said: str) -> None:
+def test_rows_that_cannot_be_studied(tmp_path: Path, change: dict, message: str) -> None:
     write(tmp_path, semcor=[ROW | change], semeval2007=[ROW], senseval2=[ROW])
-    with pytest.raises(BadCorpus, match=said):
+    with pytest.raises(BadCorpus, match=message):
         wsd.load(str(tmp_path), seed=0)
 
 

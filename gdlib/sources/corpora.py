@@ -27,6 +27,7 @@ from gdlib.sources.cards import cards
 from gdlib.sources.parts import Part
 from gdlib.sources.tables import FORMATS, SPLITS
 
+SECOND = "second text"  # the column of the second texts of pairs
 HUB_TEXTS = (  # DBpedia; Yahoo Answers
     ("title", "content"),
     ("question_title", "question_content", "best_answer"),
@@ -83,7 +84,7 @@ def build(
     """A corpus from one table per split, checked; the one door for every source.
 
     Args:
-        splits: split name to a table with the columns ``text``, maybe ``second``, and ``label``
+        splits: split name to a table with the columns ``text``, maybe :data:`SECOND`, and ``label``
             (none needed in ``unlabeled``). A test or validation split whose labels are all -1
             (withheld, as in GLUE) is left out.
         names: the class names where labels are indices into them; else the labels are the names (or
@@ -104,27 +105,26 @@ def build(
             labels[split] = [_class_name(label, names) for label in table["label"]]
     in_train = set(labels["train"])
     names = tuple(names or sorted(in_train, key=_place))
+    index = {label: place for place, label in enumerate(names)}
     known = [label for label in names if label in in_train]
     for split, given in labels.items():
-        allowed, why = known, f"train lacks; labels of train: {', '.join(known)}"
+        allowed, why = in_train, f"train lacks; labels of train: {', '.join(known)}"
         if split == "train":
-            allowed, why = names, "has no name"
+            allowed, why = index, "has no name"
         if lacking := [label for label in given if label not in allowed]:
             raise BadCorpus(f'{where}: {split} has the label "{lacking[0]}" that {why}')
     if len(known) < 2:
         raise BadCorpus(f'{where}: train has one class only ("{known[0]}"); expected two or more')
     parts = {
-        split: part_of(splits[split], list(map(names.index, given)))
+        split: to_part(splits[split], [index[label] for label in given])
         for split, given in labels.items()
     }
     return Corpus(name, names, parts)
 
 
-def part_of(table: pd.DataFrame, labels: list[int] | list[float]) -> Part:
-    """The texts of a table (pairs, where it has the column ``second``) with these labels."""
-    return Part(
-        table["text"].tolist(), labels, table["second"].tolist() if "second" in table else []
-    )
+def to_part(table: pd.DataFrame, labels: list[int] | list[float]) -> Part:
+    """The texts of a table (pairs, where it has the column :data:`SECOND`) with these labels."""
+    return Part(table["text"].tolist(), labels, table[SECOND].tolist() if SECOND in table else [])
 
 
 def check(where: str, table: pd.DataFrame, *columns: str) -> None:
@@ -132,7 +132,7 @@ def check(where: str, table: pd.DataFrame, *columns: str) -> None:
     tables.require(where, table.columns, *columns)
     if not len(table):
         raise BadCorpus(f"{where} is empty (no row)")
-    for column in table.columns.intersection(["text", "second"]):
+    for column in table.columns.intersection(["text", SECOND]):
         for row, (text, missing) in enumerate(zip(table[column], table[column].isna()), 1):
             if not (missing or isinstance(text, str)):
                 raise BadCorpus(

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from gdlib.core.errors import BadDownload, GdlibError, first_line
+from gdlib.core.errors import BadDownload, first_line
 from gdlib.core.store import Store, file_digest
 
 if TYPE_CHECKING:
@@ -65,12 +65,10 @@ def from_the_hub(kind: str, name: str) -> Iterator[None]:
     libraries, and the user gets one line for all of them.
 
     Raises:
-        BadDownload: in place of any error that is not our own.
+        BadDownload: in place of any error.
     """
     try:
         yield
-    except GdlibError:
-        raise
     except Exception as error:
         raise BadDownload(
             f'{kind} "{name}" cannot be fetched from the hub: {first_line(error)} (check the '

@@ -101,7 +101,7 @@ class Sentences(Columns):
         """Every sentence as one text: its tokens with a blank between them."""
         return [" ".join(tokens) for tokens in self.tokens]
 
-    def of(self, language: str) -> Self:
+    def in_language(self, language: str) -> Self:
         """The sentences of one language."""
         return self.take(row for row, given in enumerate(self.languages) if given == language)
 

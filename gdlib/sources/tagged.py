@@ -241,7 +241,7 @@ def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:
     """
     rows = []
     for language in dict.fromkeys(part.languages):
-        sentences = part.of(language).tags
+        sentences = part.in_language(language).tags
         used = [tags[tag] for row in sentences for tag in row]
         sizes = {"sentences": len(sentences), "tokens": len(used) / len(sentences)}
         entities = {tag[2:]: used.count(tag) for tag in tags if tag.startswith("B-")}

@@ -61,7 +61,7 @@ def split(
     whole, own_test = corpus.parts["train"], corpus.parts.get("test")
     seen, tests, dropped = set[str](), [], {}
     for language in corpus.languages:  # all tests first: no other part may have a test text
-        pool = (own_test or whole).of(language)
+        pool = (own_test or whole).in_language(language)
         size = len(pool) if own_test else int(len(pool) * TEST_SHARE)
         order = shuffled(len(pool), TEST_SEED)
         tests.append(pool.take(order).unseen(seen, min(test_per_language, size)))
@@ -69,7 +69,7 @@ def split(
             seen.update(pool.keys())
     parts: list[list[Sentences]] = [[], [], []]
     for language, test in zip(corpus.languages, tests):
-        pool = whole.of(language)
+        pool = whole.in_language(language)
         fresh = set(pool.keys()) - seen
         dropped[language] = len(pool) - len(fresh) - (0 if own_test else len(test))
         order = shuffled(len(pool), seed, len(pool))
@@ -79,7 +79,7 @@ def split(
                 f"tagged corpus {corpus.name}: {language} has {len(labelled)} sentences left "
                 f"beside the test set, labels_per_language = {labels_per_language} asked for"
             )
-        source = corpus.parts.get("unlabeled", whole).of(language) or pool
+        source = corpus.parts.get("unlabeled", whole).in_language(language) or pool
         order = shuffled(len(source), seed, len(source))
         transfer = source.take(order).unseen(seen, transfer_per_language)
         drawn = *map(labelled.take, places), transfer

@@ -142,7 +142,7 @@ def _corpus(
             f"{', '.join(SINGLE)}, or one of the pairs {pairs}"
         )
     tables.require(where, columns, target)
-    named = ["text", "second", "label"] if pair else ["text", "label"]
+    named = ["text", corpora.SECOND, "label"] if pair else ["text", "label"]
     splits = {
         split: table[[*texts, target]].set_axis(named, axis=1)
         for split, table in splits.items()
@@ -154,5 +154,5 @@ def _corpus(
     parts = {}
     for split, table in splits.items():
         corpora.check(f"task {name}: {split}", table, "label")
-        parts[split] = corpora.part_of(table, table["label"].astype(float).tolist())
+        parts[split] = corpora.to_part(table, table["label"].astype(float).tolist())
     return Corpus(name, (), parts)
