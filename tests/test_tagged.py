@@ -9,7 +9,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
@@ -257,6 +257,7 @@ def corpus(sizes: dict[str, int], own_test: bool, seed: int = 0) -> tagged.Tagge
     return tagged.build("made", tables)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3), st.booleans(), st.integers(2, 8), st.integers(0, 60))
 def test_parts_share_no_text_and_add_up(
     seed: int, own_test: bool, labels: int, transfer: int

@@ -67,7 +67,7 @@ def split(
         tests.append(pool.take(order).unseen(seen, min(test_per_language, size)))
         if own_test:
             seen.update(pool.keys())
-    parts: list[list[Sentences]] = [[], [], []]
+    drawn: list[tuple[Sentences, ...]] = []
     for language, test in zip(corpus.languages, tests):
         pool = whole.in_language(language)
         fresh = set(pool.keys()) - seen
@@ -82,8 +82,5 @@ def split(
         source = corpus.parts.get("unlabeled", whole).in_language(language) or pool
         order = shuffled(len(source), seed, len(source))
         transfer = source.take(order).unseen(seen, transfer_per_language)
-        drawn = *map(labelled.take, places), transfer
-        for members, part in zip(parts, drawn):
-            members.append(part)
-    joined = map(Sentences.join, (*parts, tests))
-    return TaggedSplits(corpus.tags, *joined, dropped, corpus.languages)
+        drawn.append((*map(labelled.take, places), transfer, test))
+    return TaggedSplits(corpus.tags, *map(Sentences.join, zip(*drawn)), dropped, corpus.languages)
