@@ -104,7 +104,7 @@ def test_parts_are_disjoint_and_hold_no_test_text(study):
 
 
 def test_arms_and_trials(study):
-    assert study.arms == (
+    assert study.arms == [
         "no teacher",
         "small",
         "large",
@@ -113,7 +113,7 @@ def test_arms_and_trials(study):
         "gold probability",
         "best teacher",
         "gate",
-    )
+    ]
     assert len(study.trials) == 2 * 8 * 2 and len(study.tuned_trials) == 2 * 3 * 2
     assert study.looks == [0, 2, 4, 6]
     alone = other(
@@ -122,7 +122,7 @@ def test_arms_and_trials(study):
         teacher_bodies=("frozen",),
         teacher_depths=(0,),
     )
-    assert alone.arms == ("no teacher", "small")
+    assert alone.arms == ["no teacher", "small"]
 
 
 def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
@@ -202,10 +202,10 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         "from scratch",
     }  # the teacher is no start
     more = other(study, student_seeds=(0, 1), arms=("no teacher", "mean", "best teacher"))
-    missing = {trial for trial in more.trials if MLMStudy.trained_student.missing(more, *trial)}
+    missing = {trial for trial in more.trials if MLMStudy.trained_student.missing(more, trial)}
     assert missing == {trial for trial in more.trials if trial.seed or trial.arm == "best teacher"}
     tuned = {trial for trial in more.tuned_trials if trial.seed == 0}
-    assert not any(MLMStudy.tuned_student.missing(more, *trial) for trial in tuned)
+    assert not any(MLMStudy.tuned_student.missing(more, trial) for trial in tuned)
     curves = mlm_compare.of_run(study)
     ends = curves.losses("teacher", "mean")[..., -1].mean(axis=-1)
     np.testing.assert_allclose(

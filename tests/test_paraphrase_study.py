@@ -11,9 +11,7 @@ import pytest
 import tiny
 from sklearn.metrics import f1_score
 
-from gdlib.compare import stats
 from gdlib.compare.results import Results
-from gdlib.compare.scores import MACRO_F1
 from gdlib.compare.tables import sentences
 from gdlib.core import settings as config
 from gdlib.core.errors import BadCorpus, BadSetting, UnknownName
@@ -21,11 +19,11 @@ from gdlib.core.store import Store
 from gdlib.run import pipeline
 from gdlib.sources.parts import normalise
 from gdlib.studies.paraphrase import compare as paraphrase_compare
-from gdlib.studies.paraphrase import figures as paraphrase_figures
 from gdlib.studies.paraphrase.compare import CROSS_TOOL, IN_TOOL
 from gdlib.studies.paraphrase.settings import DETECTORS, PLAN, SPINNERS, Settings
 from gdlib.studies.paraphrase.study import ParaphraseStudy
 from gdlib.studies.paraphrase.texts import Sources
+from gdlib.studies.paraphrase.views import side_by_side
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,7 +74,7 @@ def test_originals_and_paraphrases_are_unaligned_and_parts_disjoint(
     own = [normalise(text) for of in parts[:4] for text in (*of.originals, *of.spun)]
     assert len(own) == len(set(own)) == 12 + 48 + 40 + 40
     assert all(len(of.originals) == len(of.spun) for of in parts)
-    part = study.part("train", "dictionary")
+    part = study.detector_parts["dictionary"]["train"]
     assert part.labels == [0] * 24 + [1] * 24 and not set(part.texts) & set(
         study.parts["train"].spun
     )
@@ -196,7 +194,7 @@ def fake(seed: int = 0) -> Results:
 def test_f1_of_cells_is_that_of_scikit_learn() -> None:
     results = fake()
     cases = results.items
-    wanted = paraphrase_compare.cells(["s", "t"], ["a", "b"], CROSS_TOOL)
+    wanted = paraphrase_compare.cells(results, ["a", "b"], CROSS_TOOL)
     assert wanted == [("s", "a", "t"), ("t", "a", "s"), ("s", "b", "t"), ("t", "b", "s")]
     means = []
     for seed in range(2):
@@ -204,12 +202,12 @@ def test_f1_of_cells_is_that_of_scikit_learn() -> None:
             of = ((cases["domain"] == domain) & cases["spinner"].isin(("", tested))).to_numpy()
             said = results.outputs[results.rows(student="LMGC", arm=trained).index[seed]][of]
             means.append(f1_score(results.items["gold"].to_numpy()[of], said, average="macro"))
-    counts = paraphrase_compare.counts(results, "LMGC", wanted)
-    assert counts.shape == (32, 2, 1, 3 * 8), (
+    on_cells = paraphrase_compare.on_cells(results, wanted)
+    assert on_cells.outputs.shape == (4, 32, 3 * 8), (
         "32 sources: a text that both spinners rewrote counts once"
     )
-    found = stats.interval(stats.Sample(MACRO_F1, counts), resamples=99)
-    assert found.value == pytest.approx(np.mean(means))
+    found = paraphrase_compare.COMPARISON.arms(on_cells).set_index("arm")
+    assert found.loc["LMGC", "value"] == pytest.approx(np.mean(means))
 
 
 def test_differences_are_between_the_two_detectors_means() -> None:
@@ -226,29 +224,11 @@ def test_differences_are_between_the_two_detectors_means() -> None:
     assert next(sentences(table)).startswith("**LMGC** minus **plain**, in-tool, in a: ")
 
 
-# ---- figures
-
-
-def test_figures_show_every_detector_and_say_the_seeds() -> None:
-    results = fake()
-    matrix = paraphrase_figures.matrix(paraphrase_compare.matrix(results, "a"), seeds=2, domain="a")
-    shown = [axes for axes in matrix.axes if axes.get_title(loc="left")]
-    assert [axes.get_title(loc="left") for axes in shown] == ["plain", "LMGC"] and all(
-        len(axes.texts) == 4 for axes in shown
-    )
-    domains = paraphrase_figures.domains(paraphrase_compare.by_domain(results), seeds=2)
-    assert [axes.get_title(loc="left") for axes in domains.axes] == [
-        "a (trained on)",
-        "b",
-    ] and "2 seeds" in domains.get_suptitle()
-    gaps = paraphrase_figures.differences(paraphrase_compare.differences(results), seeds=1)
-    assert [axes.get_title(loc="left") for axes in gaps.axes] == [
-        "LMGC minus plain"
-    ] and "ONE seed" in gaps.get_suptitle()
+# ---- texts
 
 
 def test_texts_are_escaped() -> None:
-    page = paraphrase_figures.side_by_side("<b>a</b>", ["<b>a film</b>"], {"x": ["<b>a movie</b>"]})
+    page = side_by_side(["<b>a film</b>"], {"<b>": ["<b>a movie</b>"]})
     assert "<b>" not in page and "&lt;b&gt;a <mark>movie&lt;/b&gt;</mark>" in page
 
 

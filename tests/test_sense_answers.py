@@ -110,7 +110,9 @@ def test_f1_by_set_and_by_part_of_speech_are_means_of_right_answers(results: Res
 
 
 def test_differences_are_paired_by_instance_and_model_seed(results: Results) -> None:
-    found = lexical_compare.questions(results).set_index(["left", "right"])
+    found = lexical_compare.COMPARISON.differences(on_tests(results), resamples=9999).set_index(
+        ["left", "right"]
+    )
     assert found.index.tolist() == [("LMGC", "first sense"), ("LMGC-M", "LMGC")]
     right = results.outputs[:, 10:]
     sides = {"LMGC-M": right[3:], "LMGC": right[1:3], "first sense": right[:1]}
@@ -132,8 +134,8 @@ def test_seeds_are_stacked_on_the_test_instances_that_they_share(
     study = object.__new__(LexicalStudy)
 
     def over(*runs: Results) -> Results:
-        each = [type("Run", (), {"results": lambda self, run=run: run})() for run in runs]
-        monkeypatch.setattr(LexicalStudy, "each_seed", lambda self: each)
+        each = [type("Run", (), {"results": lambda _, run=run: run})() for run in runs]
+        monkeypatch.setattr(LexicalStudy, "each_seed", lambda _: each)
         return study.over_seeds()
 
     both = over(results, other)

@@ -1,4 +1,4 @@
-"""Study 2: its arms as data, what each learns from, and every notebook executed on tiny networks."""
+"""Study 2: its arms as data, what each learns from, every notebook on tiny networks."""
 
 import json
 import os
@@ -18,6 +18,7 @@ from gdlib.core.plans import expand
 from gdlib.core.settings import build, replace
 from gdlib.core.store import Store
 from gdlib.learn.strategies import STRATEGIES
+from gdlib.networks.distillation import predict
 from gdlib.run import pipeline
 from gdlib.studies.transfer import compare as transfer_compare
 from gdlib.studies.transfer.settings import PLAN, Settings, arms, trials
@@ -30,9 +31,14 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing():
     s = Settings(
-        transfer_texts=("real", "generated", "both"), transfer_divisors=(4, 16), layers_sweep=(2, 4), embedding_dims=(16,), hidden_dims=(25,),
-        student_steps=10, same_steps=("D1", "D4.1"),
-    )  # fmt: skip
+        transfer_texts=("real", "generated", "both"),
+        transfer_divisors=(4, 16),
+        layers_sweep=(2, 4),
+        embedding_dims=(16,),
+        hidden_dims=(25,),
+        student_steps=10,
+        same_steps=("D1", "D4.1"),
+    )
     found = {arm.name: asdict(arm) for arm in arms(s)}
     assert len(found) == len(arms(s)), "a name stands once"
     assert list(found)[:8] == list(STRATEGIES)
@@ -47,12 +53,21 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
     }
     assert changed["D0"] == {"strategy": "D0"} and changed["hard"] == {"strategy": "hard"}
     assert {name.removeprefix("D4.1, "): c for name, c in changed.items() if ", " in name} == {
-        "D1, as long as D4.2": {"strategy": "D1", "steps": 90}, "as long as D4.2": {"steps": 30},
-        "as many real": {"text": "as many real"}, "generated": {"text": "generated"}, "real + generated": {"text": "both"},
-        "1/4 of the texts": {"divisor": 4}, "1/16 of the texts": {"divisor": 16}, "layer 2": {"teacher_layer": 2},
-        "layer 4": {"teacher_layer": 4}, "random embedding": {"embedding": "random"}, "last state": {"pooling": "last"},
-        "E=16, H=25": {"embedding_dim": 16, "hidden_dim": 25}, "E=16, H=100": {"embedding_dim": 16}, "E=64, H=25": {"hidden_dim": 25},
-    }  # fmt: skip
+        "D1, as long as D4.2": {"strategy": "D1", "steps": 90},
+        "as long as D4.2": {"steps": 30},
+        "as many real": {"text": "as many real"},
+        "generated": {"text": "generated"},
+        "real + generated": {"text": "both"},
+        "1/4 of the texts": {"divisor": 4},
+        "1/16 of the texts": {"divisor": 16},
+        "layer 2": {"teacher_layer": 2},
+        "layer 4": {"teacher_layer": 4},
+        "random embedding": {"embedding": "random"},
+        "last state": {"pooling": "last"},
+        "E=16, H=25": {"embedding_dim": 16, "hidden_dim": 25},
+        "E=16, H=100": {"embedding_dim": 16},
+        "E=64, H=25": {"hidden_dim": 25},
+    }
 
 
 def test_the_grid_has_its_own_seeds():
@@ -129,10 +144,19 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         "corpus": str(corpus),
         "teacher": str(tiny.encoder(folder / "encoder")),
         "generator": str(tiny.causal(folder / "causal", words=tuple(dict.fromkeys(words)))),
-        "generator_method": "last-1", "generator_epochs": 1, "num_samples": 40, "max_new_tokens": 24,
-        "teacher_epochs": 6, "teacher_lr": 2e-3, "teacher_layers": (1, 2), "teacher_layer": 2, "layers_sweep": (1,),
-        "labels_per_class": 15, "transfer_texts": ("real", "generated", "both"), "embedding_sweep": (),
-    }  # fmt: skip
+        "generator_method": "last-1",
+        "generator_epochs": 1,
+        "num_samples": 40,
+        "max_new_tokens": 24,
+        "teacher_epochs": 6,
+        "teacher_lr": 2e-3,
+        "teacher_layers": (1, 2),
+        "teacher_layer": 2,
+        "layers_sweep": (1,),
+        "labels_per_class": 15,
+        "transfer_texts": ("real", "generated", "both"),
+        "embedding_sweep": (),
+    }
     return pipeline.settings_of(PLAN, "smoke", given)
 
 
@@ -212,9 +236,10 @@ def test_results_are_what_was_asked_for_and_consistent(study):
     assert list(zip(said["arm"], said["student_seed"])) == asked
     np.testing.assert_allclose(results.scores(ACCURACY), results.table["accuracy"])
     at = said.index[(said["arm"] == "D4.1") & (said["student_seed"] == s.student_seeds[0])][0]
-    texts = study.splits.test.texts
+    texts, main = study.splits.test.texts, next(arm for arm in arms(s.plain) if arm.name == "D4.1")
+    student = study.student(main, s.student_seeds[0])
     np.testing.assert_array_equal(
-        study.student_logits(texts).argmax(-1), results.outputs[at]
+        predict(student, study.rows(texts)).argmax(-1), results.outputs[at]
     )  # the student to look at is in the table
     generated, real = len(study.generated), len(study.splits.transfer)
     sizes = said.groupby("arm")["size"].first()
@@ -274,7 +299,7 @@ def test_transfer_texts_have_no_gold_labels_and_states_of_their_own_teacher(stud
 def test_the_curve_over_labels_has_labels_logits_the_main_strategy_and_references(
     study, monkeypatch
 ):
-    monkeypatch.setattr(TransferStudy, "over_seeds", lambda self, labels_per_class: study.results())
+    monkeypatch.setattr(TransferStudy, "over_seeds", lambda *_, **__: study.results())
     table = transfer_compare.over_labels(
         TransferStudy(replace(study.settings, labels_sweep=(10,)), study.store)
     )
@@ -303,10 +328,22 @@ def test_the_real_teacher_from_end_to_end(tmp_path):
     labels alone.
     """
     given = {
-        "corpus": "wordnet", "labels_per_class": 30, "teacher_epochs": 4, "test_size": 600, "transfer_size": 1500,
-        "strategies": ("D0", "D1"), "strategy": "D1", "transfer_divisors": (), "layers_sweep": (), "embedding_sweep": (),
-        "pooling_sweep": (), "embedding_dims": (), "hidden_dims": (), "student_seeds": (0, 1), "student_steps": 200,
-    }  # fmt: skip
+        "corpus": "wordnet",
+        "labels_per_class": 30,
+        "teacher_epochs": 4,
+        "test_size": 600,
+        "transfer_size": 1500,
+        "strategies": ("D0", "D1"),
+        "strategy": "D1",
+        "transfer_divisors": (),
+        "layers_sweep": (),
+        "embedding_sweep": (),
+        "pooling_sweep": (),
+        "embedding_dims": (),
+        "hidden_dims": (),
+        "student_seeds": (0, 1),
+        "student_steps": 200,
+    }
     results: Results = TransferStudy(build(Settings, given), Store(tmp_path)).results()
     accuracy = results.table.groupby("arm")["accuracy"].mean()
     assert (

@@ -5,27 +5,22 @@ as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import ARMS
+from gdlib.studies.shared.knobs import Names, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, ArmSettings, EncoderSettings
 
 
 @settings_class
-class Settings(ArmSettings, EncoderSettings):
+class Settings(SweepSettings, ArmSettings, EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile."""
 
     # senses
     test_instances: int = knob(400, "senses", "instances a test set at most; 0: all")
     # train
-    arms: tuple[str, ...] = knob(
+    arms: Names = knob(
         tuple(ARMS),
         "train",
         "what is trained",
         {name: arm.help for name, arm in ARMS.items()},
-    )
-    # compare
-    corpora: tuple[str, ...] = knob((), "compare", "data to sweep over; empty: just `corpus`")
-    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob(
-        (), "compare", "other numbers of training instances to run and compare"
     )
 
 
@@ -57,39 +52,30 @@ PLAN = Plan(
         "without masked language modelling."
     ),
     ours=(
-        (
-            "The default encoder (MiniLM-L6) and data (WordNet's example sentences, divided by "
-            "lemma and synset); the paper has BERT-base and SemCor."
-        ),
-        "The labels of a pair are read from the mean states of its two parts, and start as "
-        "their cosine (`pair_pooling = parts`): MiniLM-L6 was trained "
-        "by mean states, its first piece says nothing yet. The paper reads the first piece "
-        "(`cls`); the default encoder learns little that way from so few pairs.",
-        (
-            "Cross-entropy over an instance's candidates together (`pair_loss = candidates`), "
-            "with them in one batch; the paper has it pair by pair (`pairs`)."
-        ),
-        (
-            "gloss pairs is GlossBERT's plain Sent-CLS form (arXiv 1908.07245): no quotes, no "
-            "target named. Its form with weak supervision is LMGC's pair."
-        ),
-        (
-            "The weights before training are a choice like any other: they stay if no later "
-            "ones are better on the held-out part."
-        ),
-        (
-            "At most a few wrong glosses an instance in training, in the default profile; the "
-            "paper takes all of them. All are asked at test."
-        ),
-        (
-            "A new masked-language-model head, tied to the embeddings, and its steps alone "
-            "beforehand: the default encoder comes without one."
-        ),
-        "Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by pair.",
-        "The small student, its start from layers of the pretrained encoder, and its losses.",
-        (
-            "Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown "
-            "and not counted among ALL."
+        *items(
+            """
+            - The default encoder (MiniLM-L6) and data (WordNet's example sentences, divided by
+              lemma and synset); the paper has BERT-base and SemCor.
+            - The labels of a pair are read from the mean states of its two parts, and start as
+              their cosine (`pair_pooling = parts`): MiniLM-L6 was trained by mean states, its first
+              piece says nothing yet. The paper reads the first piece (`cls`); the default encoder
+              learns little that way from so few pairs.
+            - Cross-entropy over an instance's candidates together (`pair_loss = candidates`), with
+              them in one batch; the paper has it pair by pair (`pairs`).
+            - gloss pairs is GlossBERT's plain Sent-CLS form (arXiv 1908.07245): no quotes, no
+              target named. Its form with weak supervision is LMGC's pair.
+            - The weights before training are a choice like any other: they stay if no later ones
+              are better on the held-out part.
+            - At most a few wrong glosses an instance in training, in the default profile; the paper
+              takes all of them. All are asked at test.
+            - A new masked-language-model head, tied to the embeddings, and its steps alone
+              beforehand: the default encoder comes without one.
+            - Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by
+              pair.
+            - The small student, its start from layers of the pretrained encoder, and its losses.
+            - Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown and not
+              counted among ALL.
+            """
         ),
         RESOLVED,
     ),

@@ -133,8 +133,8 @@ class LexicalStudy(LexicalEncoders):
         return Results.load(self.sense_baselines().path)
 
     def results(self) -> Results:
-        """Every baseline, every arm and model seed: 1 where an answer is right; what is missing is trained now, several models
-        at a time.
+        """Every baseline, every arm and model seed: 1 where an answer is right. What is missing is
+        trained now, several models at a time.
         """
         s, base = self.settings, self.baselines
         cells = [(name, seed) for name in s.arms for seed in s.model_seeds]
@@ -168,11 +168,8 @@ class LexicalStudy(LexicalEncoders):
             if len(instance.candidates) > len(best.candidates):
                 most[instance.pos] = instance
         senses = [sense for instance in most.values() for sense in instance.candidates[:4]]
-        table = pd.DataFrame(
-            [(s.lemma, s.pos, s.rank, s.definition, s.tag_count) for s in senses],
-            columns=["lemma", "pos", "rank", "gloss", "tagged"],
-        )
-        return table
+        rows = [(s.lemma, s.pos, s.rank, s.definition, s.tag_count) for s in senses]
+        return pd.DataFrame(rows, columns=["lemma", "pos", "rank", "gloss", "tagged"])
 
     def example_pair(self) -> pd.DataFrame:
         """The pairs of one training instance as the encoder reads them, and whether the gloss is
@@ -186,10 +183,3 @@ class LexicalStudy(LexicalEncoders):
             pieces = [coder.pair(coded, place)[0] for place in range(3)]
             columns[name] = coder.tokenizer.batch_decode(pieces)
         return pd.DataFrame(columns | {"right": instance.gold})
-
-    def history(self, name: str) -> pd.DataFrame:
-        """The learning curve of an arm's first model: step, train_loss, held_out."""
-        looks = self.lexical_model(self.model_plan(name)).json("history.json")
-        return pd.DataFrame(
-            {column: looks[column] for column in ("step", "train_loss", "held_out")}
-        )

@@ -6,8 +6,8 @@ a run, its students averaged. The texts of several runs are different ones; a pa
 has the same texts.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,9 @@ from gdlib.compare.tables import Comparison, decided
 from gdlib.learn.names import RULES
 from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM
 from gdlib.studies.mlm.study import MLMStudy
-from gdlib.studies.mlm.views import labelling_seconds, training_seconds
+from gdlib.studies.mlm.views import labelling_seconds
 from gdlib.studies.shared.compare import of_classifiers
+from gdlib.studies.shared.verdicts import in_words
 
 Array = NDArray[np.float64]
 COMPARISON = Comparison(MEAN, unit="nats")
@@ -45,19 +46,14 @@ class Curves(Results):
     singles: tuple[str, ...]
 
     @property
-    def starts(self) -> list[str]:
-        """In the order of the table."""
-        return list(dict.fromkeys(self.table["start"]))
-
-    @property
     def arms(self) -> list[str]:
         """In the order of the table."""
-        return list(dict.fromkeys(self.table["arm"]))
+        return self.table["arm"].unique().tolist()
 
     @property
-    def rules(self) -> list[str]:
-        """The arms that combine several teachers."""
-        return [arm for arm in self.arms if arm in RULES]
+    def starts_and_arms(self) -> list[tuple[str, str]]:
+        """In the order of the table."""
+        return list(dict.fromkeys(zip(self.table["start"], self.table["arm"])))
 
     def losses(self, start: str, arm: str) -> Array:
         """*Shape:* ``[units, texts, looks]``, the models of a unit averaged."""
@@ -70,15 +66,13 @@ class Curves(Results):
 
 def of_run(study: MLMStudy) -> Curves:
     """The curves of one run."""
-    masked, s = study.masked["held_out"], study.settings
+    masked, names = study.masked["held_out"], ["start", "arm", "student_seed"]
     scale = len(masked) / len(masked.gold)
-    trials = [t for t in study.trials if t.start in s.starts and t.arm in study.arms]
-    losses = [study.trained(t, "losses").numpy().astype(np.float64).T * scale for t in trials]
-    rows = [{"start": t.start, "arm": t.arm, "student_seed": t.seed} for t in trials]
+    losses = [study.trained(t, "losses").numpy().astype(np.float64).T for t in study.trials]
     return Curves(
-        pd.DataFrame(rows).assign(seed=s.seed),
-        np.stack(losses),
-        pd.DataFrame({"text": range(len(losses[0]))}),
+        pd.DataFrame(study.trials, columns=names).assign(seed=study.settings.seed),
+        scale * np.stack(losses),
+        pd.DataFrame({"text": range(len(masked))}),
         np.array(study.looks, dtype=float),
         tuple(arm for arm in study.arms if arm in study.networks),
     )
@@ -91,37 +85,40 @@ def over_seeds(study: MLMStudy) -> Curves:
     return Curves.stack([run.where(np.arange(len(run.items)) < texts) for run in runs])
 
 
-def _start_and_arm(curves: Curves) -> list[tuple[str, str]]:
-    return list(dict.fromkeys(zip(curves.table["start"], curves.table["arm"])))
-
-
 def mean_curves(curves: Curves) -> pd.DataFrame:
     """start, arm, step, loss, low, high (over seeds; NaN with one)."""
     rows = []
-    for start, arm in _start_and_arm(curves):
+    for start, arm in curves.starts_and_arms:
         for step, losses in zip(curves.steps, curves.losses(start, arm).mean(axis=1).T):
-            interval = dict(zip(("low", "high"), stats.over_seeds(losses)))
-            row = {"start": start, "arm": arm, "step": step, "loss": losses.mean()}
-            rows.append(row | interval)
-    return pd.DataFrame(rows)
+            rows.append((start, arm, step, losses.mean(), *stats.over_seeds(losses)))
+    return pd.DataFrame(rows, columns=["start", "arm", "step", "loss", "low", "high"])
+
+
+def gaps(table: pd.DataFrame) -> pd.DataFrame:
+    """How far each arm of :func:`mean_curves` is above plain MLM at the same step (below 0: lower):
+    start, step, arm, value.
+    """
+    at = ["start", "step"]
+    plain = table.loc[table["arm"] == PLAIN_ARM, [*at, "loss"]]
+    both = table.merge(plain, on=at, suffixes=("", " of plain"))
+    return both[[*at, "arm"]].assign(value=both["loss"] - both["loss of plain"])
 
 
 def over_time(study: MLMStudy, curves: Curves) -> pd.DataFrame:
     """start, arm, seconds (of training, mean over students), labelling (seconds of all teachers an
     arm needs), loss.
     """
-    looks = (
-        training_seconds(study)
-        .groupby(["start", "arm", "step"], sort=False)["seconds"]
-        .mean()
-        .reset_index()
-    )
-    cost = labelling_seconds(study).set_index("teacher")[["head", "labelling"]].sum(axis=1)
-    table = mean_curves(curves).merge(looks, on=["start", "arm", "step"])
-    table["labelling"] = [
-        sum(cost[name] for name in study.teachers_of(arm)) for arm in table["arm"]
+    key = ["start", "arm", "step"]
+    rows = [
+        (trial.start, trial.arm, *look)
+        for trial in study.trials
+        for look in zip(study.looks, study.trained(trial, "seconds").tolist())
     ]
-    return table
+    seconds = pd.DataFrame(rows, columns=[*key, "seconds"]).groupby(key).mean()
+    table = mean_curves(curves).merge(seconds, left_on=key, right_index=True)
+    cost = labelling_seconds(study).set_index("teacher")[["head", "labelling"]].sum(axis=1)
+    labelling = [float(cost[list(study.teachers_of(arm))].sum()) for arm in table["arm"]]
+    return table.assign(labelling=labelling)
 
 
 def area(losses: Array, steps: Array) -> Array:
@@ -132,31 +129,31 @@ def area(losses: Array, steps: Array) -> Array:
     return np.trapezoid(losses, steps, axis=-1) / (steps[-1] - steps[0])
 
 
-def differences(curves: Curves, pairs: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
-    """Paired differences of the loss, a start per panel: ``measure`` is at the ``end`` or over the
-    ``whole training``.
-
-    ``pairs``: (left arm, right arm); none given: :func:`questions`.
+def differences(curves: Curves) -> pd.DataFrame:
+    """Paired differences of the loss, a start per panel, for its :func:`questions`: ``measure`` is
+    at the ``end`` or over the ``whole training``.
     """
     tables = []
-    for start in curves.starts:
-        of_start, asked = curves.only(start=start), pairs or questions(curves, start)
+    for start in curves.table["start"].unique():
+        of_start = curves.only(start=start)
         measures = {
             "end": of_start.outputs[..., -1],
             "whole training": area(of_start.outputs, curves.steps),
         }
         for measure, losses in measures.items():
-            table = COMPARISON.differences(replace(of_start, outputs=losses), asked)
+            results = replace(of_start, outputs=losses)
+            table = COMPARISON.differences(results, questions(curves, start))
             tables.append(table.assign(panel=start, measure=measure))
     return decided(pd.concat(tables, ignore_index=True), COMPARISON.unit)
 
 
 def questions(curves: Curves, start: str) -> list[tuple[str, str]]:
     """Every arm against plain MLM; every rule against the best single teacher."""
-    asked = [(arm, PLAIN_ARM) for arm in curves.arms if arm != PLAIN_ARM]
+    pairs = [(arm, PLAIN_ARM) for arm in curves.arms if arm != PLAIN_ARM]
     if curves.singles:
-        asked += [(rule, curves.best_single(start)) for rule in curves.rules]
-    return asked
+        best = curves.best_single(start)
+        pairs += [(arm, best) for arm in curves.arms if arm in RULES]
+    return pairs
 
 
 def crossing(curve: Array, steps: Array, target: Array) -> Array:
@@ -171,9 +168,8 @@ def crossing(curve: Array, steps: Array, target: Array) -> Array:
     high, low = (
         np.take_along_axis(curve, at[..., None], axis=-1)[..., 0] for at in (before, place)
     )
-    share = np.clip((high - target) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
-    share = np.where(below.any(axis=-1) & (place > 0), share, 1.0)
-    return steps[before] + share * (steps[place] - steps[before])
+    share = np.divide(high - target, high - low, out=np.ones_like(high), where=high > low)
+    return steps[before] + share.clip(0, 1) * (steps[place] - steps[before])
 
 
 def steps_to_plain(curves: Curves, resamples: int = 999) -> pd.DataFrame:
@@ -186,7 +182,7 @@ def steps_to_plain(curves: Curves, resamples: int = 999) -> pd.DataFrame:
     """
     score = Score(MEAN.added, lambda loss: crossing(loss[..., :-1], curves.steps, loss[..., -1]))
     rows = []
-    for start, arm in _start_and_arm(curves) if PLAIN_ARM in curves.arms else ():
+    for start, arm in curves.starts_and_arms if PLAIN_ARM in curves.arms else ():
         losses, target = curves.losses(start, arm), curves.losses(start, PLAIN_ARM)[..., -1:]
         both = np.concatenate([losses, target], axis=-1)  # [units, texts, looks and the target]
         sample = Sample(score, np.moveaxis(both, 0, 1)[:, :, None])
@@ -202,19 +198,12 @@ def verdict(table: pd.DataFrame, start: str) -> str:
     """One sentence per start: do several teachers converge faster here? From :func:`differences`,
     over the whole training.
     """
-    asked = (table["panel"] == start) & (table["measure"] == "whole training")
-    rows = table[asked & table["left"].isin(RULES)]
-    parts = []
+    of_start = (table["panel"] == start) & (table["measure"] == "whole training")
+    rows, parts = table[of_start & table["left"].isin(RULES)], []
     right = rows["right"].where(rows["right"] == PLAIN_ARM, "the best single teacher")
     for against, group in rows.groupby(right, sort=False):
-        faster = np.where(group["value"] < 0, "faster", "slower")
-        verdicts = np.where(group["resolved"], faster, "not resolved")
-        said = [
-            f"{words}: {', '.join(group['left'][verdicts == words])}"
-            for words in ("faster", "slower", "not resolved")
-            if (verdicts == words).any()
-        ]
-        parts.append(f"against {against} {'; '.join(said)}")
+        words = in_words(group, "left", group["value"] < 0, "faster: |slower: |not resolved: ")
+        parts.append(f"against {against} {words}")
     return f"**Start: {start}.** Several teachers " + " — ".join(parts) + "." if parts else ""
 
 
@@ -223,10 +212,6 @@ TUNED = of_classifiers()
 
 def tuned_questions(results: Results) -> list[tuple[str, str]]:
     """Of the fine-tuned arms: each against plain MLM, and each against the start without it."""
-    arms = list(dict.fromkeys(results.table.loc[results.table["student"] != "", "arm"]))
-    return [
-        (arm, right)
-        for right in (PLAIN_ARM, START_ARM)
-        for arm in arms
-        if arm not in (right, START_ARM)
-    ]
+    arms = results.table["arm"][results.table["student"] != ""].unique()
+    pairs = product(arms, (PLAIN_ARM, START_ARM))
+    return [(left, right) for left, right in pairs if left not in (right, START_ARM)]

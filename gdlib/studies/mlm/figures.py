@@ -1,8 +1,9 @@
 """Figures of masked-language-model distillation. Losses are in nats a hidden piece.
 
-Plain MLM is black, single teachers are grey and rules are in colour, in every figure. ``seeds``:
-how many seeds the numbers are means over.
+Plain MLM is black, single teachers are grey and rules are in colour, in every figure.
 """
+
+from collections.abc import Iterable
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,17 +16,16 @@ from gdlib.studies.mlm.settings import PLAIN_ARM
 FREQUENCIES = "frequencies alone"
 
 
-def _values(table: pd.DataFrame) -> pd.DataFrame:
-    """The table in the vocabulary of charts."""
-    columns = {"loss": "value", "name": "arm", "rule": "arm", "weight": "value"}
-    table = table.rename(columns=columns)
-    return table.assign(panel="start: " + table["start"]) if "start" in table else table
+def marks(arms: Iterable[str]) -> dict[str, Mark]:
+    """How arms are drawn."""
+    known = charts.marks_of(RULES) | {PLAIN_ARM: charts.BLACK}
+    teachers = [arm for arm in dict.fromkeys(arms) if arm not in known]
+    return known | charts.marks_of(teachers, charts.GREYS)
 
 
-def _marks(table: pd.DataFrame) -> dict[str, Mark]:
-    marks = charts.marks_of(RULES) | {PLAIN_ARM: charts.BLACK}
-    teachers = [arm for arm in table["arm"].unique() if arm not in marks]
-    return marks | charts.marks_of(teachers, charts.GREYS)
+def by_start(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a panel per start."""
+    return table.assign(panel="start: " + table["start"])
 
 
 def curves(
@@ -41,7 +41,8 @@ def curves(
         frequency: the loss of one who knows the pieces' frequencies alone: above it nothing of the
             context is used.
     """
-    table = _values(table).rename(columns={"low": "seeds_low", "high": "seeds_high"})
+    names = {"loss": "value", "low": "seeds_low", "high": "seeds_high"}
+    table = by_start(table).rename(columns=names)
     columns = table.columns.intersection(["seeds_low", "seeds_high"])
     table[columns] = table[columns].where(table["arm"] == PLAIN_ARM)
     if frequency is not None:
@@ -54,67 +55,7 @@ def curves(
         title="Convergence",
         label="held-out loss (nats)",
         seeds=seeds,
-        marks=_marks(table) | {FREQUENCIES: Mark("#000000", "", ":")},
+        marks=marks(table["arm"]) | {FREQUENCIES: Mark("#000000", "", ":")},
         references=(FREQUENCIES,),
         percent=False,
-    )
-
-
-def gaps(table: pd.DataFrame, *, seeds: int) -> Figure:
-    """How far each arm is below (or above) plain MLM at the same step, a panel per start."""
-    table = _values(table)
-    plain = table[table["arm"] == PLAIN_ARM]
-    at = ["panel", "step"]
-    both = table.merge(plain[[*at, "value"]], on=at, suffixes=("", "_of_plain"))
-    gaps = both[[*at, "arm"]].assign(value=both["value"] - both["value_of_plain"])
-    return charts.lines(
-        gaps,
-        x="step",
-        x_label="step",
-        title="Held-out loss minus that of plain MLM",
-        label="nats (below 0: better)",
-        seeds=seeds,
-        marks=_marks(table),
-        references=(PLAIN_ARM,),
-        percent=False,
-    )
-
-
-def steps(table: pd.DataFrame, *, seeds: int) -> Figure:
-    """Steps until an arm is as low as plain MLM at its end, a panel per start."""
-    table = _values(table).rename(columns={"steps": "value"})
-    return charts.forest(
-        table.assign(resolved=table["reached"] == table["units"]),
-        title="As low as plain MLM at its end",
-        label="steps; 95% over texts (thick) and over seeds (thin)\n"
-        "hollow: not every seed got there, those count as the last step",
-        seeds=seeds,
-        marks=_marks(table),
-        percent=False,
-        zero=True,
-    )
-
-
-def predictors(table: pd.DataFrame) -> Figure:
-    """Held-out loss of each teacher and rule as a predictor; hollow where it ``sees gold``."""
-    table = _values(table)
-    return charts.forest(
-        table.assign(resolved=~table["sees gold"].astype(bool)),
-        title="Teachers, alone and combined",
-        label="held-out loss, nats\nhollow: sees the hidden piece",
-        marks=_marks(table),
-        percent=False,
-        numbers=True,
-    )
-
-
-def weights(table: pd.DataFrame) -> Figure:
-    """Mean ``weight`` of each ``teacher`` under each ``rule``."""
-    return charts.bars(
-        table.rename(columns={"weight": "value", "teacher": "arm"}),
-        title="Whom the rules trust",
-        label="mean weight in %",
-        row="rule",
-        percent=True,
-        stacked=True,
     )

@@ -6,6 +6,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import RULES
 from gdlib.networks.names import BODIES, STARTS
+from gdlib.studies.shared.knobs import Names, Numbers, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
@@ -18,7 +19,7 @@ ARMS = {
 
 
 @settings_class
-class Settings(TeachingSettings, HeadSettings):
+class Settings(SweepSettings, TeachingSettings, HeadSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile.
 
     ``corpus`` is what students are fine-tuned on.
@@ -34,21 +35,21 @@ class Settings(TeachingSettings, HeadSettings):
     student_texts: int = knob(800, "corpus", "of the masked texts, for the students; labelled")
     held_out_texts: int = knob(200, "corpus", "of the masked texts, for the students' curves")
     # teacher
-    mlm_teachers: tuple[str, ...] = knob(
+    mlm_teachers: Names = knob(
         ("minilm-l6", "mpnet-base"),
         "teacher",
         "networks with the same word pieces; students start from the first",
     )
-    teacher_bodies: tuple[str, ...] = knob(
+    teacher_bodies: Names = knob(
         ("full", "frozen"),
         "teacher",
-        ("its new head, if any, is trained alone (frozen) or with it"),
+        "its new head, if any, is trained alone (frozen) or with it",
         BODIES,
     )
-    teacher_depths: tuple[int, ...] = knob(
+    teacher_depths: Numbers = knob(
         (3, 6),
         "teacher",
-        ("lowest layers of each that are used; 0: all, and its own head"),
+        "lowest layers of each that are used; 0: all, and its own head",
     )
     kept_pieces: int = knob(
         256,
@@ -56,13 +57,13 @@ class Settings(TeachingSettings, HeadSettings):
         "likeliest pieces kept a position; the rest of the probability is spread evenly",
     )
     # students
-    arms: tuple[str, ...] = knob(
+    arms: Names = knob(
         (PLAIN_ARM, SINGLE, "mean", "confidence", "gate"),
         "students",
         "whom a student learns from",
         ARMS,
     )
-    starts: tuple[str, ...] = knob(("teacher",), "students", "where it starts", STARTS)
+    starts: Names = knob(("teacher",), "students", "where it starts", STARTS)
     student_layers: int = knob(2, "students", "layers, the lowest of the first teacher's, or new")
     scratch_hidden: int = knob(128, "students", "width of a student from scratch")
     temperature: float = knob(1.0, "students", "T of the teachers' distribution")
@@ -71,14 +72,14 @@ class Settings(TeachingSettings, HeadSettings):
     student_steps: int = knob(50, "students", "optimisation steps, the same for every arm")
     student_lr: float = knob(1e-3, "students", "peak learning rate")
     scratch_lr: float = knob(3e-3, "students", "that of a student from scratch")
-    student_batch: int = knob(16, "students", "texts a step")
+    student_batch: int = knob(16, "students", "texts per step")
     evaluate_every: int = knob(10, "students", "steps between two looks at the held-out loss")
-    student_seeds: tuple[int, ...] = knob(
+    student_seeds: Numbers = knob(
         (0, 1, 2),
         "students",
         "one student an arm each: order of texts, dropout, start from scratch",
     )
-    tuned_arms: tuple[str, ...] = knob(
+    tuned_arms: Names = knob(
         (PLAIN_ARM, "mean"),
         "students",
         "whose students are fine-tuned on the corpus, beside the start",
@@ -90,15 +91,9 @@ class Settings(TeachingSettings, HeadSettings):
     tuned_lr: float = knob(
         2e-4,
         "students",
-        ("peak learning rate of fine-tuning; as the next, chosen on AG News"),
+        "peak learning rate of fine-tuning; as the next, chosen on AG News",
     )
     tuned_scratch_lr: float = knob(1e-3, "students", "that of a student from scratch")
-    # compare
-    corpora: tuple[str, ...] = knob((), "compare", "corpora to fine-tune on; empty: just `corpus`")
-    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob(
-        (), "compare", "other numbers of labels a class to fine-tune with"
-    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/mlm"
@@ -144,29 +139,21 @@ PLAN = Plan(
         "position by position."
     ),
     ours=(
-        (
-            "Every rule that combines teachers: the paper weighs predictions by confidence, "
-            "its formula is not known to us."
-        ),
-        (
-            "Teachers, corpora and sizes: lower layers of MiniLM-L6 and MPNet-base, made for "
-            "sentence vectors, with heads trained here on few texts."
-        ),
-        (
-            "Only frequent pieces are hidden and guessed; of them 30%, drawn once, so that "
-            "teachers label once."
-        ),
-        (
-            "Of a teacher's distribution the likeliest pieces are kept, the rest of the "
-            "probability is spread evenly."
-        ),
-        (
-            "The loss: a fifth the hidden piece's cross-entropy, four fifths KL to the "
-            "teachers' mixture at temperature 1."
-        ),
-        (
-            "Students: two layers of the first teacher under a head fitted to them, or two new "
-            "narrow ones; all arms have the same steps and batches."
+        *items(
+            """
+            - Every rule that combines teachers: the paper weighs predictions by confidence, its
+              formula is not known to us.
+            - Teachers, corpora and sizes: lower layers of MiniLM-L6 and MPNet-base, made for
+              sentence vectors, with heads trained here on few texts.
+            - Only frequent pieces are hidden and guessed; of them 30%, drawn once, so that teachers
+              label once.
+            - Of a teacher's distribution the likeliest pieces are kept, the rest of the probability
+              is spread evenly.
+            - The loss: a fifth the hidden piece's cross-entropy, four fifths KL to the teachers'
+              mixture at temperature 1.
+            - Students: two layers of the first teacher under a head fitted to them, or two new
+              narrow ones; all arms have the same steps and batches.
+            """
         ),
         RESOLVED,
     ),

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gdlib.compare.results import Results
@@ -25,6 +24,7 @@ from gdlib.networks.mlm_teachers import MaskedLM
 from gdlib.sources import zoo
 from gdlib.studies.mlm.settings import PLAIN_ARM, PLAN, SINGLE, START_ARM
 from gdlib.studies.mlm.teachers import MaskedTeachers
+from gdlib.studies.shared.settings import part_of
 
 STUDENT_KNOBS = (
     *("student_layers", "scratch_hidden", "student_steps", "student_lr", "scratch_lr"),
@@ -48,20 +48,16 @@ class MLMStudy(MaskedTeachers):
 
     # ---- students
 
-    def named(self, arms: Sequence[str]) -> tuple[str, ...]:
+    def named(self, arms: Sequence[str]) -> list[str]:
         """Arms by name: ``single teachers`` is an arm each; with one teacher there is nothing to
         combine.
         """
-        names = []
-        for arm in arms:
-            if arm == SINGLE:
-                names += self.networks
-            elif arm == PLAIN_ARM or len(self.networks) > 1:
-                names.append(arm)
-        return tuple(names)
+        if len(self.networks) == 1:
+            arms = [arm for arm in arms if arm in (SINGLE, PLAIN_ARM)]
+        return [name for arm in arms for name in (self.networks if arm == SINGLE else [arm])]
 
     @derived
-    def arms(self) -> tuple[str, ...]:
+    def arms(self) -> list[str]:
         return self.named(self.settings.arms)
 
     def trials_of(self, arms: Iterable[str]) -> list[Trial]:
@@ -82,11 +78,11 @@ class MLMStudy(MaskedTeachers):
         tuned = self.named(self.settings.tuned_arms)
         return self.trials_of([START_ARM, *(arm for arm in self.arms if arm in tuned)])
 
-    def teachers_of(self, arm: str) -> tuple[str, ...]:
+    def teachers_of(self, arm: str) -> list[str]:
         """The teachers whose predictions an arm needs."""
         if arm in (PLAIN_ARM, START_ARM):
-            return ()
-        return (arm,) if arm in self.networks else tuple(self.networks)
+            return []
+        return [arm] if arm in self.networks else list(self.networks)
 
     def lessons(self, arm: str) -> Mixture | None:
         """The mixture of predictions that an arm's students learn; None: hidden pieces alone."""
@@ -104,64 +100,62 @@ class MLMStudy(MaskedTeachers):
         plan = self.head_plan("frozen", self.settings.student_layers)
         return self.trained_head(self.reference, plan)
 
-    def student_plan(self, start: str, seed: int) -> StudentPlan:
+    def student_plan(self, trial: Trial) -> StudentPlan:
         """How a student starts and learns: arms of one start and seed differ in the loss alone."""
         s = self.settings
-        return StudentPlan(
-            start=start,
-            layers=s.student_layers,
+        return part_of(
+            s,
+            StudentPlan,
+            "student_",
+            start=trial.start,
             hidden=s.scratch_hidden,
-            steps=s.student_steps,
-            lr=s.student_lr if start == "teacher" else s.scratch_lr,
-            batch=s.student_batch,
-            evaluate_every=s.evaluate_every,
+            lr=s.student_lr if trial.start == "teacher" else s.scratch_lr,
             loss=DistillationLoss("kl", s.temperature, s.hard_weight, s.soft_weight),
-            seed=self.seed(seed),
+            seed=self.seed(trial.seed),
         )
 
-    def new_student(self, start: str, seed: int) -> MaskedLM:
+    def new_student(self, trial: Trial) -> MaskedLM:
         """A student at its start."""
-        plan, head, model = self.student_plan(start, seed), self.start_of(start), None
+        plan, head, model = self.student_plan(trial), self.start_of(trial.start), None
         if head:
             model = self.load_masked(self.reference, head, plan.layers).model
-        return mlm_students.new_student(
-            plan, model, self.guessed, self.tokenizer, self.settings.max_length
-        )
+        shared = (self.guessed, self.tokenizer, self.settings.max_length)
+        return mlm_students.new_student(plan, model, *shared)
+
+    def begins_from(self, trial: Trial) -> dict[str, Any]:
+        """What decides a student before it learns, beside the knobs."""
+        return self.aligned(self.reference) | {"start": self.start_of(trial.start)}
 
     def made_from(self, trial: Trial) -> dict[str, Any]:
         """What decides a student beside the knobs."""
-        labelled = ["student", *(["choose"] if trial.arm == "gate" else [])]
-        return {
-            **self.aligned(self.reference),
-            "start": self.start_of(trial.start),
+        labelled = ["student", "choose"] if trial.arm == "gate" else ["student"]
+        cells = product(self.teachers_of(trial.arm), labelled)
+        return self.begins_from(trial) | {
             "texts": self.masked["student"],
             "held out": self.masked["held_out"],
-            "predictions": [
-                self.teacher_predictions(name, part)
-                for name, part in product(self.teachers_of(trial.arm), labelled)
-            ],
+            "predictions": [self.teacher_predictions(*cell) for cell in cells],
         }
 
     @artifact(
         "students",
         *STUDENT_KNOBS,
         needs=("guessed",),
-        given={"made_from": lambda study, *trial: study.made_from(Trial(*trial))},
+        given={"made_from": lambda study, trial: study.made_from(trial)},
     )
-    def trained_student(self, folder: Path, start: str, arm: str, seed: int) -> None:
+    def trained_student(self, folder: Path, trial: Trial) -> None:
         """A student's curve, and its weights in half precision.
 
         The curve: ``losses`` (held-out, summed a text, nats) ``[evaluations, texts]``, ``seconds``
         (of training until each evaluation) ``[evaluations]``, and its ``parameters``.
         """
-        student, masked = self.new_student(start, seed), self.masked
+        student, masked = self.new_student(trial), self.masked
         curve, _ = mlm_students.train_student(
             student,
             masked["student"],
-            self.lessons(arm),
+            self.lessons(trial.arm),
             masked["held_out"],
             self.tokenizer.pad_token_id,
-            self.student_plan(start, seed),
+            self.student_plan(trial),
         )
         trace = {
             "losses": torch.from_numpy(np.stack(curve.losses)),
@@ -169,24 +163,22 @@ class MLMStudy(MaskedTeachers):
             "parameters": torch.tensor(students.parameters(student)),
         }
         save_file(trace, folder / "curve.safetensors")
-        weights = {
-            name: tensor.cpu().half().contiguous()
-            for name, tensor in trainable_state(student).items()
-        }
-        save_file(weights, folder / "weights.safetensors")
+        weights = trainable_state(student).items()
+        half = {name: tensor.cpu().half().contiguous() for name, tensor in weights}
+        save_file(half, folder / "weights.safetensors")
 
     @derived
     def trained_students(self) -> dict[Trial, Artifact]:
         """All students, trained; missing ones several at a time."""
         self.ask_teachers()
-        return dict(zip(self.trials, self.make_all("trained_student", self.trials, "students")))
+        cells = [(trial,) for trial in self.trials]
+        return dict(zip(self.trials, self.make_all("trained_student", cells, "students")))
 
     def trained(self, trial: Trial, name: str) -> torch.Tensor:
         """Of a trained student ``losses``, ``seconds`` or ``parameters``; see
         :meth:`trained_student`.
         """
-        with safe_open(self.trained_students[trial] / "curve.safetensors", "pt") as file:
-            return file.get_tensor(name)
+        return load_file(self.trained_students[trial] / "curve.safetensors")[name]
 
     @property
     def looks(self) -> list[int]:
@@ -198,44 +190,34 @@ class MLMStudy(MaskedTeachers):
 
     def tuned_from(self, trial: Trial) -> Any:
         """The network that is fine-tuned: a trained student, or what it would have started from."""
-        if trial.arm == START_ARM:
-            return self.aligned(self.reference) | {"start": self.start_of(trial.start)}
-        return self.trained_student(*trial)
+        return self.begins_from(trial) if trial.arm == START_ARM else self.trained_student(trial)
 
     @artifact(
         "students",
         *("tuned_epochs", "tuned_lr", "tuned_scratch_lr", "teacher_batch", *STUDENT_KNOBS),
         needs=("guessed", "labelled_parts", "test_texts"),
-        given={"tuned_from": lambda study, *trial: study.tuned_from(Trial(*trial))},
+        given={"tuned_from": lambda study, trial: study.tuned_from(trial)},
     )
-    def tuned_student(self, folder: Path, start: str, arm: str, seed: int) -> None:
+    def tuned_student(self, folder: Path, trial: Trial) -> None:
         """Logits of the test texts, by a student fine-tuned as the teacher is, at its own rate."""
-        s, parts = self.settings, self.labelled_parts
-        lr = s.tuned_lr if start == "teacher" else s.tuned_scratch_lr
-        network = self.student_network(Trial(start, arm, seed), folder / "checkpoint-student")
-        plan = teacher.TeacherPlan(
-            epochs=s.tuned_epochs,
-            lr=lr,
-            batch=s.teacher_batch,
-            max_length=s.max_length,
-            seed=self.seed(seed),
-        )
+        s = self.settings
+        network = self.student_network(trial, folder / "checkpoint-student")
+        lr = s.tuned_lr if trial.start == "teacher" else s.tuned_scratch_lr
+        given = {"lr": lr, "batch": s.teacher_batch, "seed": self.seed(trial.seed)}
+        plan = part_of(s, teacher.TeacherPlan, "tuned_", **given)
         own = folder / "checkpoint-tuned"
         own.mkdir(exist_ok=True)
-        history = teacher.fine_tune(network, *parts, plan, own)
+        history = teacher.fine_tune(network, *self.labelled_parts, plan, own)
         tuned = teacher.Teacher.load(own)
-        numbers = {"parameters": students.parameters(tuned.network), "steps": history.best_step}
-        save_file(
-            {"logits": tuned.signals(self.test_texts).logits},
-            folder / "test.safetensors",
-            {name: str(number) for name, number in numbers.items()},
-        )
+        logits, size = tuned.signals(self.test_texts).logits, students.parameters(tuned.network)
+        header = {"parameters": str(size), "steps": str(history.best_step)}
+        save_file({"logits": logits}, folder / "test.safetensors", header)
 
     def student_network(self, trial: Trial, folder: Path) -> zoo.Network:
         """A student's encoder as a network of the zoo, in a folder."""
-        student = self.new_student(trial.start, trial.seed)
+        student = self.new_student(trial)
         if trial.arm != START_ARM:
-            weights = load_file(self.trained_student(*trial) / "weights.safetensors")
+            weights = load_file(self.trained_student(trial) / "weights.safetensors")
             weights = {name: tensor.float() for name, tensor in weights.items()}
             student.load_state_dict(weights, strict=False)  # what is missing never changed
         student.encoder.cpu().save_pretrained(folder)
@@ -247,7 +229,8 @@ class MLMStudy(MaskedTeachers):
         corpus.
         """
         results, _ = self.references(), self.trained_students
-        made = self.make_all("tuned_student", self.tuned_trials, "fine-tuning")
-        for (start, arm, seed), tuned in zip(self.tuned_trials, made):
-            results.student(tuned, student=f"from {start}", arm=arm, student_seed=seed, size=0)
+        cells = [(trial,) for trial in self.tuned_trials]
+        for (trial,), tuned in zip(cells, self.make_all("tuned_student", cells, "fine-tuning")):
+            start = f"from {trial.start}"
+            results.student(tuned, student=start, arm=trial.arm, student_seed=trial.seed, size=0)
         return results.results()

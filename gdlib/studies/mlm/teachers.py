@@ -51,9 +51,9 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         "kept_pieces",
         needs=("guessed",),
         given={
-            "aligned": lambda study, name, part: study.aligned(name),
-            "head": lambda study, name, part: study.head_of(name),
-            "masked": lambda study, name, part: study.masked[part],
+            "aligned": lambda study, name, _: study.aligned(name),
+            "head": lambda study, name, _: study.head_of(name),
+            "masked": lambda study, _, part: study.masked[part],
         },
     )
     def teacher_predictions(self, folder: Path, name: str, part: str) -> None:

@@ -2,11 +2,10 @@
 
 A detector leaves ``logits.safetensors`` (logits of the ``test`` texts ``[texts, 2]``; an encoder
 besides those of the parts that a student learns from and is chosen by) and ``notes.json``
-(parameters, best step, seconds of training). The networks themselves are not kept.
+(parameters, best step). The networks themselves are not kept.
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,13 +67,13 @@ class Detectors(SpunTexts, LexicalEncoders):
         """
         test, found = Part(self.cases["text"].tolist(), self.cases["gold"].tolist()), {}
         for spinner in self.settings.spinners:
-            transfer = self.part("transfer", spinner).texts
-            found[spinner] = {
-                "train": self.part("train", spinner),
-                "held_out": self.part("held_out", spinner),
-                "transfer": Part(transfer, [-1] * len(transfer)),
-                "test": test,
-            }
+            parts = found[spinner] = {"test": test}
+            for name, sources in self.parts.items():
+                spun = self.spun(spinner, sources.spun, self.settings.seed)
+                labels = [0] * len(sources.originals) + [1] * len(spun)
+                if name == "transfer":
+                    labels = [-1] * len(labels)
+                parts[name] = Part(sources.originals + spun, labels)
         return found
 
     # ---- TF-IDF
@@ -84,13 +83,12 @@ class Detectors(SpunTexts, LexicalEncoders):
     )
     def tfidf_detector(self, folder: Path, spinner: str) -> None:
         """TF-IDF and a logistic regression, on the held-out texts too: it stops on nothing."""
-        start, parts = time.perf_counter(), self.detector_parts[spinner]
+        parts = self.detector_parts[spinner]
         labelled = Part.join([parts["train"], parts["held_out"]])
         model = baselines.build("tfidf-lr", labelled.texts, labelled.labels)
-        seconds = time.perf_counter() - start
         logits = np.log(baselines.predict(model, parts["test"].texts, len(LABELS)))
-        notes = {"seconds": seconds, "steps": 0, "parameters": baselines.parameters(model)}
-        save(folder, {"test": torch.from_numpy(logits)}, notes)
+        size = baselines.parameters(model)
+        save(folder, {"test": torch.from_numpy(logits)}, steps=0, parameters=size)
 
     # ---- encoders
 
@@ -102,8 +100,8 @@ class Detectors(SpunTexts, LexicalEncoders):
         "train",
         *("detector_epochs", "detector_lr", "detector_batch", "max_length", "seed"),
         given={
-            "network": lambda study, name, spinner, seed: study.detecting_network(name, seed),
-            "detector_parts": lambda study, name, spinner, seed: study.detector_parts[spinner],
+            "network": lambda study, name, _, seed: study.detecting_network(name, seed),
+            "detector_parts": lambda study, _, spinner, *__: study.detector_parts[spinner],
         },
     )
     def encoder_detector(self, folder: Path, name: str, spinner: str, seed: int) -> None:
@@ -111,28 +109,16 @@ class Detectors(SpunTexts, LexicalEncoders):
 
         ``held_out`` in its notes is :func:`gdlib.learn.losses.held_out_score`.
         """
-        s, parts, start = self.settings, self.detector_parts[spinner], time.perf_counter()
-        own = folder / "checkpoint-detector"  # it goes when all is done: 90 MB
-        own.mkdir(exist_ok=True)
-        plan = TeacherPlan(
-            epochs=s.detector_epochs,
-            lr=s.detector_lr,
-            batch=s.detector_batch,
-            max_length=s.max_length,
-            seed=self.seed(seed),
-        )
+        parts, own = self.detector_parts[spinner], folder / "checkpoint-detector"
+        own.mkdir(exist_ok=True)  # it goes when all is done: 90 MB
+        plan = part_of(self.settings, TeacherPlan, "detector_", seed=self.seed(seed))
         network = self.detecting_network(name, seed)
         history = fine_tune(network, parts["train"], parts["held_out"], LABELS, plan, own)
-        seconds, trained = time.perf_counter() - start, Teacher.load(own)
+        trained = Teacher.load(own)
         logits = {part: trained.signals(parts[part].texts, title=part).logits for part in parts}
-        labels = torch.tensor(parts["held_out"].labels)
-        notes = {
-            "seconds": seconds,
-            "steps": history.best_step,
-            "parameters": students.parameters(trained.network),
-            "held_out": held_out_score(logits["held_out"], labels),
-        }
-        save(folder, logits, notes)
+        held_out = held_out_score(logits["held_out"], torch.tensor(parts["held_out"].labels))
+        size = students.parameters(trained.network)
+        save(folder, logits, steps=history.best_step, parameters=size, held_out=held_out)
 
     def best_encoder(self, spinner: str, seed: int) -> Artifact:
         """Of the encoders that are compared, the one with the best held-out score: the student's
@@ -146,13 +132,12 @@ class Detectors(SpunTexts, LexicalEncoders):
     @property
     def student_plan(self) -> StudentPlan:
         s = self.settings
-        return StudentPlan(
-            student_parameters=s.student_parameters,
+        return part_of(
+            s,
+            StudentPlan,
             embedding="svd",
             embedding_dim=64,
             student_dropout=0.3,
-            student_steps=s.student_steps,
-            student_lr=s.student_lr,
             student_batch=64,
             evaluate_every=max(1, s.student_steps // 10),
             patience=0,
@@ -190,38 +175,31 @@ class Detectors(SpunTexts, LexicalEncoders):
         needs=("pretrained",),
         given={
             "teacher": lambda study, spinner, seed: study.best_encoder(spinner, seed),
-            "detector_parts": lambda study, spinner, seed: study.detector_parts[spinner],
+            "detector_parts": lambda study, spinner, _: study.detector_parts[spinner],
         },
     )
     def student_detector(self, folder: Path, spinner: str, seed: int) -> None:
         """A small network that learns the logits of the best encoder, of labelled and of unlabelled
         texts.
         """
-        start, parts, plan = time.perf_counter(), self.detector_parts[spinner], self.student_plan
-        teacher, seed = self.best_encoder(spinner, seed), self.seed(seed)
-        logits = load_file(teacher / LOGITS)
-        student, vocabulary = self.new_student(spinner, seed)
-        sources = {
-            name: Source(self.encoded(part.texts), logits[name], torch.tensor(part.labels))
-            for name, part in parts.items()
-        }
-        data = join([sources["train"], sources["transfer"]])
+        teacher, parts, seed = self.best_encoder(spinner, seed), {}, self.seed(seed)
+        logits, (student, vocabulary) = load_file(teacher / LOGITS), self.new_student(spinner, seed)
+        for name, part in self.detector_parts[spinner].items():
+            labels = torch.tensor(part.labels)
+            parts[name] = Source(self.encoded(part.texts), logits[name], labels)
+        data, plan = join([parts["train"], parts["transfer"]]), self.student_plan
         history = distillation.distil(
-            student, data, sources["held_out"], vocabulary, plan.loss, plan, seed
+            student, data, parts["held_out"], vocabulary, plan.loss, plan, seed
         )
-        seconds = time.perf_counter() - start
-        predicted = distillation.predict(student, vocabulary.rows(sources["test"].pieces))
-        notes = {
-            "seconds": seconds,
-            "steps": history.best_step,
-            "parameters": students.parameters(student),
-            "learnt_from": teacher.recipe["cell"][0],
-        }
-        save(folder, {"test": predicted}, notes)
+        predicted = distillation.predict(student, vocabulary.rows(parts["test"].pieces))
+        size, learnt_from = students.parameters(student), teacher.recipe["cell"][0]
+        notes = {"steps": history.best_step, "parameters": size, "learnt_from": learnt_from}
+        save(folder, {"test": predicted}, **notes)
 
 
-def save(folder: Path, logits: Mapping[str, Tensor], notes: Mapping[str, object]) -> None:
+def save(folder: Path, logits: Mapping[str, Tensor], **notes: object) -> None:
     """Leave what a detector predicts, and numbers about its training."""
-    logits = {name: tensor.float().contiguous() for name, tensor in logits.items()}
-    save_file(logits, folder / LOGITS)
+    save_file(
+        {name: tensor.float().contiguous() for name, tensor in logits.items()}, folder / LOGITS
+    )
     (folder / NOTES).write_text(json.dumps(notes))

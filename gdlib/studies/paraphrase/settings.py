@@ -5,9 +5,9 @@ and stages, as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.registry import Registry
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.names import SOFT_LOSSES
 from gdlib.networks.lexical_arms import HELP as ENCODERS
 from gdlib.networks.names import BODIES, STUDENTS
+from gdlib.studies.shared.knobs import Names, SoftSettings, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, EncoderSettings
 
 TFIDF, STUDENT = "TF-IDF", "distilled student"
@@ -33,7 +33,7 @@ SIZES = "half of them paraphrased"
 
 
 @settings_class
-class Settings(EncoderSettings):
+class Settings(SweepSettings, SoftSettings, EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile.
 
     The encoders' own are those of study ``lexical``.
@@ -45,9 +45,7 @@ class Settings(EncoderSettings):
         "texts",
         "trained on: bbc, movies, wordnet, a folder of tables, or hub:NAME",
     )
-    domains: tuple[str, ...] = knob(
-        ("bbc", "movies", "wordnet"), "texts", "tested on, beside `corpus`"
-    )
+    domains: Names = knob(("bbc", "movies", "wordnet"), "texts", "tested on, beside `corpus`")
     seed: int = knob(
         0,
         "texts",
@@ -62,7 +60,7 @@ class Settings(EncoderSettings):
     )
     test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}")
     min_words: int = knob(8, "texts", "shorter texts are left out")
-    spinners: tuple[str, ...] = knob(
+    spinners: Names = knob(
         ("dictionary", "masked-lm"),
         "texts",
         "what paraphrases",
@@ -84,7 +82,7 @@ class Settings(EncoderSettings):
     infiller_depth: int = knob(
         6,
         "texts",
-        ("masked-lm: lowest layers used, under a new head; 0: all, and its own head"),
+        "masked-lm: lowest layers used, under a new head; 0: all, and its own head",
     )
     infiller_body: str = knob(
         "frozen",
@@ -92,7 +90,7 @@ class Settings(EncoderSettings):
         "masked-lm: a new head is trained alone (frozen), or also with it (full)",
         BODIES,
     )
-    mlm_corpora: tuple[str, ...] = knob(
+    mlm_corpora: Names = knob(
         ("bbc", "movies", "wordnet"),
         "texts",
         "masked-lm: whose unlabelled texts a missing head is trained on",
@@ -108,7 +106,7 @@ class Settings(EncoderSettings):
         "wordnet (its examples), or a folder with SemCor and the Raganato sets",
     )
     # train
-    detectors: tuple[str, ...] = knob(
+    detectors: Names = knob(
         tuple(DETECTORS), "train", "what tells paraphrases from originals", DETECTORS
     )
     detector_epochs: int = knob(
@@ -117,25 +115,11 @@ class Settings(EncoderSettings):
         "passes of an encoder over the texts at most; the best held-out look is kept",
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
-    detector_batch: int = knob(16, "train", "texts a step")
+    detector_batch: int = knob(16, "train", "texts per step")
     student: str = knob("KimCNN", "train", "architecture of the student", tuple(STUDENTS))
     student_parameters: int = knob(600_000, "train", "its parameter budget")
     student_steps: int = knob(200, "train", "its optimisation steps at most")
     student_lr: float = knob(4e-3, "train", "its peak learning rate")
-    soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on logits", SOFT_LOSSES)
-    temperature: float = knob(2.0, "train", "T of the kl loss")
-    soft_weight: float = knob(1.0, "train", "weight of the encoder's logits")
-    hard_weight: float = knob(
-        0.5, "train", "weight of the gold labels beside them, where there are any"
-    )
-    # compare
-    corpora: tuple[str, ...] = knob(
-        (), "compare", "corpora to train on, one after the other; empty: just `corpus`"
-    )
-    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob(
-        (), "compare", "other numbers of training texts to run and compare"
-    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/paraphrase"
@@ -175,26 +159,20 @@ PLAN = Plan(
         "trained on or by another one."
     ),
     ours=(
-        (
-            "The spinners: WordNet's synonyms and a masked language model. The papers used "
-            "SpinBot and SpinnerChief, which are closed services."
-        ),
-        (
-            "Corpora and sizes: the papers have about 200,000 paragraphs of Wikipedia, arXiv "
-            "and theses."
-        ),
-        "F1 is the mean of both classes' F1, over test texts half of which are paraphrased.",
-        (
-            "Encoders: MiniLM-L6 and what a short lexical training leaves of it; the papers "
-            "have BERT-base and others."
-        ),
-        (
-            "The student: a small convolutional network that learns the logits of the encoder "
-            "with the fewest held-out errors."
-        ),
-        (
-            "Detectors are trained on every spinner in turn; the papers trained on SpinBot and "
-            "tested on both."
+        *items(
+            """
+            - The spinners: WordNet's synonyms and a masked language model. The papers used SpinBot
+              and SpinnerChief, which are closed services.
+            - Corpora and sizes: the papers have about 200,000 paragraphs of Wikipedia, arXiv and
+              theses.
+            - F1 is the mean of both classes' F1, over test texts half of which are paraphrased.
+            - Encoders: MiniLM-L6 and what a short lexical training leaves of it; the papers have
+              BERT-base and others.
+            - The student: a small convolutional network that learns the logits of the encoder with
+              the fewest held-out errors.
+            - Detectors are trained on every spinner in turn; the papers trained on SpinBot and
+              tested on both.
+            """
         ),
         RESOLVED,
     ),

@@ -36,7 +36,7 @@ class Spinner:
     reads: bool
 
 
-def by_dictionary(texts: Sequence[str], plan: SpinPlan, infiller: object = None) -> list[str]:
+def by_dictionary(texts: Sequence[str], plan: SpinPlan, _: object) -> list[str]:
     """Words become one of their synonyms (:func:`gdlib.sources.words.with_synonyms`)."""
     return with_synonyms(texts, plan.synonym_every, plan.seed)
 

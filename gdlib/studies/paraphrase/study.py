@@ -12,7 +12,7 @@ from gdlib.core.store import Artifact
 from gdlib.studies.paraphrase.detectors import LOGITS, NOTES, Detectors
 from gdlib.studies.paraphrase.settings import PLAN, STUDENT, TFIDF
 
-SHOWN = ("parameters", "steps", "seconds", "held_out", "learnt_from")
+SHOWN = ("parameters", "steps", "held_out", "learnt_from")
 
 
 class Trial(NamedTuple):
@@ -44,12 +44,10 @@ class ParaphraseStudy(Detectors):
         return self.encoder_detector(*trial)
 
     def train(self) -> None:
-        """Train what is not in the store yet, several detectors at a time; students after the
+        """Train what is not in the store yet, several networks at a time; students after the
         encoders.
         """
         s, names = self.settings, self.compared_encoders
-        if TFIDF in s.detectors:
-            self.make_all("tfidf_detector", product(s.spinners), TFIDF)
         if set(s.detectors) - {TFIDF}:
             self.make_encoders(names, self.encoder_seeds.values())
             cells = product(names, s.spinners, s.model_seeds)
@@ -63,18 +61,12 @@ class ParaphraseStudy(Detectors):
         """
         self.train()
         s, rows, probabilities = self.settings, [], []
-        same = {"corpus": s.corpus, "labels_per_class": s.train_texts, "seed": s.seed}
+        run = {"corpus": s.corpus, "labels_per_class": s.train_texts, "seed": s.seed}
         for trial in self.trials:
             made = self.detector(trial)
-            notes = made.json(NOTES)
-            columns = {
-                "student": trial.detector,
-                "arm": trial.spinner,
-                "student_seed": trial.seed,
-                "size": s.train_texts,
-                **{name: notes.get(name) for name in SHOWN},
-            }
+            notes = dict.fromkeys(SHOWN) | made.json(NOTES) | {"seconds": made.seconds}
+            columns = {"student": trial.detector, "arm": trial.spinner, "student_seed": trial.seed}
+            rows.append(run | columns | {"size": s.train_texts} | notes)
             logits = load_file(made / LOGITS)["test"].astype(np.float64)
-            rows.append(same | columns)
             probabilities.append(softmax(logits, axis=-1))
         return of_classifiers(rows, probabilities, self.cases.drop(columns="text"))

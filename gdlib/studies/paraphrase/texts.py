@@ -1,7 +1,9 @@
 """Texts of the study: which are drawn, which stay as they are, what spinners make of the others."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +11,15 @@ import pandas as pd
 
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadCorpus, BadSetting
-from gdlib.core.store import Artifact
 from gdlib.networks.infilling import Infiller
 from gdlib.sources import corpora, splits
-from gdlib.sources.splits import TEST_SEED, Part
+from gdlib.sources.splits import TEST_SEED
 from gdlib.sources.words import replaceable
 from gdlib.studies.paraphrase import spinners
 from gdlib.studies.paraphrase.settings import SPINNERS, Settings
 from gdlib.studies.paraphrase.spinners import SpinPlan
 from gdlib.studies.shared.masked import MaskedHeads
-from gdlib.studies.shared.settings import HeadSettings
+from gdlib.studies.shared.settings import HeadSettings, part_of
 from gdlib.studies.shared.study import Texts
 
 LEAST = 4  # texts of a part: two of each class
@@ -49,12 +50,11 @@ class SpunTexts(MaskedHeads):
         """The domains tested on, that of training first: name (of a folder, its last part) to what
         is loaded.
         """
-        wanted = tuple(dict.fromkeys((self.settings.corpus, *self.settings.domains)))
-        named = {name.rstrip("/").rpartition("/")[2]: name for name in wanted}
-        if len(named) < len(wanted):
-            raise BadSetting(
-                f"domains {', '.join(wanted)}: two of them have the same name; rename one"
-            )
+        corpora = dict.fromkeys((self.settings.corpus, *self.settings.domains))
+        named = {name.rstrip("/").rpartition("/")[2]: name for name in corpora}
+        if len(named) < len(corpora):
+            names = ", ".join(corpora)
+            raise BadSetting(f"domains {names}: two of them have the same name; rename one")
         return named
 
     @property
@@ -75,25 +75,25 @@ class SpunTexts(MaskedHeads):
             seed=self.settings.seed,
         )
 
-    def drawn(self, texts: Sequence[str], number: int, seed: int) -> list[str]:
+    def drawn(
+        self, part: str, corpus: str, texts: Sequence[str], number: int, least: int, seed: int
+    ) -> list[str]:
         """At most ``number`` texts that are long enough and that a dictionary can change, in an
         order drawn by the seed.
-        """
-        found: list[str] = []
-        for i in np.random.default_rng([seed, len(texts)]).permutation(len(texts)):
-            if len(found) == number:
-                break
-            if len(texts[i].split()) >= self.settings.min_words and replaceable(texts[i]):
-                found.append(texts[i])
-        return found
 
-    def check(self, what: str, found: int, least: int) -> None:
-        """Raise :class:`BadCorpus` where a corpus has fewer texts than it needs."""
-        if found < least:
+        Raises:
+            BadCorpus: there are less than ``least``.
+        """
+        shortest = self.settings.min_words
+        order = np.random.default_rng([seed, len(texts)]).permutation(len(texts))
+        fit = (i for i in order if len(texts[i].split()) >= shortest and replaceable(texts[i]))
+        found = [texts[i] for i in islice(fit, number)]
+        if len(found) < least:
             raise BadCorpus(
-                f"corpus {what} of {self.settings.min_words} words (min_words) or more with words "
-                f"to replace; expected {least} or more"
+                f"corpus {corpus} has {len(found)} {part} of {shortest} words (min_words) or more "
+                f"with words to replace; expected {least} or more"
             )
+        return found
 
     @derived
     def parts(self) -> dict[str, Sources]:
@@ -108,9 +108,9 @@ class SpunTexts(MaskedHeads):
                 f"{s.validation_share}: expected {LEAST} texts or more in each part"
             )
         whole = self.divided(s.corpus)
-        texts = whole.labelled.texts + whole.transfer.texts
-        texts = self.drawn(texts, s.train_texts + s.transfer_size, s.seed)
-        self.check(f"{s.corpus} has {len(texts)} texts to train on", len(texts), s.train_texts)
+        texts, number = whole.labelled.texts + whole.transfer.texts, s.train_texts + s.transfer_size
+        part = "texts to train on"
+        texts = self.drawn(part, s.corpus, texts, number, s.train_texts, s.seed)
         return {
             "held_out": Sources.halves(texts[:held_out]),
             "train": Sources.halves(texts[held_out : s.train_texts]),
@@ -120,10 +120,10 @@ class SpunTexts(MaskedHeads):
     @derived
     def tests(self) -> dict[str, Sources]:
         """The test texts of every domain; the same for every seed."""
-        size, found = self.settings.test_size, dict[str, Sources]()
+        size, found = self.settings.test_size, {}
         for name, corpus in self.tested.items():
-            texts = self.drawn(self.divided(corpus).test.texts, size, TEST_SEED)
-            self.check(f"{corpus} has {len(texts)} test texts", len(texts), min(size, LEAST))
+            texts, least = self.divided(corpus).test.texts, min(size, LEAST)
+            texts = self.drawn("test texts", corpus, texts, size, least, TEST_SEED)
             found[name] = Sources.halves(texts)
         return found
 
@@ -131,14 +131,8 @@ class SpunTexts(MaskedHeads):
 
     @derived
     def head_settings(self) -> HeadSettings:
-        s = self.settings
-        return HeadSettings(
-            mlm_corpora=s.mlm_corpora,
-            head_texts=s.head_texts,
-            choose_texts=s.choose_texts,
-            head_steps=s.head_steps,
-            head_lr=s.head_lr,
-        )
+        names = ("mlm_corpora", "head_texts", "choose_texts", "head_steps", "head_lr")
+        return HeadSettings(**{name: getattr(self.settings, name) for name in names})
 
     @derived
     def masked_networks(self) -> tuple[tuple[str, str, int], ...]:
@@ -161,27 +155,17 @@ class SpunTexts(MaskedHeads):
     @artifact(
         "texts",
         *("synonym_every", "filled_share", "filled_top", "filled_nearness", "max_length"),
-        given={"read_by": lambda study, spinner, texts, seed: study.read_by(spinner)},
+        given={"read_by": lambda study, spinner, *_: study.read_by(spinner)},
     )
     def spun_texts(self, folder: Path, spinner: str, texts: Texts, seed: int) -> None:
         """Texts in other words, in their order."""
-        s = self.settings
-        plan = SpinPlan(s.synonym_every, s.filled_share, s.filled_top, s.filled_nearness, seed)
+        plan = part_of(self.settings, SpinPlan, seed=seed)
         spun = spinners.spin(spinner, texts, plan, lambda: self.infiller)
-        pd.DataFrame({"text": spun}).to_parquet(folder / "spun.parquet")
+        (folder / "spun.json").write_text(json.dumps(spun))
 
     def spun(self, spinner: str, texts: Sequence[str], seed: int) -> list[str]:
         """Texts in other words, in their order; made once and kept."""
-        made: Artifact = self.spun_texts(spinner, Texts(texts), seed)
-        return pd.read_parquet(made / "spun.parquet")["text"].tolist()
-
-    def part(self, name: str, spinner: str) -> Part:
-        """A part of the training corpus with one spinner's paraphrases, labelled."""
-        sources = self.parts[name]
-        return Part(
-            sources.originals + self.spun(spinner, sources.spun, self.settings.seed),
-            [0] * len(sources.originals) + [1] * len(sources.spun),
-        )
+        return self.spun_texts(spinner, Texts(texts), seed).json("spun.json")
 
     @derived
     def cases(self) -> pd.DataFrame:

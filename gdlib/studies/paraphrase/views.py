@@ -1,5 +1,8 @@
 """What the notebooks of paraphrase detection show of the texts."""
 
+from collections.abc import Mapping, Sequence
+from html import escape
+
 import numpy as np
 import pandas as pd
 
@@ -7,16 +10,6 @@ from gdlib.networks.gloss_vectors import text_vectors
 from gdlib.sources.splits import TEST_SEED
 from gdlib.sources.words import changed_share
 from gdlib.studies.paraphrase.study import ParaphraseStudy
-
-
-def counts(study: ParaphraseStudy) -> pd.DataFrame:
-    """Texts of every part: part, domain, originals, paraphrased (by each spinner)."""
-    parts = [(name, study.own, sources) for name, sources in study.parts.items()]
-    parts += [("test", name, sources) for name, sources in study.tests.items()]
-    rows = [
-        (part, domain, len(sources.originals), len(sources.spun)) for part, domain, sources in parts
-    ]
-    return pd.DataFrame(rows, columns=["part", "domain", "originals", "paraphrased"])
 
 
 def measures(study: ParaphraseStudy) -> pd.DataFrame:
@@ -33,3 +26,20 @@ def measures(study: ParaphraseStudy) -> pd.DataFrame:
             alike = (before * after).sum(-1).mean().item()
             rows.append((domain, spinner, len(spun), changed, alike))
     return pd.DataFrame(rows, columns=["domain", "spinner", "texts", "changed", "similarity"])
+
+
+def side_by_side(originals: Sequence[str], spun: Mapping[str, Sequence[str]]) -> str:
+    """Originals beside what spinners made of them as an HTML table, changed words marked; every
+    text is escaped.
+    """
+    columns = {"original": list(map(escape, originals))}
+    for name, texts in spun.items():
+        columns[escape(name)] = list(map(_marked, texts, originals))
+    with pd.option_context("display.max_colwidth", None):
+        classes = "tex2jax_ignore mathjax_ignore"
+        return pd.DataFrame(columns).to_html(escape=False, index=False, classes=classes)
+
+
+def _marked(text: str, original: str) -> str:
+    pairs = zip(map(escape, text.split()), map(escape, original.split()), strict=True)
+    return " ".join(word if word == before else f"<mark>{word}</mark>" for word, before in pairs)

@@ -4,8 +4,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from gdlib.core.settings import knob, knobs, settings_class
-from gdlib.learn.names import PAIR_LOSSES, SOFT_LOSSES
+from gdlib.learn.names import PAIR_LOSSES
 from gdlib.networks.names import POOLINGS
+from gdlib.studies.shared.knobs import SoftSettings
 
 Part = TypeVar("Part")
 
@@ -165,7 +166,7 @@ class EncoderSettings:
 
 
 @settings_class
-class ArmSettings:
+class ArmSettings(SoftSettings):
     """What the arms of the lexical study have besides; other studies take the defaults."""
 
     word_vector: str = knob(
@@ -182,10 +183,6 @@ class ArmSettings:
     distilled_from: str = knob(
         "LMGC", "train", "whose pair logits the student learns", ("LMGC", "LMGC-M")
     )
-    soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on pair logits", SOFT_LOSSES)
-    temperature: float = knob(2.0, "train", "T of the kl loss")
-    soft_weight: float = knob(1.0, "train", "weight of the teacher's pair logits")
-    hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them")
 
 
 @settings_class

@@ -4,13 +4,13 @@ stages, as data.
 
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
-from gdlib.learn.names import REPRESENTATION_LOSSES
 from gdlib.learn.strategies import STRATEGIES
+from gdlib.studies.shared.knobs import Names, Numbers, StagedSettings, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED
 
 
 @settings_class
-class Settings:
+class Settings(SweepSettings, StagedSettings):
     """Every parameter of the tagging part of study 2; the defaults are the ``quick`` profile."""
 
     # corpus
@@ -19,9 +19,7 @@ class Settings:
         "corpus",
         "silver (of CLDR names), a folder of languages (parquet, CoNLL), or hub:NAME",
     )
-    languages: tuple[str, ...] = knob(
-        (), "corpus", "the languages to take; empty: all that the corpus has"
-    )
+    languages: Names = knob((), "corpus", "the languages to take; empty: all that the corpus has")
     labels_per_language: int = knob(
         100, "corpus", "tagged sentences a language, the held-out part included"
     )
@@ -48,7 +46,7 @@ class Settings:
         4, "teacher", "passes over the tagged sentences at most; the best held-out look is kept"
     )
     teacher_lr: float = knob(4e-4, "teacher", "peak learning rate, linear warm-up and decay")
-    teacher_batch: int = knob(16, "teacher", "sentences a step")
+    teacher_batch: int = knob(16, "teacher", "sentences per step")
     max_length: int = knob(48, "teacher", "word pieces a sentence, cut beyond (and counted)")
     frozen_embeddings: bool = knob(
         True,
@@ -61,7 +59,7 @@ class Settings:
         "hidden layer whose states the student learns to reproduce (the paper: 7 of 12)",
     )
     # students
-    strategies: tuple[str, ...] = knob(
+    strategies: Names = knob(
         ("D0", "D1", "D2", "D3.1", "D3.2", "D4.1", "D4.2"),
         "students",
         "schedules of distillation",
@@ -73,71 +71,32 @@ class Settings:
         "the strategy of the sweeps and of the figures by language",
         tuple(STRATEGIES),
     )
-    embedding: str = knob(
-        "svd",
-        "students",
-        "start: svd of the fine-tuned teacher's embeddings, or random",
-        ("svd", "random"),
-    )
-    embedding_dim: int = knob(
-        64, "students", "E, the dimensions of the embeddings (the paper: 50 to 300)"
-    )
-    hidden_dim: int = knob(
-        96, "students", "H, the width of a direction of the BiLSTM (the paper: 200 to 600)"
-    )
+    hidden_dim: int = knob(96, "students", "H, width of a direction (the paper: 200 to 600)")
     student_pieces: int = knob(
         20_000, "students", "word pieces that students know at most: the most frequent seen ones"
     )
-    student_dropout: float = knob(0.2, "students", "on embeddings and states")
-    representation: str = knob(
-        "mse",
-        "students",
-        "loss on states: mse, or kl between softmax-normalised ones",
-        REPRESENTATION_LOSSES,
-    )
-    hard_weight: float = knob(1.0, "students", "alpha: weight of the gold tags")
-    representation_weight: float = knob(1.0, "students", "beta: weight of the states")
-    soft_weight: float = knob(1.0, "students", "gamma: weight of the logits")
     student_steps: int = knob(
         300,
         "students",
         "optimisation steps of a stage at most; with unfreezing, of each layer's turn",
     )
-    patience: int = knob(
-        5,
-        "students",
-        ("looks without a better held-out score that end a turn (papers' code); 0: never"),
-    )
-    student_lr: float = knob(5e-3, "students", "peak learning rate of every stage")
-    student_batch: int = knob(32, "students", "sentences a step")
+    student_batch: int = knob(32, "students", "sentences per step")
     evaluate_every: int = knob(25, "students", "steps between two looks at the held-out score")
-    student_seeds: tuple[int, ...] = knob(
-        (0, 1, 2), "students", "one student each: start, order and dropout"
-    )
-    same_steps: tuple[str, ...] = knob(
-        (),
-        "students",
-        "strategies also run with as many steps in all as the longest",
-        tuple(STRATEGIES),
-    )
-    transfer_divisors: tuple[int, ...] = knob(
+    transfer_divisors: Numbers = knob(
         (4, 16), "students", "the sweep: one in k of the transfer sentences"
     )
-    grid: tuple[str, ...] = knob(
+    grid: Names = knob(
         ("16x24", "32x48", "64x192"),
         "students",
         "other sizes ExH of the main strategy, with the first seed",
     )
     # compare
-    corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
-    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob(
-        (), "compare", "other numbers of tagged sentences a language to run and compare"
-    )
     queries: int = knob(
         64, "compare", "queries of 32 pieces that latencies are measured with (the paper: 1,000)"
     )
 
+
+NOTEBOOKS = "2_transfer_distillation/tagging"
 
 PLAN = Plan(
     name="tagging",
@@ -147,14 +106,14 @@ PLAN = Plan(
     stages=(
         Stage(
             "corpus",
-            "2_transfer_distillation/tagging/1_corpus.ipynb",
+            f"{NOTEBOOKS}/1_corpus.ipynb",
             (),
             "run",
             "the sentences and their tags, by language",
         ),
         Stage(
             "teacher",
-            "2_transfer_distillation/tagging/2_teacher.ipynb",
+            f"{NOTEBOOKS}/2_teacher.ipynb",
             ("corpus",),
             "run",
             "fine-tune one encoder on all languages",
@@ -162,7 +121,7 @@ PLAN = Plan(
         ),
         Stage(
             "students",
-            "2_transfer_distillation/tagging/3_students.ipynb",
+            f"{NOTEBOOKS}/3_students.ipynb",
             ("teacher",),
             "run",
             "train every strategy and size",
@@ -170,7 +129,7 @@ PLAN = Plan(
         ),
         Stage(
             "compare",
-            "2_transfer_distillation/tagging/4_compare.ipynb",
+            f"{NOTEBOOKS}/4_compare.ipynb",
             ("students",),
             "corpus",
             "students and teacher: with intervals",
@@ -181,39 +140,30 @@ PLAN = Plan(
         "sentences (XtremeDistil, arXiv 2004.05686)."
     ),
     ours=(
-        "The teacher, the lower half of multilingual E5-small with its embeddings left as "
-        "they are (the paper: mBERT): its upper layers were "
-        "trained to blend words into one meaning of a sentence, and learn to tell them "
-        "apart again only slowly.",
-        (
-            "The corpora; with `silver`, sentences made from CLDR names, which stand in for "
-            "real tagged text and are no benchmark."
+        *items(
+            """
+            - The teacher, the lower half of multilingual E5-small with its embeddings left as they
+              are (the paper: mBERT): its upper layers were trained to blend words into one meaning
+              of a sentence, and learn to tell them apart again only slowly.
+            - The corpora; with `silver`, sentences made from CLDR names, which stand in for real
+              tagged text and are no benchmark.
+            - A bare mark of a word's beginning (SentencePiece), before a token that has more
+              pieces, is taken out.
+            - A token's tag is read and taught at its first word piece only; tokens cut off by
+              max_length count as O.
+            - The loss on states is the mean squared error (as in the paper's code), or KL between
+              softmax-normalised states (our reading of its text).
+            - Raw logits in the logit loss, where the paper has log(p / (1 - p)).
+            - The SVD start takes out the mean of the embeddings and scales them; the students'
+              sizes are smaller than the paper's.
+            - Every turn ends after so many looks without a better held-out score, or after
+              `student_steps`; strategies named `as long as` another take as many steps in all,
+              without ending early.
+            - The main strategy (D4.1) is the one that held-out texts of other corpora prefer in the
+              classification part; the paper's own is D4.2.
+            - A held-out part taken from the tagged sentences for all stopping and choosing.
+            """
         ),
-        (
-            "A bare mark of a word's beginning (SentencePiece), before a token that has more "
-            "pieces, is taken out."
-        ),
-        (
-            "A token's tag is read and taught at its first word piece only; tokens cut off by "
-            "max_length count as O."
-        ),
-        (
-            "The loss on states is the mean squared error (as in the paper's code), or KL "
-            "between softmax-normalised states (our reading of its text)."
-        ),
-        "Raw logits in the logit loss, where the paper has log(p / (1 - p)).",
-        (
-            "The SVD start takes out the mean of the embeddings and scales them; the students' "
-            "sizes are smaller than the paper's."
-        ),
-        "Every turn ends after so many looks without a better held-out score, or after "
-        "`student_steps`; strategies named `as long as` another take as many steps"
-        " in all, without ending early.",
-        (
-            "The main strategy (D4.1) is the one that held-out texts of other corpora prefer "
-            "in the classification part; the paper's own is D4.2."
-        ),
-        "A held-out part taken from the tagged sentences for all stopping and choosing.",
         RESOLVED,
     ),
 )

@@ -2,34 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from gdlib.compare.scores import entity_counts
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
-from gdlib.core.settings import digest
 from gdlib.core.store import Artifact
 from gdlib.core.study import Study
 from gdlib.networks import signals, tagger
 from gdlib.networks.tagger import Encoded
 from gdlib.networks.teacher import TeacherPlan
 from gdlib.sources import tagged, tagged_splits, zoo
-from gdlib.sources.tagged import Sentences
+from gdlib.sources.parts import Sentences
+from gdlib.studies.shared.settings import part_of
 from gdlib.studies.tagging.settings import Settings
-
-
-class Labelled(NamedTuple):
-    """The tagged sentences, in train and held-out part, and the tags."""
-
-    train: Sentences
-    validation: Sentences
-    tags: tuple[str, ...]
-
-    @property
-    def digest(self) -> str:
-        return digest([self.tags, self.train.digest, self.validation.digest])
 
 
 class TaggedTeaching(Study):
@@ -57,9 +44,11 @@ class TaggedTeaching(Study):
         )
 
     @derived
-    def labelled(self) -> Labelled:
-        """All that the teacher knows of the splits."""
-        return Labelled(self.splits.train, self.splits.validation, self.splits.tags)
+    def labelled(self) -> tuple[Sentences, Sentences, tuple[str, ...]]:
+        """All that the teacher knows of the splits: the training and the held-out sentences, and
+        the tags.
+        """
+        return self.splits.train, self.splits.validation, self.splits.tags
 
     # ---- teacher
 
@@ -76,16 +65,10 @@ class TaggedTeaching(Study):
     )
     def trained_tagger(self, folder: Path) -> None:
         """The encoder fine-tuned on the tagged sentences of all languages together."""
-        s, sentences = self.settings, self.labelled
-        plan = TeacherPlan(
-            epochs=s.teacher_epochs,
-            lr=s.teacher_lr,
-            batch=s.teacher_batch,
-            max_length=s.max_length,
-            seed=s.seed,
-        )
+        s = self.settings
+        plan = part_of(s, TeacherPlan, "teacher_")
         how = (plan, s.teacher_depth, s.frozen_embeddings, folder)
-        together(tagger.fine_tune, self.teacher_network, *sentences, *how)
+        together(tagger.fine_tune, self.teacher_network, *self.labelled, *how)
 
     @derived
     def teacher(self) -> tagger.Tagger:

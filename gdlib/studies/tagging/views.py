@@ -2,7 +2,7 @@
 several.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,9 @@ from gdlib.compare import tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ENTITY_F1
 from gdlib.compare.tables import TEACHER, Comparison
-from gdlib.networks import costs as cost
-from gdlib.networks import students
 from gdlib.studies.shared.compare import by_size
 from gdlib.studies.tagging.study import TaggingStudy
+from gdlib.studies.tagging.trials import first_trial
 
 ALONE, LONGER = "D0", ", as long as "
 COMPARISON = Comparison(
@@ -39,28 +38,17 @@ others as long beside it."""
 
 def about(study: TaggingStudy) -> str:
     """The corpus in words; says silver where it is."""
-    languages = f"{len(study.corpus.languages)} languages"
-    return (
-        f"silver text made from CLDR names, {languages}"
-        if study.corpus.silver
-        else f"{study.corpus.name}, {languages}"
-    )
+    corpus = study.corpus
+    name = "silver text made from CLDR names" if corpus.silver else corpus.name
+    return f"{name}, {len(corpus.languages)} languages"
 
 
 def examples(study: TaggingStudy) -> pd.DataFrame:
     """The first tagged sentence of each language, its entities in brackets: language, sentence."""
-    part, rows = study.splits.train, []
-    for language in study.corpus.languages:
-        i = part.languages.index(language)
-        rows.append(
-            {
-                "language": language,
-                "sentence": marked(
-                    part.tokens[i], [study.splits.tags[tag] for tag in part.tags[i]]
-                ),
-            }
-        )
-    return pd.DataFrame(rows)
+    train = study.splits.train
+    tags, first = study.named(train.tags), map(train.languages.index, study.corpus.languages)
+    rows = [(train.languages[i], marked(train.tokens[i], tags[i])) for i in first]
+    return pd.DataFrame(rows, columns=["language", "sentence"])
 
 
 def marked(tokens: Sequence[str], tags: Sequence[str]) -> str:
@@ -80,22 +68,9 @@ def cuts(study: TaggingStudy) -> pd.DataFrame:
     for name, encoded in study.encoded.items():
         lost = sum(place < 0 for row in encoded.first for place in row)
         pieces = sum(map(len, encoded.pieces)) / max(1, len(encoded.pieces))
-        rows.append(
-            {
-                "part": name,
-                "sentences": len(encoded.pieces),
-                "pieces": pieces,
-                "sentences cut": encoded.cut,
-                "tokens lost": lost,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def history(study: TaggingStudy) -> pd.DataFrame:
-    """The learning curve of the teacher: step, train_loss, held_out."""
-    looks = study.trained_tagger().json("history.json")
-    return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
+        rows.append((name, len(encoded.pieces), pieces, encoded.cut, lost))
+    columns = ["part", "sentences", "pieces", "sentences cut", "tokens lost"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def by_language(counts: np.ndarray, languages: Sequence[str]) -> pd.DataFrame:
@@ -103,15 +78,11 @@ def by_language(counts: np.ndarray, languages: Sequence[str]) -> pd.DataFrame:
 
     *Shape:* entity counts ``[models, sentences, 3]`` -> a row per model, a column per language.
     """
-    spoken = np.asarray(languages)
-    return pd.DataFrame(
-        {
-            language: ENTITY_F1(
-                counts[:, spoken == language], {"language": spoken[spoken == language]}
-            )
-            for language in dict.fromkeys(languages)
-        }
-    )
+    names, columns = np.asarray(languages), {}
+    for language in dict.fromkeys(languages):
+        chosen = names == language
+        columns[language] = ENTITY_F1(counts[:, chosen], {"language": names[chosen]})
+    return pd.DataFrame(columns)
 
 
 def teacher_f1(study: TaggingStudy) -> pd.DataFrame:
@@ -128,19 +99,14 @@ def mistakes(study: TaggingStudy, number: int = 8) -> pd.DataFrame:
     """Test sentences in which the teacher finds other entities than the gold ones: language, gold,
     teacher.
     """
-    part, said, rows = study.splits.test, study.named(study.teacher_tags("test")), []
-    gold = study.named(part.tags)
-    wrong = [
-        i for i in range(len(part)) if set(get_entities(gold[i])) != set(get_entities(said[i]))
+    test = study.splits.test
+    gold, predicted = study.named(test.tags), study.named(study.teacher_tags("test"))
+    pairs = enumerate(zip(gold, predicted))
+    wrong = [i for i, pair in pairs if len({frozenset(get_entities(tags)) for tags in pair}) > 1]
+    rows = [
+        (test.languages[i], *(marked(test.tokens[i], tags[i]) for tags in (gold, predicted)))
+        for i in wrong[:: max(1, len(wrong) // number)][:number]
     ]
-    for i in wrong[:: max(1, len(wrong) // number)][:number]:
-        rows.append(
-            {
-                "language": part.languages[i],
-                "gold": marked(part.tokens[i], gold[i]),
-                "teacher": marked(part.tokens[i], said[i]),
-            }
-        )
     return pd.DataFrame(rows, columns=["language", "gold", "teacher"])
 
 
@@ -161,9 +127,9 @@ def languages(results: Results, arms: Sequence[str]) -> pd.DataFrame:
     """F1 by language, mean over models: language, arm, value; ``low`` and ``high`` are its lowest
     and its highest model.
     """
-    scores = by_language(results.outputs, results.items["language"]).rename_axis(columns="language")
-    of_arms = scores.stack().rename("f1").reset_index(level="language")
-    of_arms = of_arms.join(results.table["arm"]).groupby(["arm", "language"], sort=False)["f1"]
+    scores = by_language(results.outputs, results.items["language"])
+    scores = scores.assign(arm=results.table["arm"]).melt("arm", var_name="language")
+    of_arms = scores.groupby(["arm", "language"], sort=False)["value"]
     table = of_arms.agg(value="mean", low="min", high="max").reset_index()
     return pd.concat([table[table["arm"] == arm] for arm in arms], ignore_index=True)
 
@@ -172,17 +138,8 @@ def strategies(overview: pd.DataFrame) -> pd.DataFrame:
     """Of an overview the strategies on all transfer sentences, also those given more steps, and the
     teacher.
     """
-    return overview[
-        (overview["arm"] == overview["strategy"]) | overview["arm"].str.contains(LONGER)
-    ]
-
-
-def traces(study: TaggingStudy, names: Sequence[str]) -> pd.DataFrame:
-    """The traces of some strategies' first students, of those that were run."""
-    run = [name for name in names if name in study.settings.strategies]
-    return (
-        pd.concat([study.trace(name).assign(arm=name) for name in run]) if run else pd.DataFrame()
-    )
+    as_named = overview["arm"] == overview["strategy"]
+    return overview[as_named | overview["arm"].str.contains(LONGER)]
 
 
 def answers(results: Results) -> pd.DataFrame:
@@ -190,14 +147,6 @@ def answers(results: Results) -> pd.DataFrame:
     longer = [arm for arm in dict.fromkeys(results.table["arm"]) if LONGER in arm]
     as_long = [(arm.partition(LONGER)[2], arm) for arm in longer]
     return COMPARISON.differences(results, (*COMPARISON.questions, *as_long))
-
-
-def transfer_curve(overview: pd.DataFrame, main: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """F1 of the main strategy by transfer sentences, and the lines to read it against (D0,
-    teacher).
-    """
-    part = overview[overview["arm"].str.fullmatch(rf"{main}( /\d+)?")].assign(arm=main)
-    return part, overview[overview["arm"].isin([ALONE, TEACHER])]
 
 
 def over_labels(study: TaggingStudy) -> pd.DataFrame:
@@ -210,13 +159,12 @@ def compression(results: Results, main: str) -> pd.DataFrame:
     """Every size of the main strategy with its first student seed, and the teacher: size,
     parameters, times fewer, value (F1), retention.
     """
-    table = results.table
-    first = table.loc[table["student_seed"] >= 0, "student_seed"].min()
-    of_main = table["arm"].str.fullmatch(rf"{main}( \d+x\d+)?") & (table["student_seed"] == first)
-    chosen = table[(table["arm"] == TEACHER) | of_main]
-    name = chosen["embedding_dim"].astype(str) + "x" + chosen["hidden_dim"].astype(str)
-    name = name.where(chosen["arm"] != TEACHER, TEACHER)
-    means = chosen.assign(size=name).groupby("size", sort=False)[["parameters", "f1"]].mean()
+    table, seeds = results.table, results.table["student_seed"]
+    is_teacher, first = table["arm"] == TEACHER, seeds == seeds[seeds >= 0].min()
+    chosen = table[is_teacher | first & table["arm"].str.fullmatch(rf"{main}( \d+x\d+)?")]
+    dimensions = chosen["embedding_dim"].astype(str) + "x" + chosen["hidden_dim"].astype(str)
+    size = dimensions.mask(is_teacher, TEACHER).rename("size")
+    means = chosen.groupby(size, sort=False)[["parameters", "f1"]].mean()
     teacher = means.loc[TEACHER]
     means["times fewer"] = teacher["parameters"] / means["parameters"]
     means["retention"] = means["f1"] / (teacher["f1"] or float("nan"))
@@ -224,22 +172,11 @@ def compression(results: Results, main: str) -> pd.DataFrame:
 
 
 def costs(study: TaggingStudy) -> pd.DataFrame:
-    """Times of the teacher and of every size of student, in one run, by the paper's protocol
-    (queries of 32 pieces, one thread): size, batch, p50, p95 (ms), times faster."""
+    """Times of the teacher and of every size of student, in one run: size, batch, p50, p95 (ms),
+    times faster.
+    """
     s, texts = study.settings, study.splits.test.texts
-    wanted = dict.fromkeys([f"{s.embedding_dim}x{s.hidden_dim}", *s.grid])
-    networks = {size: study.student(size) for size in wanted}
+    sizes = dict.fromkeys([f"{s.embedding_dim}x{s.hidden_dim}", *s.grid])
+    trials = {size: first_trial(s, s.main_strategy, size) for size in sizes}
     queries = [texts[i * len(texts) // s.queries] for i in range(s.queries)]  # all languages alike
-    _, times = cost.costs(study.teacher, study.vocabulary, networks, queries, repeats=1, length=32)
-    return times.rename(columns={"name": "size"})
-
-
-def headline(overview: pd.DataFrame, main: str) -> Iterator[tuple[str, float, str]]:
-    """The key numbers: teacher, D0 and the main strategy, its retention and compression."""
-    numbers = {"teacher F1": TEACHER} | {f"{arm} F1": arm for arm in (ALONE, main)}
-    return tables.headline(overview, main, numbers)
-
-
-def embeddings_share(study: TaggingStudy) -> float:
-    """Share of the teacher's parameters that are word-piece embeddings."""
-    return study.teacher.embedding.numel() / students.parameters(study.teacher.network)
+    return study.costs(trials, queries)[1].rename(columns={"name": "size"})

@@ -4,31 +4,28 @@ What it shares with other studies (splits, teacher, samples) is in
 :mod:`gdlib.studies.shared.writing`; here are its students.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadSetting
-from gdlib.learn.loop import Regime, seed_everything
-from gdlib.learn.losses import StagedLoss
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import distillation, students
-from gdlib.networks.embeddings import start_embedding
 from gdlib.networks.lessons import Source, join
 from gdlib.networks.recurrent import BiLSTM
+from gdlib.studies.shared.staged import STAGED_KNOBS, StagedStudents
 from gdlib.studies.shared.writing import WritingStudy
 from gdlib.studies.transfer.settings import PLAN, Arm, Settings, arms, trials
 
 STUDENT = "BiLSTM"
 
 
-class TransferStudy(WritingStudy):
+class TransferStudy(StagedStudents, WritingStudy):
     """One run of study 2: what a BiLSTM makes of a teacher's labels, logits and states, by every
     strategy.
     """
@@ -52,19 +49,15 @@ class TransferStudy(WritingStudy):
         Raises:
             BadSetting: a layer that is not among ``teacher_layers``.
         """
-        if layer not in self.settings.teacher_layers:
-            raise BadSetting(
-                f"teacher_layer = {layer}: not kept; teacher_layers = "
-                f"{self.settings.teacher_layers}"
-            )
-        parts = self.splits
+        layers, parts = self.settings.teacher_layers, self.splits
+        if layer not in layers:
+            raise BadSetting(f"teacher_layer = {layer}: not kept; teacher_layers = {layers}")
         if name == "generated":
             table = self.samples()
             texts = table["text"][table["fate"] == "kept"].tolist()
         else:
-            texts = {"labelled": parts.train, "held_out": parts.validation, "real": parts.transfer}[
-                name
-            ].texts
+            of_source = {"labelled": "train", "held_out": "validation", "real": "transfer"}
+            texts = parts.parts[of_source[name]].texts
         return replace(self.sources[name], teacher_states=self.signals(texts).states[layer])
 
     @derived
@@ -93,9 +86,8 @@ class TransferStudy(WritingStudy):
     def vocabulary(self) -> students.Vocabulary:
         """The pieces of labelled and transfer texts, never the test's; the same for all arms."""
         tokenizer = self.teacher.tokenizer
-        pieces = join(
-            [source for name, source in self.sources.items() if name != "held_out"]
-        ).pieces
+        sources = [source for name, source in self.sources.items() if name != "held_out"]
+        pieces = join(sources).pieces
         return students.Vocabulary.seen(
             pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, len(tokenizer)
         )
@@ -103,27 +95,15 @@ class TransferStudy(WritingStudy):
     # ---- students
 
     def new_student(self, arm: Arm, seed: int) -> BiLSTM:
-        """A student at its start: random, or with the SVD of the teacher's embedding."""
-        seed_everything(seed)
-        s, vocabulary = self.settings, self.vocabulary
-        student = BiLSTM(
-            len(vocabulary),
-            len(self.class_names),
-            arm.hidden_dim,
-            arm.embedding_dim,
-            s.student_dropout,
-            arm.pooling,
-        )
-        start_embedding(student, arm.embedding, self.teacher.embedding, vocabulary)
-        return student
+        """A student at its start."""
+        shape = (arm.hidden_dim, arm.embedding_dim, arm.embedding, arm.pooling)
+        return self.new_bilstm(len(self.class_names), *shape, seed)
 
     @artifact(
         "students",
-        *("hard_weight", "representation_weight", "soft_weight", "representation"),
-        *("student_dropout", "student_lr", "student_batch", "evaluate_every", "patience"),
-        *("max_length", "seed"),
+        *(*STAGED_KNOBS, "patience", "max_length"),
         needs=("trained_teacher", "vocabulary", "test_texts", "class_names"),
-        given={"lessons": lambda study, arm, number: study.lessons_of(arm)},
+        given={"lessons": lambda study, arm, _: study.lessons_of(arm)},
     )
     def trained_student(self, folder: Path, arm: Arm, number: int) -> None:
         """A BiLSTM by one arm and student seed: its weights, the trace of its training
@@ -139,29 +119,20 @@ class TransferStudy(WritingStudy):
 
     def distil(self, arm: Arm, number: int) -> tuple[BiLSTM, pd.DataFrame]:
         """One trained student, and the trace of its training."""
-        s, seed = self.settings, self.seed(number)
-        lessons = self.lessons_of(arm)
-        parts = (
-            lessons[name].in_rows(self.vocabulary) for name in ("labelled", "transfer", "held_out")
-        )
+        lessons, seed = self.lessons_of(arm), self.seed(number)
+        names = ("labelled", "transfer", "held_out")
+        parts = [lessons[name].in_rows(self.vocabulary) for name in names]
+        # an arm that is given more steps takes them
+        patience = 0 if arm.family == "steps" else self.settings.patience
         student = self.new_student(arm, seed)
-        loss = StagedLoss(s.hard_weight, s.representation_weight, s.soft_weight, s.representation)
-        patience = 0 if arm.family == "steps" else s.patience  # an arm given more steps takes them
-        regime = Regime(
-            arm.steps,
-            s.student_lr,
-            evaluate_every=s.evaluate_every,
-            patience=patience,
-            seed=seed,
-            decay="cosine",
+        trace = self.train_staged(
+            student, arm.strategy, parts, steps=arm.steps, patience=patience, seed=seed
         )
-        strategy = STRATEGIES[arm.strategy]
-        trace = distillation.distil_by(strategy, student, loss, *parts, regime, s.student_batch)
         return student, trace
 
     def results(self) -> Results:
         """Every arm and student seed, the baselines and the teacher, on the test part."""
-        self.with_states("labelled", self.settings.teacher_layer)  # a layer that is not kept
+        self.with_states("labelled", self.settings.teacher_layer)  # refused here if it is not kept
         cells, results = trials(self.settings.plain), self.references()
         for (arm, number), made in zip(cells, self.make_all("trained_student", cells, "students")):
             stages = STRATEGIES[arm.strategy].stages
@@ -174,28 +145,11 @@ class TransferStudy(WritingStudy):
         """Every look at the held-out score in every training: arm, student_seed, and the columns of
         :func:`gdlib.learn.schedules.run`.
         """
-        tables = [
-            pd.read_parquet(self.trained_student(arm, number) / "trace.parquet").assign(
-                arm=arm.name, student_seed=number
-            )
-            for arm, number in trials(self.settings.plain)
-        ]
+        tables = []
+        for arm, number in trials(self.settings.plain):
+            trace = pd.read_parquet(self.trained_student(arm, number) / "trace.parquet")
+            tables.append(trace.assign(arm=arm.name, student_seed=number))
         return pd.concat(tables, ignore_index=True)
-
-    # ---- one student to look at
-
-    def student(self) -> BiLSTM:
-        """The student of the main arm and the first student seed."""
-        s = self.settings
-        main = next(arm for arm in arms(s.plain) if arm.name == s.strategy)
-        student = self.new_student(main, 0)
-        made = self.trained_student(main, s.student_seeds[0])
-        student.load_state_dict(load_file(made / "student.safetensors"))
-        return student.eval()
-
-    def student_logits(self, texts: Sequence[str]) -> np.ndarray:
-        """What that student answers to some texts. *Shape:* ``[texts, classes]``."""
-        return distillation.predict(self.student(), self.rows(texts)).numpy()
 
 
 def _texts_of(arm: Arm) -> tuple[str, int, int]:

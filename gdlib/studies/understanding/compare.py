@@ -2,24 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from gdlib.compare import stats
 from gdlib.compare.scores import ACCURACY, SCORES
 from gdlib.compare.tables import RESAMPLES, Comparison, decided, difference_row
-from gdlib.learn.batches import Batch
-from gdlib.networks.costs import BATCHES, latency, operations
+from gdlib.networks.costs import Timed, measure
 from gdlib.networks.lexical_arms import PLAIN
 from gdlib.networks.sense_coding import Coder
 from gdlib.networks.students import parameters
 from gdlib.networks.tuning import TaskCoder, TaskModel
 from gdlib.sources import zoo
 from gdlib.studies.shared.compare import by_size
+from gdlib.studies.shared.verdicts import in_words
 from gdlib.studies.understanding.study import TaskResults, UnderstandingStudy
 
 COMPARISON = Comparison(
@@ -87,16 +85,11 @@ def verdicts(table: pd.DataFrame) -> Iterator[str]:
     average.
     """
     for (left, right), rows in table[table["counts"]].groupby(["left", "right"], sort=False):
-        tasks, average = rows[rows["panel"] != AVERAGE], rows[rows["panel"] == AVERAGE]
-        verdict = np.where(tasks["value"] > 0, "better", "worse")
-        verdict = pd.Series(np.where(tasks["resolved"], verdict, "not resolved"), tasks["panel"])
-        parts = [
-            f"{words} on {', '.join(verdict.index[verdict == words])}"
-            for words in ("better", "worse", "not resolved")
-            if (verdict == words).any()
-        ]
-        mean = "".join(f" Average: {words}." for words in average["words"])
-        yield f"**{left} against {right}**: {'; '.join(parts)}.{mean}"
+        is_mean = rows["panel"] == AVERAGE
+        words = "better on |worse on |not resolved on "
+        verdict = in_words(rows[~is_mean], "panel", rows["value"][~is_mean] > 0, words)
+        mean = "".join(f" Average: {words}." for words in rows["words"][is_mean])
+        yield f"**{left} against {right}**: {verdict}.{mean}"
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
@@ -126,45 +119,31 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
         ms a text): forward passes alone, float32, one thread, one run. Only the second varies from
         run to run.
     """
-    sizes, times, measured = [], [], dict[tuple[str, int], list[float]]()
-    for encoder in study.settings.encoders:
-        network = study.encoder_of(encoder, study.settings.tuning_seeds[0])
-        coder = TaskCoder(Coder(zoo.tokenizer(network), study.settings.tuning_length))
-        for name, task in study.tasks.items():
-            model = TaskModel(network, task, study.settings.tuning_pooling).eval()
-            call, rows = (
-                partial(_logits, model),
-                coder.rows(task.test.take([i % len(task.test) for i in range(texts)])),
-            )
-            if (shape := (name, parameters(model))) not in measured:
-                measured[shape] = [operations(call, [coder.inputs([row]) for row in rows]) / 1e6]
-                for batch in BATCHES:
-                    groups = [
-                        coder.inputs(rows[i : i + batch])
-                        for i in range(0, len(rows) - batch + 1, batch)
-                    ]
-                    with torch.inference_mode():
-                        measured[shape].append(
-                            latency(call, groups, repeats=1, warmup=2, cores=1).p50 / batch
-                        )
-            megaflops, *took = measured[shape]
-            sizes.append(
-                {
-                    "task": name,
-                    "encoder": encoder,
-                    "parameters": parameters(model),
-                    "megaflops": megaflops,
-                }
-            )
-            times += [
-                {"task": name, "encoder": encoder, "batch": batch, "ms a text": ms}
-                for batch, ms in zip(BATCHES, took, strict=True)
-            ]
-    return pd.DataFrame(sizes), pd.DataFrame(times)
+    s, measured, sizes, times = study.settings, {}, [], []
+    for encoder, task in product(s.encoders, study.tasks):
+        timed = _timed(study, encoder, task, texts)
+        shape = task, parameters(timed.network)
+        if shape not in measured:
+            measured[shape] = measure({encoder: timed}, texts, repeats=1, warmup=2)
+        for tables, table in zip((sizes, times), measured[shape]):
+            tables.append(table.assign(task=task, encoder=encoder))
+    sizes, times = (pd.concat(tables, ignore_index=True) for tables in (sizes, times))
+    columns = ["task", "encoder", "parameters", "megaflops"]
+    return sizes[columns], times[["task", "encoder", "batch", "ms a text"]]
 
 
-def _logits(model: TaskModel, inputs: Batch) -> Tensor:
-    return model(**inputs)
+def _timed(study: UnderstandingStudy, encoder: str, task: str, texts: int) -> Timed:
+    """An encoder under a new head, and the inputs of the first test texts, over again if few."""
+    s, data = study.settings, study.tasks[task]
+    network = study.encoder_of(encoder, s.tuning_seeds[0])
+    coder = TaskCoder(Coder(zoo.tokenizer(network), s.tuning_length))
+    rows = coder.rows(data.test.take([i % len(data.test) for i in range(texts)]))
+    model = TaskModel(network, data, s.tuning_pooling)
+    return Timed(
+        model,
+        lambda inputs: model(**inputs),
+        lambda places: coder.inputs([rows[i] for i in places]),
+    )
 
 
 def training(study: UnderstandingStudy, results: ByTask) -> pd.DataFrame:
@@ -172,12 +151,11 @@ def training(study: UnderstandingStudy, results: ByTask) -> pd.DataFrame:
     test, on the machine that did it), lexical seconds (of an encoder, once).
     """
     table = pd.concat([of_task.table.assign(task=task) for task, of_task in results.items()])
-    means = table.groupby(["task", "arm"], sort=False)[["steps", "seconds"]].mean().reset_index()
+    means = table.groupby(["task", "arm"], sort=False)[["steps", "seconds"]].mean()
+    means = means.reset_index(names=["task", "encoder"])
+    s = study.settings
     once = {
-        encoder: np.mean(
-            [study.encoder_seconds(encoder, seed) for seed in study.settings.model_seeds]
-        )
-        for encoder in study.settings.encoders
+        encoder: np.mean([study.encoder_seconds(encoder, seed) for seed in s.model_seeds])
+        for encoder in s.encoders
     }
-    means["lexical seconds"] = means["arm"].map(once)
-    return means.rename(columns={"arm": "encoder"})
+    return means.assign(**{"lexical seconds": means["encoder"].map(once)})

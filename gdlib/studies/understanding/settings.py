@@ -7,21 +7,22 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import HELP, PLAIN
 from gdlib.networks.names import PAIR_POOLINGS
 from gdlib.sources.cards import WORD_IN_CONTEXT, cards
+from gdlib.studies.shared.knobs import Names, Numbers, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, EncoderSettings
 
 
 @settings_class
-class Settings(EncoderSettings):
+class Settings(SweepSettings, EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile.
 
     ``corpus`` is what the encoders learn senses from.
     """
 
     # tasks
-    tasks: tuple[str, ...] = knob(
+    tasks: Names = knob(
         ("movies", "bbc", WORD_IN_CONTEXT),
         "tasks",
-        ("names, or folders (cola, sick, sick:relatedness ...)"),
+        "names, or folders (cola, sick, sick:relatedness ...)",
     )
     train_texts: int = knob(
         120, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all"
@@ -29,30 +30,24 @@ class Settings(EncoderSettings):
     held_out_share: float = knob(0.2, "tasks", "of them, held out: what the weights are chosen by")
     test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
-    encoders: tuple[str, ...] = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", HELP)
+    encoders: Names = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", HELP)
     tuning_epochs: int = knob(2, "tune", "passes over the texts; the best held-out look is kept")
     tuning_lr: float = knob(
         1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
     )
-    tuning_batch: int = knob(16, "tune", "texts a step")
+    tuning_batch: int = knob(16, "tune", "texts per step")
     tuning_length: int = knob(64, "tune", "word pieces a text or pair, cut beyond")
     tuning_pooling: str = knob(
         "parts",
         "tune",
-        ("the head reads: cls (the first piece), or mean states of the parts"),
+        "the head reads: cls (the first piece), or mean states of the parts",
         PAIR_POOLINGS,
     )
     tuned_layers: int = knob(0, "tune", "the encoder's last layers that learn; 0: all of it")
-    tuning_seeds: tuple[int, ...] = knob(
+    tuning_seeds: Numbers = knob(
         (0, 1, 2),
         "tune",
         "one fine-tuning each; they take the model seeds in turn",
-    )
-    # compare
-    corpora: tuple[str, ...] = knob((), "compare", "sense data to sweep over; empty: just `corpus`")
-    seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")
-    labels_sweep: tuple[int, ...] = knob(
-        (), "compare", "other numbers of training texts to run and compare"
     )
 
 
@@ -99,22 +94,19 @@ PLAN = Plan(
         "forgotten, what is gained?"
     ),
     ours=(
-        (
-            "The default encoder (MiniLM-L6), its lexical training on WordNet's example "
-            "sentences, and the embedded tasks; the paper has BERT-base, SemCor and GLUE."
-        ),
-        (
-            "The word-in-context task, made of WordNet's example sentences of lemmas that no "
-            "encoder has been trained on."
-        ),
-        "A few hundred training texts a task in the default profile; the paper takes all of them.",
-        (
-            "Tested on the public test part, or else the validation part; what is chosen by is "
-            "held out of the training texts, the same share for all."
-        ),
-        (
-            "SICK stands where the paper has STS-B: its relatedness by correlation, its "
-            "entailment by accuracy."
+        *items(
+            """
+            - The default encoder (MiniLM-L6), its lexical training on WordNet's example sentences,
+              and the embedded tasks; the paper has BERT-base, SemCor and GLUE.
+            - The word-in-context task, made of WordNet's example sentences of lemmas that no
+              encoder has been trained on.
+            - A few hundred training texts a task in the default profile; the paper takes all of
+              them.
+            - Tested on the public test part, or else the validation part; what is chosen by is held
+              out of the training texts, the same share for all.
+            - SICK stands where the paper has STS-B: its relatedness by correlation, its entailment
+              by accuracy.
+            """
         ),
         RESOLVED,
     ),

@@ -22,9 +22,11 @@ from gdlib.networks.tuning import TuningPlan
 from gdlib.sources import senses as wsd
 from gdlib.sources import tasks
 from gdlib.sources.cards import WORD_IN_CONTEXT
+from gdlib.sources.parts import Part
 from gdlib.sources.tasks import Task
 from gdlib.sources.zoo import Network
 from gdlib.studies.shared.encoders import LexicalEncoders
+from gdlib.studies.shared.settings import part_of
 from gdlib.studies.understanding.settings import PLAN, Settings
 
 
@@ -114,16 +116,8 @@ class UnderstandingStudy(LexicalEncoders):
             network: the encoder.
             tuning_seed: of head, order and dropout.
         """
-        s = self.settings
-        plan = TuningPlan(
-            epochs=s.tuning_epochs,
-            lr=s.tuning_lr,
-            batch=s.tuning_batch,
-            max_length=s.tuning_length,
-            tuned_layers=s.tuned_layers,
-            pooling=s.tuning_pooling,
-            seed=self.seed(tuning_seed),
-        )
+        s, seed = self.settings, self.seed(tuning_seed)
+        plan = part_of(s, TuningPlan, "tuning_", max_length=s.tuning_length, seed=seed)
         model, history = tuning.tune(network, task, plan, SCORES[metric].of)
         np.save(folder / "predictions.npy", tuning.answer(model, network, task, plan))
         notes = {
@@ -159,38 +153,23 @@ class UnderstandingStudy(LexicalEncoders):
 
     # ---- what the notebooks show
 
-    def counts(self) -> pd.DataFrame:
-        """Per task: task, kind, train, held-out, test, classes, words (mean), dropped, measured
-        by.
-        """
-        rows = []
-        for name, task in self.tasks.items():
-            texts = task.train.texts + task.train.second
-            row = {"task": name, "kind": "pairs" if task.train.second else "texts"}
-            row |= {part: len(of_part) for part, of_part in task.parts.items()}
-            row |= {
-                "classes": str(len(task.labels) or "numbers"),
-                "words": np.mean([len(text.split()) for text in texts]),
-                "dropped": task.dropped,
-                "measured by": ", ".join(self.scores(name)),
-            }
-            rows.append(row)
-        return pd.DataFrame(rows)
-
     def examples(self) -> pd.DataFrame:
         """The first training text of each class (of numbers: the first two): task, text, second
         text, label.
         """
-        rows = []
+        tables = []
         for name, task in self.tasks.items():
-            part, first = task.train, {}
-            for i, gold in enumerate(part.gold.tolist()):
-                label = task.labels[gold] if task.labels else f"{gold:.2f}"
-                first.setdefault(gold if task.labels else i, (i, label))
-            for _, (i, label) in sorted(first.items())[: len(task.labels) or 2]:
-                second = part.second[i] if part.second else ""
-                rows.append((name, part.texts[i], second, label))
-        return pd.DataFrame(rows, columns=["task", "text", "second text", "label"])
+            part = task.train
+            columns = {"text": part.texts, "second text": part.second or "", "label": part.gold}
+            table = pd.DataFrame({"task": name, **columns})
+            if task.labels:
+                table = table.drop_duplicates("label").sort_values("label")
+                words = table["label"].map(dict(enumerate(task.labels)))
+            else:
+                table = table[:2]
+                words = table["label"].map("{:.2f}".format)
+            tables.append(table.assign(label=words))
+        return pd.concat(tables, ignore_index=True)
 
     def baselines(self) -> pd.DataFrame:
         """What needs no encoder, trained on all training texts (pairs: joined): task, method,
@@ -198,23 +177,15 @@ class UnderstandingStudy(LexicalEncoders):
         """
         rows = []
         for name, task in self.tasks.items():
-            train, held_out, test = (_joined(part) for part in task.parts.values())
-            gold = np.concatenate([task.train.gold, task.held_out.gold])
-            metric = self.scores(name)[0]
+            train, metric = Part.join([task.train, task.held_out]), self.scores(name)[0]
             for method in baselines.BASELINES if task.labels else ():
-                model = baselines.build(method, train + held_out, gold.tolist())
-                predictions = baselines.predict(model, test, len(task.labels)).argmax(-1)
-                score = SCORES[metric].of(task.test.gold, predictions)
+                model = baselines.build(method, _joined(train), train.gold)
+                probabilities = baselines.predict(model, _joined(task.test), len(task.labels))
+                score = SCORES[metric].of(task.test.gold, probabilities.argmax(-1))
                 rows.append((name, method, metric, score))
         return pd.DataFrame(rows, columns=["task", "method", "metric", "score"])
 
-    def history(self, task: str, encoder: str) -> pd.DataFrame:
-        """The learning curve of a first fine-tuning: step, train_loss, held_out."""
-        made = self.tuned(task, encoder, self.settings.tuning_seeds[0])
-        looks = made.json("notes.json")["history"]
-        return pd.DataFrame({name: looks[name] for name in ("step", "train_loss", "held_out")})
 
-
-def _joined(part: tasks.Part) -> list[str]:
+def _joined(part: Part) -> list[str]:
     """Texts, or pairs as one text."""
     return [" ".join(pair) for pair in zip(part.texts, part.second or [""] * len(part))]

@@ -1,0 +1,78 @@
+"""Knobs that several studies have, beside those of :mod:`gdlib.studies.shared.settings`."""
+
+import re
+
+from gdlib.core.settings import knob, settings_class
+from gdlib.learn.names import REPRESENTATION_LOSSES, SOFT_LOSSES
+from gdlib.learn.strategies import STRATEGIES
+from gdlib.networks.names import EMBEDDINGS
+
+Names = tuple[str, ...]
+Numbers = tuple[int, ...]
+
+
+def items(text: str) -> tuple[str, ...]:
+    """The items of a Markdown list (``- ...``), each on one line."""
+    return tuple(" ".join(item.split()) for item in re.split(r"^\s*- ", text, flags=re.M)[1:])
+
+
+@settings_class
+class SweepSettings:
+    """What the comparison of a study sweeps over."""
+
+    corpora: Names = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
+    seeds: Numbers = knob((), "compare", "seeds to sweep over; empty: just `seed`")
+    labels_sweep: Numbers = knob((), "compare", "other sizes of the labelled part to run, compare")
+
+
+@settings_class
+class StagedSettings:
+    """A BiLSTM that learns labels, logits and states by a strategy of stages (XtremeDistil)."""
+
+    strategies: Names = knob(tuple(STRATEGIES), "students", "what is compared first", STRATEGIES)
+    embedding: str = knob(
+        "svd",
+        "students",
+        "start: svd of the fine-tuned teacher's embeddings, or random",
+        EMBEDDINGS,
+    )
+    embedding_dim: int = knob(
+        64, "students", "E, dimensions of the embeddings (the paper: 50 to 300)"
+    )
+    hidden_dim: int = knob(100, "students", "H, width of a direction (the paper: 100 to 600)")
+    student_dropout: float = knob(0.2, "students", "on the embeddings and on the states")
+    representation: str = knob(
+        "mse", "students", "loss on states: mse, or kl of their softmax", REPRESENTATION_LOSSES
+    )
+    hard_weight: float = knob(1.0, "students", "alpha: weight of the gold labels")
+    representation_weight: float = knob(1.0, "students", "beta: weight of the teacher's states")
+    soft_weight: float = knob(1.0, "students", "gamma: weight of the teacher's logits")
+    student_steps: int = knob(
+        480,
+        "students",
+        "optimisation steps of a stage at most; with unfreezing, of each layer's turn",
+    )
+    patience: int = knob(
+        5,
+        "students",
+        "looks without a better held-out score that end a turn (papers' code); 0: never",
+    )
+    student_lr: float = knob(5e-3, "students", "peak learning rate of a turn, cosine decay")
+    student_batch: int = knob(64, "students", "texts per step")
+    evaluate_every: int = knob(20, "students", "steps between two looks at the held-out score")
+    student_seeds: Numbers = knob(
+        (0, 1, 2), "students", "one student each: start, order and dropout"
+    )
+    same_steps: Names = knob(
+        (), "students", "strategies also run with as many steps in all as the longest", STRATEGIES
+    )
+
+
+@settings_class
+class SoftSettings:
+    """How a student learns from the logits of its teacher, and from gold labels."""
+
+    soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on logits", SOFT_LOSSES)
+    temperature: float = knob(2.0, "train", "T of the kl loss")
+    soft_weight: float = knob(1.0, "train", "weight of the teacher's logits")
+    hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them, if any")
