@@ -16,7 +16,7 @@ def saved(tmp_path):
     groups = {
         "network": {"a/b.weight": torch.arange(6.0).view(2, 3)},
         "best": {},
-        "optimizer": {"0/step": torch.tensor(7.0)},
+        "optimizer 0": {"step": torch.tensor(7.0)},
     }
     checkpoint.save(tmp_path, 7, groups, {"best": math.inf, "step": [7]})
     return tmp_path
@@ -26,7 +26,7 @@ def test_round_trip(saved):
     found = checkpoint.load(saved)
     assert found.step == 7 and found.extra == {"best": math.inf, "step": [7]}
     assert torch.equal(found.tensors["network"]["a/b.weight"], torch.arange(6.0).view(2, 3))
-    assert found.tensors["best"] == {} and found.tensors["optimizer"]["0/step"].item() == 7
+    assert found.tensors["best"] == {} and found.tensors["optimizer 0"]["step"].item() == 7
 
 
 def test_the_random_state_comes_back(tmp_path):
@@ -110,10 +110,10 @@ def test_optimizer_round_trip():
     copy.load_state_dict(model.state_dict())
     other = torch.optim.AdamW(copy.parameters())
     slots = {
-        name: tensor.clone()
-        for name, tensor in checkpoint.optimizer_tensors(optimizer)["optimizer"].items()
+        group: {name: tensor.clone() for name, tensor in named.items()}
+        for group, named in checkpoint.optimizer_tensors(optimizer).items()
     }
-    checkpoint.restore_optimizer(other, checkpoint.Checkpoint(3, {"optimizer": slots}, {}))
+    checkpoint.restore_optimizer(other, checkpoint.Checkpoint(3, slots, {}))
     stepped(optimizer, model, 2)
     stepped(other, copy, 2)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), copy.parameters()))

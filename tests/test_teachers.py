@@ -21,7 +21,6 @@ from gdlib.learn.mixtures import (
     learn_gate,
     load,
     mean,
-    mixed_gold,
     mixture,
     top_pieces,
 )
@@ -60,7 +59,7 @@ def test_weights_of_the_first_teacher(rule, first, second):
         combine(P.log(), weights).exp(), torch.einsum("mp,mpv->pv", weights, P)
     )
     torch.testing.assert_close(
-        mixed_gold(SEEN.gold, weights), combine(P.log(), weights).gather(1, GOLD[:, None])[:, 0]
+        combine(SEEN.gold, weights), combine(P.log(), weights).gather(1, GOLD[:, None])[:, 0]
     )
 
 
@@ -91,10 +90,10 @@ def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(
             torch.testing.assert_close(mixed, said[0])
     # Of all mixtures none gives the gold piece more than the best teacher alone, and none less than
     # the worst.
-    best = mixed_gold(seen.gold, best_teacher(seen))
+    best = combine(seen.gold, best_teacher(seen))
     torch.testing.assert_close(best, seen.gold.amax(dim=0))
     assert (
-        mixed_gold(seen.gold, gold_probability(seen)) >= mixed_gold(seen.gold, mean(seen)) - 1e-5
+        combine(seen.gold, gold_probability(seen)) >= combine(seen.gold, mean(seen)) - 1e-5
     ).all()
 
 
@@ -114,7 +113,7 @@ def test_the_gate_learns_whom_to_trust_and_does_not_see_gold():
     gate = learn_gate(seen)
     weights = gate(seen)
     assert (weights[0][sure] > 0.95).all() and (weights[1][~sure] > 0.95).all()
-    assert mixed_gold(seen.gold, weights).mean() > mixed_gold(seen.gold, mean(seen)).mean() + 0.2
+    assert combine(seen.gold, weights).mean() > combine(seen.gold, mean(seen)).mean() + 0.2
     blind = evidence(torch.stack([a, b]).log(), torch.ones_like(gold))
     assert torch.equal(gate(blind), weights)
 
@@ -169,10 +168,10 @@ def test_kept_and_read_back_is_checked(tmp_path):
         for name in ("pieces", "log_probabilities", "entropy", "gold")
     )
     with pytest.raises(
-        StaleArtifact, match="was said of other texts, or of other masks, than those given"
+        StaleArtifact, match="are for other texts, or other masks, than those given"
     ):
         load(tmp_path, 11, "those")
-    with pytest.raises(StaleArtifact, match="is over 11 pieces; expected 12"):
+    with pytest.raises(StaleArtifact, match="are over 11 pieces; expected 12"):
         load(tmp_path, 12, "these")
 
 

@@ -1,12 +1,12 @@
 """Checkpoints of a training under way: safetensors and JSON, written aside and renamed, no pickle.
 
 A checkpoint is a folder with ``state.json``, which names the one weights file it belongs to and its
-sha256. The JSON
-is renamed into place last: a kill at any moment leaves the former checkpoint or the new one, never
-a mixture.
+sha256. The JSON is renamed into place last, so that a kill at any moment leaves the former
+checkpoint or the new one, never a mixture.
 """
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor
 from gdlib.core.store import file_digest, write_atomically
 
 STATE = "state.json"
+OPTIMIZER = "optimizer "
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,6 @@ def save(
         "weights": weights.name,
         "sha256": file_digest(weights),
         "extra": extra,
-        "groups": list(groups),
     }
     write_atomically(folder / STATE, json.dumps(state))
     for old in folder.glob("step-*.safetensors"):
@@ -68,13 +68,9 @@ def load(folder: Path) -> Checkpoint | None:
         weights = folder / state["weights"]
         if file_digest(weights) != state["sha256"]:
             return None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-    ):  # missing, or cut short by a full disk or a lost power supply
+    except (OSError, ValueError, KeyError):  # missing, or cut short by a full disk or a power cut
         return None
-    tensors: dict[str, dict[str, Tensor]] = {group: {} for group in state["groups"]}
+    tensors: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, tensor in load_file(weights).items():
         group, _, rest = name.partition("/")
         tensors[group][rest] = tensor
@@ -85,15 +81,9 @@ def load(folder: Path) -> Checkpoint | None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, dict[str, Tensor]]:
-    """The moments and counters of an optimiser, as one group."""
+    """The moments and counters of an optimiser, a group for each of its parameters."""
     slots = optimizer.state_dict()["state"]
-    return {
-        "optimizer": {
-            f"{index}/{name}": tensor
-            for index, named in slots.items()
-            for name, tensor in named.items()
-        }
-    }
+    return {f"{OPTIMIZER}{index}": named for index, named in slots.items()}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> None:
@@ -101,10 +91,9 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, saved: Checkpoint) -> No
 
     The learning rate is not among them: it follows from the step.
     """
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in saved.tensors["optimizer"].items():
-        index, _, slot = name.partition("/")
-        slots.setdefault(int(index), {})[slot] = tensor
-    optimizer.load_state_dict(
-        {"state": slots, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+    slots = {
+        int(group.removeprefix(OPTIMIZER)): named
+        for group, named in saved.tensors.items()
+        if group.startswith(OPTIMIZER)
+    }
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})

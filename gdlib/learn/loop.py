@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
@@ -23,6 +24,13 @@ from tqdm.auto import tqdm
 
 from gdlib.learn import checkpoint
 from gdlib.learn.batches import Batch, autocast
+
+Batches = Callable[[int], Batch]
+"""Step number (from 0) to batch."""
+Loss = Callable[[nn.Module, Batch], Tensor]
+"""A network and a batch to a scalar."""
+Score = Callable[[nn.Module], float]
+"""A network to a number on held-out data, lower is better."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,17 @@ class History:
     def evaluations_since_best(self) -> int:
         return sum(step > self.best_step for step in self.step)
 
+    def table(self) -> pd.DataFrame:
+        """A row per evaluation: step, train_loss, held_out."""
+        names = ("step", "train_loss", "held_out")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
 
 def fit(
     network: nn.Module,
-    batches: Callable[[int], Batch],
-    loss: Callable[[nn.Module, Batch], Tensor],
-    held_out: Callable[[nn.Module], float],
+    batches: Batches,
+    loss: Loss,
+    held_out: Score,
     regime: Regime,
     *,
     resume: Path | None = None,
@@ -98,10 +111,9 @@ def fit(
     Args:
         network: its trainable parameters are those with ``requires_grad``; only they are
             checkpointed and put back.
-        batches: step number (from 0) to batch; a pure function, so that a resumed run sees the same
-            batches.
+        batches: a pure function, so that a resumed run sees the same batches.
         loss: of one batch; ``[]``.
-        held_out: score of the network on held-out data, lower is better.
+        held_out: what the weights are chosen by.
         regime: how long and how fast.
         resume: a folder to go on from, and to save to at every evaluation; none: a kill loses the
             training.
@@ -222,10 +234,12 @@ def trainable_state(network: nn.Module) -> dict[str, Tensor]:
 
 
 def copy_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as they are now, on the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
 
 
 def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -1,19 +1,22 @@
-"""Several teachers at masked positions: what each predicts, kept on disk, and the rules that make one of them.
+"""Several teachers at masked positions: what each predicts, saved on disk, and the rules that combine
+them.
 
-Every rule gives weights to the teachers, position by position, and the mixture ``p = sum_m w_m p_m`` is what a student
-learns from. Let ``H_m`` be the entropy of teacher ``m`` at a position and ``y`` the piece that was hidden there:
+Every rule gives weights to the teachers, position by position, and the mixture
+``p = sum_m w_m p_m`` is what a student learns from. Let ``H_m`` be the entropy of teacher ``m`` at a
+position and ``y`` the piece that was hidden there:
 
-====================  ==============================================================  ==================================
+====================  ================================================  ==========================
 ``mean``              ``w_m = 1 / M``
-``confidence``        ``w_m`` proportional to ``1 / H_m``                             the surer, the heavier
-``gold probability``  ``w_m`` proportional to ``p_m(y)``                              needs the gold piece
-``best teacher``      ``w_m = 1`` for the largest ``p_m(y)``                          needs the gold piece
-``gate``              ``w = softmax(A (H, log max p) + b)``, learnt on texts apart    blind to the gold piece when it weighs
-====================  ==============================================================  ==================================
+``confidence``        ``w_m`` proportional to ``1 / H_m``               the surer, the heavier
+``gold probability``  ``w_m`` proportional to ``p_m(y)``                needs the gold piece
+``best teacher``      ``w_m = 1`` for the largest ``p_m(y)``            needs the gold piece
+``gate``              ``w = softmax(A (H, log max p) + b)``, learnt on  blind to the gold piece
+                      texts apart                                       when it weighs
+====================  ================================================  ==========================
 
-arXiv 2301.08130 says that predictions of several teachers are weighted by confidence; its formula is not known to us,
-and this family is ours. In training all rules may see the gold piece (it is the label); to judge a rule as a predictor
-only those that do not need it count.
+arXiv 2301.08130 says that predictions of several teachers are weighted by confidence; its formula is
+not known to us, and this family is ours. In training all rules may see the gold piece (it is the
+label); to judge a rule as a predictor only those that do not need it count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,11 +51,12 @@ class Evidence:
 
 
 def evidence(log_probabilities: Tensor, gold: Tensor) -> Evidence:
-    """*Shape:* log_probabilities ``[teachers, positions, pieces]``, gold ``[positions]``."""
+    """*Shape:* log_probabilities ``[teachers, positions, pieces]`` (of one teacher:
+    ``[positions, pieces]``), gold ``[positions]``.
+    """
     entropy = -(log_probabilities.exp() * log_probabilities.clamp(min=-1e4)).sum(dim=-1)
-    at_gold = log_probabilities.gather(
-        -1, gold.expand(len(log_probabilities), -1).unsqueeze(-1)
-    ).squeeze(-1)
+    places = gold.expand(entropy.shape).unsqueeze(-1)
+    at_gold = log_probabilities.gather(-1, places).squeeze(-1)
     return Evidence(entropy, log_probabilities.amax(dim=-1), at_gold)
 
 
@@ -109,7 +113,7 @@ def learn_gate(seen: Evidence, steps: int = 50, decay: float = 1e-3) -> Gate:
 
     def surprise() -> Tensor:
         optimizer.zero_grad()
-        likelihood = mixed_gold(seen.gold, Gate(weight, bias)(seen)).mean()
+        likelihood = combine(seen.gold, Gate(weight, bias)(seen)).mean()
         loss = decay * weight.square().sum() - likelihood
         loss.backward()
         return loss
@@ -126,24 +130,19 @@ def gate(seen: Evidence) -> Tensor:
 def combine(log_probabilities: Tensor, weights: Tensor) -> Tensor:
     """The logarithm of the mixture.
 
-    *Shape:* log_probabilities ``[teachers, positions, pieces]``, weights ``[teachers, positions]``
-    -> ``[positions, pieces]``.
+    *Shape:* log_probabilities ``[teachers, positions, pieces]`` or, of one piece per position,
+    ``[teachers, positions]``; weights ``[teachers, positions]`` -> the same without teachers.
     """
-    return (log_probabilities + weights.clamp(min=1e-30).log().unsqueeze(-1)).logsumexp(dim=0)
-
-
-def mixed_gold(gold: Tensor, weights: Tensor) -> Tensor:
-    """Log-probability of the gold piece under the mixture.
-
-    *Shape:* both ``[teachers, positions]`` -> ``[positions]``.
-    """
-    return (gold + weights.clamp(min=1e-30).log()).logsumexp(dim=0)
+    logarithms = weights.clamp(min=1e-30).log()
+    if log_probabilities.ndim > weights.ndim:
+        logarithms = logarithms.unsqueeze(-1)
+    return (log_probabilities + logarithms).logsumexp(dim=0)
 
 
 @dataclass(frozen=True)
 class TopPieces:
     """What one teacher predicts at every masked position of some texts: its likeliest pieces; the
-    rest is spread evenly.
+    rest of the probability is spread evenly.
 
     Entropy and the gold piece's log-probability are those of the whole distribution, before
     anything is left out.
@@ -180,8 +179,11 @@ class TopPieces:
 
     def save(self, folder: Path) -> None:
         """Write ``pieces.safetensors``; vocabulary and digest of the texts travel in its header."""
-        names = ("pieces", "log_probabilities", "entropy", "gold")
-        tensors = {name: getattr(self, name).contiguous() for name in names}
+        tensors = {
+            name: value.contiguous()
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
         header = {"vocabulary": str(self.vocabulary), "texts": self.digest}
         save_file(tensors, folder / FILE, header)
 
@@ -192,13 +194,13 @@ def top_pieces(logits: Tensor, gold: Tensor, number: int) -> dict[str, Tensor]:
     *Shape:* logits ``[positions, vocabulary]``, gold ``[positions]``.
     """
     log_probabilities = logits.float().log_softmax(dim=-1)
-    seen = evidence(log_probabilities.unsqueeze(0), gold)
+    seen = evidence(log_probabilities, gold)
     top = log_probabilities.topk(min(number, logits.shape[-1]), dim=-1)
     return {
         "pieces": top.indices.to(torch.int32),
         "log_probabilities": top.values,
-        "entropy": seen.entropy[0],
-        "gold": seen.gold[0],
+        "entropy": seen.entropy,
+        "gold": seen.gold,
     }
 
 
@@ -213,11 +215,11 @@ def load(folder: Path, vocabulary: int, digest: str) -> TopPieces:
         header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
     if header["texts"] != digest:
         raise StaleArtifact(
-            f"what is kept in {folder} was said of other texts, or of other masks, than those given"
+            f"predictions in {folder} are for other texts, or other masks, than those given"
         )
     if int(header["vocabulary"]) != vocabulary:
         raise StaleArtifact(
-            f"what is kept in {folder} is over {header['vocabulary']} pieces; expected {vocabulary}"
+            f"predictions in {folder} are over {header['vocabulary']} pieces; expected {vocabulary}"
         )
     return TopPieces(**tensors, vocabulary=vocabulary, digest=digest)
 
@@ -246,15 +248,13 @@ class Mixture:
 
         *Shape:* ``[number]`` -> ``[number, vocabulary]``.
         """
-        dense = [teacher.dense(positions) for teacher in self.teachers]
-        if len(dense) == 1:
-            return dense[0]
-        return combine(torch.stack(dense), self.weights[:, positions])
+        dense = torch.stack([teacher.dense(positions) for teacher in self.teachers])
+        return combine(dense, self.weights[:, positions])
 
     @property
     def gold(self) -> Tensor:
         """Log-probability of the gold piece. *Shape:* ``[positions]``."""
-        return mixed_gold(torch.stack([teacher.gold for teacher in self.teachers]), self.weights)
+        return combine(torch.stack([teacher.gold for teacher in self.teachers]), self.weights)
 
 
 def mixture(teachers: Mapping[str, TopPieces], arm: str, gate: Gate | None = None) -> Mixture:
@@ -271,4 +271,5 @@ def mixture(teachers: Mapping[str, TopPieces], arm: str, gate: Gate | None = Non
     if arm in teachers:
         return Mixture((teachers[arm],), torch.ones(1, len(teachers[arm].gold)))
     rule = gate if arm == "gate" and gate else RULES[arm]
-    return Mixture(tuple(teachers.values()), rule(evidence_of(list(teachers.values()))))
+    together = tuple(teachers.values())
+    return Mixture(together, rule(evidence_of(together)))

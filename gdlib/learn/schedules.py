@@ -1,14 +1,15 @@
 """One function that trains any student by any strategy of distillation
 (:mod:`gdlib.learn.strategies`).
 
-It knows neither texts nor tags: an item is whatever has a label, logits and states, and who calls
-brings the batches.
+It knows neither texts nor tags: an item is whatever has a label, logits and states, and the caller
+brings the batches. What is trained is a *learner*: a network from pieces to logits and projected
+states, whose ``groups()`` are its layers (:class:`gdlib.networks.recurrent.Projected`).
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
 
 import pandas as pd
 import torch
@@ -16,12 +17,13 @@ from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
 from gdlib.learn.batches import Batch, batches_by_length
-from gdlib.learn.loop import Regime, copy_of, fit
+from gdlib.learn.loop import Batches, Regime, copy_of, fit
 from gdlib.learn.losses import StagedLoss, held_out_score
 from gdlib.learn.strategies import Stage, Strategy
 
 Groups = list[tuple[str, list[nn.Module]]]
 """The layers of a student by name, top first."""
+COLUMNS = ["stage", "losses", "unfrozen", "step", "score", "train_loss", "kept"]
 
 
 def draw(
@@ -48,93 +50,51 @@ def draw(
     return lambda step: (first(step), second(step))
 
 
-class Learner(Protocol):
-    """What :func:`run` trains: pieces to logits and projected states, and its layers, top first."""
+def items_of(learner: nn.Module, batch: Batch) -> Batch:
+    """What the loss reads of one batch, one row per item: all rows or, of tags, the tagged pieces.
 
-    def __call__(self, pieces: Tensor) -> tuple[Tensor, Tensor]: ...
-
-    def groups(self) -> Groups: ...
-
-
-def batch_loss(loss: StagedLoss, network: Learner, batch: Batch) -> Tensor:
-    """The loss of one batch: ``pieces [batch, length]``, ``labels``, ``teacher_logits``,
-    ``teacher_states``.
-
-    For texts the last three are one per row, ``[batch, ...]``. For tags they are one per piece,
-    ``[batch, length, ...]``, and ``items [batch, length]`` (bool) says which pieces have a tag.
-    ``teacher_logits`` and ``teacher_states`` may be missing where the loss does not read them.
+    The batch has ``pieces [batch, length]``, ``labels``, and where the loss reads them
+    ``teacher_logits`` and ``teacher_states``. For texts these are one per row, ``[batch, ...]``. For
+    tags they are one per piece, ``[batch, length, ...]``, and ``items [batch, length]`` (bool) marks
+    the pieces that have a tag.
     """
-    item = _items(network, batch)
-    return loss(
-        item["logits"],
-        item["labels"],
-        item.get("teacher_logits"),
-        item["projected"],
-        item.get("teacher_states"),
-    )
-
-
-def _items(network: Learner, batch: Batch) -> Batch:
-    """A batch with the network's logits and projected states, of the items alone: all rows, or the
-    pieces that have a tag.
-    """
-    logits, projected = network(batch["pieces"])
+    logits, projected = learner(batch["pieces"])
     whole = {name: tensor for name, tensor in batch.items() if name not in ("pieces", "items")}
-    whole |= {"logits": logits.float(), "projected": projected.float()}
+    whole |= {"student_logits": logits.float(), "projected": projected.float()}
     if "items" not in batch:
         return whole
     return {name: tensor[batch["items"]] for name, tensor in whole.items()}
 
 
-def stage_score(loss: StagedLoss, network: Learner, batches: Iterable[Batch]) -> float:
+def batch_loss(loss: StagedLoss, learner: nn.Module, batch: Batch) -> Tensor:
+    """The loss of one batch (:func:`items_of`)."""
+    return loss(**items_of(learner, batch))
+
+
+def stage_score(loss: StagedLoss, learner: nn.Module, batches: Iterable[Batch]) -> float:
     """What a stage is judged by on held-out labelled items, lower is better.
 
-    A stage on states alone: their loss. Any other: the share of errors, then the cross-entropy
-    (:func:`gdlib.learn.losses.held_out_score`).
+    A stage on states alone is judged by their loss; any other by the share of errors, then the
+    cross-entropy (:func:`gdlib.learn.losses.held_out_score`).
 
     Args:
         loss: the stage's.
-        network: on whatever device.
-        batches: as :func:`batch_loss` reads them; every label is known.
+        learner: on whatever device.
+        batches: as :func:`items_of` reads them; every label is known.
     """
-    device = next(network.parameters()).device
-    parts = [_items(network, send_to_device(batch, device)) for batch in batches]
+    device = next(learner.parameters()).device
+    parts = [items_of(learner, send_to_device(batch, device)) for batch in batches]
     whole = {name: torch.cat([part[name] for part in parts]).cpu() for name in parts[0]}
     if loss.hard_weight or loss.soft_weight:
-        return held_out_score(whole["logits"], whole["labels"])
-    return loss(
-        whole["logits"], whole["labels"], None, whole["projected"], whole["teacher_states"]
-    ).item()
-
-
-class BestWeights:
-    """The weights of a network at its lowest score so far.
-
-    Args:
-        network: as it is now.
-        score: of it, lower is better.
-    """
-
-    def __init__(self, network: nn.Module, score: float):
-        self.network, self.score, self.weights = network, score, copy_of(network.state_dict())
-
-    def keep_or_restore(self, score: float) -> bool:
-        """Keep the network's weights if their score is lower, else give it back the best; whether
-        they were kept.
-        """
-        better = score < self.score
-        if better:
-            self.score, self.weights = score, copy_of(self.network.state_dict())
-        else:
-            self.network.load_state_dict(self.weights)
-        return better
+        return held_out_score(whole["student_logits"], whole["labels"])
+    return loss(**whole).item()
 
 
 def run(
-    network: nn.Module,
+    learner: nn.Module,
     strategy: Strategy,
     loss: StagedLoss,
-    batches: Callable[[Stage, int], Callable[[int], Batch]],
+    batches: Callable[[Stage, int], Batches],
     held_out: Sequence[Batch],
     regime: Regime,
 ) -> pd.DataFrame:
@@ -148,10 +108,10 @@ def run(
     worse than it found it.
 
     Args:
-        network: a :class:`Learner`, see :class:`gdlib.networks.recurrent.Projected`.
+        learner: with the student in it.
         strategy: of :data:`gdlib.learn.strategies.STRATEGIES`, or another.
         loss: all three parts with their weights; a stage takes its own of them.
-        batches: a stage and a seed to its batches: step number to batch.
+        batches: a stage and a seed to its batches.
         held_out: the held-out part of the labelled items, as batches.
         regime: how long a phase, and how fast.
 
@@ -161,65 +121,58 @@ def run(
         :func:`stage_score`), ``train_loss``, ``kept`` (the weights that the stage ends with). A
         stage's first row is what it began with.
     """
-    rows: list[dict[str, Any]] = []
+    traces: list[pd.DataFrame] = []
     for number, stage in enumerate(strategy.stages):
-        taken = rows[-1]["step"] if rows else 0
-        phase = replace(regime, seed=regime.seed + 1000 * number)
+        layers = len(learner.groups())
+        phases = range(1, layers + 1) if strategy.unfreezing else [layers]
         part = loss.only(*stage.losses)
-        found = _run_stage(network, stage, strategy.unfreezing, part, batches, held_out, phase)
-        rows += [
-            {"stage": number, "losses": stage.name, **row, "step": taken + row["step"]}
-            for row in found
-        ]
-    unfreeze(network.groups(), len(network.groups()))
-    return pd.DataFrame(rows)
+        start = replace(regime, seed=regime.seed + 1000 * number)
+        trace = _run_stage(learner, stage, phases, part, batches, held_out, start)
+        before = traces[-1]["step"].iloc[-1] if traces else 0
+        trace = trace.assign(stage=number, losses=stage.name, step=trace["step"] + before)
+        traces.append(trace[COLUMNS])
+    unfreeze(learner.groups(), layers)
+    return pd.concat(traces, ignore_index=True)
 
 
 def _run_stage(
-    network: nn.Module,
+    learner: nn.Module,
     stage: Stage,
-    unfreezing: bool,
+    phases: Iterable[int],
     loss: StagedLoss,
-    batches: Callable[[Stage, int], Callable[[int], Batch]],
+    batches: Callable[[Stage, int], Batches],
     held_out: Sequence[Batch],
     regime: Regime,
-) -> list[dict[str, Any]]:
-    """Train by one stage; its rows of the trace, steps counted from its beginning."""
+) -> pd.DataFrame:
+    """Train by one stage, a phase for each number of layers that learn; its part of the trace,
+    steps counted from its beginning.
+    """
 
     def score(model: nn.Module) -> float:
         return stage_score(loss, model, held_out)
 
-    groups, taken = network.groups(), 0
-    network.eval()
+    groups = learner.groups()
+    learner.eval()
     with torch.inference_mode():
-        first = score(network)
-    best = BestWeights(network, first)
-    rows = [{"unfrozen": "", "step": 0, "score": first, "train_loss": math.nan, "kept": True}]
-    for layers in range(1, len(groups) + 1) if unfreezing else [len(groups)]:
+        lowest = score(learner)
+    best, best_step, steps = copy_of(learner.state_dict()), 0, 0
+    begin = {"step": 0, "score": lowest, "train_loss": math.nan, "unfrozen": ""}
+    traces = [pd.DataFrame([begin])]
+    for layers in phases:
         unfreeze(groups, layers)
         phase = replace(regime, seed=regime.seed + layers)
-        history = fit(
-            network,
-            batches(stage, phase.seed),
-            lambda model, batch: batch_loss(loss, model, batch),
-            score,
-            phase,
-        )
-        better = best.keep_or_restore(history.best)
-        if better:
-            rows = [row | {"kept": False} for row in rows]
-        rows += [
-            {
-                "unfrozen": groups[layers - 1][0],
-                "step": taken + step,
-                "score": value,
-                "train_loss": train_loss,
-                "kept": better and step == history.best_step,
-            }
-            for step, value, train_loss in zip(history.step, history.held_out, history.train_loss)
-        ]
-        taken += history.step[-1]
-    return rows
+        drawn = batches(stage, phase.seed)
+        history = fit(learner, drawn, partial(batch_loss, loss), score, phase)
+        if history.best < lowest:
+            lowest, best_step = history.best, steps + history.best_step
+            best = copy_of(learner.state_dict())
+        else:
+            learner.load_state_dict(best)
+        trace = history.table().rename(columns={"held_out": "score"})
+        traces.append(trace.assign(unfrozen=groups[layers - 1][0], step=trace["step"] + steps))
+        steps += history.step[-1]
+    whole = pd.concat(traces, ignore_index=True)
+    return whole.assign(kept=whole["step"] == best_step)
 
 
 def unfreeze(groups: Groups, layers: int) -> None:

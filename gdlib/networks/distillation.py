@@ -1,6 +1,6 @@
 """How students are trained, on one transfer set or by a strategy of stages, and how they answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gdlib.learn import schedules
 from gdlib.learn.batches import Batch, ask, batches_by_length, in_batches, pad
-from gdlib.learn.loop import History, Regime, fit, seed_everything
+from gdlib.learn.loop import Batches, History, Regime, fit, seed_everything
 from gdlib.learn.losses import GOLD_ONLY, DistillationLoss, StagedLoss, held_out_score
 from gdlib.learn.strategies import Stage, Strategy
 from gdlib.networks import students
@@ -122,7 +122,7 @@ def distil_by(
     """
     both = join([labelled, transfer])
 
-    def batches(stage: Stage, seed: int) -> Callable[[int], Batch]:
+    def batches(stage: Stage, seed: int) -> Batches:
         data = both.pseudo_labelled() if stage.pseudo_labels else both
         drawn = schedules.draw(stage, labelled.lengths, transfer.lengths, batch, seed)
 

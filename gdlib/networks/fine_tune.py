@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from gdlib.learn.batches import Batch, Row, batches_by_length, row_length
-from gdlib.learn.loop import History, Regime, fit, writes_files
+from gdlib.learn.loop import History, Loss, Regime, Score, fit, writes_files
 from gdlib.sources.formats import quiet
 
 PLAN, HISTORY = "plan.json", "history.json"
@@ -50,8 +50,8 @@ def train(
     model: nn.Module,
     rows: Sequence[Row],
     inputs: Callable[[list[Row]], Batch],
-    loss: Callable[[nn.Module, Batch], Tensor],
-    held_out: Callable[[nn.Module], float],
+    loss: Loss,
+    held_out: Score,
     plan: Plan,
     *,
     length: Callable[[Row], int] = row_length,
@@ -65,7 +65,7 @@ def train(
         rows: what it learns from.
         inputs: some rows as a batch.
         loss: of a batch.
-        held_out: score on the held-out part, lower is better.
+        held_out: what the weights are chosen by.
         plan: how long and how fast.
         length: of a row; rows of like length share a batch.
         patience: evaluations without a better score after which training stops; 0: never.
