@@ -12,11 +12,13 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertModel
 
 from gdlib.core.errors import BadCorpus
 from gdlib.learn.losses import DistillationLoss
-from gdlib.learn.mixtures import Mixture, TopPieces, top_pieces
-from gdlib.networks import mlm_students, mlm_teachers
+from gdlib.learn.mixtures import Mixture
+from gdlib.learn.predictions import TopPieces, top_pieces
+from gdlib.networks import mlm_heads, mlm_students, mlm_teachers
 from gdlib.networks.masked_lm import NOT_HIDDEN
+from gdlib.networks.mlm_heads import HeadPlan, Phase
 from gdlib.networks.mlm_students import StudentPlan
-from gdlib.networks.mlm_teachers import HeadPlan, MaskedLM, MaskedTeacher, Phase
+from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
 from gdlib.networks.mlm_texts import NOWHERE, MaskedTexts, frequent, mask_texts
 from gdlib.sources import zoo
 
@@ -160,7 +162,7 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(
 ):
     network = zoo.locate(str(folder))
     assert not zoo.has_masked_head(network)
-    looks = mlm_teachers.train_head(
+    looks = mlm_heads.train_head(
         new_teacher(folder, tokenizer, guessed), parts["train"], parts["choose"], HEAD, tmp_path
     )
     assert looks["step"].tolist() == [30, 60, 90, 120, 150]
@@ -200,7 +202,7 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(
 
 def test_layers_are_trained_after_the_head(folder, tokenizer, guessed, parts, tmp_path):
     plan = dataclasses.replace(HEAD, body=Phase(12, 1e-3, 16))
-    looks = mlm_teachers.train_head(
+    looks = mlm_heads.train_head(
         new_teacher(folder, tokenizer, guessed), parts["train"], parts["choose"], plan, tmp_path
     )
     assert looks["step"].tolist() == [*range(30, 151, 30), *range(152, 163, 2)]

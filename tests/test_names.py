@@ -9,8 +9,9 @@ from torch import nn
 
 from gdlib.core.settings import choices_of, knobs
 from gdlib.learn.losses import DistillationLoss, StagedLoss
-from gdlib.learn.mixtures import TopPieces, mixture, top_pieces
+from gdlib.learn.mixtures import mixture
 from gdlib.learn.names import PAIR_LOSSES, REPRESENTATION_LOSSES, RULES, SOFT_LOSSES
+from gdlib.learn.predictions import TopPieces, top_pieces
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import students
 from gdlib.networks.names import POOLINGS, STUDENTS

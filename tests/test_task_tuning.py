@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from gdlib.compare.scores import SCORES
 from gdlib.networks import tuning as task_tuning
 from gdlib.networks.sense_coding import Coder
-from gdlib.networks.tuning import TaskCoder, TuningPlan
+from gdlib.networks.tuning import TuningPlan, encode
 from gdlib.sources import zoo
 from gdlib.sources.parts import Part
 from gdlib.sources.tasks import Task
@@ -37,9 +37,9 @@ def sentences(number: int, seed: int, pairs: bool = False) -> Part:
 
 def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
     tokenizer = zoo.tokenizer(network)
-    coder = TaskCoder(Coder(tokenizer, 12))
+    coder = Coder(tokenizer, 12)
     texts = Part(["the cat", "the cat " * 9], [0, 0], ["a dog", "a big dog"])
-    rows = coder.rows(texts)
+    rows = encode(coder, texts)
     assert tokenizer.convert_ids_to_tokens(rows[0][0]) == [
         "[CLS]",
         "the",
@@ -55,17 +55,17 @@ def test_a_text_or_pair_in_pieces(network: zoo.Network) -> None:
         and cut[-4:] == ["a", "big", "dog", "[SEP]"]
         and cut[:3] == ["[CLS]", "the", "cat"]
     )
-    inputs = coder.inputs(rows)
+    inputs = coder.joined_inputs(rows)
     assert inputs["input_ids"].shape == (2, 12) and inputs["attention_mask"].sum(1).tolist() == [
         7,
         12,
     ]
     assert inputs["second"].int().tolist() == [[0] * 4 + [1] * 3 + [0] * 5, [0] * 8 + [1] * 4]
-    alone = coder.rows(Part(["the cat", "the cat " * 9], [0, 0]))
+    alone = encode(coder, Part(["the cat", "the cat " * 9], [0, 0]))
     assert [len(ids) for ids, _ in alone] == [4, 12] and alone[0][0] == tokenizer("the cat")[
         "input_ids"
     ]
-    assert not coder.inputs(alone)["second"].any()
+    assert not coder.joined_inputs(alone)["second"].any()
 
 
 def test_the_type_ids_are_those_of_a_pretrained_tokenizer_of_pairs(network: zoo.Network) -> None:
@@ -75,8 +75,8 @@ def test_the_type_ids_are_those_of_a_pretrained_tokenizer_of_pairs(network: zoo.
     tokenizer = zoo.tokenizer(network)
     coder = Coder(tokenizer, 24)
     coder.has_types = True
-    rows = TaskCoder(coder).rows(Part(["the cat"], [0], ["a dog"]))
-    assert TaskCoder(coder).inputs(rows)["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1]]
+    rows = encode(coder, Part(["the cat"], [0], ["a dog"]))
+    assert coder.joined_inputs(rows)["token_type_ids"].tolist() == [[0, 0, 0, 0, 1, 1, 1]]
 
 
 @pytest.mark.parametrize("pooling", ("cls", "parts"))
@@ -91,8 +91,8 @@ def test_classes_are_learnt_and_the_held_out_part_chooses(
     said = task_tuning.answer(model, network, task, plan)
     assert (said == task.test.gold).mean() > 0.85
     assert history.best == min(history.held_out) and history.best_step in history.step
-    coder = TaskCoder(Coder(zoo.tokenizer(network), PLAN.max_length))
-    logits = task_tuning.logits(model, coder, coder.rows(task.held_out))
+    coder = Coder(zoo.tokenizer(network), PLAN.max_length)
+    logits = task_tuning.logits(model, coder, encode(coder, task.held_out))
     wrong = float((logits.argmax(-1).numpy() != task.held_out.gold).mean())
     loss = float(F.cross_entropy(logits, torch.tensor(task.held_out.gold)))
     assert history.best == pytest.approx(wrong + loss / 1000, abs=1e-4)
@@ -112,8 +112,8 @@ def test_numbers_are_told_in_their_own_units(network: zoo.Network) -> None:
     model, _ = task_tuning.tune(network, task, PLAN, SCORES["Pearson"].of)
     said = task_tuning.answer(model, network, task, PLAN)
     assert np.corrcoef(said, task.test.gold)[0, 1] > 0.7 and 100.5 < said.mean() < 102.5
-    coder = TaskCoder(Coder(zoo.tokenizer(network), PLAN.max_length))
-    logits = task_tuning.logits(model, coder, coder.rows(task.held_out))
+    coder = Coder(zoo.tokenizer(network), PLAN.max_length)
+    logits = task_tuning.logits(model, coder, encode(coder, task.held_out))
     gold = torch.tensor((task.held_out.gold - task.train.gold.mean()) / task.train.gold.std())
     correlation = np.corrcoef(logits[:, 0], task.held_out.gold)[0, 1]
     expected = 1 - correlation + float(((logits[:, 0] - gold) ** 2).mean()) / 1000
@@ -127,8 +127,8 @@ def test_the_head_reads_the_mean_states_of_both_parts(network: zoo.Network) -> N
     model = task_tuning.TaskModel(
         network, Task("same", ("no", "yes"), texts, texts, texts), "parts"
     ).eval()
-    coder = TaskCoder(Coder(zoo.tokenizer(network), 40))
-    (ids, start), encoder = coder.rows(texts)[0], zoo.encoder(network).eval()
+    coder = Coder(zoo.tokenizer(network), 40)
+    (ids, start), encoder = encode(coder, texts)[0], zoo.encoder(network).eval()
     with torch.no_grad():
         states = encoder(
             input_ids=torch.tensor([ids]),
@@ -141,7 +141,7 @@ def test_the_head_reads_the_mean_states_of_both_parts(network: zoo.Network) -> N
         u, v = states[:start].mean(0), states[start:].mean(0)
         expected = model.head(torch.cat([u, v, (u - v).abs(), u * v]))
     torch.testing.assert_close(
-        task_tuning.logits(model, coder, coder.rows(texts))[0], expected, atol=2e-2, rtol=2e-2
+        task_tuning.logits(model, coder, encode(coder, texts))[0], expected, atol=2e-2, rtol=2e-2
     )  # padding does not count
 
 

@@ -11,20 +11,17 @@ from gdlib.core.errors import StaleArtifact, UnknownName
 from gdlib.learn.mixtures import (
     Gate,
     Mixture,
-    TopPieces,
     best_teacher,
     combine,
     confidence,
-    evidence,
     evidence_of,
     gold_probability,
     learn_gate,
-    load,
     mean,
     mixture,
-    top_pieces,
 )
 from gdlib.learn.names import RULES
+from gdlib.learn.predictions import TopPieces, evidence, load, top_pieces
 
 # Two teachers, two positions, four pieces. Teacher A: sure at the first position, uniform at the
 # second; B the other way.

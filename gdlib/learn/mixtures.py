@@ -1,9 +1,8 @@
-"""Several teachers at masked positions: what each predicts, saved on disk, and the rules that combine
-them.
+"""Rules that combine the predictions of several teachers at masked positions.
 
 Every rule gives weights to the teachers, position by position, and the mixture
-``p = sum_m w_m p_m`` is what a student learns from. Let ``H_m`` be the entropy of teacher ``m`` at a
-position and ``y`` the piece that was hidden there:
+``p = sum_m w_m p_m`` is what a student learns from. Let ``H_m`` be the entropy of teacher ``m`` at
+a position and ``y`` the piece that was hidden there:
 
 ====================  ================================================  ==========================
 ``mean``              ``w_m = 1 / M``
@@ -14,50 +13,21 @@ position and ``y`` the piece that was hidden there:
                       texts apart                                       when it weighs
 ====================  ================================================  ==========================
 
-arXiv 2301.08130 says that predictions of several teachers are weighted by confidence; its formula is
-not known to us, and this family is ours. In training all rules may see the gold piece (it is the
+arXiv 2301.08130 says that predictions of several teachers are weighted by confidence; its formula
+is not known to us, and this family is ours. In training all rules may see the gold piece (it is the
 label); to judge a rule as a predictor only those that do not need it count.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from gdlib.core.errors import StaleArtifact
 from gdlib.learn.names import RULES
+from gdlib.learn.predictions import Evidence, TopPieces
 
-FILE = "pieces.safetensors"
 LEAST_ENTROPY = 1e-3  # nats: a teacher that is all but certain does not weigh infinitely more
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the rules look at. *Shape:* each ``[teachers, positions]``.
-
-    Args:
-        entropy: of the whole distribution, nats.
-        confidence: log-probability of the likeliest piece.
-        gold: log-probability of the hidden piece.
-    """
-
-    entropy: Tensor
-    confidence: Tensor
-    gold: Tensor
-
-
-def evidence(log_probabilities: Tensor, gold: Tensor) -> Evidence:
-    """*Shape:* log_probabilities ``[teachers, positions, pieces]`` (of one teacher:
-    ``[positions, pieces]``), gold ``[positions]``.
-    """
-    entropy = -(log_probabilities.exp() * log_probabilities.clamp(min=-1e4)).sum(dim=-1)
-    places = gold.expand(entropy.shape).unsqueeze(-1)
-    at_gold = log_probabilities.gather(-1, places).squeeze(-1)
-    return Evidence(entropy, log_probabilities.amax(dim=-1), at_gold)
 
 
 def mean(seen: Evidence) -> Tensor:
@@ -122,7 +92,7 @@ def learn_gate(seen: Evidence, steps: int = 50, decay: float = 1e-3) -> Gate:
     return Gate(weight.detach(), bias.detach())
 
 
-def gate(seen: Evidence) -> Tensor:
+def gate(_seen: Evidence) -> Tensor:
     """The rule that has to be learnt first, see :func:`learn_gate`."""
     raise ValueError("the gate has to be learnt (learn_gate) before it is asked for")
 
@@ -137,91 +107,6 @@ def combine(log_probabilities: Tensor, weights: Tensor) -> Tensor:
     if log_probabilities.ndim > weights.ndim:
         logarithms = logarithms.unsqueeze(-1)
     return (log_probabilities + logarithms).logsumexp(dim=0)
-
-
-@dataclass(frozen=True)
-class TopPieces:
-    """What one teacher predicts at every masked position of some texts: its likeliest pieces; the
-    rest of the probability is spread evenly.
-
-    Entropy and the gold piece's log-probability are those of the whole distribution, before
-    anything is left out.
-
-    Args:
-        pieces: ids in the reference vocabulary. *Shape:* ``[positions, kept]``, int32.
-        log_probabilities: of these. *Shape:* ``[positions, kept]``, float32.
-        entropy, gold: *Shape:* ``[positions]``.
-        vocabulary: number of pieces in all.
-        digest: of the masked texts.
-    """
-
-    pieces: Tensor
-    log_probabilities: Tensor
-    entropy: Tensor
-    gold: Tensor
-    vocabulary: int
-    digest: str
-
-    @property
-    def rest(self) -> Tensor:
-        """The probability that is not on the kept pieces. *Shape:* ``[positions]``."""
-        return (1 - self.log_probabilities.exp().sum(dim=-1)).clamp(min=0)
-
-    def dense(self, positions: Tensor) -> Tensor:
-        """Log-probabilities over the whole vocabulary.
-
-        *Shape:* ``[number]`` -> ``[number, vocabulary]``; each sums to 1.
-        """
-        others = max(1, self.vocabulary - self.pieces.shape[1])
-        even = (self.rest[positions] / others).clamp(min=1e-12).log()
-        whole = even.unsqueeze(-1).expand(-1, self.vocabulary).clone()
-        return whole.scatter_(1, self.pieces[positions].long(), self.log_probabilities[positions])
-
-    def save(self, folder: Path) -> None:
-        """Write ``pieces.safetensors``; vocabulary and digest of the texts travel in its header."""
-        tensors = {
-            name: value.contiguous()
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        header = {"vocabulary": str(self.vocabulary), "texts": self.digest}
-        save_file(tensors, folder / FILE, header)
-
-
-def top_pieces(logits: Tensor, gold: Tensor, number: int) -> dict[str, Tensor]:
-    """The tensors of :class:`TopPieces` from a teacher's logits.
-
-    *Shape:* logits ``[positions, vocabulary]``, gold ``[positions]``.
-    """
-    log_probabilities = logits.float().log_softmax(dim=-1)
-    seen = evidence(log_probabilities, gold)
-    top = log_probabilities.topk(min(number, logits.shape[-1]), dim=-1)
-    return {
-        "pieces": top.indices.to(torch.int32),
-        "log_probabilities": top.values,
-        "entropy": seen.entropy,
-        "gold": seen.gold,
-    }
-
-
-def load(folder: Path, vocabulary: int, digest: str) -> TopPieces:
-    """Read a teacher's predictions back, and check that they are of these texts, masked so, in this
-    vocabulary.
-
-    Raises:
-        StaleArtifact: other texts, other masks, or another vocabulary.
-    """
-    with safe_open(folder / FILE, "pt") as file:
-        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
-    if header["texts"] != digest:
-        raise StaleArtifact(
-            f"predictions in {folder} are for other texts, or other masks, than those given"
-        )
-    if int(header["vocabulary"]) != vocabulary:
-        raise StaleArtifact(
-            f"predictions in {folder} are over {header['vocabulary']} pieces; expected {vocabulary}"
-        )
-    return TopPieces(**tensors, vocabulary=vocabulary, digest=digest)
 
 
 def evidence_of(teachers: Sequence[TopPieces]) -> Evidence:

@@ -44,7 +44,7 @@ def draw(
     share = {"labelled": batch, "transfer": 0, "both": max(1, batch // 4)}[stage.items]
 
     def order(lengths: Sequence[int], size: int) -> Callable[[int], list[int]]:
-        return batches_by_length(lengths, size, seed) if size else lambda step: []
+        return batches_by_length(lengths, size, seed) if size else lambda _step: []
 
     first, second = order(labelled, share), order(transfer, batch - share)
     return lambda step: (first(step), second(step))
@@ -54,9 +54,9 @@ def items_of(learner: nn.Module, batch: Batch) -> Batch:
     """What the loss reads of one batch, one row per item: all rows or, of tags, the tagged pieces.
 
     The batch has ``pieces [batch, length]``, ``labels``, and where the loss reads them
-    ``teacher_logits`` and ``teacher_states``. For texts these are one per row, ``[batch, ...]``. For
-    tags they are one per piece, ``[batch, length, ...]``, and ``items [batch, length]`` (bool) marks
-    the pieces that have a tag.
+    ``teacher_logits`` and ``teacher_states``. For texts these are one per row, ``[batch, ...]``.
+    For tags they are one per piece, ``[batch, length, ...]``, and ``items [batch, length]`` (bool)
+    marks the pieces that have a tag.
     """
     logits, projected = learner(batch["pieces"])
     whole = {name: tensor for name, tensor in batch.items() if name not in ("pieces", "items")}

@@ -1,15 +1,17 @@
-"""What training on senses minimises: over pairs of a sentence and a gloss, or over an instance's candidates together.
+"""What training on senses minimises: over pairs of a sentence and a gloss, or over an instance's
+candidates together.
 
-==============  ====================================================================  ==========================================
-``pairs``       ``CE(z, y)`` of each pair's two logits z, y whether its gloss is       Wahle et al. 2021 (LMGC)
-                the right one
-``candidates``  ``-log sum_{k right} softmax_k(z_1 - z_0)`` over the candidates of     ours, for pairs; Blevins and Zettlemoyer
-                one instance, mean over instances                                      2020 for vectors
-==============  ====================================================================  ==========================================
+==============  =================================================   ===============================
+``pairs``       ``CE(z, y)`` of each pair's two logits z, y         Wahle et al. 2021 (LMGC)
+                whether its gloss is the right one
+``candidates``  ``-log sum_{k right} softmax_k(z_1 - z_0)`` over    ours, for pairs; Blevins and
+                the candidates of one instance, mean over           Zettlemoyer 2020 for vectors
+                instances
+==============  =================================================   ===============================
 
-The second asks for what is answered with, the best of an instance's candidates, and not how right each is by itself.
-Learning from a teacher takes :class:`gdlib.learn.losses.DistillationLoss` over the two logits of a pair, or over the
-candidates' log-odds.
+The second is about the answer itself, the best of an instance's candidates, and not about how right
+each is alone. Learning from a teacher takes :class:`gdlib.learn.losses.DistillationLoss` over the
+two logits of a pair, or over the candidates' log-odds.
 """
 
 from dataclasses import replace

@@ -5,9 +5,10 @@ gradual unfreezing every stage begins with the student's top layer alone and let
 each time, without freezing one again. Every stage, and with unfreezing every layer's *phase* in it,
 is a training of its own. XtremeDistil (arXiv 1910.01769, 2004.05686), its table of strategies::
 
-    D0     labels                                D3.1  states | labels + logits     D4.1  states | logits | labels
-    D1     labels + logits, together             D3.2  the same, unfreezing         D4.2  the same, unfreezing
-    D2     labels + logits + states, together
+    D0  labels                        D3.1  states | labels + logits
+    D1  labels + logits, together     D3.2  the same, unfreezing
+    D2  labels + logits + states      D4.1  states | logits | labels
+                                      D4.2  the same, unfreezing
 
 :func:`gdlib.learn.schedules.run` trains a student by any of them.
 """

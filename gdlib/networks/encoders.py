@@ -1,4 +1,4 @@
-"""Encoders: one state of a text, which layers there are, which learn, and where a model computes."""
+"""Encoders: the state of a text, which layers there are and which learn, and on which device."""
 
 from collections.abc import Sequence
 from typing import Any

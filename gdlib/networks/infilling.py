@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.learn.batches import collate, in_batches
-from gdlib.networks.mlm_teachers import MaskedTeacher, WholeMaskedLM
+from gdlib.networks.mlm_teachers import MaskedTeacher
 from gdlib.networks.mlm_texts import NOWHERE
 from gdlib.sources.words import content_words, rewrite
 
@@ -48,20 +48,15 @@ class Infiller:
         return torch.tensor([not _is_content_word(piece) for piece in self.pieces])
 
     @cached_property
-    def by_stem(self) -> dict[str, list[int]]:
-        """The numbers of these pieces by their first letters."""
-        found: dict[str, list[int]] = {}
-        for number, piece in enumerate(self.pieces):
-            found.setdefault(piece[:STEM], []).append(number)
-        return found
+    def stems(self) -> np.ndarray:
+        """The first letters of these pieces."""
+        return np.array([piece[:STEM] for piece in self.pieces])
 
     @cached_property
     def embedding(self) -> Tensor:
         """The embeddings of all pieces at length 1. *Shape:* ``[pieces, width]``."""
-        model = self.teacher.model
-        network = model.network if isinstance(model, WholeMaskedLM) else model.encoder
-        weight = network.get_input_embeddings().weight.detach().float().cpu()
-        return F.normalize(weight, dim=-1)
+        weight = self.teacher.model.encoder.get_input_embeddings().weight
+        return F.normalize(weight.detach().float().cpu(), dim=-1)
 
     def embedded(self, word: str) -> Tensor:
         """The embedding of a word, the sum over its pieces, at length 1. *Shape:* ``[width]``."""
@@ -194,7 +189,7 @@ def preferences(words: Sequence[str], logits: Tensor, nearness: float, model: In
     logits = logits.masked_fill(model.barred, -torch.inf)
     for row, word in enumerate(words):
         logits[row] += nearness * (model.embedding[model.guessed] @ model.embedded(word))
-        logits[row, model.by_stem.get(word.lower()[:STEM], [])] = -torch.inf
+        logits[row, model.stems == word.lower()[:STEM]] = -torch.inf
     return logits
 
 

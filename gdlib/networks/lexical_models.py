@@ -38,7 +38,9 @@ class PartsHead(nn.Module):
             self.linear.weight.zero_()[:, 3 * width :] = torch.tensor([[-SCALE / 2], [SCALE / 2]])
 
     def forward(self, states: Tensor, attention_mask: Tensor, second: Tensor) -> Tensor:
-        """*Shape:* states ``[pairs, length, width]``, masks ``[pairs, length]`` -> ``[pairs, 2]``."""
+        """*Shape:* states ``[pairs, length, width]``, both others ``[pairs, length]`` -> ``[pairs,
+        2]``.
+        """
         parts = torch.stack([attention_mask.bool() & ~second, second], dim=1).float()
         # bf16 is too coarse for the differences of cosines
         with torch.autocast(states.device.type, enabled=False):

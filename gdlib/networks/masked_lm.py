@@ -2,9 +2,13 @@
 guesses them.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedTokenizerBase
 
 NOT_HIDDEN = -100  # target of a piece that is not hidden
 
@@ -12,9 +16,8 @@ NOT_HIDDEN = -100  # target of a piece that is not hidden
 def mask_pieces(
     ids: Tensor,
     maskable: Tensor,
-    mask_id: int,
-    vocabulary: int,
-    generator: torch.Generator,
+    tokenizer: PreTrainedTokenizerBase,
+    seed: Sequence[int],
     share: float = 0.15,
 ) -> tuple[Tensor, Tensor]:
     """Hide pieces as BERT does (Devlin et al. 2019): of the chosen 80% become the mask, 10% any
@@ -27,19 +30,20 @@ def mask_pieces(
         ids: pieces. *Shape:* ``[batch, length]``.
         maskable: where a piece may be chosen: neither special nor padding. *Shape:* ``[batch,
             length]``, bool.
-        mask_id: the mask's id.
-        vocabulary: number of pieces, for the random ones.
-        generator: of the choice.
+        tokenizer: says which piece is the mask, and how many there are to draw from.
+        seed: of the choice.
         share: of the maskable pieces, each chosen by itself.
 
     Returns:
         The ids with pieces hidden, and the targets: the true id where chosen, :data:`NOT_HIDDEN`
             elsewhere.
     """
+    state = np.random.SeedSequence(seed).generate_state(1)[0]
+    generator = torch.Generator().manual_seed(int(state))
     chosen = (torch.rand(ids.shape, generator=generator) < share) & maskable
     kind = torch.rand(ids.shape, generator=generator)
-    drawn = torch.randint(vocabulary, ids.shape, generator=generator)
-    hidden = torch.where(kind < 0.8, mask_id, torch.where(kind < 0.9, drawn, ids))
+    drawn = torch.randint(len(tokenizer), ids.shape, generator=generator)
+    hidden = torch.where(kind < 0.8, tokenizer.mask_token_id, torch.where(kind < 0.9, drawn, ids))
     return torch.where(chosen, hidden, ids), torch.where(chosen, ids, NOT_HIDDEN)
 
 

@@ -11,13 +11,11 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerBase
 
 from gdlib.learn.batches import Batch, ask, batches_by_length
 from gdlib.learn.loop import History, Regime, fit, seed_everything
-from gdlib.learn.losses import DistillationLoss
+from gdlib.learn.losses import GOLD_ONLY, DistillationLoss
 from gdlib.learn.mixtures import Mixture
 from gdlib.networks.encoders import to_device
 from gdlib.networks.mlm_teachers import MaskedLM, train_layers
 from gdlib.networks.mlm_texts import Guessed, MaskedTexts, numbers
-
-PLAIN = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +23,8 @@ class StudentPlan:
     """How a student starts and learns. Names as in the study's settings.
 
     Args:
-        start: of :data:`gdlib.networks.names.STARTS`. From a teacher the embedding matrix stays as it is; a new one
-            is learnt.
+        start: of :data:`gdlib.networks.names.STARTS`. From a teacher the embedding matrix stays as
+            it is; a new one is learnt.
         layers: of either.
         hidden: width of one from scratch.
         steps, lr, batch, evaluate_every: as in training.
@@ -74,7 +72,7 @@ def new_student(
 
 @dataclass
 class Curve:
-    """A student's way: its held-out loss at every evaluation, text by text.
+    """A student's held-out loss at every evaluation, text by text.
 
     ``seconds`` are of training alone, evaluations not counted.
     """
@@ -107,13 +105,13 @@ def train_student(
         The curve, whose first evaluation is at step 0, and the loop's history.
     """
     order = batches_by_length(texts.lengths, plan.batch, plan.seed)
-    mixed = plan.loss if targets else PLAIN
+    mixed = plan.loss if targets else GOLD_ONLY
     curve, trained, since = Curve(), 0.0, None
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         logits, at = model(**batch).float(), numbers(batch["positions"])
         teacher_logits = targets(at).to(logits.device) if targets else None
-        return mixed(logits, teacher_logits, texts.gold[at].to(logits.device))
+        return mixed(logits, teacher_logits, texts.gold_at(batch["positions"]))
 
     def evaluate(model: nn.Module) -> float:
         nonlocal trained, since
@@ -141,8 +139,7 @@ def text_losses(model: nn.Module, texts: MaskedTexts, pad_id: int) -> np.ndarray
 
     def call(**batch: Tensor) -> Tensor:
         logits = model(**batch).float()
-        gold = texts.gold[numbers(batch["positions"])].to(logits.device)
-        return F.cross_entropy(logits, gold, reduction="none")
+        return F.cross_entropy(logits, texts.gold_at(batch["positions"]), reduction="none")
 
     losses = ask(
         model,

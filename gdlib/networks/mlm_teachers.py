@@ -1,29 +1,23 @@
-"""Teachers of masked language modelling: encoders under heads, how a missing head is trained, and
-what they say.
-"""
+"""Teachers of masked language modelling: encoders under heads, and what they predict."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from gdlib.learn.batches import Batch, ask, batches_by_length
-from gdlib.learn.loop import Regime, fit, seed_everything, trainable_state
-from gdlib.learn.mixtures import TopPieces, top_pieces
+from gdlib.learn.batches import Batch, ask
+from gdlib.learn.predictions import TopPieces, top_pieces
 from gdlib.networks.encoders import keep_layers, to_device
 from gdlib.networks.masked_lm import TiedHead
-from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts, numbers
+from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts
 from gdlib.sources import zoo
 
 # of a new head's norm at its start: near the pieces' frequencies, from where it overfits less
 HEAD_SCALE = 0.3
-EVALUATIONS = 5  # in each phase
 
 
 class MaskedLM(nn.Module):
@@ -63,18 +57,16 @@ class MaskedLM(nn.Module):
 
 
 class WholeMaskedLM(nn.Module):
-    """A network that brings its own head (``BertForMaskedLM``, ``ElectraForMaskedLM`` ...), asked
-    in the same way.
-    """
+    """A network that brings its own head (such as ``BertForMaskedLM``), called in the same way."""
 
     def __init__(self, network: PreTrainedModel, guessed: Tensor):
         super().__init__()
-        self.network = network
+        self.encoder = network
         self.register_buffer("guessed", guessed, persistent=False)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """*Shape:* all ``[batch, length]`` -> ``[masked positions, guessed]``."""
-        return self.network(input_ids=input_ids, attention_mask=attention_mask).logits[
+        return self.encoder(input_ids=input_ids, attention_mask=attention_mask).logits[
             positions != NOWHERE
         ][:, self.guessed]
 
@@ -108,13 +100,10 @@ class MaskedTeacher:
         return self._ask(texts, self.model.states)
 
     def keep(self, texts: MaskedTexts, kept: int) -> TopPieces:
-        """What it predicts at all masked positions: its ``kept`` likeliest of the guessed pieces."""
+        """What it predicts at all masked positions: its ``kept`` likeliest guessed pieces."""
 
         def call(**batch: Tensor) -> Batch:
-            logits = self.model(**batch)
-            return top_pieces(
-                logits, texts.gold[numbers(batch["positions"])].to(logits.device), kept
-            )
+            return top_pieces(self.model(**batch), texts.gold_at(batch["positions"]), kept)
 
         tensors = self._ask(texts, call)
         return TopPieces(**tensors, vocabulary=len(self.model.guessed), digest=texts.digest)
@@ -131,34 +120,6 @@ class MaskedTeacher:
         )
 
 
-@dataclass(frozen=True)
-class Phase:
-    """Steps, peak learning rate, and the size of a batch: masked positions for the head, texts for
-    the body.
-    """
-
-    steps: int
-    lr: float
-    batch: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadPlan:
-    """How the head of a teacher that has none is trained.
-
-    Args:
-        head: alone, on states computed once.
-        body: the layers with it afterwards (the embeddings stay); no steps: the body is frozen.
-        seed: of the head, the order and dropout.
-        layers: the lowest so many layers of the network are used; 0: all.
-    """
-
-    head: Phase
-    body: Phase
-    seed: int
-    layers: int = 0
-
-
 def load_teacher(
     network: zoo.Network,
     ids: Tensor,
@@ -168,7 +129,7 @@ def load_teacher(
     layers: int = 0,
 ) -> MaskedTeacher:
     """A teacher: whole, with its own head where the network has one; else with a new head, or with
-    what :func:`train_head` left.
+    what :func:`gdlib.networks.mlm_heads.train_head` left.
 
     Args:
         layers: keep its lowest so many alone, under a new head; 0: all.
@@ -184,96 +145,6 @@ def load_teacher(
         if trained:
             model.load_state_dict(load_file(trained / "trained.safetensors"), strict=False)
     return MaskedTeacher(network.name, to_device(model), ids, pad_id)
-
-
-def train_head(
-    teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
-) -> pd.DataFrame:
-    """Train the new head of a teacher, then perhaps layers and head, and leave what was trained in
-    ``folder``.
-
-    Of each phase the weights with the least loss on ``choose`` are kept.
-
-    Returns:
-        step, train_loss, held_out: the evaluations of both phases.
-    """
-    seed_everything(plan.seed)
-    model = teacher.model
-    model.encoder.requires_grad_(False)
-    history = _train_head_alone(teacher, train, choose, plan, folder / "checkpoint-head")
-    if plan.body.steps:
-        train_layers(model.encoder)
-        more = _train_body(teacher, train, choose, plan, folder / "checkpoint-body")
-        history = pd.concat([history, more.assign(step=more["step"] + plan.head.steps)])
-    trained = {name: tensor.cpu().contiguous() for name, tensor in trainable_state(model).items()}
-    save_file(trained, folder / "trained.safetensors")
-    return history
-
-
-def _train_head_alone(
-    teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
-) -> pd.DataFrame:
-    states, checks = teacher.states(train), teacher.states(choose)
-
-    def inputs(rows: Sequence[int]) -> Batch:
-        return {"states": states[rows], "gold": train.gold[rows]}
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(model.logits(batch["states"]).float(), batch["gold"])
-
-    def held_out(model: nn.Module) -> float:
-        logits = ask(
-            model,
-            range(len(checks)),
-            lambda rows: {"states": checks[rows]},
-            model.logits,
-            length=lambda row: 1,
-            batch=256,
-        )
-        return F.cross_entropy(logits, choose.gold).item()
-
-    return _train(teacher.model, [1] * len(states), inputs, loss, held_out, plan, "head", folder)
-
-
-def _train_body(
-    teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
-) -> pd.DataFrame:
-    def inputs(rows: Sequence[int]) -> Batch:
-        return teacher.inputs(train, rows)
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        logits = model(**batch).float()
-        return F.cross_entropy(logits, train.gold[numbers(batch["positions"])].to(logits.device))
-
-    def held_out(model: nn.Module) -> float:
-        return -teacher.keep(choose, 1).gold.mean().item()
-
-    return _train(teacher.model, train.lengths, inputs, loss, held_out, plan, "body", folder)
-
-
-def _train(
-    model: nn.Module,
-    lengths: Sequence[int],
-    inputs: Callable[[list[int]], Batch],
-    loss: Callable[[nn.Module, Batch], Tensor],
-    held_out: Callable[[nn.Module], float],
-    plan: HeadPlan,
-    phase: str,
-    folder: Path,
-) -> pd.DataFrame:
-    """One phase of the plan; its history: step, train_loss, held_out."""
-    how: Phase = getattr(plan, phase)
-    order = batches_by_length(lengths, how.batch, plan.seed)
-    regime = Regime(
-        steps=how.steps,
-        lr=how.lr,
-        evaluate_every=max(1, how.steps // EVALUATIONS),
-        seed=plan.seed,
-    )
-    history = fit(model, lambda step: inputs(order(step)), loss, held_out, regime, resume=folder)
-    return pd.DataFrame(
-        {"step": history.step, "train_loss": history.train_loss, "held_out": history.held_out}
-    )
 
 
 def train_layers(encoder: PreTrainedModel) -> None:

@@ -55,6 +55,10 @@ class MaskedTexts:
         hidden = [piece for row in self.targets for piece in row if piece != NOT_HIDDEN]
         return torch.tensor(hidden, dtype=torch.long)
 
+    def gold_at(self, positions: Tensor) -> Tensor:
+        """The hidden pieces of a batch, on its device. *Shape:* ``[masked positions]``."""
+        return self.gold[numbers(positions)].to(positions.device)
+
     @cached_property
     def counts(self) -> list[int]:
         """The number of masked positions of each text."""
@@ -198,12 +202,8 @@ def mask_texts(
     ids = pad(encoded, tokenizer.pad_token_id)
     inputs, targets = [], []
     for number in range(maskings):
-        random = torch.Generator().manual_seed(
-            int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        )
-        hidden, target = mask_pieces(
-            ids, torch.isin(ids, guessed), tokenizer.mask_token_id, len(tokenizer), random, share
-        )
+        maskable = torch.isin(ids, guessed)
+        hidden, target = mask_pieces(ids, maskable, tokenizer, [seed, number], share)
         target = torch.where(target == NOT_HIDDEN, target, torch.searchsorted(guessed, target))
         for row, length in enumerate(map(len, encoded)):
             if (target[row] != NOT_HIDDEN).any():

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gdlib.learn.batches import Batch, ask, batches_by_length, ends, spans
+from gdlib.learn.batches import Batch, ask, batches_by_length
 from gdlib.learn.loop import History, Regime, fit, seed_everything
 from gdlib.learn.losses import DistillationLoss
 from gdlib.learn.names import PAIR_LOSSES
@@ -62,15 +62,14 @@ def fine_tune(
     model = LexicalModel(classifier, plan.mlm, plan.pooling)
     data = Pairs(coder, train, plan)
     if plan.loss.soft_weight and teacher is not None:
-        data.teacher_logits = pair_logits(
-            LexicalModel.load(teacher), coder, data.pairs, "teacher's logits"
-        )
+        data.learn_from(teacher)
     if plan.mlm and plan.mlm_head_steps:
         warm_up(model, data.batch, plan)
     freeze(classifier, plan.trained_layers, pooler=plan.pooling == "cls")
     if model.parts_head is not None:
         start = pair_logits(to_device(model), coder, data.pairs[:256])
-        model.parts_head.center(start, float(data.labels.float().mean()))
+        right = torch.tensor([float(coded.gold[place]) for coded, place in data.pairs])
+        model.parts_head.center(start, float(right.mean()))
     checks = coder.code(held_out)
     history = fit(
         model,
@@ -86,7 +85,7 @@ def fine_tune(
 
 
 class Pairs:
-    """The pairs that a model learns from, as batches.
+    """The pairs that a model learns from, as batches of whole instances.
 
     Args:
         coder: makes pieces of them.
@@ -98,34 +97,40 @@ class Pairs:
         self.coder, self.plan = coder, plan
         coded = coder.code([instance for instance in instances if instance.teaches])
         drawn, self.order, self.per_epoch = draw_batches(coded, plan)
-        self.pairs = [(coded[row], place) for row, places in enumerate(drawn) for place in places]
-        self.labels = torch.tensor([int(instance.gold[place]) for instance, place in self.pairs])
-        self.ends = ends([len(places) for places in drawn])
-        self.instance = torch.arange(len(coded)).repeat_interleave(
-            torch.tensor([len(places) for places in drawn])
-        )
-        self.teacher_logits: Tensor | None = None
+        self.rows = [[(each, place) for place in places] for each, places in zip(coded, drawn)]
+        self.teacher_logits: Sequence[Tensor] = ()
+
+    @property
+    def pairs(self) -> list[tuple[Coded, int]]:
+        """All pairs, instance by instance."""
+        return [pair for row in self.rows for pair in row]
+
+    def learn_from(self, teacher: Path) -> None:
+        """Add the logits of a trained model to the batches."""
+        model = LexicalModel.load(teacher)
+        logits = pair_logits(model, self.coder, self.pairs, "teacher's logits")
+        self.teacher_logits = logits.split([len(row) for row in self.rows])
 
     def batch(self, step: int) -> Batch:
         """What :func:`lexical_loss` reads at a step: the pairs of some instances."""
-        rows = spans(self.ends, self.order(step))
-        batch = self.coder.pairs([self.pairs[i] for i in rows.tolist()])
-        batch |= {"instance": self.instance[rows], "labels": self.labels[rows]}
-        if self.teacher_logits is not None:
-            batch["teacher"] = self.teacher_logits[rows]
-        return batch | (self._hide(batch, step) if self.plan.mlm else {})
-
-    def _hide(self, batch: Batch, step: int) -> Batch:
-        seed = np.random.SeedSequence([self.plan.seed, step]).generate_state(1)[0]
-        ids, targets = mask_pieces(
-            batch["input_ids"],
-            self.coder.maskable(batch),
-            self.coder.tokenizer.mask_token_id,
-            len(self.coder.tokenizer),
-            torch.Generator().manual_seed(int(seed)),
-            self.plan.mask_share,
-        )
-        return {"input_ids": ids, "targets": targets}
+        chosen = self.order(step)
+        pairs = [(number, *pair) for number in chosen for pair in self.rows[number]]
+        numbers, coded, places = zip(*pairs)
+        labels = [int(each.gold[place]) for each, place in zip(coded, places)]
+        batch = self.coder.pairs(list(zip(coded, places)))
+        batch |= {"instance": torch.tensor(numbers), "labels": torch.tensor(labels)}
+        if self.teacher_logits:
+            batch["teacher"] = torch.cat([self.teacher_logits[number] for number in chosen])
+        if self.plan.mlm:
+            ids, tokenizer = batch["input_ids"], self.coder.tokenizer
+            batch["input_ids"], batch["targets"] = mask_pieces(
+                ids,
+                self.coder.maskable(batch),
+                tokenizer,
+                [self.plan.seed, step],
+                self.plan.mask_share,
+            )
+        return batch
 
 
 def draw_batches(
@@ -168,7 +173,7 @@ def warm_up(model: LexicalModel, batch: Callable[[int], Batch], plan: LexicalPla
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         return piece_loss(model(**_inputs(batch))[1], batch["targets"])
 
-    fit(model, batch, loss, lambda model: 0.0, regime)
+    fit(model, batch, loss, lambda _model: 0.0, regime)
     model.requires_grad_(True)
 
 

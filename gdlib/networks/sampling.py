@@ -1,4 +1,4 @@
-"""Texts from a fine-tuned causal language model: what it is prompted with, and how it is sampled."""
+"""Texts from a fine-tuned causal language model: its prompts, and how it is sampled."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ class Generator:
 
     @classmethod
     def load(cls, folder: Path) -> "Generator":
-        """The generator that :func:`gdlib.networks.generator.fine_tune` left in a folder, in bf16 where the hardware
-        multiplies bf16.
+        """The generator that :func:`gdlib.networks.generator.fine_tune` left in a folder, in bf16
+        where the hardware multiplies bf16.
         """
         dtype = torch.bfloat16 if has_bf16() else torch.float32
         network, tokenizer, plan = recipe.load(AutoModelForCausalLM, folder, dtype)
@@ -122,7 +122,7 @@ def draw(
 
 
 def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list[int]:
-    """BOS (or EOS, for tokenizers without one, like GPT-2's), then ``label:`` where there is one."""
+    """BOS (or EOS, for tokenizers without BOS, like GPT-2's), then ``label:`` if there is one."""
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     return [start] + (
         tokenizer(f"{label}:", add_special_tokens=False)["input_ids"] if label is not None else []

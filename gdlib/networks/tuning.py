@@ -40,34 +40,19 @@ class TuningPlan(recipe.Plan):
     pooling: str
 
 
-class TaskCoder:
-    """Part as inputs of an encoder: ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``."""
-
-    def __init__(self, coder: Coder):
-        self.coder = coder
-
-    def rows(self, texts: Part) -> list[Joined]:
-        """The pieces of each text or pair, and at which of them the second text begins."""
-        coder, first = self.coder, self.coder.pieces(texts.texts)
-        if not texts.second:
-            return [
-                ([coder.cls, *ids[: coder.max_length - 2], coder.sep], coder.max_length)
-                for ids in first
-            ]
-        return [coder.joined(*self._cut(a, b)) for a, b in zip(first, coder.pieces(texts.second))]
-
-    def _cut(self, first: list[int], second: list[int]) -> tuple[list[int], list[int]]:
-        """Two texts in as many pieces as there is room for; the longer one is cut."""
-        room = self.coder.max_length - 2 - len(self.coder.between)
-        first = first[: max(room // 2, room - len(second))]
-        return first, second[: max(room - room // 2, room - len(first))]
-
-    def inputs(self, rows: Sequence[Joined]) -> Batch:
-        """What the network reads, and ``second``: which pieces are the second text's.
-
-        *Shape:* each ``[rows, longest]``.
-        """
-        return self.coder.joined_inputs(rows)
+def encode(coder: Coder, part: Part) -> list[Joined]:
+    """``[CLS] first [SEP]``, or ``[CLS] first [SEP] second [SEP]``, of each text or pair; of a pair
+    that is too long the longer text is cut.
+    """
+    first = coder.pieces(part.texts)
+    if not part.second:
+        most = coder.max_length
+        return [([coder.cls, *ids[: most - 2], coder.sep], most) for ids in first]
+    room, rows = coder.max_length - 2 - len(coder.between), []
+    for a, b in zip(first, coder.pieces(part.second)):
+        a = a[: max(room // 2, room - len(b))]
+        rows.append(coder.joined(a, b[: max(room - room // 2, room - len(a))]))
+    return rows
 
 
 class TaskModel(nn.Module):
@@ -107,14 +92,14 @@ def tune(
     held-out part.
     """
     seed_everything(plan.seed)
-    coder = TaskCoder(Coder(zoo.tokenizer(network), plan.max_length))
+    coder = Coder(zoo.tokenizer(network), plan.max_length)
     model = TaskModel(network, task, plan.pooling)
     freeze(model.classifier, plan.tuned_layers, pooler=plan.pooling == "cls")
-    rows, checks = coder.rows(task.train), coder.rows(task.held_out)
+    rows, checks = encode(coder, task.train), encode(coder, task.held_out)
     gold = targets(task, task.train)
 
     def inputs(chosen: list[int]) -> Batch:
-        return coder.inputs([rows[i] for i in chosen]) | {"gold": gold[chosen]}
+        return coder.joined_inputs([rows[i] for i in chosen]) | {"gold": gold[chosen]}
 
     history = recipe.train(
         model,
@@ -157,11 +142,9 @@ def _loss(logits: Tensor, gold: Tensor) -> Tensor:
     return F.cross_entropy(logits, gold)
 
 
-def logits(model: TaskModel, coder: TaskCoder, rows: Sequence[Joined], batch: int = 32) -> Tensor:
+def logits(model: TaskModel, coder: Coder, rows: Sequence[Joined], batch: int = 32) -> Tensor:
     """*Shape:* ``[texts, labels]`` (numbers: ``[texts, 1]``), float32, on the CPU."""
-    return ask(
-        model, rows, coder.inputs, length=lambda row: len(row[0]), width=model.outputs, batch=batch
-    )
+    return ask(model, rows, coder.joined_inputs, width=model.outputs, batch=batch)
 
 
 def predictions(logits: Tensor, task: Task) -> np.ndarray:
@@ -183,5 +166,5 @@ def held_out_score(logits: Tensor, task: Task, metric: Metric) -> float:
 
 def answer(model: TaskModel, network: zoo.Network, task: Task, plan: TuningPlan) -> np.ndarray:
     """What a fine-tuned model predicts of the test part. *Shape:* ``[texts]``."""
-    coder = TaskCoder(Coder(zoo.tokenizer(network), plan.max_length))
-    return predictions(logits(model, coder, coder.rows(task.test)), task)
+    coder = Coder(zoo.tokenizer(network), plan.max_length)
+    return predictions(logits(model, coder, encode(coder, task.test)), task)

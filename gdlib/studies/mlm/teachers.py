@@ -6,8 +6,9 @@ from pathlib import Path
 
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadSetting
-from gdlib.learn import mixtures
-from gdlib.learn.mixtures import Gate, TopPieces
+from gdlib.learn import mixtures, predictions
+from gdlib.learn.mixtures import Gate
+from gdlib.learn.predictions import TopPieces
 from gdlib.studies.mlm.settings import Settings
 from gdlib.studies.shared.masked import MaskedHeads
 from gdlib.studies.shared.study import TeachingStudy, Texts
@@ -76,7 +77,8 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         vocabulary, texts = len(self.guessed), self.masked[part]
         found = {name: self.teacher_predictions(name, part) for name in names or self.networks}
         return {
-            name: mixtures.load(made.path, vocabulary, texts.digest) for name, made in found.items()
+            name: predictions.load(made.path, vocabulary, texts.digest)
+            for name, made in found.items()
         }
 
     @derived

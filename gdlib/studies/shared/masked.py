@@ -14,9 +14,10 @@ from gdlib.core.settings import digest
 from gdlib.core.store import Artifact
 from gdlib.core.study import Study
 from gdlib.learn.loop import seed_everything
-from gdlib.networks import mlm_teachers, mlm_texts
+from gdlib.networks import mlm_heads, mlm_teachers, mlm_texts
 from gdlib.networks.alignment import align
-from gdlib.networks.mlm_teachers import HeadPlan, MaskedTeacher, Phase
+from gdlib.networks.mlm_heads import HeadPlan, Phase
+from gdlib.networks.mlm_teachers import MaskedTeacher
 from gdlib.networks.mlm_texts import Guessed, MaskedTexts
 from gdlib.sources import corpora, zoo
 from gdlib.sources.corpora import Corpus
@@ -177,7 +178,7 @@ class MaskedHeads(Study):
         """The new head of a network, its layers if they are trained too, and the loss curve."""
         seed_everything(plan.seed)  # the new head is drawn when the network is loaded
         network = self.load_masked(name, None, plan.layers)
-        history = mlm_teachers.train_head(network, *self.head_parts, plan, folder)
+        history = mlm_heads.train_head(network, *self.head_parts, plan, folder)
         history.to_parquet(folder / "history.parquet", index=False)
 
     def head_of(self, name: str) -> Artifact | None:

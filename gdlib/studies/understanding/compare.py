@@ -14,7 +14,7 @@ from gdlib.networks.costs import Timed, measure
 from gdlib.networks.lexical_arms import PLAIN
 from gdlib.networks.sense_coding import Coder
 from gdlib.networks.students import parameters
-from gdlib.networks.tuning import TaskCoder, TaskModel
+from gdlib.networks.tuning import TaskModel, encode
 from gdlib.sources import zoo
 from gdlib.studies.shared.compare import by_size
 from gdlib.studies.shared.verdicts import in_words
@@ -136,13 +136,13 @@ def _timed(study: UnderstandingStudy, encoder: str, task: str, texts: int) -> Ti
     """An encoder under a new head, and the inputs of the first test texts, over again if few."""
     s, data = study.settings, study.tasks[task]
     network = study.encoder_of(encoder, s.tuning_seeds[0])
-    coder = TaskCoder(Coder(zoo.tokenizer(network), s.tuning_length))
-    rows = coder.rows(data.test.take([i % len(data.test) for i in range(texts)]))
+    coder = Coder(zoo.tokenizer(network), s.tuning_length)
+    rows = encode(coder, data.test.take([i % len(data.test) for i in range(texts)]))
     model = TaskModel(network, data, s.tuning_pooling)
     return Timed(
         model,
         lambda inputs: model(**inputs),
-        lambda places: coder.inputs([rows[i] for i in places]),
+        lambda places: coder.joined_inputs([rows[i] for i in places]),
     )
 
 
