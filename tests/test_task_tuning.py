@@ -134,7 +134,7 @@ def test_the_head_reads_the_mean_states_of_both_parts(network: zoo.Network) -> N
             input_ids=torch.tensor([ids]),
             token_type_ids=torch.tensor(
                 [[int(i >= start) for i in range(len(ids))]]
-                if coder.coder.has_types
+                if coder.has_types
                 else [[0] * len(ids)]
             ),
         ).last_hidden_state[0]
