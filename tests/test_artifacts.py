@@ -225,6 +225,48 @@ def test_a_killed_fan_out_goes_on_with_what_is_missing(house: Path) -> None:
     assert run(house) == ["student red 1", "student blue 0"]
 
 
+def test_two_processes_make_an_artifact_once(house: Path) -> None:
+    change(house, FLOWERS, 'log("teacher")', 'log("teacher"); import time; time.sleep(4)')
+    script = (
+        "from gdlib.studies.flowers import *\nfrom gdlib.core.store import Store\n"
+        "FlowerStudy(Settings(), Store('store')).teacher()"
+    )
+    environment = os.environ | {"PYTHONPATH": str(house), "GDLIB_THREADS": "1"}
+    command = [sys.executable, "-c", script]
+    makers = [subprocess.Popen(command, cwd=house, env=environment) for _ in range(2)]
+    assert [maker.wait(timeout=60) for maker in makers] == [0, 0]
+    assert (house / "made.log").read_text() == "teacher\n"
+
+
+def test_a_plugin_s_study_counts_like_the_library_s_own(house: Path, monkeypatch) -> None:
+    """A study in a folder of a plugin: its artifacts, and the digest of its stages' code."""
+    mine = house / "garden" / "studies" / "mine"
+    mine.mkdir(parents=True)
+    extend = "import gdlib.studies\ngdlib.studies.__path__.append(__path__[0] + '/studies')\n"
+    (house / "garden" / "__init__.py").write_text(extend)
+    (house / "garden" / "words.py").write_text('WORD = "rich"\n')
+    (mine / "__init__.py").write_text("")
+    study = (house / "gdlib" / FLOWERS).read_text().replace("studies.flowers", "studies.mine.study")
+    study = study.replace("{self.soil.name} {", "{WORD} {self.soil.name} {")
+    study = study.replace("class FlowerStudy", "from garden.words import WORD\n\nclass FlowerStudy")
+    (mine / "study.py").write_text(study)
+    (house / "gdlib" / FLOWERS).write_text(
+        "from gdlib.core.registry import load_plugins\nload_plugins()\n"
+        "from gdlib.studies.mine.study import *\n"
+    )
+    monkeypatch.setenv("GDLIB_PLUGINS", "garden")
+    shown = "import gdlib.core.code as c\nlog(c.code_digest('gdlib.studies.mine.study'))"
+    assert run(house) == ALL
+    (before,) = run(house, shown)
+    change(house, "../garden/studies/mine/study.py", "{self.mixed(arm)} {", "{self.mixed(arm)}, {")
+    assert run(house) == ALL[1:]
+    (after,) = run(house, shown)
+    assert after != before, "its stages are executed again"
+    change(house, "../garden/words.py", "rich", "poor")
+    assert run(house) == ALL, "other modules of the plugin count too"
+    assert run(house, shown) != [after]
+
+
 def test_recipes_are_the_same_in_every_process(house: Path) -> None:
     code = (
         "import json; from gdlib.core.artifacts import *\n"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gdlib.core import settings as config
 from gdlib.core.errors import BadSetting, GdlibError, UnknownName
-from gdlib.core.plans import expand
+from gdlib.core.plans import Plan, Stage, expand
 from gdlib.core.settings import (
     build,
     digest,
@@ -24,7 +24,6 @@ from gdlib.core.settings import (
     parse,
     replace,
     settings_class,
-    subset,
 )
 from gdlib.run.studies import names, plan_of
 
@@ -76,8 +75,14 @@ def test_a_notebook_s_variables_count_if_they_are_named_like_a_knob() -> None:
 
 
 def test_a_stage_has_its_own_knobs() -> None:
-    assert subset(Settings(), ["cook"]) == {"rate": 0.1, "count": 3}
-    assert subset(Settings(guests=("a", "b")), ["serve"])["guests"] == ["a", "b"]
+    stages = (
+        Stage("cook", "1.ipynb", (), "run", ""),
+        Stage("serve", "2.ipynb", ("cook",), "run", ""),
+    )
+    plan = Plan("dinner", "Dinner", Settings, stages, "")
+    assert plan.values("cook", Settings()) == {"rate": 0.1, "count": 3}
+    served = plan.values("serve", Settings(guests=("a", "b")))
+    assert served["guests"] == ["a", "b"] and served["count"] == 3
     assert knobs(Settings)["loss"] == {"stage": "serve", "help": "a loss", "choices": ("kl", "mse")}
 
 
@@ -109,7 +114,7 @@ def test_overrides_that_are_none() -> None:
     ):
         parse(Settings, ["count"])
     with pytest.raises(UnknownName, match=r'unknown setting "cont"; known: rate, count, '):
-        parse(Settings, ["cont=3"])
+        build(Settings, parse(Settings, ["cont=3"]))
 
 
 @given(

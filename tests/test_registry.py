@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from gdlib.core.errors import UnknownName
-from gdlib.core.registry import Registry, resolve
+from gdlib.core.registry import Registry
 from gdlib.core.settings import build, choices_of, knob, knobs, settings_class
 
 FLOWERS = Registry("flower")
@@ -16,14 +16,14 @@ FLOWERS.add("decoder", "json:JSONDecoder", "from a module")
 
 @settings_class
 class Settings:
-    flower: str = knob("rose", "corpus", "which one", f"{__name__}:FLOWERS")
+    flower: str = knob("rose", "corpus", "which one", FLOWERS)
     flowers: tuple[str, ...] = knob(("rose",), "corpus", "which ones", FLOWERS)
 
 
 def test_a_name_stands_for_its_object_which_is_imported_when_looked_up() -> None:
     import json
 
-    assert FLOWERS["decoder"] is json.JSONDecoder is resolve("json:JSONDecoder")
+    assert FLOWERS["decoder"] is json.JSONDecoder
     assert list(FLOWERS) == ["rose", "decoder"] and dict(FLOWERS.help)["rose"] == "thorny"
     with pytest.raises(UnknownName, match='^unknown flower "tulip"; known: rose, decoder$'):
         FLOWERS["tulip"]

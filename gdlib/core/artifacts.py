@@ -22,14 +22,16 @@ made, a knob, a derived value or another artifact that its recipe does not cover
 """
 
 import dataclasses
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from gdlib.core.reach import Reach
-from gdlib.core.scope import Making, Scope
+from gdlib.core.scope import ARTIFACT, KNOB, VALUE, Making, Scope
 from gdlib.core.settings import digest, jsonable
 from gdlib.core.store import MANIFEST, Artifact
 
@@ -52,12 +54,11 @@ class derived:
     def __get__(self, study: Any, owner: type) -> Any:
         if study is None:
             return self
-        if self.name not in study.memo:
+        if (self.name,) not in study.memo:
             with study.within(Scope()) as read:
-                value = self.func(study)
-            study.memo[self.name] = value, read
-        value, read = study.memo[self.name]
-        study.scope.value(self.name, read)
+                study.memo[self.name,] = self.func(study), read
+        value, read = study.memo[self.name,]
+        study.scope.read(VALUE, self.name, read.names)
         return value
 
 
@@ -102,12 +103,14 @@ class artifact:
         needs |= {name: given(study, *cell) for name, given in self.given.items()}
         knobs = {name: getattr(study.settings, name) for name in self.knobs}
         arguments = [ingredient(value) for value in cell]
-        read = [getattr(study.settings.plain, name) for name in study.scope.knobs]
+        read = [
+            getattr(study.settings.plain, name) for sort, name in study.scope.names if sort == KNOB
+        ]
         reach, classes = self.reach(type(study)), Reach()
         for value in needs.values():
             if not isinstance(value, Artifact):
                 classes.value(type(value))  # the code of its methods; what is in it is its digest
-        code = [reach.code, classes.code, reach.entries(_texts([arguments, read]))]
+        code = [reach.code, classes.code, reach.entries(json.dumps([arguments, read]))]
         needs = {name: ingredient(value) for name, value in needs.items()}
         return jsonable({"cell": arguments, "knobs": knobs, "needs": needs, "code": digest(code)})
 
@@ -118,34 +121,35 @@ class artifact:
     def missing(self, study: Any, *cell: Any) -> bool:
         """Whether the artifact of a cell would have to be made. What it needs is made now."""
         with study.within(Scope()):
-            return self._found(study, self.recipe(study, *cell)) is None
+            recipe = self.recipe(study, *cell)
+        return self._is_old(study, recipe) or study.store.find(self.kind, recipe) is None
 
     def make(self, study: Any, *cell: Any) -> Artifact:
         """The artifact of a cell, from the store or made now."""
-        asked = (self.name, *cell)
-        if asked not in study.memo:
+        call = (self.name, *cell)
+        if call not in study.memo:
             with study.within(Scope()) as covered:
                 recipe = self.recipe(study, *cell)
 
             def build(folder: Path) -> None:
                 owner = f"{type(study).__name__}.{self.name}"
                 values = {*self.reach(type(study)).attributes, *self.needs, *self.given}
-                with study.within(Making(owner, self.knobs, values, covered)):
+                declared = {*product([KNOB], self.knobs), *product([VALUE], values)}
+                with study.within(Making(owner, declared, covered)):
                     self.func(study, folder, *cell)
 
-            again = self._found(study, recipe) is None
-            study.memo[asked] = study.store.make(self.kind, recipe, build, again=again), covered
-        made, read = study.memo[asked]
-        study.scope.artifact(f"{self.kind}/{made.key}", read)
+            again = self._is_old(study, recipe)
+            study.memo[call] = study.store.make(self.kind, recipe, build, again=again), covered
+        made, read = study.memo[call]
+        study.scope.read(ARTIFACT, f"{self.kind}/{made.key}", read.names)
         return made
 
-    def _found(self, study: Any, recipe: Mapping[str, Any]) -> Artifact | None:
-        """The artifact if the store has it, and it is not one to be made again."""
-        found = study.store.find(self.kind, recipe)
+    def _is_old(self, study: Any, recipe: Mapping[str, Any]) -> bool:
+        """Whether the artifact was made before the time from which on its stage is made again."""
         stage, _, since = os.environ.get(AGAIN, "").rpartition(":")
-        if found and stage in self.stages and (found / MANIFEST).stat().st_mtime < float(since):
-            return None
-        return found
+        manifest = study.store.folder(self.kind, recipe) / MANIFEST
+        is_forced = stage in self.stages and manifest.exists()
+        return is_forced and manifest.stat().st_mtime < float(since)
 
 
 def ingredient(value: Any) -> Any:
@@ -158,8 +162,8 @@ def ingredient(value: Any) -> Any:
     if hasattr(value, "digest") and not isinstance(value, type):
         return value.digest() if callable(value.digest) else value.digest
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = (each for each in dataclasses.fields(value) if not each.metadata.get("label"))
-        return {each.name: ingredient(getattr(value, each.name)) for each in fields}
+        fields = [field for field in dataclasses.fields(value) if not field.metadata.get("label")]
+        return {field.name: ingredient(getattr(value, field.name)) for field in fields}
     if isinstance(value, Mapping):
         return {str(name): ingredient(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -167,16 +171,6 @@ def ingredient(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     raise TypeError(f"{type(value).__name__} cannot stand in a recipe; give it a digest")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _texts(list(value.values()))
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _texts(each)
 
 
 @cache

@@ -12,10 +12,11 @@ corpus::
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Literal
 
 from gdlib.core.errors import BadSetting, unknown
-from gdlib.core.settings import knobs, replace, subset
+from gdlib.core.settings import jsonable, knobs, replace
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ class Plan:
         needs.
         """
         names = self.upstream(stage)
-        return subset(
-            settings, {*names, *(more for name in names for more in self.stage(name).also)}
-        )
+        stages = {*names, *(other for name in names for other in self.stage(name).also)}
+        own = [name for name, meta in knobs(settings).items() if meta["stage"] in stages]
+        return {name: jsonable(getattr(settings, name)) for name in own}
 
     def products_recipe(self, stage: str, settings: Any) -> dict[str, Any]:
         """The recipe of the ``products`` artifact that a stage's notebook leaves."""
@@ -122,13 +123,10 @@ class Task:
         return f"{self.run}/{self.stage.name}"
 
     @property
-    def values(self) -> dict[str, Any]:
-        """The knobs (JSON-able) that decide what the task makes."""
-        return self.plan.values(self.stage.name, self.settings)
-
-    @property
     def products_recipe(self) -> dict[str, Any]:
-        """The recipe of what its notebook shows; see :meth:`Plan.products_recipe`."""
+        """The recipe of what its notebook shows, with all knobs that decide that as ``settings``;
+        see :meth:`Plan.products_recipe`.
+        """
         return self.plan.products_recipe(self.stage.name, self.settings)
 
     @property
@@ -136,14 +134,12 @@ class Task:
         """What the notebook is given: the knobs of its own stage; of those it needs, the ones that
         are not the default.
         """
-        meta, default = (
-            knobs(self.settings),
-            self.plan.values(self.stage.name, self.plan.settings()),
-        )
+        meta, stage = knobs(self.settings), self.stage.name
+        default = self.plan.values(stage, self.plan.settings())
         return {
             name: value
-            for name, value in self.values.items()
-            if meta[name]["stage"] == self.stage.name or value != default[name]
+            for name, value in self.plan.values(stage, self.settings).items()
+            if meta[name]["stage"] == stage or value != default[name]
         }
 
 
@@ -161,33 +157,27 @@ def expand(plan: Plan, settings: Any) -> list[Task]:
             f"corpora {', '.join(corpora)}: two of them would share one folder of results; "
             "rename one"
         )
+    # Where there is one seed: as the notebook has it when it is opened by hand.
+    sweep = {"corpora": (), "seeds": seeds if len(seeds) > 1 else (), "labels_sweep": labels[1:]}
     tasks: list[Task] = []
     for corpus in corpora:
-        found: dict[str, list[Task]] = {stage.name: [] for stage in plan.stages}
-        for count in labels:
-            for seed in seeds:
-                one = replace(settings, **{"corpus": corpus, plan.labels: count, "seed": seed})
-                made: dict[str, Task] = {}
-                for stage in (stage for stage in plan.stages if stage.once_a == "run"):
-                    needs = tuple(made[name] for name in stage.needs)
-                    made[stage.name] = Task(
-                        plan, stage, f"{slug(corpus)}-l{count}-s{seed}", one, needs
-                    )
-                    found[stage.name].append(made[stage.name])
-                    tasks.append(made[stage.name])
-        several = seeds if len(seeds) > 1 else ()  # as the notebook has it when opened by hand
-        whole = replace(
-            settings,
-            corpus=corpus,
-            corpora=(),
-            seed=seeds[0],
-            seeds=several,
-            labels_sweep=labels[1:],
-        )
-        for stage in (stage for stage in plan.stages if stage.once_a == "corpus"):
-            needs = tuple(task for name in stage.needs for task in found[name])
-            found[stage.name].append(Task(plan, stage, slug(corpus), whole, needs))
-            tasks.append(found[stage.name][0])
+        of_corpus: list[Task] = []
+        for count, seed in product(labels, seeds):
+            values = {"corpus": corpus, plan.labels: count, "seed": seed}
+            run = f"{slug(corpus)}-l{count}-s{seed}"
+            of_corpus += _tasks(plan, "run", run, replace(settings, **values), [])
+        whole = replace(settings, corpus=corpus, seed=seeds[0], **sweep)
+        tasks += of_corpus + _tasks(plan, "corpus", slug(corpus), whole, of_corpus)
+    return tasks
+
+
+def _tasks(plan: Plan, once_a: str, run: str, settings: Any, before: list[Task]) -> list[Task]:
+    """The tasks of one run or corpus; they may need one another and those ``before``."""
+    tasks: list[Task] = []
+    for stage in plan.stages:
+        if stage.once_a == once_a:
+            needs = [task for task in (*before, *tasks) if task.stage.name in stage.needs]
+            tasks.append(Task(plan, stage, run, settings, tuple(needs)))
     return tasks
 
 

@@ -20,7 +20,7 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from gdlib.core.store import Artifact, Store, write_atomically
+from gdlib.core.store import Artifact, Store
 
 
 class Products:
@@ -45,15 +45,14 @@ class Products:
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
         """Show a figure with its caption and keep it (SVG and PNG)."""
-        self.index["figures"][name] = caption
-        self._show(name, figure, caption)
+        self._figure(self.index, name, figure, caption)
 
     def timed_figure(self, name: str, figure: Figure, caption: str) -> None:
         """A figure that shows timings: kept with them."""
-        self.timings["figures"][name] = caption
-        self._show(name, figure, caption)
+        self._figure(self.timings, name, figure, caption)
 
-    def _show(self, name: str, figure: Figure, caption: str) -> None:
+    def _figure(self, index: dict[str, Any], name: str, figure: Figure, caption: str) -> None:
+        index["figures"][name] = caption
         self._figures[name] = figure
         display(figure, Markdown(f"*{caption}*"))
         plt.close(figure)  # or the notebook's backend shows it a second time
@@ -90,14 +89,10 @@ class Products:
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
         for name, table in self._tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
-            write_atomically(
-                folder / f"{name}.json",
-                table.to_json(orient="records", indent=1, force_ascii=False),
-            )
-        write_atomically(
-            folder / "products.json", json.dumps(self.index, indent=1, ensure_ascii=False)
-        )
-        write_atomically(folder / "timings.json", json.dumps(self.timings, indent=1))
+            table.to_json(folder / f"{name}.json", orient="records", indent=1, force_ascii=False)
+        for name, content in {"products": self.index, "timings": self.timings}.items():
+            text = json.dumps(content, indent=1, ensure_ascii=False)
+            (folder / f"{name}.json").write_text(text, "utf-8")
 
 
 def read_index(artifact: Artifact) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from gdlib.core.errors import unknown
@@ -51,16 +52,12 @@ class Registry(Mapping[str, Any]):
         load_plugins()
         return self._help
 
-    def source(self, name: str) -> Any:
-        """What ``add`` was given for a name: the object, or where to import it from."""
-        return self._targets[name]
-
     def __getitem__(self, name: str) -> Any:
         load_plugins()
         if name not in self._targets:
             raise unknown(self.what, name, self._targets)
         target = self._targets[name]
-        return resolve(target) if isinstance(target, str) else target
+        return resolve_name(target) if isinstance(target, str) else target
 
     def __contains__(self, name: object) -> bool:
         return name in self.help
@@ -70,12 +67,6 @@ class Registry(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.help)
-
-
-def resolve(place: str) -> Any:
-    """The object at ``"module:attribute"``."""
-    module, _, attribute = place.partition(":")
-    return getattr(import_module(module), attribute)
 
 
 def plugins() -> list[str]:

@@ -6,6 +6,11 @@ from typing import Any
 from gdlib.core.errors import GdlibError
 from gdlib.core.settings import plain
 
+KNOB, VALUE, ARTIFACT = "the knob", "the value", "the artifact"
+
+Names = Iterable[tuple[str, str]]
+"""What was read: its sort, and the name of a knob or derived value or the key of an artifact."""
+
 
 class Undeclared(GdlibError):
     """Something was read, while an artifact was made, that its recipe does not cover."""
@@ -15,19 +20,11 @@ class Scope:
     """Notes what is read while a recipe or a derived value is worked out."""
 
     def __init__(self) -> None:
-        self.knobs: set[str] = set()
-        self.artifacts: set[str] = set()
+        self.names: set[tuple[str, str]] = set()
 
-    def knob(self, name: str) -> None:
-        self.knobs.add(name)
-
-    def value(self, name: str, read: "Scope") -> None:
-        self.knobs |= read.knobs
-        self.artifacts |= read.artifacts
-
-    def artifact(self, key: str, read: "Scope") -> None:
-        self.value(key, read)
-        self.artifacts.add(key)
+    def read(self, sort: str, name: str, sources: Names = ()) -> None:
+        """Something is read; ``sources`` is what it was itself worked out from."""
+        self.names |= {(sort, name), *sources}
 
 
 class Making(Scope):
@@ -35,33 +32,27 @@ class Making(Scope):
 
     Args:
         owner: the artifact, for the message.
-        knobs: the knobs that its declaration names.
-        values: the derived values that it needs or whose code counts.
+        declared: the knobs that its declaration names, and the derived values that it needs or
+            whose code counts.
         covered: what its recipe was worked out from.
     """
 
-    def __init__(self, owner: str, knobs: Iterable[str], values: Iterable[str], covered: Scope):
-        self.owner, self.named, self.values = owner, set(knobs), set(values)
-        self.knobs, self.artifacts = covered.knobs | self.named, covered.artifacts
+    def __init__(self, owner: str, declared: Names, covered: Scope):
+        self.owner, self.declared = owner, set(declared)
+        self.covered = self.declared | covered.names
 
-    def knob(self, name: str) -> None:
-        self._check(name in self.named, f"the knob {name}")
+    def read(self, sort: str, name: str, sources: Names = ()) -> None:
+        allowed = self.covered if sort == ARTIFACT else self.declared
+        if (sort, name) not in allowed:
+            self._refuse(f"{sort} {name}")
+        for hidden in sorted(set(sources) - self.covered):
+            self._refuse(f"{' '.join(hidden)} through {name}")
 
-    def value(self, name: str, read: Scope) -> None:
-        self._check(name in self.values, f"{name}")
-        for knob in sorted(read.knobs - self.knobs):
-            self._check(False, f"the knob {knob} through {name}")
-        self._check(read.artifacts <= self.artifacts, f"another artifact through {name}")
-
-    def artifact(self, key: str, read: Scope) -> None:
-        self._check(key in self.artifacts, f"the artifact {key}")
-
-    def _check(self, covered: bool, what: str) -> None:
-        if not covered:
-            raise Undeclared(
-                f"{self.owner} reads {what}, which its recipe does not cover; name it in the "
-                "@artifact(...) of that method, among the knobs or in needs="
-            )
+    def _refuse(self, what: str) -> None:
+        raise Undeclared(
+            f"{self.owner} reads {what}, which its recipe does not cover; name it in the "
+            "@artifact(...) of that method, among the knobs or in needs="
+        )
 
 
 class Watched:

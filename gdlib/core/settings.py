@@ -18,15 +18,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.dataclasses import dataclass as _dataclass
 
-from gdlib.core.errors import BadSetting, UnknownName, unknown
-from gdlib.core.registry import Registry, resolve
+from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.registry import Registry
 
 settings_class = _dataclass(frozen=True, kw_only=True)
 
 
-def knob(
-    default: Any, stage: str, help: str, choices: Iterable[str] | Mapping[str, str] | str = ()
-) -> Any:
+def knob(default: Any, stage: str, help: str, choices: Iterable[str] | Registry = ()) -> Any:
     """One parameter of a study.
 
     Args:
@@ -34,23 +32,16 @@ def knob(
         stage: the stage it belongs to; a stage is out of date only if a knob of its own or of a
             stage before it moved.
         help: one line for ``--help`` and for the comment in the notebook's parameters cell.
-        choices: the known values, where they are names: the names alone, or with a line of help
-            each, or the place of a :class:`~gdlib.core.registry.Registry` as
-            ``"gdlib.networks.names:STUDENTS"``, which is imported only when a value is checked or
-            the choices are listed.
+        choices: the known values, where they are names: the names alone, or a mapping of each to
+            a line of help, or a :class:`~gdlib.core.registry.Registry`.
     """
-    return dataclasses.field(
-        default=default, metadata={"stage": stage, "help": help, "choices": choices}
-    )
+    metadata = {"stage": stage, "help": help, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def choices_of(meta: Mapping[str, Any]) -> Mapping[str, str]:
     """The known values of a knob with a line of help each, from its metadata; empty: any value."""
-    choices = meta["choices"]
-    if isinstance(choices, str):
-        choices = resolve(choices)
-    if isinstance(choices, Registry):
-        return choices.help
+    choices = getattr(meta["choices"], "help", meta["choices"])
     return choices if isinstance(choices, Mapping) else dict.fromkeys(choices, "")
 
 
@@ -79,14 +70,14 @@ def build(settings_type: type, values: Mapping[str, Any]) -> Any:
         if name not in meta:
             raise unknown("setting", name, meta)
         choices = choices_of(meta[name])
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            if choices and one not in choices:
-                raise unknown(name, one, choices)
+        for chosen in value if isinstance(value, (list, tuple)) else (value,):
+            if choices and chosen not in choices:
+                raise unknown(name, chosen, choices)
     try:
         return settings_type(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = ".".join(map(str, first["loc"]))
         raise BadSetting(f"setting {name} = {first['input']!r}: {first['msg']}") from None
 
 
@@ -97,20 +88,8 @@ def from_notebook(settings_type: type, names: Mapping[str, Any]) -> Any:
     So any knob can be given to any notebook by papermill's ``-p``, also one whose default is set in
     another notebook.
     """
-    return build(
-        settings_type, {name: names[name] for name in knobs(settings_type) if name in names}
-    )
-
-
-def subset(settings: Any, stages: Iterable[str]) -> dict[str, Any]:
-    """The values (JSON-able) of the knobs that belong to the named stages: what an artifact of
-    theirs is keyed by.
-    """
-    wanted = set(stages)
-    meta = knobs(settings)
-    return {
-        name: jsonable(getattr(settings, name)) for name in meta if meta[name]["stage"] in wanted
-    }
+    values = {name: names[name] for name in knobs(settings_type) if name in names}
+    return build(settings_type, values)
 
 
 def replace(settings: Any, **changes: Any) -> Any:
@@ -124,10 +103,10 @@ def jsonable(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-def digest(value: Any, length: int = 16) -> str:
-    """The first ``length`` hex digits of the sha256 of a JSON-able value in canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+def digest(value: Any) -> str:
+    """The first 16 hex digits of the sha256 of a JSON-able value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def thread_count() -> int:
@@ -135,16 +114,14 @@ def thread_count() -> int:
 
     Another number, other last bits.
     """
-    given = os.environ.get("GDLIB_THREADS")
-    if given:
+    if given := os.environ.get("GDLIB_THREADS"):
         if not given.isdecimal() or int(given) < 1:
             raise BadSetting(f'GDLIB_THREADS is "{given}"; expected a number of threads, 1 or more')
         return int(given)
     import psutil
 
-    allowed = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    get_allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    allowed = len(get_allowed(0))
     return min(psutil.cpu_count(logical=False) or allowed, allowed)
 
 
@@ -179,15 +156,13 @@ def parse(settings_type: type, assignments: Iterable[str]) -> dict[str, Any]:
     that holds a tuple takes a comma-separated list too.
     """
     values: dict[str, Any] = {}
-    known = {field.name: field.default for field in dataclasses.fields(settings_type)}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise BadSetting(f'"{assignment}" is no assignment; expected NAME=VALUE, e.g. seed=3')
-        if name not in known:
-            raise UnknownName(str(unknown("setting", name, known)))
         values[name] = _literal(text)
-        if isinstance(known[name], tuple) and not isinstance(values[name], list):
+        holds_several = isinstance(getattr(settings_type, name, None), tuple)
+        if holds_several and not isinstance(values[name], list):
             values[name] = [_literal(part) for part in text.split(",") if part]
     return values
 

@@ -21,11 +21,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -52,22 +51,11 @@ class Artifact:
         return json.loads((self.path / name).read_text("utf-8"))
 
 
-class _NotMade(Exception):
-    """An artifact that is not there is asked for where nothing may be built."""
-
-
-_MAY_BUILD = ContextVar("may_build", default=True)
-Job = TypeVar("Job", bound=tuple)
-
-
 class Store:
     """The artifacts of all runs under one folder. Safe for several processes at once."""
 
-    def __init__(
-        self, root: str | os.PathLike[str] = "runs/store", say: Callable[[str], None] | None = None
-    ):
+    def __init__(self, root: str | os.PathLike[str]):
         self.root = Path(root)
-        self.say = say or (lambda line: print(line, file=sys.stderr))
 
     def folder(self, kind: str, recipe: Mapping[str, Any]) -> Path:
         """Where the artifact of this recipe is, or would be."""
@@ -78,16 +66,17 @@ class Store:
         missing.
         """
         path = self.folder(kind, recipe)
-        if not path.is_dir():
-            return None
         try:
-            return self.open(path, recipe)
+            return self.open(path, recipe) if path.is_dir() else None
         except StaleArtifact as error:
-            self._set_aside(path, str(error))
+            print(f"{error}; set aside, to be made again", file=sys.stderr)
+            damaged = self.root / "damaged" / f"{kind}-{path.name}-{time.time_ns()}"
+            damaged.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, damaged)
             return None
 
-    def open(self, path: Path, recipe: Mapping[str, Any] | None = None) -> Artifact:
-        """Read and verify one artifact.
+    def open(self, path: Path, recipe: Mapping[str, Any]) -> Artifact:
+        """Read and verify the artifact of a recipe.
 
         Raises:
             StaleArtifact: no manifest, a file that is missing or whose sha256 differs, or another
@@ -95,20 +84,20 @@ class Store:
         """
         try:
             manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-            for name, expected in manifest["files"].items():
-                if file_digest(path / name) != expected:
-                    raise StaleArtifact(
-                        f"artifact {path}: {name} is damaged (its sha256 is not the recorded one)"
-                    )
-            if recipe is not None and manifest["recipe"] != jsonable(recipe):
-                raise StaleArtifact(
-                    f"artifact {path}: made from another recipe than the one asked for"
-                )
-            return Artifact(
-                path, manifest["kind"], path.name, manifest["recipe"], manifest["seconds"]
+            files = manifest["files"]
+            damaged = [name for name in files if file_digest(path / name) != files[name]]
+            made = Artifact(
+                path, path.parent.name, path.name, manifest["recipe"], manifest["seconds"]
             )
         except (OSError, ValueError, KeyError) as error:
             raise StaleArtifact(f"artifact {path}: unreadable ({error})") from error
+        if damaged:
+            raise StaleArtifact(
+                f"artifact {path}: {damaged[0]} is damaged (its sha256 is not the recorded one)"
+            )
+        if made.recipe != jsonable(recipe):
+            raise StaleArtifact(f"artifact {path}: made from another recipe than the one asked for")
+        return made
 
     def make(
         self,
@@ -128,14 +117,12 @@ class Store:
                 not kept in the artifact.
             again: build even if the artifact is there, and replace it.
         """
-        if not again and (found := self.find(kind, recipe)):
-            return found
+        if not again and (made := self.find(kind, recipe)):
+            return made
         path = self.folder(kind, recipe)
-        if not _MAY_BUILD.get():
-            raise _NotMade(path)
         with self.lock(path):
-            if not again and (found := self.find(kind, recipe)):
-                return found
+            if not again and (made := self.find(kind, recipe)):
+                return made
             work = self.root / "work" / kind / path.name
             work.mkdir(parents=True, exist_ok=True)
             start = time.monotonic()
@@ -145,23 +132,7 @@ class Store:
             if path.exists():
                 shutil.rmtree(path)
             os.rename(work, path)
-            return self.open(path, recipe)
-
-    @staticmethod
-    def missing(ask: Callable[..., Any], jobs: Iterable[Job]) -> list[Job]:
-        """Of some jobs (arguments) those for whose ``ask(*job)`` something would have to be built;
-        nothing is built now.
-        """
-        found, before = [], _MAY_BUILD.set(False)
-        try:
-            for job in jobs:
-                try:
-                    ask(*job)
-                except _NotMade:
-                    found.append(job)
-        finally:
-            _MAY_BUILD.reset(before)
-        return found
+        return self.open(path, recipe)
 
     def manifests(self, kind: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Folder and manifest of every artifact of a kind; their files are not checked."""
@@ -174,17 +145,25 @@ class Store:
     def lock(self, path: Path) -> FileLock:
         """A lock on one artifact, released by the system even if its holder is killed.
 
-        Says when it has to wait.
+        If it has to be waited for, that is said.
         """
+        if self.is_locked(path):
+            name = f"{path.parent.name}/{path.name}"
+            print(f"waiting for another run that is making {name}", file=sys.stderr)
+        return self._lock(path)
+
+    def is_locked(self, path: Path) -> bool:
+        """Whether somebody makes the artifact at this moment."""
+        try:
+            with self._lock(path).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _lock(self, path: Path) -> FileLock:
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{path.parent.name}-{path.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-            lock.release()
-        except Timeout:
-            self.say(f"waiting for another run that is making {path.parent.name}/{path.name}")
-        return lock
+        return FileLock(locks / f"{path.parent.name}-{path.name}.lock")
 
     def _seal(self, work: Path, kind: str, recipe: Mapping[str, Any], seconds: float) -> None:
         for left in work.glob("checkpoint*"):
@@ -198,18 +177,12 @@ class Store:
         }
         write_atomically(work / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
 
-    def _set_aside(self, path: Path, why: str) -> None:
-        self.say(f"{why}; set aside, to be made again")
-        broken = self.root / "damaged" / f"{path.parent.name}-{path.name}-{time.time_ns()}"
-        broken.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(path, broken)
-
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write aside and rename: a reader, or a kill, never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+    aside.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     os.replace(aside, path)
 
 

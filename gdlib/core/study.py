@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from gdlib.core.plans import Plan
 from gdlib.core.processes import in_processes
-from gdlib.core.scope import Scope, Watched
+from gdlib.core.scope import KNOB, Scope, Watched
 from gdlib.core.settings import plain, replace
 from gdlib.core.store import Artifact, Store
 
@@ -31,7 +31,7 @@ class Study:
 
     def __init__(self, settings: Any, store: Store):
         self.store, self.memo, self.scope = store, {}, Scope()
-        self.settings = Watched(plain(settings), lambda name: self.scope.knob(name))
+        self.settings = Watched(plain(settings), lambda name: self.scope.read(KNOB, name))
 
     @contextmanager
     def within(self, scope: Scope) -> Iterator[Scope]:
@@ -76,10 +76,7 @@ class Study:
 
     def seconds(self, name: str) -> float:
         """How long the artifacts of a method took that were asked for so far, added up."""
-        kept = self.memo.items()
-        return sum(
-            value[0].seconds for key, value in kept if isinstance(key, tuple) and key[0] == name
-        )
+        return sum(made.seconds for call, (made, _) in self.memo.items() if call[0] == name)
 
     def each_seed(self, **changes: Any) -> list[Self]:
         """This study with every seed of ``settings.seeds``.
@@ -92,13 +89,12 @@ class Study:
         return [type(self)(settings, self.store) for settings in changed]
 
     def over_seeds(self, **changes: Any) -> Any:
-        """The results of :meth:`each_seed`, stacked; the test part is the same for all."""
-        found = [study.results() for study in self.each_seed(**changes)]
-        return found[0].stack(found)
+        """The ``results()`` of :meth:`each_seed`, stacked; the test part is the same for all.
 
-    def results(self) -> Any:
-        """What was found, of a kind that has a ``stack``: every study has its own."""
-        raise NotImplementedError
+        Every study has its own kind of results, with a ``stack``.
+        """
+        results = [study.results() for study in self.each_seed(**changes)]
+        return results[0].stack(results)
 
 
 @lru_cache(maxsize=1)

@@ -13,11 +13,12 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata, resources
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from gdlib.core.registry import load_plugins, resolve
+from gdlib.core.registry import load_plugins
 from gdlib.core.store import file_digest
 from gdlib.sources.download import Package
 
@@ -76,7 +77,7 @@ class Card:
 
     def reader(self, kind: str) -> Callable[..., Any]:
         reader = self.readers[kind]
-        return resolve(reader) if isinstance(reader, str) else reader
+        return resolve_name(reader) if isinstance(reader, str) else reader
 
 
 CARDS = {name: Card(**values) for name, values in LISTED["corpora"].items()}

