@@ -75,7 +75,7 @@ class Explorer:
         """
         if self._ui is None:
             self._ui = Widgets(self)
-            self.filter()
+            self.refresh(restart=True)
         return self._ui
 
     def show(self, live: bool = True) -> None:
@@ -98,8 +98,7 @@ class Explorer:
     def filters(self) -> Filters:
         """What the filter widgets say; one that stands as it did at first is no filter."""
         values = {name: control.value for name, control in self.ui.filters.items()}
-        start = self.ui.unfiltered
-        return Filters(**{name: value for name, value in values.items() if value != start[name]})
+        return Filters(**dict(values.items() - self.ui.unfiltered.items()))
 
     @property
     def shown(self) -> list[int]:
@@ -166,9 +165,6 @@ class Explorer:
         ui.status.value = looks.status(self.marks, changed)
 
     # ---- what a person does
-
-    def filter(self, _: object = None) -> None:
-        self.refresh(restart=True)
 
     def clear_filters(self) -> None:
         for name, value in self.ui.unfiltered.items():

@@ -5,10 +5,10 @@ escape every value.
 import re
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from gdlib.core.templates import templates
 from gdlib.explorer.view import SampleView
 
 RUN = 3  # so many shared words in a row are no longer chance
@@ -43,13 +43,7 @@ def overlap(text: str, other: str) -> list[tuple[str, str]]:
 
 
 def _macros() -> Any:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("gdlib"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(autoescape=True)
     style = environment.loader.get_source(environment, "explorer.css")[0]
     environment.globals |= {"ranked": ranked, "overlap": overlap, "style": Markup(style)}
     environment.filters["percent"] = percent

@@ -4,15 +4,13 @@
 
 import json
 import os
+from itertools import chain, count, filterfalse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from gdlib.core.errors import unknown
 from gdlib.core.store import write_atomically
-
-MARKS = ("keep", "drop", "note", "unmarked")
 
 
 def no_marks(size: int) -> pd.DataFrame:
@@ -24,8 +22,6 @@ def marked(marks: pd.DataFrame, kind: str) -> np.ndarray:
     """Which samples are marked "keep" or "drop", have a "note", or neither ("unmarked").
     *Shape:* ``(texts,)``
     """
-    if kind not in MARKS:
-        raise unknown("mark filter", kind, MARKS)
     if kind == "unmarked":
         return (marks == "").all(axis=1).to_numpy()
     return (marks["note"] != "" if kind == "note" else marks["mark"] == kind).to_numpy()
@@ -42,10 +38,8 @@ def save_marks(path: Path, samples: str, marks: pd.DataFrame) -> None:
         marks: what is to be kept of them.
     """
     if load_marks(path, samples, len(marks))[1]:
-        stale, number = path.with_suffix(".stale.json"), 1
-        while stale.exists():
-            stale, number = path.with_suffix(f".stale-{number}.json"), number + 1
-        os.rename(path, stale)
+        suffixes = chain([".stale.json"], (f".stale-{number}.json" for number in count(1)))
+        os.rename(path, next(filterfalse(Path.exists, map(path.with_suffix, suffixes))))
     entries = marks[~marked(marks, "unmarked")].rename_axis("row").reset_index()
     content = {"samples": samples, "marks": entries.to_dict("records")}
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False))
@@ -69,7 +63,7 @@ def load_marks(path: Path | None, samples: str, size: int) -> tuple[pd.DataFrame
             owner = f"other samples ({saved['samples']}, these are {samples})"
             return marks, f"the marks in {path} belong to {owner}: not applied"
         entries = pd.DataFrame(saved["marks"], columns=["row", "mark", "note"]).set_index("row")
-        is_known = entries.index.isin(marks.index) & entries["mark"].isin(("", *MARKS[:2]))
+        is_known = entries.index.isin(marks.index) & entries["mark"].isin(("", "keep", "drop"))
         if not is_known.all():
             raise ValueError(f"rows 0 to {size - 1} can be marked keep or drop")
         marks.update(entries)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from gdlib.core.errors import BadSetting, unknown
+from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
 from gdlib.explorer.marks import marked, no_marks
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 COLUMNS = ("text", "fate", "teacher_logits", "teacher_label", "confidence", "entropy")
 KEPT, IN_TEST = "kept", "in test set"
 STUDENT = ("agrees", "differs")
-RULES = ("marks", "keep", "shown")
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,8 @@ class SampleView:
         self.probabilities = {"teacher": teacher}  # *Shape:* (texts, classes)
         self.agreement, distance = np.full(len(self), None), np.nan
         if student_logits is not None:
-            student = self.probabilities["student"] = self._probabilities(
-                "student_logits", student_logits
-            )
+            student = self._probabilities("student_logits", student_logits)
+            self.probabilities["student"] = student
             self.student_label = student.argmax(1)
             agrees = np.where(self.student_label == self.teacher_label, *STUDENT)
             self.agreement = np.where(self.teacher_label < 0, None, agrees)
@@ -126,12 +124,8 @@ class SampleView:
     def _probabilities(self, name: str, logits: object) -> np.ndarray:
         """Softmax. *Shape:* ``(texts, classes)``; rows of NaN stay NaN."""
         expected = (len(self), len(self.labels))
-        try:
-            values = np.asarray(logits, dtype=float)
-        except ValueError:  # rows of different lengths
-            values = np.empty(0)
-        if not values.size:
-            values = values.reshape(-1, len(self.labels))
+        values = np.asarray(logits, dtype=float)
+        values = values if values.size else values.reshape(-1, len(self.labels))
         if values.shape != expected:
             raise BadSetting(
                 f"{name} of shape {values.shape}; expected {expected}: one row per text, one "
@@ -141,10 +135,6 @@ class SampleView:
 
     def select(self, filters: Filters, marks: pd.DataFrame) -> np.ndarray:
         """The rows that pass every filter, in the order asked for (ties as they were generated)."""
-        if filters.sort not in self.sorts:
-            raise unknown("sort", filters.sort, self.sorts)
-        if filters.student not in ("", *STUDENT):
-            raise unknown("student filter", filters.student, STUDENT)
         passes = np.ones(len(self), dtype=bool)
         for phrase, word in re.findall(r'"([^"]+)"|(\S+)', filters.search.lower()):
             query = phrase or word
@@ -164,7 +154,7 @@ class SampleView:
         """How many of the rows (default: all) are of each "fate" (kept first), teacher's "label" or
         "student" agreement.
         """
-        values = self.frame[column] if rows is None else self.frame[column].iloc[rows]
+        values = self.frame[column].iloc[slice(None) if rows is None else rows]
         return values.value_counts(sort=False).to_dict()
 
     def selection(
@@ -177,8 +167,6 @@ class SampleView:
                 "keep": only rows marked keep; "shown": the rows in ``shown``, as the filters left
                 them.
         """
-        if rule not in RULES:
-            raise unknown("selection", rule, RULES)
         if rule == "shown":
             chosen = np.isin(self.frame["generated"], shown)
         else:

@@ -114,7 +114,7 @@ class Widgets:
     def __init__(self, explorer: "Explorer"):
         self.filters = filter_widgets(explorer.view)
         for control in self.filters.values():
-            control.observe(explorer.filter, "value")
+            control.observe(lambda _: explorer.refresh(restart=True), "value")
         self.unfiltered = {name: control.value for name, control in self.filters.items()}
         self.summary, self.count, self.detail, self.status, self.outcome = (
             w.HTML() for _ in range(5)
