@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from gdlib.core.errors import BadCorpus, BadDownload, UnknownName
-from gdlib.run.catalogue import on_shelf
+from gdlib.run.catalogue import shelves
 from gdlib.sources import senses, tables, tagged, tasks
 from gdlib.sources.cards import CARDS, Card
 from gdlib.sources.corpora import build, load
@@ -160,7 +160,7 @@ def test_a_card_from_outside_is_a_corpus_a_task_and_listed(
     assert corpus.parts["test"].texts == list("wxyz")
     assert len(tasks.load("mine", tasks.Sizes(20, 0.2, 0), seed=0).train) == 16
     assert tables.fetch_card("mine") == 34
-    assert on_shelf("corpora", "generation")["mine"] == (
+    assert shelves("generation")["corpora"][1]["mine"] == (
         "letters: a, b [2 classes, 30 texts; my drawer; licence: CC0]"
     )
 

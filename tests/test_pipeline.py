@@ -22,11 +22,11 @@ from gdlib.core.plans import expand, slug
 from gdlib.core.settings import replace, thread_count
 from gdlib.run import live
 from gdlib.run.engines import LocalEngine
-from gdlib.run.inputs import Inputs, folder_digest
-from gdlib.run.jobs import Outcome, StageFailed, finished
+from gdlib.run.inputs import folder_digest, folder_digests
+from gdlib.run.jobs import StageFailed, finished
 from gdlib.run.live import LiveLine, duration
 from gdlib.run.pipeline import Run, settings_of
-from gdlib.run.progress import expectations, numbers_line
+from gdlib.run.progress import expected_seconds, numbers_line
 
 FIRST, SECOND, LAST = (f"notebooks/tiny/{name}.ipynb" for name in ("1_first", "2_second", "3_last"))
 
@@ -45,8 +45,7 @@ def make_run(root: Path, study: ModuleType, lines: list[str] | None = None, **kn
 
 def stale(run: Run) -> list[str]:
     """The stages that the run would execute."""
-    store = run.open_store()
-    return [job.stage for job in run.jobs().values() if not finished(job, store)]
+    return [job.stage.name for job in run.jobs().values() if not finished(job)]
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +83,16 @@ def edit(root: Path, notebook: str, cell: int, source: str) -> None:
 def test_a_line_a_stage_then_the_report(_executed_once: tuple[Path, list[str]]) -> None:
     root, lines = _executed_once
     assert executed(root) == ["first 0", "second 0", "last 0"]
-    assert re.fullmatch(r"\[1/3\] first      roses-l10-s0       \d+ s +value 7 points", lines[0])
-    assert re.fullmatch(r"\[2/3\] second     roses-l10-s0       \d+ s +value 14 points", lines[1])
-    assert re.fullmatch(r"\[3/3\] last       roses              \d+ s +value 14 points", lines[2])
-    assert re.fullmatch(r"3 stages, 3 of them executed now, in \d+ s", lines[3])
+    assert re.fullmatch(
+        r"\[1/3\] first      roses-l10-s0       \d+ (s|min) +value 7 points", lines[0]
+    )
+    assert re.fullmatch(
+        r"\[2/3\] second     roses-l10-s0       \d+ (s|min) +value 14 points", lines[1]
+    )
+    assert re.fullmatch(
+        r"\[3/3\] last       roses              \d+ (s|min) +value 14 points", lines[2]
+    )
+    assert re.fullmatch(r"3 stages, 3 of them executed now, in \d+ (s|min)", lines[3])
     assert lines[4].endswith("runs/tiny/quick/report/report.html")
     assert (
         root / "runs/tiny/quick/report/report.html"
@@ -169,11 +174,11 @@ def test_folders_are_found_in_lists_and_before_a_column(tmp_path: Path) -> None:
         "seeds": [0, 1],
         "size": 3,
     }
-    found = Inputs(tmp_path).folders(values)
+    found = folder_digests(tmp_path, values)
     sick, cola = (folder_digest(tmp_path / name) for name in ("sick", "cola"))
     assert found == {"tasks": {"sick": sick, "cola": cola}, "corpus": {"sick": sick}}
     (tmp_path / "cola" / "train.csv").write_text("changed")
-    assert Inputs(tmp_path).folders(values)["tasks"]["cola"] != cola
+    assert folder_digests(tmp_path, values)["tasks"]["cola"] != cola
 
 
 def test_a_folder_counts_by_its_content(finished_project: Path, tiny: ModuleType) -> None:
@@ -192,7 +197,7 @@ def test_damaged_products_are_made_again(
     finished_project: Path, tiny: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = make_run(finished_project, tiny, number=7)
-    job = next(job for job in run.jobs().values() if job.stage == "second")
+    job = next(job for job in run.jobs().values() if job.stage.name == "second")
     (run.open_store().folder("products", job.products) / "products.json").write_text("{}")
     assert stale(run) == ["second"]
     assert "products.json is damaged" in capsys.readouterr().err
@@ -206,7 +211,7 @@ def test_products_of_another_receipt_do_not_count(finished_project: Path, tiny: 
     second's.
     """
     run = make_run(finished_project, tiny, number=7)
-    job = next(job for job in run.jobs().values() if job.stage == "last")
+    job = next(job for job in run.jobs().values() if job.stage.name == "last")
     run.open_store().make(
         "products",
         job.products,
@@ -223,7 +228,7 @@ def test_only_takes_what_the_stage_needs_and_force_executes_just_it(
     finished_project: Path, tiny: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = make_run(finished_project, tiny, number=7)
-    assert [job.stage for job in run.jobs(only=["second"]).values()] == ["first", "second"]
+    assert [job.stage.name for job in run.jobs(only=["second"]).values()] == ["first", "second"]
     assert [bool(job.again) for job in run.jobs(only=["second"], force=True).values()] == [
         False,
         True,
@@ -416,8 +421,7 @@ def test_a_knob_of_the_last_stage_leaves_the_others_alone(
     finished_project: Path, tiny: ModuleType
 ) -> None:
     run = make_run(finished_project, tiny, number=7, seeds=(0, 1))
-    store = run.open_store()
-    assert [bool(finished(job, store)) for job in run.jobs().values()] == [
+    assert [bool(finished(job)) for job in run.jobs().values()] == [
         True,
         True,
         False,
@@ -457,28 +461,32 @@ def test_time_is_expected_from_the_most_similar_receipt(
 ) -> None:
     run = make_run(finished_project, tiny, number=8)
     store = run.open_store()
-    expected = expectations(run.jobs().values(), store, "tiny")
+    manifests = [manifest for _, manifest in store.manifests("stages")]
     for job in run.jobs().values():
         path = next(
             p
             for p in (store.root / "stages").glob("*/artifact.json")
-            if json.loads(p.read_text())["recipe"]["stage"] == job.stage
+            if json.loads(p.read_text())["recipe"]["stage"] == job.stage.name
         )
-        assert expected[job.key] == json.loads(path.read_text())["seconds"]
-    assert expectations(run.jobs().values(), store, "another study") == {}
+        assert job.expected == json.loads(path.read_text())["seconds"]
+        assert expected_seconds(job.recipe | {"study": "another"}, manifests) is None
 
 
-def test_time_left_counts_down(finished_project: Path, tiny: ModuleType) -> None:
+def test_time_left_counts_down(
+    finished_project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gdlib.run.progress.numbers_of", lambda job: {})
+
     class Instant(LocalEngine):
         def run(self, jobs, done):
-            assert [job.stage for job in jobs] == ["second", "last"]
+            assert [job.stage.name for job in jobs] == ["second", "last"]
             assert all(job.expected for job in jobs)
             for job in jobs:
-                done(job, Outcome(True, 1.0, {}))
+                done(job, 1.0)
 
     lines: list[str] = []
     make_run(finished_project, tiny, lines, number=7, factor=5.0).execute(Instant(), only=["last"])
-    assert re.search(r"second .*\[about \d+ s left\]$", lines[1])
+    assert re.search(r"second .*\[about \d+ (s|min) left\]$", lines[1])
     assert "left" not in lines[2]
 
 

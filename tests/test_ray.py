@@ -120,7 +120,8 @@ def test_a_stage_that_can_use_a_gpu_gets_one_of_a_cluster_that_has_one(
 
 def test_no_more_is_asked_than_one_machine_has(tiny: ModuleType, project: Path) -> None:
     run = Run(tiny.PLAN, tiny.Settings(), "quick", project)
-    job = replace(list(run.jobs().values())[1], cpus=4, gpus=1)
+    job = list(run.jobs().values())[1]
+    job = replace(job, stage=replace(job.stage, cpus=4, gpus=1))
     big, small, with_gpu = {"CPU": 8.0}, {"CPU": 2.0}, {"CPU": 2.0, "GPU": 1.0}
     assert resources(job, [big, small]) == {"num_cpus": 4, "num_gpus": 0}
     assert resources(job, [big, with_gpu]) == {"num_cpus": 2, "num_gpus": 1}

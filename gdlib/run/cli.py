@@ -3,6 +3,8 @@
 Whatever takes a second to import is imported where it is used: ``--help`` is there at once.
 """
 
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,17 +13,12 @@ import typer
 from gdlib import __version__
 from gdlib.core.errors import GdlibError
 from gdlib.run import housekeeping
-from gdlib.run.invocation import (
-    CorpusOption,
-    EngineName,
-    ProfileOption,
-    SeedOption,
-    SetOption,
-    StoreOption,
-    StudyOption,
-    command_line,
-    run_of,
-)
+from gdlib.run.invocation import on_a_run
+
+
+class EngineName(StrEnum):
+    local = "local"
+    ray = "ray"
 
 
 class Commands(typer.core.TyperGroup):
@@ -74,13 +71,9 @@ def root(
 
 
 @app.command()
+@on_a_run
 def run(
-    study: StudyOption = "generation",
-    profile: ProfileOption = "quick",
-    assignments: SetOption = [],
-    corpus: CorpusOption = [],
-    seed: SeedOption = [],
-    store: StoreOption = Path("runs/store"),
+    choose: Callable[[], Any],
     engine: Annotated[
         EngineName,
         typer.Option(help="local: one stage after the other; ray: stages as tasks of a cluster."),
@@ -122,29 +115,23 @@ def run(
     from gdlib.run.engines import LocalEngine, RayEngine
     from gdlib.run.jobs import StageFailed
 
-    options = {"--corpus": corpus, "--seed": seed, "--set": assignments, "--only": only}
-    command = command_line("run", study, profile, options, store, engine, ray_address)
-    chosen = run_of(study, profile, assignments, corpus, seed, store, command)
+    chosen = choose()
     try:
         chosen.execute(
             RayEngine(ray_address) if engine is EngineName.ray else LocalEngine(), only, force
         )
     except StageFailed as error:
-        typer.echo(f"{error}\nto go on from here: {command}", err=True)
+        typer.echo(f"{error}\nto go on from here: {chosen.command}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        typer.echo(f"\nstopped; to go on from here: {command}", err=True)
+        typer.echo(f"\nstopped; to go on from here: {chosen.command}", err=True)
         raise typer.Exit(130) from None
 
 
 @app.command()
+@on_a_run
 def status(
-    study: StudyOption = "generation",
-    profile: ProfileOption = "quick",
-    assignments: SetOption = [],
-    corpus: CorpusOption = [],
-    seed: SeedOption = [],
-    store: StoreOption = Path("runs/store"),
+    choose: Callable[[], Any],
 ) -> None:
     """Say which stages of a run are up to date and which gdlib run would execute.
 
@@ -156,36 +143,25 @@ def status(
     """
     from gdlib.run.jobs import finished, numbers_of
     from gdlib.run.live import duration
-    from gdlib.run.progress import expectations, numbers_line
+    from gdlib.run.progress import numbers_line
 
-    chosen = run_of(study, profile, assignments, corpus, seed, store, "gdlib run")
-    artifacts, jobs = chosen.open_store(), list(chosen.jobs().values())
-    expected = expectations(jobs, artifacts, chosen.plan.name)
-    for job in jobs:
-        receipt = finished(job, artifacts)
-        if receipt:
-            state, rest = (
-                f"up to date ({duration(receipt.seconds)})",
-                numbers_line(numbers_of(job, artifacts)),
-            )
-        else:
-            state, rest = (
-                "to do"
-                + (f" (about {duration(expected[job.key])})" if job.key in expected else ""),
-                "",
-            )
-        typer.echo(f"{job.stage:<10} {job.run:<18} {state:<20} {rest}".rstrip())
+    for job in choose().jobs().values():
+        state, numbers = "to do", ""
+        if receipt := finished(job):
+            state = f"up to date ({duration(receipt.seconds)})"
+            numbers = numbers_line(numbers_of(job))
+        elif job.expected:
+            state = f"to do (about {duration(job.expected)})"
+        typer.echo(f"{job.stage.name:<10} {job.run:<18} {state:<20} {numbers}".rstrip())
 
 
 @app.command()
+@on_a_run
 def report(
-    study: StudyOption = "generation",
-    profile: ProfileOption = "quick",
-    assignments: SetOption = [],
-    corpus: CorpusOption = [],
-    seed: SeedOption = [],
-    store: StoreOption = Path("runs/store"),
-    only: Annotated[list[str], typer.Option(help="Only this stage. May be repeated.")] = [],
+    choose: Callable[[], Any],
+    shown: Annotated[
+        list[str], typer.Option("--only", help="Only this stage. May be repeated.")
+    ] = [],
     publish: Annotated[
         Path | None,
         typer.Option(
@@ -209,22 +185,13 @@ def report(
       gdlib report --render reports/quick     its pages, from its Markdown
       gdlib report --corpus bbc --corpus movies --only compare
     """
-    options = {"--corpus": corpus, "--seed": seed, "--set": assignments}
     if render:
         from gdlib.run.page import render_folder
 
         for folder in render:
             typer.echo(f"rendered: {render_folder(folder)}")
         return
-    page = run_of(
-        study,
-        profile,
-        assignments,
-        corpus,
-        seed,
-        store,
-        command_line("run", study, profile, options, store),
-    ).report(only)
+    page = choose().report(shown)
     if publish:
         from gdlib.run import publishing
 

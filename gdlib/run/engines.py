@@ -3,21 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gdlib.core.errors import GdlibError
-from gdlib.core.settings import thread_count
-from gdlib.run.jobs import Job, Outcome, StageFailed, perform
-from gdlib.run.kernel import python_path
+from gdlib.core.errors import GdlibError, first_line
+from gdlib.run.jobs import Job, StageFailed, perform
+from gdlib.run.kernel import kernel_environment
 from gdlib.run.live import LiveLine
 
-Done = Callable[[Job, Outcome], None]
-"""Called in this process with every job that is finished and what came of it."""
+Done = Callable[[Job, float | None], None]
+"""Called in this process with every finished job and what :func:`perform` gave."""
 
 
-class Engine:
-    """Executes jobs; every job after the ones it needs."""
+class LocalEngine:
+    """One job after the other in this machine."""
 
     def run(self, jobs: Sequence[Job], done: Done) -> None:
-        """
+        """Execute jobs.
+
         Args:
             jobs: in an order in which each comes after those it needs.
             done: told of every finished job.
@@ -26,20 +26,13 @@ class Engine:
             StageFailed: a notebook failed.
             GdlibError: a notebook stopped with one; the same error.
         """
-        raise NotImplementedError
-
-
-class LocalEngine(Engine):
-    """One job after the other in this machine."""
-
-    def run(self, jobs: Sequence[Job], done: Done) -> None:
         for job in jobs:
-            with LiveLine(f"{job.stage} ({job.run})", job.expected) as line:
-                outcome = perform(job, line)
-            done(job, outcome)
+            with LiveLine(f"{job.stage.name} ({job.run})", job.expected) as line:
+                seconds = perform(job, line)
+            done(job, seconds)
 
 
-class RayEngine(Engine):
+class RayEngine:
     """Every job a Ray task that waits for the ones it needs; a job whose machine dies is tried
     again on another.
 
@@ -55,79 +48,71 @@ class RayEngine(Engine):
         self.address = address
 
     def run(self, jobs: Sequence[Job], done: Done) -> None:
-        ray = _import_ray()
-        ours = not ray.is_initialized()
-        if ours:
-            place = {"address": self.address} if self.address else {"include_dashboard": False}
-            try:
-                ray.init(**place, log_to_driver=False, logging_level="error")
-            except (ConnectionError, ValueError) as error:
-                raise GdlibError(
-                    f"no Ray cluster at {self.address or 'this machine'}: "
-                    f"{str(error).splitlines()[0]}"
-                ) from None
+        """Execute jobs; arguments and errors are those of :meth:`LocalEngine.run`."""
         try:
+            import ray
+        except ModuleNotFoundError:
+            raise GdlibError(
+                "the engine ray needs Ray, which is not installed: pip install 'gdlib[ray]'"
+            ) from None
+        if ray.is_initialized():
             self._run(ray, jobs, done)
-        finally:
-            if ours:
-                ray.shutdown()
+            return
+        place = {"address": self.address} if self.address else {"include_dashboard": False}
+        try:
+            connection = ray.init(**place, log_to_driver=False, logging_level="error")
+        except (ConnectionError, ValueError) as error:
+            where = self.address or "this machine"
+            raise GdlibError(f"no Ray cluster at {where}: {first_line(error)}") from None
+        with connection:
+            self._run(ray, jobs, done)
 
     def _run(self, ray: Any, jobs: Sequence[Job], done: Done) -> None:
-        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        environment = {"PYTHONPATH": python_path(), "GDLIB_THREADS": str(thread_count())}
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         remote = ray.remote(_perform_remotely)
-        running: dict[Any, Job] = {}
-        by_key: dict[str, Any] = {}
+        tasks: dict[str, Any] = {}
         for job in jobs:
-            ref = remote.options(
+            tasks[job.key] = remote.options(
                 name=job.name,
                 max_retries=5,
-                **resources(job, alive),
-                runtime_env={"env_vars": environment},
-            ).remote(job, *[by_key[key] for key in job.needs if key in by_key])
-            by_key[job.key], running[ref] = ref, job
-        failure: Exception | None = None
-        with LiveLine(f"{len(running)} stages on {len(alive)} machines", None) as line:
-            while running:
-                finished, _ = ray.wait(list(running), timeout=1.0)
-                for ref in finished:
-                    job = running.pop(ref)
-                    outcome = ray.get(ref)
+                **resources(job, machines),
+                runtime_env={"env_vars": kernel_environment()},
+            ).remote(job, *[tasks[key] for key in job.recipe["needs"] if key in tasks])
+        waiting = {tasks[job.key]: job for job in jobs}
+        failures = []
+        with LiveLine("", None) as line:
+            while waiting:
+                line.title = f"{len(waiting)} stages on {len(machines)} machines"
+                for task in ray.wait(list(waiting), timeout=1.0)[0]:
+                    job, outcome = waiting.pop(task), ray.get(task)
                     if isinstance(outcome, Exception):
-                        failure = failure or outcome
-                    elif outcome is not None:
+                        failures.append(outcome)
+                    else:
                         with line.paused():
                             done(job, outcome)
-                line.title = f"{len(running)} stages on {len(alive)} machines"
-        if failure:
-            raise failure
+        if failures:
+            raise failures[0]
+
+
+Engine = LocalEngine | RayEngine
 
 
 def resources(job: Job, machines: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """What a job asks of a cluster: no more than one of its machines (CPU, GPU) has."""
-    gpus = min(job.gpus, max(machine.get("GPU", 0) for machine in machines))
+    gpus = min(job.stage.gpus, max(machine.get("GPU", 0) for machine in machines))
     able = [machine for machine in machines if machine.get("GPU", 0) >= gpus]
-    cpus = min(job.cpus, max(machine.get("CPU", 0) for machine in able))
+    cpus = min(job.stage.cpus, max(machine.get("CPU", 0) for machine in able))
     return {"num_cpus": cpus, "num_gpus": gpus}
 
 
-def _perform_remotely(job: Job, *needs: Outcome | Exception | None) -> Outcome | Exception | None:
+def _perform_remotely(job: Job, *needs: Exception | float | None) -> Exception | float | None:
     """The body of a Ray task: errors come back as values, so that Ray tries again only what died;
-    None if a need failed.
+    the error of a job that this one needs is passed on.
     """
-    if any(not isinstance(need, Outcome) for need in needs):
-        return None
+    for need in needs:
+        if isinstance(need, Exception):
+            return need
     try:
         return perform(job)
     except (StageFailed, GdlibError) as error:
         return error
-
-
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise GdlibError(
-            "the engine ray needs Ray, which is not installed: pip install 'gdlib[ray]'"
-        ) from None
-    return ray

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gdlib.core.errors import GdlibError, unknown
-from gdlib.run.catalogue import SHELVES, on_shelf, shelves_of
+from gdlib.run.catalogue import shelves
 from gdlib.run.invocation import StoreOption, StudyOption
 
 
@@ -39,22 +39,15 @@ def fetch(
     from gdlib.sources.networks import networks
 
     default = studies.plan_of(study).settings()
-    for name in names or [
-        getattr(default, knob)
-        for knob in ("corpus", "teacher", "generator")
-        if hasattr(default, knob)
-    ]:
+    used = [getattr(default, knob, None) for knob in ("corpus", "teacher", "generator")]
+    for name in names or filter(None, used):
         if name in cards():
             typer.echo(f"{name}: {tables.fetch_card(name):,} texts")
         elif name in networks() or name.startswith("hub:"):
             typer.echo(f"{name}: {zoo.locate(name).location}")
         else:
-            raise unknown(
-                "corpus or network",
-                name,
-                (*cards(), *networks()),
-                "or hub:NAME, a network of the hub",
-            )
+            known, hint = (*cards(), *networks()), "or hub:NAME, a network of the hub"
+            raise unknown("corpus or network", name, known, hint)
 
 
 def list_(
@@ -62,8 +55,8 @@ def list_(
         list[str],
         typer.Argument(
             help=(
-                f"Any of: {', '.join(SHELVES)}, or a knob that holds names (students, arms). "
-                "None: all."
+                "Any of: studies, profiles, corpora, networks, stages, knobs, or a knob that holds "
+                "names (students, arms). None: all."
             )
         ),
     ] = [],
@@ -77,16 +70,16 @@ def list_(
       gdlib list profiles knobs
       gdlib list --study transfer strategies
     """
-    shelves = shelves_of(study)
-    for shelf in what:
-        if shelf not in shelves:
-            raise unknown("list", shelf, shelves)
-    for shelf in what or shelves:
-        rows = on_shelf(shelf, study)
-        width = max(len(name) for name in rows)
-        typer.secho(f"{shelf}: {shelves[shelf]}", bold=True)
-        for name, line in rows.items():
-            typer.echo(f"  {name:<{width}}  {line}")
+    known = shelves(study)
+    for name in what:
+        if name not in known:
+            raise unknown("list", name, known)
+    for name in what or known:
+        help, rows = known[name]
+        width = max(map(len, rows))
+        typer.secho(f"{name}: {help}", bold=True)
+        for row, line in rows.items():
+            typer.echo(f"  {row:<{width}}  {line}")
         typer.echo()
 
 
@@ -115,7 +108,7 @@ def clean(
     """
     from gdlib.core.store import Store
     from gdlib.run import studies
-    from gdlib.run.clean import delete, leftovers
+    from gdlib.run.clean import delete, leftovers, size
     from gdlib.run.pipeline import project_root
 
     if not store.is_dir():
@@ -124,11 +117,10 @@ def clean(
         )
     plans = studies.plans()
     found = leftovers(plans, Store(store), project_root(plans[0]), unused_days)
-    for leftover in found:
-        typer.echo(
-            f"{leftover.size / 1e6:9.1f} MB  {leftover.path.relative_to(store)}  ({leftover.why})"
-        )
-    total = f"{len(found)} artifacts, {sum(leftover.size for leftover in found) / 1e6:.1f} MB"
+    sizes = [size(path) / 1e6 for path in found]
+    for megabytes, (path, why) in zip(sizes, found.items()):
+        typer.echo(f"{megabytes:9.1f} MB  {path.relative_to(store)}  ({why})")
+    total = f"{len(found)} artifacts, {sum(sizes):.1f} MB"
     if not found:
         typer.echo("nothing to delete")
     elif dry_run:
@@ -154,9 +146,10 @@ def notebooks(
     from gdlib.run.parameters import write_parameters
     from gdlib.run.pipeline import project_root
 
-    changed = []
-    for plan in studies.plans():
-        changed += write_parameters(plan, project_root(plan), check=check)
+    plans = studies.plans()
+    changed = [
+        path for plan in plans for path in write_parameters(plan, project_root(plan), check=check)
+    ]
     for path in changed:
         typer.echo(f"{'not as the knobs say' if check else 'written'}: {path}")
     if check and changed:

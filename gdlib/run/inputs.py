@@ -13,66 +13,25 @@ from gdlib.core.store import file_digest
 from gdlib.run.studies import modules_of
 
 
-class Inputs:
-    """Digests of notebooks, the library and folders; every file is read once.
+def notebook_digests(root: Path, notebook: str, study: str) -> dict[str, str]:
+    """Digests of a notebook's code cells, without comments and docstrings, and of the modules that
+    decide what they do: those that they import, and the package of their study, which they open by
+    name.
 
     Args:
-        root: the project's folder, in which paths are relative.
-    """
-
-    def __init__(self, root: Path):
-        self.root = root
-        self._notebooks: dict[Path, dict[str, str]] = {}
-        self._folders: dict[str, str] = {}
-
-    def notebook(self, path: Path, study: str) -> dict[str, str]:
-        """Digests of a notebook's code cells, and of the ``gdlib`` modules that decide what they
-        do: those that they import, and the package of their study, which they open by name.
-        """
-        if path not in self._notebooks:
-            code, imported = notebook_code(self.root / path)
-            modules = sorted({*imported, *modules_of(study)})
-            self._notebooks[path] = {"notebook": digest(code), "library": code_digest(*modules)}
-        return self._notebooks[path]
-
-    def folders(self, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-        """Digests of the content of every folder (a corpus, a task, a network) that a knob names,
-        by the knob's name.
-        """
-        digests: dict[str, dict[str, str]] = {}
-        for name, value in values.items():
-            for text in value if isinstance(value, (list, tuple)) else [value]:
-                for path in possible_folders(text):
-                    if (self.root / path).is_dir():
-                        digests.setdefault(name, {})[path] = self._folder(path)
-        return digests
-
-    def _folder(self, path: str) -> str:
-        if path not in self._folders:
-            self._folders[path] = folder_digest(self.root / path)
-        return self._folders[path]
-
-
-def possible_folders(value: Any) -> Iterator[str]:
-    """What of a knob's value may be the path of a folder: all of it, or what stands before the
-    column that is predicted (``path/to/sick:relatedness``).
-    """
-    if isinstance(value, str):
-        yield from filter(None, (value, value.rpartition(":")[0]))
-
-
-def notebook_code(path: Path) -> tuple[list[str], list[str]]:
-    """The code cells of a notebook without comments and docstrings, and the ``gdlib`` modules they
-    import.
+        root: the project's folder.
+        notebook: its path, relative to ``notebooks/``.
+        study: the name of its study.
 
     Raises:
         GdlibError: it is not there or no notebook.
     """
+    path = root / "notebooks" / notebook
     try:
         cells = json.loads(path.read_text("utf-8"))["cells"]
     except (OSError, ValueError, KeyError) as error:
         raise GdlibError(f"{path} is no readable notebook ({error})") from None
-    code, modules = [], set()
+    code, modules = [], set(modules_of(study))
     for cell in cells:
         if cell["cell_type"] == "code":
             source = "".join(cell["source"])
@@ -83,10 +42,37 @@ def notebook_code(path: Path) -> tuple[list[str], list[str]]:
             else:
                 modules.update(imported_modules(tree))
                 code.append(bare_code(tree))
-    return code, sorted(modules)
+    return {"notebook": digest(code), "library": code_digest(*modules)}
+
+
+def folder_digests(root: Path, values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Digests of the content of every folder (a corpus, a task, a network) that a knob names.
+
+    Args:
+        root: the project's folder, in which paths are relative.
+        values: of the knobs, by name.
+
+    Returns:
+        For each knob that names a folder: its paths with their digests.
+    """
+    digests: dict[str, dict[str, str]] = {}
+    for name, value in values.items():
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            for path in possible_folders(text):
+                if (root / path).is_dir():
+                    digests.setdefault(name, {})[path] = folder_digest(root / path)
+    return digests
+
+
+def possible_folders(value: Any) -> Iterator[str]:
+    """What of a knob's value may be the path of a folder: all of it, or what stands before the
+    column that is predicted (``path/to/sick:relatedness``).
+    """
+    if isinstance(value, str):
+        yield from filter(None, (value, value.rpartition(":")[0]))
 
 
 def folder_digest(folder: Path) -> str:
     """Digest of the names and contents of a folder's files; when they were written is left out."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in folder.rglob("*") if path.is_file()]
     return digest({path.relative_to(folder).as_posix(): file_digest(path) for path in files})

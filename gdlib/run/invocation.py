@@ -2,8 +2,9 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Callable
+from functools import partial, wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,40 +15,41 @@ from gdlib.run.inputs import possible_folders
 StudyOption = Annotated[
     str, typer.Option(help="Which study: gdlib list studies.", show_default=True)
 ]
-ProfileOption = Annotated[
-    str, typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles.")
-]
-SetOption = Annotated[
-    list[str],
-    typer.Option(
-        "--set", "-s", metavar="NAME=VALUE", help="Move a knob: gdlib list knobs. May be repeated."
-    ),
-]
-CorpusOption = Annotated[
-    list[str], typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep.")
-]
-SeedOption = Annotated[
-    list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")
-]
 StoreOption = Annotated[Path, typer.Option(help="Folder of the artifacts; runs may share it.")]
 
+NOT_REPEATED = {"force", "shown", "publish", "render"}
+"""Options left out of the command that goes on with a run: it must not start anew, and it does not
+write a report of some stages alone.
+"""
 
-class EngineName(StrEnum):
-    local = "local"
-    ray = "ray"
 
-
-def run_of(
-    study: str,
-    profile: str,
-    assignments: Sequence[str],
-    corpus: Sequence[str],
-    seed: Sequence[int],
-    store: Path,
+def choose(
     command: str,
+    study: StudyOption = "generation",
+    profile: Annotated[
+        str,
+        typer.Option("--profile", "-p", help="Where the settings start from: gdlib list profiles."),
+    ] = "quick",
+    assignments: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME=VALUE",
+            help="Move a knob: gdlib list knobs. May be repeated.",
+        ),
+    ] = [],
+    corpus: Annotated[
+        list[str],
+        typer.Option(help="bbc, movies, wordnet, a folder, or hub:NAME. Repeated: a sweep."),
+    ] = [],
+    seed: Annotated[
+        list[int], typer.Option(help="Seed of splits and training. Repeated: a sweep.")
+    ] = [],
+    store: StoreOption = Path("runs/store"),
 ) -> Any:
     """The :class:`gdlib.run.pipeline.Run` of some options: the profile, then ``--set``, then
-    ``--corpus`` and ``--seed``.
+    ``--corpus`` and ``--seed``; ``command`` is the command line that does it again.
     """
     from gdlib.core import settings as config
     from gdlib.run import pipeline, studies
@@ -66,6 +68,35 @@ def run_of(
     )
 
 
+def on_a_run(command: Callable[..., None]) -> Callable[..., None]:
+    """A command on a run: it has the options of :func:`choose` before its own, and its first
+    argument is a function that gives the run which they choose.
+    """
+    _, *shared = signature(choose).parameters.values()
+    _, *own = signature(command).parameters.values()
+
+    @wraps(command)
+    def invoked(context: typer.Context, **options: Any) -> None:
+        chosen = {option.name: options.pop(option.name) for option in shared}
+        command(partial(choose, command_line(context), **chosen), **options)
+
+    context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    invoked.__signature__ = Signature([context, *shared, *own])
+    return invoked
+
+
+def command_line(context: typer.Context) -> str:
+    """The ``gdlib run`` that does the same again, from the options that were given to a command."""
+    words = ["gdlib", "run"]
+    for option in context.command.params:
+        is_given = context.get_parameter_source(option.name).name == "COMMANDLINE"
+        if is_given and option.name not in NOT_REPEATED:
+            value = context.params[option.name]
+            for each in value if isinstance(value, (list, tuple)) else [value]:
+                words += [option.opts[0], str(each)]
+    return shlex.join(words)
+
+
 def from_root(root: Path, value: Any) -> Any:
     """A path, seen from here, as seen from the project's folder: notebooks run there.
 
@@ -82,28 +113,3 @@ def from_root(root: Path, value: Any) -> Any:
             seen = str(folder) if folder.is_absolute() else os.path.relpath(folder, root)
             return seen + value.removeprefix(path)
     return value
-
-
-def command_line(
-    name: str,
-    study: str,
-    profile: str,
-    options: Mapping[str, Sequence[Any]],
-    store: Path,
-    engine: EngineName = EngineName.local,
-    ray_address: str | None = None,
-) -> str:
-    """The command line that does the same again.
-
-    ``--force`` is left out: going on must not start anew.
-    """
-    words = ["gdlib", name]
-    words += ["--study", study] if study != "generation" else []
-    words += ["--profile", profile] if profile != "quick" else []
-    for option, values in options.items():
-        for value in values:
-            words += [option, str(value)]
-    words += ["--store", str(store)] if store != Path("runs/store") else []
-    words += ["--engine", engine] if engine is not EngineName.local else []
-    words += ["--ray-address", ray_address] if ray_address else []
-    return shlex.join(words)

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from gdlib.core import errors
 from gdlib.core.artifacts import AGAIN
 from gdlib.core.errors import GdlibError
+from gdlib.core.plans import Stage
 from gdlib.core.settings import digest, thread_count
 from gdlib.core.store import MANIFEST, Artifact, Store, file_digest, write_atomically
 from gdlib.run import kernel
@@ -32,33 +33,24 @@ class Job:
     Args:
         stage, run: what it is (``teacher``, ``wordnet-l100-s0``).
         root: the project's folder: where the notebook runs.
-        notebook: the notebook, relative to ``root``.
         output: where the executed copy goes.
         parameters: what papermill injects.
         store: the store's folder, relative to ``root`` or absolute.
-        recipe: everything that decides whether the receipt is up to date; its digest is the job's
-            key.
-        products: recipe of the products that the notebook leaves.
-        needs: keys of the jobs that go before.
-        cpus, gpus: what it asks of a cluster.
+        recipe: everything that decides whether the receipt is up to date: study, stage, settings,
+            digests, and the keys of the jobs that it needs. Its digest is the job's key.
         again: the time (seconds since the epoch) before which what the stage made counts as not
             made: it is executed even if it is up to date, and its artifacts from before that time
             are made again. 0: what is there is used.
         expected: seconds that it may take, where an earlier one tells.
     """
 
-    stage: str
+    stage: Stage
     run: str
     root: Path
-    notebook: Path
     output: Path
     parameters: dict[str, Any]
     store: str
     recipe: dict[str, Any]
-    products: dict[str, Any]
-    needs: tuple[str, ...]
-    cpus: float = 1
-    gpus: float = 0
     again: float = 0
     expected: float | None = None
 
@@ -68,21 +60,20 @@ class Job:
 
     @property
     def name(self) -> str:
-        return f"{self.run}/{self.stage}"
+        return f"{self.run}/{self.stage.name}"
+
+    @property
+    def notebook(self) -> Path:
+        """Relative to ``root``."""
+        return Path("notebooks", self.stage.notebook)
+
+    @property
+    def products(self) -> dict[str, Any]:
+        """The recipe of what the notebook shows."""
+        return {name: self.recipe[name] for name in ("study", "stage", "settings")}
 
     def open_store(self) -> Store:
         return Store(self.root / self.store)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a job: whether it had to be executed, the seconds it took (then), its key
-    numbers.
-    """
-
-    executed: bool
-    seconds: float
-    numbers: dict[str, Any]
 
 
 class StageFailed(Exception):
@@ -91,7 +82,7 @@ class StageFailed(Exception):
     """
 
 
-def perform(job: Job, stream: TextIO | None = None) -> Outcome:
+def perform(job: Job, stream: TextIO | None = None) -> float | None:
     """Execute a job unless it is up to date; one process at a time does it, the others wait and
     find it done.
 
@@ -99,47 +90,52 @@ def perform(job: Job, stream: TextIO | None = None) -> Outcome:
         job: the job.
         stream: gets what the notebook prints while it runs (its progress bars).
 
+    Returns:
+        The seconds that it took; None if it was up to date.
+
     Raises:
         StageFailed: a cell raised, the kernel died, or the notebook left no products.
         GdlibError: a cell raised it; the same class and message.
     """
     store = job.open_store()
-    with store.lock(store.root / job.run / f"{job.stage}-{job.key}"):
-        receipt = None if job.again else finished(job, store)
-        executed = receipt is None
-        if receipt is None:
-            receipt = store.make(
-                "stages", job.recipe, lambda folder: _execute(job, folder, stream), again=True
-            )
+    with store.lock(store.root / job.run / f"{job.stage.name}-{job.key}"):
+        if not job.again and (receipt := finished(job)):
+            publish(job, receipt)
+            return None
+        receipt = store.make(
+            "stages", job.recipe, lambda folder: _execute(job, folder, stream), again=True
+        )
         publish(job, receipt)
-        return Outcome(executed, receipt.seconds, numbers_of(job, store))
+        return receipt.seconds
 
 
-def finished(job: Job, store: Store) -> Artifact | None:
+def finished(job: Job) -> Artifact | None:
     """The job's receipt if it is up to date: sound, and its products still the ones it was written
     for.
     """
+    store = job.open_store()
     receipt = store.find("stages", job.recipe)
     products = store.find("products", job.products) if receipt else None
-    if not receipt or not products:
-        return None
-    intact = receipt.json(RECEIPT)["products"] == file_digest(products / MANIFEST)
-    return receipt if intact else None
+    is_current = products and products_of(receipt.path) == file_digest(products / MANIFEST)
+    return receipt if is_current else None
+
+
+def products_of(receipt: Path) -> str:
+    """The digest of the products that a receipt was written for."""
+    return json.loads((receipt / RECEIPT).read_text("utf-8"))["products"]
 
 
 def publish(job: Job, receipt: Artifact) -> None:
-    """Put the executed notebook where a reader looks for it; written aside and renamed, only if it
-    is not there yet.
-    """
-    executed = (receipt / NOTEBOOK).read_bytes()
-    if not job.output.exists() or job.output.read_bytes() != executed:
-        write_atomically(job.output, executed)
+    """Put the executed notebook where a reader looks for it, if it is not there yet."""
+    notebook = (receipt / NOTEBOOK).read_bytes()
+    if not job.output.exists() or job.output.read_bytes() != notebook:
+        write_atomically(job.output, notebook)
     _failed_copy(job).unlink(missing_ok=True)
 
 
-def numbers_of(job: Job, store: Store) -> dict[str, Any]:
+def numbers_of(job: Job) -> dict[str, Any]:
     """The key numbers that a finished job's notebook left."""
-    index = store.folder("products", job.products) / "products.json"
+    index = job.open_store().folder("products", job.products) / "products.json"
     return json.loads(index.read_text("utf-8"))["numbers"]
 
 
@@ -149,10 +145,8 @@ def _execute(job: Job, folder: Path, stream: TextIO | None) -> None:
     _run_notebook(job, output, stream)
     products = job.open_store().find("products", job.products)
     if products is None or _products_time(job) == before:
-        raise StageFailed(
-            f"{job.stage} failed ({job.run}): {job.notebook} ran to its end but left no products "
-            f"for these settings\nexecuted copy: {_keep_failed(job, output)}"
-        )
+        problem = f": {job.notebook} ran to its end but left no products for these settings"
+        raise _failure(job, output, problem)
     receipt = {
         "products": file_digest(products / MANIFEST),
         "threads": thread_count(),
@@ -166,20 +160,18 @@ def _run_notebook(job: Job, output: Path, stream: TextIO | None) -> None:
     from papermill.exceptions import PapermillExecutionError
 
     parameters = {**job.parameters, "store": job.store}
-    again = {AGAIN: f"{job.stage}:{job.again}"} if job.again else {}
+    again = {AGAIN: f"{job.stage.name}:{job.again}"} if job.again else {}
     try:
         kernel.execute(job.root / job.notebook, output, parameters, job.root, stream, again)
     except PapermillExecutionError as error:
-        copy = _keep_failed(job, output)
+        failure = _failure(job, output, _cell_message(job, error))
         kind = getattr(errors, error.ename, None)
         if isinstance(kind, type) and issubclass(kind, GdlibError):
-            raise kind(error.evalue) from None
-        raise StageFailed(_cell_message(job, error, copy)) from None
+            failure = kind(error.evalue)
+        raise failure from None
     except DeadKernelError:
-        raise StageFailed(
-            f"{job.stage} failed ({job.run}): the kernel of {job.notebook} was ended from outside "
-            f"(out of memory?)\nexecuted so far: {_keep_failed(job, output)}"
-        ) from None
+        problem = f": the kernel of {job.notebook} was ended from outside (out of memory?)"
+        raise _failure(job, output, problem) from None
 
 
 def _products_time(job: Job) -> int | None:
@@ -194,24 +186,21 @@ def _failed_copy(job: Job) -> Path:
     return job.output.with_suffix(".failed.ipynb")
 
 
-def _keep_failed(job: Job, executed: Path) -> str:
-    """Keep the copy of a notebook that failed where a reader finds it; its path, for a message."""
+def _failure(job: Job, executed: Path, problem: str) -> StageFailed:
+    """The error of a stage that failed; the notebook as far as it was executed is kept where a
+    reader finds it.
+    """
     copy = _failed_copy(job)
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(executed, copy)
-    return shorter(copy)
+    return StageFailed(
+        f"{job.stage.name} failed ({job.run}){problem}\nexecuted so far: {shorter(copy)}"
+    )
 
 
-def _cell_message(job: Job, error: Any, copy: str) -> str:
+def _cell_message(job: Job, error: Any) -> str:
     source = error.source.strip().splitlines()
     trace = plain("\n".join(error.traceback)).rstrip().splitlines()
-    return "\n".join(
-        [
-            f"{job.stage} failed ({job.run}) in {job.notebook}, cell [{error.exec_count}]:",
-            *[f"    {line}" for line in source[:8]],
-            *(["    ..."] if len(source) > 8 else []),
-            "the error:",
-            *[f"    {line}" for line in trace[-10:]],
-            f"executed so far: {copy}",
-        ]
-    )
+    more = ["..."] if len(source) > 8 else []
+    lines = [f" in {job.notebook}, cell [{error.exec_count}]:", *source[:8], *more]
+    return "\n    ".join(lines) + "\n    ".join(["\nthe error:", *trace[-10:]])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import gdlib
+from gdlib.core.registry import plugins
 from gdlib.core.settings import thread_count
 
 KERNEL_OPTIONS = (
@@ -82,19 +83,17 @@ def _manager(environment: Mapping[str, str]) -> type:
 
 
 def kernel_environment() -> dict[str, str]:
-    """What a kernel is given besides this process's environment, so that a run repeats itself."""
+    """What a kernel, here or on another machine, is given besides the environment there, so that a
+    run repeats itself.
+    """
     count = str(thread_count())
+    ours = str(Path(gdlib.__file__).parents[1])
+    theirs = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     return {
+        "GDLIB_PLUGINS": ",".join(plugins()),
         "GDLIB_THREADS": count,
         "OMP_NUM_THREADS": count,
         "PYTHONHASHSEED": "0",
-        "PYTHONPATH": python_path(),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([ours, *filter(None, theirs)])),
         "TOKENIZERS_PARALLELISM": "false",
     }
-
-
-def python_path() -> str:
-    """A PYTHONPATH with which another process imports this very gdlib."""
-    ours = str(Path(gdlib.__file__).parent.parent)
-    theirs = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return os.pathsep.join([ours, *(path for path in theirs if path and path != ours)])

@@ -56,9 +56,8 @@ def start() -> None:
     import torch
 
     here = Path.cwd()
-    os.chdir(
-        next((folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()), here)
-    )
+    projects = [folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()]
+    os.chdir(projects[0] if projects else here)
     use_style()
     torch.set_num_threads(thread_count())
     # Those of libraries: nothing that a reader of a notebook can mend.
@@ -70,19 +69,14 @@ def settings_table(settings: Any, stage: str) -> Styler:
     they mean; a value that is not the default is in bold.
     """
     default = type(plain(settings))()
-    rows = [
-        {
-            "setting": name,
-            "value": str(getattr(settings, name)),
-            "moved": getattr(settings, name) != getattr(default, name),
-            "": meta["help"],
-        }
-        for name, meta in knobs(settings).items()
-    ]
-    stages = [meta["stage"] for meta in knobs(settings).values()]
-    table = pd.DataFrame(rows)
-    table = table[table["moved"] | (pd.Series(stages) == stage)]
-    bold = table.pop("moved").map(lambda moved: "font-weight: bold" if moved else "")
-    return (
-        table.style.hide(axis="index").apply(lambda _: bold, subset=["value"]).format(escape="html")
-    )
+    rows = []
+    for name, meta in knobs(settings).items():
+        value = getattr(settings, name)
+        moved = value != getattr(default, name)
+        if moved or meta["stage"] == stage:
+            bold = "font-weight: bold" if moved else ""
+            rows.append((name, str(value), meta["help"], bold))
+    table = pd.DataFrame(rows, columns=["setting", "value", "", "bold"])
+    bold = table.pop("bold")
+    styled = table.style.hide(axis="index").apply(lambda _: bold, subset=["value"])
+    return styled.format(escape="html")

@@ -10,29 +10,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import jinja2
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
 from markupsafe import Markup
 
 from gdlib.core.errors import GdlibError
+from gdlib.core.templates import templates
 
 SCROLLED = '<div class="scroll" tabindex="0"><table>'
 """A wide table is scrolled by itself, also with the keyboard."""
 LONG = 24  # characters of a cell beyond which its column is given room
-
-
-def environment(*, autoescape: bool) -> jinja2.Environment:
-    """The templates; a value that a template names and nobody gives is an error."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("gdlib"),
-        autoescape=autoescape,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
 
 
 def render_folder(folder: Path) -> Path:
@@ -68,7 +56,7 @@ def render(text: str, folder: Path) -> str:
     body = parser.renderer.render(tokens, parser.options, context)
     body = body.replace("<table>", SCROLLED).replace("</table>", "</table></div>")
     opening, heading, rest = body.partition("<h2")
-    template = environment(autoescape=True).get_template("page.html.j2")
+    template = templates(autoescape=True).get_template("page.html.j2")
     return template.render(
         title=_plain_text(tokens[1]),
         sections=sections,

@@ -39,12 +39,7 @@ def _assignment(name: str, value: Any, help: str) -> str:
 
 def _literal(value: Any) -> str:
     """A value as ruff would format it."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, tuple):
-        items = ", ".join(map(_literal, value))
-        return f"({items},)" if len(value) == 1 else f"({items})"
-    return repr(value)
+    return repr(value).replace("'", '"')
 
 
 def write_parameters(plan: Plan, root: Path, *, check: bool = False) -> list[Path]:

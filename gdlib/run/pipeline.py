@@ -9,7 +9,7 @@ stage it was in, and inside of that with what the store already holds.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Task, expand
 from gdlib.core.store import Store
 from gdlib.run.engines import Engine, LocalEngine
-from gdlib.run.inputs import Inputs
-from gdlib.run.jobs import Job, Outcome, finished, numbers_of, publish
+from gdlib.run.inputs import folder_digests, notebook_digests
+from gdlib.run.jobs import Job, finished, publish
 from gdlib.run.live import duration, shorter
-from gdlib.run.progress import Progress, expectations
+from gdlib.run.progress import Progress, expected_seconds
 from gdlib.run.studies import plan_of as plan_of
 
 
@@ -30,12 +30,9 @@ def settings_of(plan: Plan, profile: str, overrides: Mapping[str, Any]) -> Any:
 
     Moving ``corpus`` or ``seed`` ends the profile's sweep over it.
     """
-    values = {**config.profile(plan.name, profile), **overrides}
-    if "corpus" in overrides and "corpora" not in overrides:
-        values["corpora"] = ()
-    if "seed" in overrides and "seeds" not in overrides:
-        values["seeds"] = ()
-    return config.build(plan.settings, values)
+    swept = {"corpus": "corpora", "seed": "seeds"}
+    ended = {sweep: () for name, sweep in swept.items() if name in overrides}
+    return config.build(plan.settings, config.profile(plan.name, profile) | ended | overrides)
 
 
 def project_root(plan: Plan) -> Path:
@@ -89,40 +86,33 @@ class Run:
         """
         named = {self.plan.stage(name).name for name in only}
         chosen = self.plan.upstream(*(named or (stage.name for stage in self.plan.stages)))
-        inputs, now = Inputs(self.root), time.time()
-        jobs: dict[Task, Job] = {}
-        for task in expand(self.plan, self.settings):
-            if task.stage.name in chosen:
-                needs = tuple(jobs[need].key for need in task.needs)
-                again = force and (not named or task.stage.name in named)
-                jobs[task] = self._job(task, needs, inputs, now if again else 0)
-        return jobs
-
-    def _job(self, task: Task, needs: tuple[str, ...], inputs: Inputs, again: float) -> Job:
-        stage, notebook = task.stage, Path("notebooks") / task.stage.notebook
-        recipe = {
-            "study": self.plan.name,
-            "stage": stage.name,
-            "settings": task.values,
-            **inputs.notebook(notebook, self.plan.name),
-            "folders": inputs.folders(task.values),
-            "needs": sorted(needs),
+        code = {
+            name: notebook_digests(self.root, self.plan.stage(name).notebook, self.plan.name)
+            for name in chosen
         }
-        return Job(
-            stage=stage.name,
-            run=task.run,
-            root=self.root,
-            notebook=notebook,
-            output=self.folder / task.run / f"{stage.name}.ipynb",
-            parameters=task.parameters,
-            store=self.store,
-            recipe=recipe,
-            products=task.products_recipe,
-            needs=needs,
-            cpus=stage.cpus,
-            gpus=stage.gpus,
-            again=again,
-        )
+        earlier = [manifest for _, manifest in self.open_store().manifests("stages")]
+        now, jobs = time.time(), {}
+        for task in expand(self.plan, self.settings):
+            name = task.stage.name
+            if name not in chosen:
+                continue
+            shown = task.products_recipe
+            needs = sorted(jobs[need].key for need in task.needs)
+            folders = folder_digests(self.root, shown["settings"])
+            recipe = {**shown, **code[name], "folders": folders, "needs": needs}
+            again = force and (not named or name in named)
+            jobs[task] = Job(
+                stage=task.stage,
+                run=task.run,
+                root=self.root,
+                output=self.folder / task.run / f"{name}.ipynb",
+                parameters=task.parameters,
+                store=self.store,
+                recipe=recipe,
+                again=now if again else 0,
+                expected=expected_seconds(recipe, earlier),
+            )
+        return jobs
 
     def execute(
         self, engine: Engine | None = None, only: Sequence[str] = (), force: bool = False
@@ -135,21 +125,20 @@ class Run:
         Raises:
             StageFailed, GdlibError: as the engine does.
         """
-        start, store = time.monotonic(), self.open_store()
+        start = time.monotonic()
         jobs = list(self.jobs(only, force).values())
-        expected = expectations(jobs, store, self.plan.name)
-        jobs = [replace(job, expected=expected.get(job.key)) for job in jobs]
-        receipts = {job.key: finished(job, store) for job in jobs if not job.again}
-        waiting = [job for job in jobs if not receipts.get(job.key)]
-        progress = Progress(jobs)
+        progress, waiting = Progress(jobs), []
+
+        def done(job: Job, seconds: float | None) -> None:
+            self.say(progress.line(job, seconds))
+
         for job in jobs:
-            if receipt := receipts.get(job.key):
+            if not job.again and (receipt := finished(job)):
                 publish(job, receipt)
-                outcome = Outcome(False, receipt.seconds, numbers_of(job, store))
-                self.say(progress.line(job, outcome))
-        (engine or LocalEngine()).run(
-            waiting, lambda job, outcome: self.say(progress.line(job, outcome))
-        )
+                done(job, None)
+            else:
+                waiting.append(job)
+        (engine or LocalEngine()).run(waiting, done)
         spent = duration(time.monotonic() - start)
         self.say(f"{len(jobs)} stages, {len(waiting)} of them executed now, in {spent}")
         return None if only else self.report()
@@ -161,8 +150,8 @@ class Run:
         """
         from gdlib.run import report  # draws: takes a second that `gdlib status` need not wait
 
-        store, jobs = self.open_store(), self.jobs()
-        missing = [job.name for job in jobs.values() if not finished(job, store)]
+        jobs = self.jobs()
+        missing = [job.name for job in jobs.values() if not finished(job)]
         if missing:
             shown = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
             raise GdlibError(
@@ -172,6 +161,7 @@ class Run:
         wanted = {self.plan.stage(name).name for name in only}
         tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
         folder = self.folder / "report"
+        store = self.open_store()
         page = report.write(
             self.plan, tasks, store, folder, profile=self.profile, command=self.command
         )

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gdlib.core.store import Store
-from gdlib.run.jobs import Job, Outcome
+from gdlib.run.jobs import Job, numbers_of
 from gdlib.run.live import duration
 
 
@@ -15,22 +14,21 @@ class Progress:
         self.waiting = {job.key: job for job in jobs}
         self.total = len(self.waiting)
 
-    def line(self, job: Job, outcome: Outcome) -> str:
-        """The line of a finished job, with the time that the others may take if that is known::
+    def line(self, job: Job, seconds: float | None) -> str:
+        """The line of a job that took some seconds, or was up to date; with the time that the
+        others may take if that is known::
 
-        [2/6] teacher    wordnet-l100-s0   182 s        held-out accuracy 79.1%
+            [2/6] teacher    wordnet-l100-s0   182 s        held-out accuracy 79.1%
         """
         del self.waiting[job.key]
         count = f"[{self.total - len(self.waiting):{len(str(self.total))}}/{self.total}]"
-        spent = duration(outcome.seconds) if outcome.executed else "up to date"
-        stage = f"{count} {job.stage:<10} {job.run:<18} {spent:<11}"
-        return f"{stage} {numbers_line(outcome.numbers)}".rstrip() + self._left(outcome)
-
-    def _left(self, outcome: Outcome) -> str:
+        spent = "up to date" if seconds is None else duration(seconds)
+        stage = f"{count} {job.stage.name:<10} {job.run:<18} {spent:<11}"
+        line = f"{stage} {numbers_line(numbers_of(job))}".rstrip()
         left = [job.expected for job in self.waiting.values()]
-        if not left or not outcome.executed or None in left:
-            return ""
-        return f"   [about {duration(sum(filter(None, left)))} left]"
+        if left and seconds is not None and None not in left:
+            line += f"   [about {duration(sum(left))} left]"
+        return line
 
 
 def numbers_line(numbers: Mapping[str, Mapping[str, Any]]) -> str:
@@ -46,24 +44,17 @@ def _number(value: float | int | str, unit: str) -> str:
     return f"{value:,} {unit}" if isinstance(value, int) else f"{value} {unit}"
 
 
-def expectations(jobs: Iterable[Job], store: Store, study: str) -> dict[str, float]:
-    """Seconds that each job may take, by its key: what the receipt of the same stage with the most
-    equal settings took.
+def expected_seconds(
+    recipe: Mapping[str, Any], manifests: Iterable[Mapping[str, Any]]
+) -> float | None:
+    """Seconds that a job may take, by its recipe: what the receipt (of some manifests) of the same
+    stage with the most equal settings took.
     """
-    earlier: dict[str, list[tuple[dict[str, Any], float]]] = {}
-    for _, manifest in store.manifests("stages"):
-        recipe = manifest["recipe"]
-        if recipe["study"] == study:
-            earlier.setdefault(recipe["stage"], []).append(
-                (recipe["settings"], manifest["seconds"])
-            )
-    expected = {}
-    for job in jobs:
-        settings = job.recipe["settings"].items()
-        alike = [
-            (sum(theirs.get(name) == value for name, value in settings), seconds)
-            for theirs, seconds in earlier.get(job.stage, [])
-        ]
-        if alike:
-            expected[job.key] = max(alike)[1]
-    return expected
+    alike = [(0, None)]
+    for manifest in manifests:
+        earlier = manifest["recipe"]
+        if all(earlier[name] == recipe[name] for name in ("study", "stage")):
+            settings = earlier["settings"]
+            equal = [settings.get(name) == value for name, value in recipe["settings"].items()]
+            alike.append((1 + sum(equal), manifest["seconds"]))
+    return max(alike)[1]

@@ -2,12 +2,16 @@
 machine.
 """
 
+import json
 import os
 import platform
+import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from gdlib.core import settings as config
 from gdlib.core.plans import Plan, Task, expand
@@ -47,15 +51,8 @@ def parameters(plan: Plan, tasks: Sequence[Task], profile: str) -> list[dict[str
         here, default, moved = (_values(some, name) for some in (tasks, by_default, by_profile))
         who = "default" if here == default else "profile" if here == moved else "override"
         value = here[0] if len(here) == 1 else here
-        rows.append(
-            {
-                "parameter": name,
-                "value": value,
-                "set by": who,
-                "stage": meta["stage"],
-                "help": meta["help"],
-            }
-        )
+        row = {"parameter": name, "value": value, "set by": who}
+        rows.append(row | {"stage": meta["stage"], "help": meta["help"]})
     return rows
 
 
@@ -63,36 +60,31 @@ def _values(tasks: Sequence[Task], name: str) -> list[Any]:
     """The different values (JSON-able) of a knob in the runs; a comparison's settings are derived
     from theirs.
     """
-    runs = [task for task in tasks if task.stage.once_a == "run"] or list(tasks)
-    found: list[Any] = []
-    for task in runs:
-        value = config.jsonable(getattr(task.settings, name))
-        if value not in found:
-            found.append(value)
-    return found
+    runs = [task for task in tasks if task.stage.once_a == "run"] or tasks
+    written = dict.fromkeys(json.dumps(getattr(task.settings, name)) for task in runs)
+    return list(map(json.loads, written))
 
 
-def licences(tasks: Sequence[Task]) -> list[dict[str, str]]:
-    """Name, licence and source of every network and corpus that the settings name.
+def licences(tasks: Sequence[Task]) -> pd.DataFrame:
+    """Columns ``name``, ``licence`` and ``source`` of every network and corpus that the settings
+    name.
 
     What comes from a folder or a hub has the licence of its owner, and is listed as such.
     """
     known = cards() | networks()
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, tuple[str, str]] = {}
     for name in config.knobs(tasks[0].settings):
         for value in _values(tasks, name):
             for entry in value if isinstance(value, list) else [value]:
                 if not isinstance(entry, str):
                     continue
                 if entry in known:
-                    licence, source = known[entry].licence, known[entry].source
+                    rows[entry] = known[entry].licence, known[entry].source
                 elif entry.startswith("hub:") or os.sep in entry:
-                    licence = "as its owner states"
                     source = "hub" if entry.startswith("hub:") else "folder"
-                else:
-                    continue
-                rows[entry] = {"name": entry, "licence": licence, "source": source}
-    return list(rows.values()) or [{"name": "–", "licence": "", "source": ""}]
+                    rows[entry] = "as its owner states", source
+    table = [(name, *row) for name, row in rows.items()]
+    return pd.DataFrame(table, columns=["name", "licence", "source"])
 
 
 def versions() -> dict[str, str]:
@@ -109,12 +101,6 @@ def versions() -> dict[str, str]:
 def machine() -> str:
     """Processor and cores: what a timing must be read with."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next(
-        (one.partition(":")[2].strip() for one in lines if one.startswith("model name")),
-        platform.processor(),
-    )
-    return (
-        f"{model or platform.machine()}, {os.cpu_count()} cores, {platform.system()}; latencies "
-        "on one thread"
-    )
+    named = re.search(r"model name\s*: (.*)", cpuinfo.read_text() if cpuinfo.exists() else "")
+    model = named[1] if named else platform.processor() or platform.machine()
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}; latencies on one thread"

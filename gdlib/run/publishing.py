@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gdlib.core.errors import GdlibError
 
@@ -32,36 +33,27 @@ def new_report(folder: Path) -> Iterator[Path]:
         raise GdlibError(
             f'folder "{folder}" holds something that is no report; give an empty or a new folder'
         )
-    new, old = (
-        folder.with_name(f".{folder.name}.{state}-{os.getpid()}") for state in ("new", "old")
-    )
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
+        new, old = Path(aside, "new"), Path(aside, "old")
+        new.mkdir()
         yield new
-    except BaseException:
-        shutil.rmtree(new)
-        raise
-    if folder.exists():
-        os.rename(folder, old)
-    os.rename(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            os.rename(folder, old)
+        os.rename(new, folder)
 
 
-def publish(report: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Path:
+def publish(report: Path, destination: Path) -> Path:
     """Copy what of a report is worth keeping (:data:`PUBLISHED`) to ``destination``, such as
     ``reports/quick``, replacing what was there.
 
     Raises:
-        GdlibError: ``report`` holds no report, or ``destination`` something that is none.
+        GdlibError: ``destination`` holds something that is no report.
     """
-    source, destination = Path(report), Path(destination)
-    if not (source / "report.md").is_file():
-        raise GdlibError(f'no report in "{source}"; write one first: gdlib report')
     with new_report(destination) as new:
         for pattern in PUBLISHED:
-            for file in sorted(source.glob(pattern)):
-                copy = new / file.relative_to(source)
+            for file in sorted(report.glob(pattern)):
+                copy = new / file.relative_to(report)
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copyfile(file, copy)
     return destination

@@ -10,7 +10,6 @@ seeds, versions, licences.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,21 @@ import pandas as pd
 
 from gdlib.compare.wording import cell, grid, notag, number
 from gdlib.core import settings as config
-from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Task
 from gdlib.core.products import read_index
 from gdlib.core.store import Store
+from gdlib.core.templates import templates
 from gdlib.run import page
 from gdlib.run.provenance import licences, machine, parameters, versions
 from gdlib.run.publishing import new_report
-from gdlib.run.sections import Made, Table, all_in_numbers, copy_figures, headline, label, section
+from gdlib.run.sections import Made, all_in_numbers, copy_figures, headline, label, section
 
 
 def write(
     plan: Plan,
     tasks: Sequence[Task],
     store: Store,
-    folder: str | os.PathLike[str],
+    folder: Path,
     *,
     profile: str,
     command: str,
@@ -43,9 +42,8 @@ def write(
 
     Args:
         plan: the study.
-        tasks: all tasks of the sweep; those whose products are not in the store are named as
-            missing.
-        store: where the products are.
+        tasks: all tasks of the sweep, each of them finished.
+        store: where their products are.
         folder: becomes the report; it may hold an earlier one, and nothing else.
         profile: the profile that the settings started from.
         command: what was typed, to be shown.
@@ -54,37 +52,36 @@ def write(
         The path of ``report.html``.
 
     Raises:
-        GdlibError: no stage has been run yet, or the folder holds something that is no report.
+        GdlibError: the folder holds something that is no report.
     """
-    folder = Path(folder)
-    products = [(task, store.find("products", task.products_recipe)) for task in tasks]
-    made = [(task, artifact) for task, artifact in products if artifact]
-    if not made:
-        raise GdlibError(
-            "no stage of this run has been executed yet, so there is nothing to report; "
-            f"run: {command}"
-        )
-    missing = [task.name for task, artifact in products if not artifact]
-    help_line = config.profiles(plan.name).get(profile, {}).get("help", "")
+    made = [(task, store.find("products", task.products_recipe)) for task in tasks]
+    knobs, software = parameters(plan, tasks, profile), versions()
+    help = config.profiles(plan.name)[profile]["help"]
+    typed = pd.DataFrame(knobs)
+    typed["value"] = typed["value"].map(_literal)
+    appendix = {
+        "Parameters": typed,
+        "Networks and corpora: sources and licences": licences(tasks),
+        "Versions": pd.DataFrame(software.items(), columns=["software", "version"]),
+    }
     context = {
         "title": plan.title,
-        "about": f"{plan.help} Profile {profile}" + (f" ({help_line})" if help_line else "") + ".",
+        "about": f"{plan.help} Profile {profile} ({help}).",
         "command": command,
-        "missing": missing,
-        "total": len(tasks),
         "ours": plan.ours,
-        "appendix": _appendix(plan, tasks, profile),
+        "appendix": {caption: grid(table) for caption, table in appendix.items()},
     }
     results = {
         "study": plan.name,
         "profile": profile,
         "command": command,
-        "parameters": parameters(plan, tasks, profile),
-        "versions": versions(),
+        "parameters": knobs,
+        "versions": software,
         "numbers": {task.name: read_index(artifact)["numbers"] for task, artifact in made},
-        "missing": missing,
     }
     with new_report(folder) as new:
+        for part in ("figures", "tables"):
+            (new / part).mkdir()
         _write_template(new / "report.md", context | _stages(plan, made, new))
         _write_json(new / "results.json", results)
         _write_timings(plan, made, new)
@@ -92,44 +89,23 @@ def write(
     return folder / "report.html"
 
 
-# ---- stages
-
-
 def _stages(plan: Plan, made: Made, new: Path) -> dict[str, Any]:
     """What the template shows of the stages; the figures and tables that it shows are copied into
     the new folder.
     """
-    once = [(task, artifact) for task, artifact in made if task.stage.once_a == "corpus"]
-    by_run = [(task, artifact) for task, artifact in made if task.stage.once_a == "run"]
+    once = [pair for pair in made if pair[0].stage.once_a == "corpus"]
+    by_run = [pair for pair in made if pair[0].stage.once_a == "run"]
     first: dict[str, str] = {}  # of every corpus the run that is shown in full
     for task, _ in by_run:
-        first.setdefault(getattr(task.settings, "corpus", ""), task.run)
-    runs = []
-    for run in first.values():
-        stages = [(task, artifact) for task, artifact in by_run if task.run == run]
-        sections = [section(task, artifact, new) for task, artifact in stages]
-        runs.append({"title": label(stages[0][0]), "sections": sections})
+        first.setdefault(task.settings.corpus, task.run)
+    runs = [[pair for pair in by_run if pair[0].run == run] for run in first.values()]
     several = len({task.run for task, _ in by_run}) > len(first)
     return {
         "headline": headline(once or by_run[-1:]),
-        "compared": [section(task, artifact, new) for task, artifact in once],
-        "runs": runs,
+        "compared": [section(*pair, new) for pair in once],
+        "runs": {label(run[0][0]): [section(*pair, new) for pair in run] for run in runs},
         "others": all_in_numbers(plan, by_run) if several else [],
     }
-
-
-# ---- how it was made
-
-
-def _appendix(plan: Plan, tasks: Sequence[Task], profile: str) -> list[Table]:
-    knobs = pd.DataFrame(parameters(plan, tasks, profile))
-    knobs["value"] = knobs["value"].map(_literal)
-    software = pd.DataFrame(versions().items(), columns=["software", "version"])
-    return [
-        Table("Parameters", grid(knobs)),
-        Table("Networks and corpora: sources and licences", grid(pd.DataFrame(licences(tasks)))),
-        Table("Versions", grid(software)),
-    ]
 
 
 def _literal(value: Any) -> str:
@@ -138,10 +114,10 @@ def _literal(value: Any) -> str:
 
 
 def _write_timings(plan: Plan, made: Made, new: Path) -> None:
-    timings = {task.name: artifact.json("timings.json") for task, artifact in made}
-    rows, figures = [], []
+    rows, figures, timings = [], [], {}
     for task, artifact in made:
-        timed = timings[task.name]
+        timed = artifact.json("timings.json")
+        timings[task.name] = timed["numbers"]
         times = [(name, number(**value)) for name, value in timed["numbers"].items()]
         rows += [(label(task), task.stage.name, *time) for time in times]
         figures += copy_figures(timed["figures"], artifact, f"timed-{task.run}", new)
@@ -152,20 +128,16 @@ def _write_timings(plan: Plan, made: Made, new: Path) -> None:
         "figures": figures,
     }
     _write_template(new / "timings.md", context)
-    numbers = {name: timed["numbers"] for name, timed in timings.items()}
-    _write_json(new / "timings.json", {"machine": machine(), "timings": numbers})
-
-
-# ---- files
+    _write_json(new / "timings.json", {"machine": machine(), "timings": timings})
 
 
 def _write_template(path: Path, context: dict[str, Any]) -> None:
     """Fill the template of a Markdown file, in which a value is escaped where it is written: by
     ``cell`` what is text, by ``notag`` what is Markdown of ours.
     """
-    templates = page.environment(autoescape=False)
-    templates.filters |= {"cell": cell, "notag": notag}
-    path.write_text(templates.get_template(f"{path.name}.j2").render(context), "utf-8")
+    environment = templates(autoescape=False)
+    environment.filters |= {"cell": cell, "notag": notag}
+    path.write_text(environment.get_template(f"{path.name}.j2").render(context), "utf-8")
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -51,6 +51,5 @@ def modules_of(study: str) -> list[str]:
     if study not in names():
         return []
     package = importlib.import_module(f"gdlib.studies.{study}")
-    return [
-        f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)
-    ]
+    modules = pkgutil.iter_modules(package.__path__)
+    return [f"{package.__name__}.{module.name}" for module in modules]
