@@ -13,7 +13,14 @@ from gdlib.core.errors import UnknownName
 from gdlib.learn.losses import DistillationLoss, held_out_score
 from gdlib.networks import embeddings
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
-from gdlib.networks.distillation import StudentPlan, distil, loss_of, new_student, predict
+from gdlib.networks.distillation import (
+    StudentPlan,
+    distil,
+    loss_of,
+    mixed_batches,
+    new_student,
+    predict,
+)
 from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Vocabulary
 
@@ -31,20 +38,24 @@ def source(first, number, labelled=False):
 
 SOURCES = {
     "labelled": source(10, 3, labelled=True),
-    "generated": source(100, 5),
-    "real": source(200, 9),
+    "generated": source(100, 5),  # classes 1, 2, 0, 1, 2
+    "real": source(200, 9),  # classes 2, 0, 1, 2, 0, 1, 2, 0, 1
+    "scraps": source(300, 7),
 }
-L, G, R = (
-    [10, 11, 12],
-    [100, 101, 102, 103, 104],
-    [200, 201, 202, 203, 204],
-)  # real text is cut to the number of generated
+L, G = [10, 11, 12], [100, 101, 102, 103, 104]
+# Real texts and scraps are cut to the number of generated ones.
+R, S = [200, 201, 202, 203, 204], [300, 301, 302, 303, 304]
+MIXED = [200, 201, 202, 203, 205]  # real ones of the classes 2, 0, 1, 2, 1
+
+
+def texts_of(lessons):
+    """The pieces of the labelled and of the other texts."""
+    return [[row[0] for row in part.pieces] if part else [] for part in lessons]
 
 
 def plan(**changes):
     values = {
         "student_parameters": 20_000,
-        "embedding": "svd",
         "embedding_dim": 8,
         "student_dropout": 0.1,
         "student_steps": 60,
@@ -60,22 +71,25 @@ def plan(**changes):
 @pytest.mark.parametrize(
     "name, texts",
     [
-        ("labelled only", L),
-        ("distilled on labelled", L),
-        ("generation-distillation", L + G),
-        ("hard labels", L + G),
-        ("real unlabelled", L + R),
-        ("generated + real", L + G + R),
+        ("labelled only", []),
+        ("distilled on labelled", []),
+        ("generation-distillation", G),
+        ("hard labels", G),
+        ("real unlabelled", R),
+        ("real, generated mix", MIXED),
+        ("generated + real", G + R),
+        ("scraps", S),
+        ("generated + scraps", G + S),
     ],
 )
 def test_transfer_set_of_every_arm(name, texts):
-    found = transfer_set(ARMS[name], SOURCES)
-    assert [row[0] for row in found.pieces] == texts
-    assert found.teacher_logits.argmax(-1).tolist() == [piece % 3 for piece in texts]
-    expected = [
-        0 if piece in L else piece % 3 if name == "hard labels" else -1 for piece in texts
-    ]  # gold stays gold
-    assert found.labels.tolist() == expected
+    labelled, transfer = transfer_set(ARMS[name], SOURCES)
+    assert texts_of((labelled, transfer)) == [L, texts]
+    assert labelled.labels.tolist() == [0, 0, 0]  # gold stays gold
+    if texts:
+        assert transfer.teacher_logits.argmax(-1).tolist() == [piece % 3 for piece in texts]
+        expected = [piece % 3 if name == "hard labels" else -1 for piece in texts]
+        assert transfer.labels.tolist() == expected
 
 
 def test_arms_of_the_parametrized_test_are_all_arms():
@@ -85,7 +99,10 @@ def test_arms_of_the_parametrized_test_are_all_arms():
         "generation-distillation",
         "hard labels",
         "real unlabelled",
+        "real, generated mix",
         "generated + real",
+        "scraps",
+        "generated + scraps",
     ]
 
 
@@ -101,18 +118,17 @@ def test_states_go_where_their_texts_go():
 
 
 def test_real_and_generated_have_the_same_size():
-    assert len(transfer_set(ARMS["real unlabelled"], SOURCES)) == len(
-        transfer_set(ARMS["generation-distillation"], SOURCES)
-    )
+    names = ("real unlabelled", "real, generated mix", "scraps", "generation-distillation")
+    assert {len(transfer_set(ARMS[name], SOURCES)[1]) for name in names} == {5}
     few = SOURCES | {"real": source(200, 2)}
-    assert [row[0] for row in transfer_set(ARMS["real unlabelled"], few).pieces] == L + R[:2]
+    assert texts_of(transfer_set(ARMS["real unlabelled"], few)) == [L, R[:2]]
 
 
 @pytest.mark.parametrize("divisor, kept", [(1, 5), (2, 3), (4, 2), (8, 1)])
 def test_the_sweep_takes_one_in_k_rounded_up(divisor, kept):
     [*_, arm] = arms(("labelled only",), (divisor,))
     assert arm.name == f"generated /{divisor}" and arm.target == "soft"
-    assert [row[0] for row in transfer_set(arm, SOURCES).pieces] == L + G[:kept]
+    assert texts_of(transfer_set(arm, SOURCES)) == [L, G[:kept]]
 
 
 def test_arms_in_their_order():
@@ -133,8 +149,8 @@ def test_no_sample_was_kept():
     nothing = SOURCES | {
         "generated": Source([], torch.empty(0, 3), torch.empty(0, dtype=torch.long))
     }
-    for name in ("generation-distillation", "hard labels", "real unlabelled"):
-        assert [row[0] for row in transfer_set(ARMS[name], nothing).pieces] == L
+    for name in ("generation-distillation", "hard labels", "real unlabelled", "scraps"):
+        assert texts_of(transfer_set(ARMS[name], nothing)) == [L, []]
 
 
 def test_source_rows_and_join():
@@ -151,14 +167,8 @@ def test_source_rows_and_join():
 def test_loss_of_an_arm():
     p = plan()
     hard = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
-    assert [loss_of(ARMS[name], p) == p.loss for name in ARMS] == [
-        False,
-        True,
-        True,
-        False,
-        True,
-        True,
-    ]
+    on_labels = [name for name in ARMS if loss_of(ARMS[name], p) != p.loss]
+    assert on_labels == ["labelled only", "hard labels"]
     assert loss_of(ARMS["labelled only"], p) == loss_of(ARMS["hard labels"], p) == hard
     assert loss_of(Arm("generated /2", ("generated",), "soft", divisor=2), p) is p.loss
 
@@ -170,18 +180,37 @@ VOCABULARY = Vocabulary((0, 1, *range(2, 60)))
 EMBEDDING = torch.randn(60, 16, generator=torch.Generator().manual_seed(0))
 
 
-def test_new_student_starts_from_the_svd_or_at_random():
+def test_new_student_starts_from_vectors_or_at_random():
     student = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=1)
-    assert torch.equal(student.embedding.weight, embeddings.svd(EMBEDDING, VOCABULARY, 8))
-    random = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="random"), seed=1)
+    assert torch.equal(student.embedding.weight, embeddings.reduced(EMBEDDING, 8))
+    random = new_student("BlendCNN", 3, VOCABULARY, None, plan(), seed=1)
     assert not torch.equal(random.embedding.weight, student.embedding.weight)
     assert torch.equal(
         random.convolutions[0].weight, student.convolutions[0].weight
     )  # the arms differ in one thing
     other = new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=2)
     assert not torch.equal(other.convolutions[0].weight, student.convolutions[0].weight)
-    with pytest.raises(UnknownName, match='^unknown embedding "glove"; known: svd, random$'):
-        new_student("BlendCNN", 3, VOCABULARY, EMBEDDING, plan(embedding="glove"), seed=1)
+    known = "outputs, svd, random"
+    with pytest.raises(UnknownName, match=f'^unknown embedding "glove"; known: {known}$'):
+        embeddings.piece_vectors("glove", None, VOCABULARY)
+
+
+def test_a_quarter_of_every_batch_is_labelled_whatever_else_there_is():
+    vocabulary = Vocabulary((0, 1, *range(2, 400)))
+    for size in (5, 90):
+        batch = mixed_batches(source(10, 12, True), source(100, size), vocabulary, 16, seed=0)
+        for step in range(30):
+            assert (batch(step)["labels"] >= 0).sum() == 4
+    alone = mixed_batches(source(10, 12, True), None, vocabulary, 8, seed=0)
+    assert (alone(0)["labels"] >= 0).all()
+
+
+def test_without_looks_the_last_weights_are_kept():
+    texts = told(60, 0)
+    p = plan(evaluate_every=0, student_steps=25)
+    student = new_student("KimCNN", 3, VOCABULARY, EMBEDDING, p, 0)
+    history = distil(student, texts, None, told(20, 1), VOCABULARY, p.loss, p, 0)
+    assert history.step == [25] and history.best_step == 25
 
 
 def told(number, seed):
@@ -196,11 +225,12 @@ def told(number, seed):
 def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
     data, held_out, test = told(400, 0), told(60, 1), told(200, 2)
     data = Source(data.pieces, data.teacher_logits, torch.full((400,), -1))  # not one gold label
+    labelled = data.head(9)
     p = plan(student_steps=150, loss=DistillationLoss())
 
     def trained(seed):
         student = new_student("KimCNN", 3, VOCABULARY, EMBEDDING, p, seed)
-        return student, distil(student, data, held_out, VOCABULARY, p.loss, p, seed)
+        return student, distil(student, labelled, data, held_out, VOCABULARY, p.loss, p, seed)
 
     student, history = trained(0)
     rows = VOCABULARY.rows(test.pieces)

@@ -118,6 +118,19 @@ def test_each_row_is_drawn_from_its_own_nucleus(rows, seed):
         )  # the more likely ones had not reached the mass yet
 
 
+@pytest.mark.parametrize("top_p", [0.01, 0.5, 0.9, 1.0])
+def test_a_flat_distribution_over_many_tokens_has_the_frequencies_of_its_sorted_nucleus(top_p):
+    """Small nuclei are refused often, so that both ways of drawing take part."""
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(200))
+    order = np.argsort(-probabilities)
+    before = np.cumsum(probabilities[order]) - probabilities[order]
+    nucleus = np.zeros(200)
+    nucleus[order[before < top_p]] = probabilities[order[before < top_p]]
+    found = frequencies(np.log(probabilities), temperature=1.0, top_p=top_p, top_k=0)
+    assert not found[nucleus == 0].any()
+    assert np.abs(found - nucleus / nucleus.sum()).max() < 0.015
+
+
 # sampling
 
 

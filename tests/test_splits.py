@@ -275,3 +275,34 @@ def test_nothing_left_to_train_on() -> None:
             test_size=9,
             seed=0,
         )
+
+
+def one_word_changed(text: str, place: int) -> str:
+    words = text.split()
+    return " ".join([*words[:place], "otherwise", *words[place + 1 :]])
+
+
+@pytest.mark.parametrize("part", ["train", "unlabeled"])
+def test_near_duplicates_of_test_texts_are_in_no_other_part_and_counted(part: str) -> None:
+    random = np.random.default_rng(0)
+    test = [" ".join(f"w{n}" for n in random.integers(0, 5000, 14)) for _ in range(12)]
+    tables = {
+        "train": [(f"text number {c} {i}", f"class {c}") for c in range(2) for i in range(20)],
+        "test": [(text, f"class {i % 2}") for i, text in enumerate(test)],
+        "unlabeled": [(f"more text {i}", "") for i in range(20)],
+    }
+    planted = [one_word_changed(text, place) for place, text in enumerate(test)]
+    far = one_word_changed(one_word_changed(one_word_changed(test[0], 3), 7), 11)
+    tables[part] += [(text, "class 0") for text in [*planted, far]]
+    corpus = build(
+        "made",
+        {name: pd.DataFrame(rows, columns=["text", "label"]) for name, rows in tables.items()},
+    )
+    parts = split(
+        corpus, labels_per_class=20, validation_share=0.2, transfer_size=99, test_size=12, seed=0
+    )
+    elsewhere = texts_of(parts, "train", "validation", "transfer")
+    assert not elsewhere & set(planted) and len(planted) == 12
+    assert far in elsewhere or part == "train"  # three of fourteen words: another text
+    assert parts.dropped[{"train": "train", "unlabeled": "transfer"}[part]] == 12
+    assert len(parts.test) == 12

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from gdlib.compare.metrics import expected_calibration_error
 from gdlib.core.store import Artifact
 from gdlib.networks.names import STUDENTS
 from gdlib.sources.corpora import Part
@@ -18,7 +19,7 @@ TEST = Part(
     [text for c in ("animals", "music") for text in tiny.texts_of(c, 10, 1)], [0] * 10 + [1] * 10
 )
 ROWS = [[1 + i % 9, 2, 3] for i in range(20)]
-TEACHER = np.eye(2)[[0] * 8 + [1] * 12] * 0.8 + 0.1
+TEACHER = np.log(np.eye(2)[[0] * 8 + [1] * 12] * 0.8 + 0.1)  # logits: it is 0.9 sure
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_the_row_of_a_student_by_hand(tmp_path):
     with torch.no_grad():
         logits = student()(torch.tensor(ROWS))
     size = sum(p.numel() for p in student().parameters())
-    header = {"steps": "60", "parameters": str(size)}
+    header = {"steps": "60", "parameters": str(size), "temperature": "0.5"}
     save_file({"logits": logits}, tmp_path / "test.safetensors", header)
     made = Artifact(tmp_path, "trained-student", "key", {}, 1.0)
     trials.student(made, student="KimCNN", arm="hard labels", student_seed=4, size=123)
@@ -59,12 +60,15 @@ def test_the_row_of_a_student_by_hand(tmp_path):
     assert row["accuracy"] == (predicted == TEST.labels).mean()
     assert row["agreement"] == (predicted == TEACHER.argmax(1)).mean()
     assert results.outputs[0].tolist() == predicted.tolist()
+    sure = (logits / 0.5).softmax(-1).amax(-1)
+    expected = expected_calibration_error(sure, predicted == TEST.labels)
+    assert row["calibrated_ece"] == pytest.approx(expected, abs=1e-6) != row["ece"]
     assert results.items["gold"].tolist() == TEST.labels
 
 
 def test_references(splits):
     trials = Trials(COLUMNS, TEST, TEACHER)
-    trials.references(splits, nn.Linear(3, 2), teacher_steps=9)
+    trials.references(splits, nn.Linear(3, 2), teacher_steps=9, temperature=1.0)
     table = trials.results().table.set_index("arm")
     assert table.index.tolist() == ["majority", "tfidf-lr", "teacher"]
     assert table["student"].tolist() == [""] * 3
@@ -78,4 +82,6 @@ def test_references(splits):
         9,
     )
     assert teacher["macro_f1"] == pytest.approx((2 * 8 / (8 + 10) + 2 * 10 / (12 + 10)) / 2)
+    assert np.isnan(table.loc["tfidf-lr", "calibrated_ece"])
+    assert teacher["calibrated_ece"] == pytest.approx(teacher["ece"])
     assert teacher["ece"] == pytest.approx(0.0, abs=1e-9)  # says 0.9, is right in 18 of 20

@@ -6,8 +6,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from gdlib.core.registry import Registry
 
@@ -39,10 +40,21 @@ def build(name: str, texts: Sequence[str], labels: Sequence[int]) -> Model:
     return clone(BASELINES[name]).fit(texts, labels)
 
 
-def predict(model: Model, texts: Sequence[str], classes: int) -> np.ndarray:
-    """Probabilities in the order of the label indices. *Shape:* ``[texts, classes]``."""
+def linear(vectors: np.ndarray, labels: Sequence[int]) -> Pipeline:
+    """Logistic regression on vectors of labelled texts, its C chosen by cross-validation on them.
+
+    *Shape:* ``[texts, width]``.
+    """
+    regression = LogisticRegressionCV(Cs=[0.1, 1.0, 10.0], cv=3, max_iter=1000, random_state=0)
+    return make_pipeline(StandardScaler(), regression).fit(vectors, labels)
+
+
+def predict(model: Model, texts: Sequence[str] | np.ndarray, classes: int) -> np.ndarray:
+    """Probabilities in the order of the label indices, of texts or their vectors. *Shape:*
+    ``[texts, classes]``.
+    """
     probabilities = np.zeros((len(texts), classes))
-    probabilities[:, model.classes_] = model.predict_proba(list(texts))
+    probabilities[:, model.classes_] = model.predict_proba(texts)
     return probabilities
 
 

@@ -14,7 +14,8 @@ class Arm:
 
     Args:
         name: as it stands in every table and figure.
-        sources: of ``labelled``, ``generated``, ``real`` (unlabelled texts of the corpus).
+        sources: of ``labelled``, ``generated``, ``real`` (unlabelled texts of the corpus), ``real
+            mix`` (real ones with the generated texts' mix of classes), ``scraps``.
         target: ``gold`` labels; the teacher's ``soft`` logits; or ``hard``: the teacher's most
             likely class on unlabelled texts, gold on labelled ones.
         help: one line.
@@ -40,7 +41,20 @@ for entry in (
     Arm(MAIN_ARM, GENERATED, "soft", "the paper's arm: logits on labelled and generated texts"),
     Arm("hard labels", GENERATED, "hard", "the same texts with the teacher's argmax"),
     Arm("real unlabelled", REAL, "soft", "as many real unlabelled texts: the ceiling"),
+    Arm(
+        "real, generated mix",
+        ("labelled", "real mix"),
+        "soft",
+        "real texts with as many of each class, by the teacher, as were generated",
+    ),
     Arm("generated + real", (*GENERATED, "real"), "soft", "both"),
+    Arm(
+        "scraps",
+        ("labelled", "scraps"),
+        "soft",
+        "as many words, pairs, crops and splices of the labelled texts: no language model",
+    ),
+    Arm("generated + scraps", (*GENERATED, "scraps"), "soft", "both"),
 ):
     ARMS.add(entry.name, entry, entry.help)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from torch import Tensor, nn
 
 from gdlib.learn import schedules
-from gdlib.learn.batches import Batch, ask, batches_by_length, in_batches, pad
+from gdlib.learn.batches import Batch, ask, in_batches, pad
 from gdlib.learn.loop import Batches, History, Regime, fit, seed_everything
 from gdlib.learn.losses import GOLD_ONLY, DistillationLoss, StagedLoss, held_out_score
 from gdlib.learn.strategies import Stage, Strategy
@@ -28,7 +28,6 @@ class StudentPlan:
     """
 
     student_parameters: int
-    embedding: str
     embedding_dim: int
     student_dropout: float
     student_steps: int
@@ -48,14 +47,15 @@ def new_student(
     name: str,
     classes: int,
     vocabulary: Vocabulary,
-    teacher_embedding: Tensor,
+    vectors: Tensor | None,
     plan: StudentPlan,
     seed: int,
 ) -> Student:
-    """A student at its start, its embedding as ``plan.embedding`` says.
+    """A student at its start, its embedding from vectors of its pieces
+    (:func:`gdlib.networks.embeddings.start_embedding`).
 
     Raises:
-        UnknownName: no such architecture, or no such start of the embedding.
+        UnknownName: no such architecture.
     """
     seed_everything(seed)
     student = students.build(
@@ -66,38 +66,70 @@ def new_student(
         plan.embedding_dim,
         plan.student_dropout,
     )
-    start_embedding(student, plan.embedding, teacher_embedding, vocabulary)
+    start_embedding(student, vectors)
     return student
 
 
 def distil(
     student: Student,
-    data: Source,
+    labelled: Source,
+    transfer: Source | None,
     held_out: Source,
     vocabulary: Vocabulary,
     loss: DistillationLoss,
     plan: StudentPlan,
     seed: int,
 ) -> History:
-    """Train a student in place on a transfer set; the weights with the lowest held-out score
+    """Train a student in place; the weights with the lowest held-out score
     (:func:`gdlib.learn.losses.held_out_score`) are kept.
+
+    A quarter of every batch are labelled texts, whatever else there is: so arms with more text see
+    the labelled texts no less often than one another.
+
+    Args:
+        student: at its start.
+        labelled: texts with gold labels.
+        transfer: other texts, if any.
+        held_out: labelled texts to choose by.
+        vocabulary: of the student.
+        loss: of the arm.
+        plan: with ``evaluate_every = 0`` the last weights are kept, because with few held-out texts
+            a choice between neighbouring steps is a throw of dice.
+        seed: of order and dropout.
     """
-    data, checks = data.in_rows(vocabulary), held_out.in_rows(vocabulary)
-    order = batches_by_length(data.lengths, plan.student_batch, seed)
+    checks = held_out.in_rows(vocabulary)
     regime = Regime(
         steps=plan.student_steps,
         lr=plan.student_lr,
-        evaluate_every=plan.evaluate_every,
+        evaluate_every=plan.evaluate_every or plan.student_steps,
         patience=plan.patience,
         seed=seed,
     )
     return fit(
         student,
-        lambda step: data.rows(order(step)).batch(),
+        mixed_batches(labelled, transfer, vocabulary, plan.student_batch, seed),
         lambda model, batch: loss(model(batch["pieces"]), batch["teacher_logits"], batch["labels"]),
         lambda model: held_out_score(predict(model, checks.pieces), checks.labels),
         regime,
     )
+
+
+def mixed_batches(
+    labelled: Source, transfer: Source | None, vocabulary: Vocabulary, size: int, seed: int
+) -> Batches:
+    """Step number to a batch, a quarter of it labelled texts (:func:`gdlib.learn.schedules.draw`);
+    without other texts all of it.
+    """
+    data = (join([labelled, transfer]) if transfer else labelled).in_rows(vocabulary)
+    stage = Stage((), "both" if transfer else "labelled")
+    lengths, first = data.lengths, len(labelled)
+    drawn = schedules.draw(stage, lengths[:first], lengths[first:], size, seed)
+
+    def batch(step: int) -> Batch:
+        own, others = drawn(step)
+        return data.rows([*own, *(row + first for row in others)]).batch()
+
+    return batch
 
 
 def distil_by(

@@ -18,6 +18,7 @@ from gdlib.sources.formats import quiet
 
 PLAN, HISTORY = "plan.json", "history.json"
 EVALUATIONS = 2  # on the held-out part, per epoch
+MOST_EVALUATIONS = 20  # of a whole training, so that many passes over few texts stay cheap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,19 +30,24 @@ class Plan:
         lr: peak learning rate, linear warm-up and decay.
         batch: texts per step.
         seed: of a new head, the order of texts and dropout.
+        least_steps: optimisation steps at least, with more passes if need be. Few labelled texts
+            give but a handful of steps per pass, and fine-tuning on them fails for want of steps
+            (Mosbach et al. 2021, arXiv 2006.04884).
     """
 
     epochs: int
     lr: float
     batch: int
     seed: int
+    least_steps: int = 0
 
     def regime(self, per_epoch: int) -> Regime:
         """The loop's settings, with so many steps per epoch."""
+        steps = max(self.epochs * per_epoch, self.least_steps)
         return Regime(
-            steps=self.epochs * per_epoch,
+            steps=steps,
             lr=self.lr,
-            evaluate_every=max(1, per_epoch // EVALUATIONS),
+            evaluate_every=max(1, per_epoch // EVALUATIONS, steps // MOST_EVALUATIONS),
             seed=self.seed,
         )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -120,14 +121,32 @@ def join(sources: Sequence[Source]) -> Source:
     )
 
 
-def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> Source:
-    """The texts of an arm. Real text is cut to the number of generated ones, so that arms differ in
-    one thing at a time.
+def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> tuple[Source, Source | None]:
+    """The labelled texts of an arm, and its other texts, if any. Real texts and scraps are cut to the number of
+    generated ones, so that arms differ in one thing at a time.
 
     For ``hard`` targets the labels of unlabelled texts are filled in with the teacher's argmax.
     """
-    size = len(sources["generated"])
-    most = {"generated": -(-size // arm.divisor), "real": size}
-    parts = [sources[name].head(most.get(name, len(sources[name]))) for name in arm.sources]
-    chosen = join(parts)
-    return chosen.pseudo_labelled() if arm.target == "hard" else chosen
+    generated, real = sources["generated"], sources["real"]
+    size = len(generated)
+    most = {"generated": -(-size // arm.divisor), "real": size, "scraps": size}
+    if "real mix" in arm.sources:
+        sources = {**sources, "real mix": real.rows(same_mix(real, generated))}
+    others = [sources[name].head(most.get(name, len(sources[name]))) for name in arm.sources[1:]]
+    transfer = join(others) if sum(map(len, others)) else None
+    if transfer and arm.target == "hard":
+        transfer = transfer.pseudo_labelled()
+    return sources["labelled"], transfer
+
+
+def same_mix(texts: Source, like: Source) -> list[int]:
+    """The first rows of some texts that have every class, by the teacher's argmax, as often as
+    ``like`` has it; of a class of which there are fewer, all.
+    """
+    wanted = Counter(like.teacher_logits.argmax(-1).tolist())
+    rows = []
+    for row, label in enumerate(texts.teacher_logits.argmax(-1).tolist()):
+        if wanted[label]:
+            wanted[label] -= 1
+            rows.append(row)
+    return rows

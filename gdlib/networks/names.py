@@ -27,7 +27,14 @@ STUDENTS.add(
 
 EMBEDDINGS = Registry("embedding")
 """Starts of a student's embedding, see :mod:`gdlib.networks.embeddings`."""
-EMBEDDINGS.add("svd", "gdlib.networks.embeddings:svd", "SVD of the teacher's embeddings")
+EMBEDDINGS.add(
+    "outputs",
+    "gdlib.networks.embeddings:outputs",
+    "the fine-tuned teacher's output for each word piece alone, reduced",
+)
+EMBEDDINGS.add(
+    "svd", "gdlib.networks.embeddings:svd", "the fine-tuned teacher's input embeddings, reduced"
+)
 EMBEDDINGS.add("random", "gdlib.networks.embeddings:random", "as it was drawn")
 
 POOLINGS = Registry("teacher_pooling")

@@ -14,6 +14,8 @@ from gdlib.learn.batches import has_bf16
 from gdlib.networks import fine_tune as recipe
 from gdlib.sources.corpora import Part
 
+DRAWS = 8  # from the whole distribution, before a nucleus is sorted out
+
 
 class Generator:
     """A fine-tuned causal language model that writes texts of the domain.
@@ -96,7 +98,13 @@ class Generator:
 def draw(
     logits: Tensor, temperature: float, top_p: float, top_k: int, random: torch.Generator
 ) -> Tensor:
-    """Draw one token a row after temperature, top-k and nucleus (top-p) filtering.
+    """Draw one token per row after temperature, top-k and nucleus (top-p) filtering.
+
+    A token is drawn from all of them and accepted if it lies in the nucleus, that is, if the tokens
+    likelier than it have less than ``top_p`` of the mass together; else it is drawn again. The
+    tokens that come out are distributed as from the nucleus itself, and no vocabulary has to be
+    sorted (which took half of the time of sampling). What is refused ``DRAWS`` times is drawn from
+    the sorted nucleus.
 
     *Shape:* logits ``[rows, vocabulary]`` -> ``[rows]``.
 
@@ -112,13 +120,22 @@ def draw(
         kth = logits.topk(min(top_k, logits.shape[-1])).values[:, -1:]
         logits = logits.masked_fill(logits < kth, -math.inf)
     probabilities = logits.softmax(dim=-1)
-    if top_p < 1:
-        ordered, places = probabilities.sort(dim=-1, descending=True)
-        beyond = ordered.cumsum(dim=-1) - ordered >= top_p
-        probabilities = torch.zeros_like(probabilities).scatter(
-            -1, places, ordered.masked_fill(beyond, 0.0)
-        )
-    return torch.multinomial(probabilities, 1, generator=random).squeeze(-1)
+    tokens = torch.empty(len(logits), dtype=torch.long)
+    waiting = torch.arange(len(logits))
+    for _ in range(DRAWS):
+        own = probabilities[waiting]
+        cumulated = own.cumsum(dim=-1)
+        places = torch.rand(len(own), 1, generator=random) * cumulated[:, -1:]
+        drawn = torch.searchsorted(cumulated, places, right=True).clamp_max(own.shape[-1] - 1)
+        tokens[waiting] = drawn.squeeze(-1)
+        likelier = own.masked_fill(own <= own.gather(-1, drawn), 0.0).sum(dim=-1)
+        waiting = waiting[likelier >= top_p]
+        if not len(waiting):
+            return tokens
+    ordered, ids = probabilities[waiting].sort(dim=-1, descending=True)
+    nucleus = ordered.masked_fill(ordered.cumsum(dim=-1) - ordered >= top_p, 0.0)
+    tokens[waiting] = ids.gather(-1, torch.multinomial(nucleus, 1, generator=random)).squeeze(-1)
+    return tokens
 
 
 def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list[int]:

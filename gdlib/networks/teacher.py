@@ -91,6 +91,21 @@ class Teacher:
         how = {"batch": batch, "title": title}
         return self.answers(texts, rows, layers, self.collate, read, **how)
 
+    def piece_states(self, ids: Sequence[int]) -> Tensor:
+        """The mean last state of each word piece alone, between the special tokens. *Shape:*
+        ``[len(ids), width]``, float32.
+        """
+        last, pool = self.network.config.num_hidden_layers, POOLINGS["mean"]
+
+        def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
+            return [logits, pool(states[0], inputs["attention_mask"])]
+
+        special = self.tokenizer("")["input_ids"]  # those before a text, and those after it
+        middle = len(special) // 2
+        rows = [[*special[:middle], piece, *special[middle:]] for piece in ids]
+        found = self.answers([], rows, [last], self.collate, read, batch=256, title="word pieces")
+        return found.states[last]
+
     def collate(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Ids with special tokens as inputs of the network."""
         return collate(rows, self.tokenizer.pad_token_id)

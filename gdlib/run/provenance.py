@@ -28,7 +28,6 @@ SOFTWARE = (
     "scipy",
     "pandas",
     "scikit-learn",
-    "datasketch",
     "sacrebleu",
     "matplotlib",
     "papermill",

@@ -1,14 +1,13 @@
 """Texts that are nearly the same, and texts that share a run of words."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 
 from gdlib.sources.parts import normalise
 
-PERMUTATIONS = 128
 Words = tuple[str, ...]
 
 
@@ -22,45 +21,39 @@ def shingles(words: Words) -> frozenset[Words]:
     return frozenset(words[i : i + 3] for i in range(max(1, len(words) - 2)))
 
 
-def jaccard(a: frozenset, b: frozenset) -> float:
-    """``|a & b| / |a | b|``."""
-    return len(a & b) / len(a | b)
-
-
 class NearDuplicates:
-    """Texts that can be asked for near-duplicates: MinHash finds candidates, exact Jaccard
-    similarity of word 3-grams decides.
+    """Texts that can be asked for near-duplicates: those whose sets of word 3-grams have a Jaccard
+    similarity of the threshold or more.
 
-    So a text is called a near-duplicate only if it is one; MinHash can miss one close to the
-    threshold, and since the candidates are looked up well below it, it seldom does.
+    The answer is exact: an index from each 3-gram to the texts that have it gives the size of every
+    overlap that is not empty.
 
     Args:
-        threshold: the similarity from which two texts count as one.
+        threshold: above 0, at most 1.
         texts: to begin with.
     """
 
     def __init__(self, threshold: float, texts: Iterable[Words] = ()):
         self.threshold = threshold
-        self.index = MinHashLSH(threshold=max(0.1, threshold - 0.2), num_perm=PERMUTATIONS)
-        self.shingles: list[frozenset[Words]] = []
+        self.texts_with: dict[Words, list[int]] = defaultdict(list)
+        self.sizes: list[int] = []
         for words in filter(None, texts):
             self.add(words)
 
     def add(self, words: Words) -> None:
-        self.index.insert(len(self.shingles), _sketch(words))
-        self.shingles.append(shingles(words))
+        own = shingles(words)
+        for shingle in own:
+            self.texts_with[shingle].append(len(self.sizes))
+        self.sizes.append(len(own))
 
     def has(self, words: Words) -> bool:
         """Whether one of the texts is a near-duplicate of this one."""
-        own, candidates = shingles(words), self.index.query(_sketch(words))
-        return any(jaccard(own, self.shingles[i]) >= self.threshold for i in candidates)
-
-
-def _sketch(words: Words) -> MinHash:
-    sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
-    joined = (" ".join(shingle) for shingle in sorted(shingles(words)))
-    sketch.update_batch([text.encode("utf-8", "surrogatepass") for text in joined])
-    return sketch
+        own = shingles(words)
+        shared = Counter(text for shingle in own for text in self.texts_with.get(shingle, ()))
+        return any(
+            common >= self.threshold * (len(own) + self.sizes[text] - common)
+            for text, common in shared.items()
+        )
 
 
 def sharing_runs(texts: Sequence[str], others: Iterable[str], length: int) -> NDArray[np.bool_]:

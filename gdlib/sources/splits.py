@@ -16,11 +16,15 @@ import pandas as pd
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.core.settings import digest
 from gdlib.sources.corpora import Corpus
+from gdlib.sources.duplicates import NearDuplicates, words_of
 from gdlib.sources.parts import Part
 
 # The seeds that test parts are drawn by, whatever seed the study has. Each kind of corpus has its
 # own, since the published results were drawn by them.
 TEST_SEED, SENSES_TEST_SEED, TASKS_TEST_SEED = 20200203, 21060796, 22130108
+# Jaccard similarity of word 3-grams from which a text is too like a test text to stand in another
+# part. A text of eleven words or more of which one was changed is.
+NEAR_TEST = 0.5
 TEST_SHARE = 1 / 3  # of a corpus without a test set of its own, at most
 
 
@@ -125,6 +129,7 @@ def split(
     """Draw the parts, each from what the ones before it left: test, labelled, transfer.
 
     - test: :func:`draw_test`.
+    - Whatever is a near-duplicate of a test text (:data:`NEAR_TEST`) is in no other part.
     - labelled: ``labels_per_class`` texts per class of train; ``validation_share`` of them
       (rounded) is held out. A validation part that the corpus brings along is not used: with few
       labels it would be labels for free.
@@ -143,7 +148,8 @@ def split(
         )
     test, seen = draw_test(corpus, test_size)
     whole = corpus.parts["train"]
-    pool = whole.unseen(set(seen))
+    near_test = NearDuplicates(NEAR_TEST, map(words_of, test.texts))
+    pool = _unlike(near_test, whole.unseen(set(seen)))
     members = _by_class(pool.labels, len(corpus.labels), seed)
     for label, rows in zip(corpus.labels, members, strict=True):
         if len(rows) < labels_per_class:
@@ -157,11 +163,17 @@ def split(
 
     source = corpus.parts.get("unlabeled", pool)
     rest = source.unseen(seen.union(train.keys(), validation.keys()))
+    rest = rest if source is pool else _unlike(near_test, rest)
     transfer = rest.take(shuffled(len(rest), seed, len(corpus.labels))[:transfer_size])
     dropped = {"train": len(whole) - len(pool) - (0 if "test" in corpus.parts else len(test))}
     if "unlabeled" in corpus.parts:
         dropped["transfer"] = len(source) - len(rest)
     return Splits(corpus.labels, train, validation, transfer, test, dropped)
+
+
+def _unlike(known: NearDuplicates, part: Part) -> Part:
+    """The texts of a part that are no near-duplicate of known ones."""
+    return part.take(row for row, text in enumerate(part.texts) if not known.has(words_of(text)))
 
 
 def _by_class(labels: Sequence[int], num_classes: int, seed: int) -> list[list[int]]:

@@ -4,7 +4,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import SOFT_LOSSES
 from gdlib.networks.arms import ARMS
-from gdlib.networks.names import STUDENTS
+from gdlib.networks.names import EMBEDDINGS, STUDENTS
 from gdlib.studies.shared.settings import RESOLVED, WritingSettings
 
 
@@ -13,9 +13,7 @@ class Settings(WritingSettings):
     """Every parameter of study 1; the defaults are the ``quick`` profile."""
 
     # students
-    students: tuple[str, ...] = knob(
-        ("BlendCNN", "KimCNN", "ResCNN"), "students", "architectures", STUDENTS
-    )
+    students: tuple[str, ...] = knob(("KimCNN",), "students", "architectures", STUDENTS)
     arms: tuple[str, ...] = knob(
         tuple(ARMS),
         "students",
@@ -29,24 +27,26 @@ class Settings(WritingSettings):
         1_100_000, "students", "parameter budget (the paper: about 1.1M; also try 360000)"
     )
     embedding: str = knob(
-        "svd",
+        "outputs",
         "students",
-        "start: svd of the fine-tuned teacher's embeddings, or random",
-        ("svd", "random"),
+        "what the student's embedding starts from",
+        EMBEDDINGS,
     )
     embedding_dim: int = knob(64, "students", "dimensions of the embeddings")
     soft_loss: str = knob("kl", "students", "kl (with temperature) or mse on logits", SOFT_LOSSES)
     temperature: float = knob(2.0, "students", "T of the kl loss")
     soft_weight: float = knob(1.0, "students", "weight of the teacher's logits")
     hard_weight: float = knob(0.0, "students", "weight of the gold labels beside them")
-    student_steps: int = knob(160, "students", "optimisation steps at most, the same for every arm")
-    student_lr: float = knob(4e-3, "students", "peak learning rate")
+    student_steps: int = knob(600, "students", "optimisation steps, the same for every arm")
+    student_lr: float = knob(2e-3, "students", "peak learning rate")
     student_batch: int = knob(64, "students", "texts per step")
     student_dropout: float = knob(0.3, "students", "before the readout")
-    evaluate_every: int = knob(20, "students", "steps between two looks at the held-out loss")
+    evaluate_every: int = knob(
+        0, "students", "steps between two looks at the held-out loss; 0: the last weights are kept"
+    )
     patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
     student_seeds: tuple[int, ...] = knob(
-        (0, 1, 2, 3, 4), "students", "one student each: start, order and dropout"
+        (0, 1, 2), "students", "one student each: start, order and dropout"
     )
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")

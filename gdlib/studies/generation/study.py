@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from gdlib.compare import baselines
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
 from gdlib.core.artifacts import artifact, derived
@@ -19,10 +20,19 @@ from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
 from gdlib.networks.distillation import StudentPlan
+from gdlib.networks.embeddings import piece_vectors, reduced, text_means
 from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Student
+from gdlib.networks.teacher import Teacher
+from gdlib.sources import zoo
+from gdlib.sources.scraps import scraps
 from gdlib.studies.generation.settings import PLAN, Settings
+from gdlib.studies.shared.study import Texts
+from gdlib.studies.shared.trials import Trials
 from gdlib.studies.shared.writing import WritingStudy
+
+Lessons = tuple[Source, Source | None]
+VECTORS = "vectors.safetensors"
 
 
 class GenerationStudy(WritingStudy):
@@ -36,7 +46,16 @@ class GenerationStudy(WritingStudy):
     @derived
     def sources(self) -> dict[str, Source]:
         """What students learn from, with the teacher's logits."""
-        return {"labelled": self.labelled, "generated": self.generated, "real": self.real}
+        sources = {"labelled": self.labelled, "generated": self.generated, "real": self.real}
+        if any("scraps" in arm.sources for arm in self.arms):
+            sources["scraps"] = self.scraps
+        return sources
+
+    @derived
+    def scraps(self) -> Source:
+        """As many texts cut from the labelled ones as were generated, with the teacher's logits."""
+        texts = scraps(self.splits.train.texts, len(self.generated), self.settings.seed)
+        return self.source(texts, self.signals(texts).logits)
 
     @property
     def arms(self) -> list[Arm]:
@@ -44,8 +63,8 @@ class GenerationStudy(WritingStudy):
         return arms(self.settings.arms, self.settings.sample_divisors)
 
     @derived
-    def lessons(self) -> dict[Arm, Source]:
-        """The texts of every arm, with what a student is to learn of them."""
+    def lessons(self) -> dict[Arm, Lessons]:
+        """The labelled and the other texts of every arm, with what a student is to learn of them."""
         arms = dict.fromkeys([*self.arms, ARMS[MAIN_ARM]])
         return {arm: transfer_set(arm, self.sources) for arm in arms}
 
@@ -74,35 +93,83 @@ class GenerationStudy(WritingStudy):
             **names, loss=DistillationLoss(s.soft_loss, s.temperature, s.hard_weight, s.soft_weight)
         )
 
+    @artifact("students", "embedding", needs=("trained_teacher", "vocabulary"))
+    def piece_vectors(self, folder: Path) -> None:
+        """What the students' embeddings start from: a vector of every piece that they know."""
+        vectors = piece_vectors(self.settings.embedding, self.teacher, self.vocabulary)
+        save_file({} if vectors is None else {"vectors": vectors.contiguous()}, folder / VECTORS)
+
     @artifact(
         "students",
-        *("student_parameters", "embedding", "embedding_dim", "student_dropout", "student_steps"),
+        *("student_parameters", "embedding_dim", "student_dropout", "student_steps"),
         *("student_lr", "student_batch", "evaluate_every", "patience", "soft_loss", "temperature"),
         *("hard_weight", "soft_weight", "max_length", "seed"),
-        needs=("trained_teacher", "vocabulary", "held_out", "test_texts", "class_names"),
+        needs=("trained_teacher", "piece_vectors", "vocabulary", "held_out", "test_texts")
+        + ("class_names",),
         given={"lessons": lambda study, _name, arm, _number: study.lessons[arm]},
     )
     def trained_student(self, folder: Path, name: str, arm: Arm, number: int) -> None:
-        """A student of an architecture, by an arm and a student seed: its weights, and its logits
-        of the test texts.
-        """
+        """A student of an architecture, by an arm and a student seed."""
         student, steps = self.distil(name, self.lessons[arm], arm, number)
-        save_file(student.state_dict(), folder / "student.safetensors")
-        logits = distillation.predict(student, self.rows(self.test_texts))
-        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
-        save_file({"logits": logits}, folder / "test.safetensors", header)
+        self.leave(folder, student, steps)
 
-    def distil(self, name: str, lessons: Source, arm: Arm, number: int) -> tuple[Student, int]:
+    def distil(self, name: str, lessons: Lessons, arm: Arm, number: int) -> tuple[Student, int]:
         """One trained student and its best step."""
         plan, seed = self.student_plan, self.seed(number)
+        vectors = load_file(self.piece_vectors() / VECTORS).get("vectors")
         student = distillation.new_student(
-            name, len(self.class_names), self.vocabulary, self.teacher.embedding, plan, seed
+            name, len(self.class_names), self.vocabulary, vectors, plan, seed
         )
         loss = distillation.loss_of(arm, plan)
         history = distillation.distil(
-            student, lessons, self.held_out, self.vocabulary, loss, plan, seed
+            student, *lessons, self.held_out, self.vocabulary, loss, plan, seed
         )
         return student, history.best_step
+
+    # ---- what a reader would take instead
+
+    @artifact(
+        "teacher",
+        "max_length",
+        needs=("teacher_network", "labelled_texts", "test_texts", "class_names"),
+    )
+    def pretrained_states(self, folder: Path) -> None:
+        """The mean states of the encoder before any fine-tuning, of labelled and test texts."""
+        network = zoo.classifier(self.teacher_network, self.class_names)  # its head is not asked
+        encoder = Teacher(network, zoo.tokenizer(self.teacher_network), self.settings.max_length)
+        last = network.config.num_hidden_layers
+        texts = {"labelled": self.labelled_texts, "test": self.test_texts}
+        states = {
+            name: encoder.signals(part, [last], pooling="mean", title=f"states: {name}").states[
+                last
+            ]
+            for name, part in texts.items()
+        }
+        save_file(states, folder / "states.safetensors")
+
+    @derived
+    def labelled_texts(self) -> Texts:
+        return Texts(self.splits.labelled.texts)
+
+    def linear_references(self, results: Trials) -> None:
+        """Two linear models beside the students, on the whole labelled budget: over the mean of a
+        text's piece vectors, with as many numbers as a student has, and over the mean states of the
+        pretrained encoder.
+        """
+        labels, classes = self.splits.labelled.labels, len(self.class_names)
+        states = load_file(self.pretrained_states() / "states.safetensors")
+        encoder = sum(p.numel() for p in zoo.encoder(self.teacher_network).parameters())
+        vectors = load_file(self.piece_vectors() / VECTORS).get("vectors")
+        found = {"encoder-lr": (states["labelled"], states["test"], encoder)}
+        if vectors is not None:
+            table = reduced(vectors, self.settings.embedding_dim)
+            texts = self.labelled_texts, self.test_texts
+            means = [text_means(table, self.rows(part)) for part in texts]
+            found["static-lr"] = (*means, table.numel())
+        for name, (train, test, size) in found.items():
+            model = baselines.linear(train.numpy(), labels)
+            probabilities = baselines.predict(model, test.numpy(), classes)
+            results.reference(name, probabilities, size + baselines.parameters(model))
 
     def results(self) -> Results:
         """Every arm of every student and student seed, the baselines and the teacher, on the test
@@ -111,9 +178,10 @@ class GenerationStudy(WritingStudy):
         s = self.settings
         cells = [(n, arm, i) for n in s.students for arm in self.arms for i in s.student_seeds]
         results = self.references()
+        self.linear_references(results)
         for cell, made in zip(cells, self.make_all("trained_student", cells, "students")):
             name, arm, number = cell
-            size = len(self.lessons[arm]) - len(self.splits.train)
+            size = len(self.lessons[arm][1] or ())
             results.student(made, student=name, arm=arm.name, student_seed=number, size=size)
         return results.results()
 
@@ -160,8 +228,8 @@ class GenerationStudy(WritingStudy):
         selected = self.source(
             chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"]))
         )
-        data = join([self.sources["labelled"], selected])
-        student, _ = self.distil(name, data, ARMS[MAIN_ARM], seed)
+        lessons = self.labelled, selected if len(selected) else None
+        student, _ = self.distil(name, lessons, ARMS[MAIN_ARM], seed)
         held_out, rows = self.held_out.labels.numpy(), self.vocabulary.rows(self.held_out.pieces)
         accuracy, baseline = (
             ACCURACY.of(held_out, distillation.predict(network, rows).argmax(-1).numpy())

@@ -21,7 +21,7 @@ from gdlib.core.store import Artifact
 from gdlib.learn.losses import DistillationLoss, held_out_score
 from gdlib.networks import distillation, students
 from gdlib.networks.distillation import StudentPlan
-from gdlib.networks.lessons import Source, join
+from gdlib.networks.lessons import Source
 from gdlib.networks.lexical_arms import PLAIN
 from gdlib.networks.students import Student, Vocabulary
 from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune
@@ -135,7 +135,6 @@ class Detectors(SpunTexts, LexicalEncoders):
         return part_of(
             s,
             StudentPlan,
-            embedding="svd",
             embedding_dim=64,
             student_dropout=0.3,
             student_batch=64,
@@ -163,8 +162,9 @@ class Detectors(SpunTexts, LexicalEncoders):
         most = plan.student_parameters // (2 * plan.embedding_dim)
         vocabulary = Vocabulary.seen(pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, most)
         embedding = zoo.encoder(self.pretrained).get_input_embeddings().weight.detach()
+        vectors = embedding[list(vocabulary.teacher_ids)]
         student = distillation.new_student(
-            self.settings.student, len(LABELS), vocabulary, embedding, plan, seed
+            self.settings.student, len(LABELS), vocabulary, vectors, plan, seed
         )
         return student, vocabulary
 
@@ -187,10 +187,8 @@ class Detectors(SpunTexts, LexicalEncoders):
         for name, part in self.detector_parts[spinner].items():
             labels = torch.tensor(part.labels)
             parts[name] = Source(self.encoded(part.texts), logits[name], labels)
-        data, plan = join([parts["train"], parts["transfer"]]), self.student_plan
-        history = distillation.distil(
-            student, data, parts["held_out"], vocabulary, plan.loss, plan, seed
-        )
+        texts, plan = (parts[name] for name in ("train", "transfer", "held_out")), self.student_plan
+        history = distillation.distil(student, *texts, vocabulary, plan.loss, plan, seed)
         predicted = distillation.predict(student, vocabulary.rows(parts["test"].pieces))
         size, learnt_from = students.parameters(student), teacher.recipe["cell"][0]
         notes = {"steps": history.best_step, "parameters": size, "learnt_from": learnt_from}

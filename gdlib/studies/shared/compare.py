@@ -20,7 +20,8 @@ def of_classifiers(alone: str = "labelled only", questions: Pairs = ()) -> Compa
         ACCURACY,
         panel="student",
         questions=questions,
-        means=("size", "balanced_accuracy", "macro_f1", "agreement", "ece", "parameters"),
+        means=("size", "balanced_accuracy", "macro_f1", "agreement", "ece")
+        + ("calibrated_ece", "parameters"),
         against={"minus labels": alone, "minus tfidf-lr": "tfidf-lr", "minus teacher": "teacher"},
         beside={"balanced accuracy": BALANCED, "macro-F1": MACRO_F1},
     )

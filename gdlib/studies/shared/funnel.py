@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 from gdlib.networks.signals import Signals
 from gdlib.sources.duplicates import NearDuplicates, sharing_runs, words_of
 from gdlib.sources.parts import normalise
+from gdlib.sources.splits import NEAR_TEST
 
 GATES = (
     "empty",
@@ -58,13 +59,14 @@ def fates(
         raw: columns ``text`` and ``ended``.
         labelled: all labelled texts (held-out ones too).
         test: all test texts.
-        near_duplicate: Jaccard similarity of word 3-grams from which two texts count as one.
+        near_duplicate: Jaccard similarity of word 3-grams from which two texts count as one; of a
+            test text :data:`~gdlib.sources.splits.NEAR_TEST` is enough, as for real texts.
         overlap_words: length of a run of words that no sample may share with a test text.
     """
     words = [words_of(text) for text in raw["text"]]
 
-    def near(texts: Sequence[str]) -> list[bool]:
-        known = NearDuplicates(near_duplicate, map(words_of, texts))
+    def near(texts: Sequence[str], threshold: float) -> list[bool]:
+        known = NearDuplicates(threshold, map(words_of, texts))
         return [known.has(row) for row in words]
 
     overlap = sharing_runs(raw["text"], test, overlap_words)
@@ -72,8 +74,8 @@ def fates(
         "empty": raw["text"].map(is_empty),
         "cut off": ~raw["ended"],
         "duplicate": pd.Series(words, raw.index).duplicated(),
-        "in test set": overlap | near(test),
-        "in labelled set": near(labelled),
+        "in test set": overlap | near(test, min(near_duplicate, NEAR_TEST)),
+        "in labelled set": near(labelled, near_duplicate),
     }
     first = np.select([np.array(gate, dtype=bool) for gate in stopped.values()], [*stopped], "kept")
     fate, kept = first.tolist(), NearDuplicates(near_duplicate)

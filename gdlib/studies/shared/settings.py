@@ -62,9 +62,12 @@ class TeachingSettings:
     teacher_epochs: int = knob(
         6, "teacher", "passes over the labelled texts at most; the best held-out look is kept"
     )
+    teacher_least_steps: int = knob(
+        300, "teacher", "optimisation steps at least, with more passes over few texts"
+    )
     teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "texts per step")
-    max_length: int = knob(64, "teacher", "word pieces per text, cut beyond")
+    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond")
     teacher_layers: tuple[int, ...] = knob(
         (), "teacher", "hidden layers whose state is kept beside the logits"
     )
@@ -88,10 +91,13 @@ class WritingSettings(TeachingSettings):
     generator_epochs: int = knob(
         2, "generator", "passes over the labelled texts at most; stops on held-out loss"
     )
+    generator_least_steps: int = knob(
+        100, "generator", "optimisation steps at least, with more passes over few texts"
+    )
     generator_lr: float = knob(2e-4, "generator", "peak learning rate")
     generator_batch: int = knob(16, "generator", "texts per step")
     max_new_tokens: int = knob(
-        64, "generator", "tokens per text, in fine-tuning and in sampling; longer ones are cut off"
+        128, "generator", "tokens per text, in fine-tuning and in sampling; longer ones are cut off"
     )
     # samples
     num_samples: int = knob(1600, "samples", "texts to generate")
@@ -216,4 +222,4 @@ class HeadSettings:
     body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
     body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
     body_batch: int = knob(16, "teacher", "texts per step")
-    max_length: int = knob(64, "teacher", "word pieces per text, cut beyond")
+    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond")

@@ -12,7 +12,7 @@ from gdlib.learn.losses import StagedLoss
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks.costs import costs
 from gdlib.networks.distillation import distil_by
-from gdlib.networks.embeddings import start_embedding
+from gdlib.networks.embeddings import piece_vectors, start_embedding
 from gdlib.networks.lessons import Source
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.knobs import StagedSettings
@@ -43,11 +43,11 @@ class StagedStudents(Study):
         pooling: str,
         seed: int,
     ) -> BiLSTM:
-        """A student at its start: random, or with the SVD of the teacher's embedding."""
+        """A student at its start."""
         seed_everything(seed)
         vocabulary, dropout = self.vocabulary, self.settings.student_dropout
         student = BiLSTM(len(vocabulary), classes, hidden_dim, embedding_dim, dropout, pooling)
-        start_embedding(student, embedding, self.teacher.embedding, vocabulary)
+        start_embedding(student, piece_vectors(embedding, self.teacher, vocabulary))
         return student
 
     def student(self, *cell: Any) -> BiLSTM:

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
 from gdlib.core.store import texts_digest
 from gdlib.core.study import Study
+from gdlib.learn.calibration import fit_temperature
 from gdlib.networks import signals, students, teacher
+from gdlib.networks.distillation import predict
 from gdlib.networks.lessons import Source
 from gdlib.sources import corpora, splits, zoo
 from gdlib.sources.splits import Splits
@@ -77,7 +81,15 @@ class TeachingStudy(Study):
 
     @artifact(
         "teacher",
-        *("teacher_epochs", "teacher_lr", "teacher_batch", "max_length", "seed"),
+        *(
+            "teacher_epochs",
+            "teacher_least_steps",
+            "teacher_least_steps",
+            "teacher_lr",
+            "teacher_batch",
+            "max_length",
+            "seed",
+        ),
         needs=("teacher_network", "labelled_parts"),
     )
     def trained_teacher(self, folder: Path) -> None:
@@ -103,11 +115,29 @@ class TeachingStudy(Study):
         """The baselines and the teacher on the test part, to put students beside."""
         s, parts = self.settings, self.splits
         columns: dict[str, Any] = {"corpus": s.corpus, "labels_per_class": s.labels_per_class}
-        probabilities = self.signals(parts.test.texts).probabilities.numpy()
-        trials = Trials(columns | {"seed": s.seed}, parts.test, probabilities)
+        logits = self.signals(parts.test.texts).logits.numpy()
+        trials = Trials(columns | {"seed": s.seed}, parts.test, logits)
         steps = self.trained_teacher().json("history.json")["best_step"]
-        trials.references(parts, self.teacher.network, steps)
+        temperature = fit_temperature(self.held_out.teacher_logits, self.held_out.labels)
+        trials.references(parts, self.teacher.network, steps, temperature)
         return trials
+
+    # ---- students
+
+    def leave(self, folder: Path, student: nn.Module, steps: int) -> None:
+        """Leave a trained student in a folder: its weights, its logits of the test texts, and the
+        temperature that calibrates it on the held-out texts.
+        """
+        held_out = self.held_out
+        checks = predict(student, self.vocabulary.rows(held_out.pieces))
+        header = {
+            "steps": str(steps),
+            "parameters": str(students.parameters(student)),
+            "temperature": str(fit_temperature(checks, held_out.labels)),
+        }
+        save_file(student.state_dict(), folder / "student.safetensors")
+        logits = predict(student, self.rows(self.test_texts))
+        save_file({"logits": logits}, folder / "test.safetensors", header)
 
     # ---- texts as students read them
 

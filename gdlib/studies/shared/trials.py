@@ -10,11 +10,15 @@ from scipy.special import softmax
 from torch import nn
 
 from gdlib.compare import baselines
+from gdlib.compare.metrics import expected_calibration_error
 from gdlib.compare.results import Results, of_classifiers
 from gdlib.core.store import Artifact
 from gdlib.networks import students
 from gdlib.sources.corpora import Part
 from gdlib.sources.splits import Splits
+
+REFERENCE = {"student": "", "student_seed": -1, "size": 0}
+"""Columns of models that no student seed or transfer set belongs to."""
 
 
 @dataclass
@@ -24,7 +28,7 @@ class Trials:
     Args:
         columns: the columns that all rows share (corpus, labels_per_class, seed).
         test: the test part.
-        teacher: its probabilities. *Shape:* ``[texts, classes]``.
+        teacher: its logits. *Shape:* ``[texts, classes]``.
     """
 
     columns: dict[str, Any]
@@ -33,28 +37,46 @@ class Trials:
     rows: list[dict[str, Any]] = field(default_factory=list)
     probabilities: list[np.ndarray] = field(default_factory=list)
 
-    def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
-        """The baselines, trained on the whole labelled budget, and the teacher itself."""
+    def references(
+        self, splits: Splits, teacher: nn.Module, teacher_steps: int, temperature: float
+    ) -> None:
+        """The baselines, trained on the whole labelled budget, and the teacher itself with the
+        temperature that calibrates it.
+        """
         labelled, texts = splits.labelled, self.test.texts
-        shared = {"student": "", "student_seed": -1, "size": 0}
         for name in baselines.BASELINES:
             model = baselines.build(name, labelled.texts, labelled.labels)
             probabilities = baselines.predict(model, texts, len(splits.labels))
-            size = baselines.parameters(model)
-            self.count(probabilities, arm=name, parameters=size, steps=0, **shared)
-        size = students.parameters(teacher)
-        self.count(self.teacher, arm="teacher", parameters=size, steps=teacher_steps, **shared)
+            self.reference(name, probabilities, baselines.parameters(model))
+        columns = REFERENCE | {"parameters": students.parameters(teacher), "steps": teacher_steps}
+        self.network(self.teacher, temperature, arm="teacher", **columns)
+
+    def reference(self, name: str, probabilities: np.ndarray, parameters: int) -> None:
+        """A model without a training loop. *Shape:* probabilities ``[texts, classes]``."""
+        self.count(probabilities, arm=name, parameters=parameters, steps=0, **REFERENCE)
 
     def student(self, made: Artifact, **columns: Any) -> None:
         """One trained student, from its artifact."""
         with safe_open(made / "test.safetensors", "np") as file:
             logits, header = file.get_tensor("logits"), file.metadata()
         numbers = {name: int(header[name]) for name in ("parameters", "steps")}
-        self.count(softmax(logits.astype(np.float64), axis=-1), **columns, **numbers)
+        self.network(logits, float(header["temperature"]), **columns, **numbers)
+
+    def network(self, logits: np.ndarray, temperature: float, **columns: Any) -> None:
+        """A network, as it is and calibrated: ``calibrated_ece`` is the calibration error after its
+        logits are divided by a temperature fitted on held-out texts.
+
+        *Shape:* ``[texts, classes]``.
+        """
+        logits = logits.astype(np.float64)
+        calibrated = softmax(logits / temperature, axis=-1).max(axis=-1)
+        right = logits.argmax(axis=-1) == np.array(self.test.labels)
+        columns["calibrated_ece"] = expected_calibration_error(calibrated, right)
+        self.count(softmax(logits, axis=-1), **columns)
 
     def count(self, probabilities: np.ndarray, **columns: Any) -> None:
         """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
-        self.rows.append(self.columns | columns)
+        self.rows.append(self.columns | {"calibrated_ece": np.nan} | columns)
         self.probabilities.append(probabilities)
 
     def results(self) -> Results:

@@ -33,8 +33,8 @@ class WritingStudy(TeachingStudy):
 
     @artifact(
         "generator",
-        *("generator_method", "generator_conditioned", "generator_epochs", "generator_lr"),
-        *("generator_batch", "max_new_tokens", "seed"),
+        *("generator_method", "generator_conditioned", "generator_epochs"),
+        *("generator_least_steps", "generator_lr", "generator_batch", "max_new_tokens", "seed"),
         needs=("generator_network", "labelled_parts"),
     )
     def trained_generator(self, folder: Path) -> None:

@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from safetensors.torch import save_file
 
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadSetting
 from gdlib.learn.strategies import STRATEGIES
-from gdlib.networks import distillation, students
+from gdlib.networks import students
 from gdlib.networks.lessons import Source, join
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.staged import STAGED_KNOBS, StagedStudents
@@ -102,7 +101,7 @@ class TransferStudy(StagedStudents, WritingStudy):
     @artifact(
         "students",
         *(*STAGED_KNOBS, "patience", "max_length"),
-        needs=("trained_teacher", "vocabulary", "test_texts", "class_names"),
+        needs=("trained_teacher", "vocabulary", "held_out", "test_texts", "class_names"),
         given={"lessons": lambda study, arm, _: study.lessons_of(arm)},
     )
     def trained_student(self, folder: Path, arm: Arm, number: int) -> None:
@@ -111,11 +110,7 @@ class TransferStudy(StagedStudents, WritingStudy):
         """
         student, trace = self.distil(arm, number)
         trace.to_parquet(folder / "trace.parquet", index=False)
-        save_file(student.state_dict(), folder / "student.safetensors")
-        logits = distillation.predict(student, self.rows(self.test_texts))
-        steps = int(trace["step"][trace["kept"]].iloc[-1])
-        header = {"steps": str(steps), "parameters": str(students.parameters(student))}
-        save_file({"logits": logits}, folder / "test.safetensors", header)
+        self.leave(folder, student, int(trace["step"][trace["kept"]].iloc[-1]))
 
     def distil(self, arm: Arm, number: int) -> tuple[BiLSTM, pd.DataFrame]:
         """One trained student, and the trace of its training."""
