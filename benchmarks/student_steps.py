@@ -92,7 +92,7 @@ def main() -> None:
                     network,
                     batch,
                     lambda model, b: F.cross_entropy(model(b["pieces"]), b["labels"]),
-                    lambda model: 0.0,
+                    lambda _: 0.0,
                     replace(regime, steps=5) if number < 0 else regime,
                 )
                 if number >= 0:

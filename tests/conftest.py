@@ -26,7 +26,7 @@ from gdlib.run import report, studies  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files with the longest tests first, so that no worker is left alone with one at the end."""
+    """The files with the longest tests first, so that no worker is left alone with one at last."""
     items.sort(
         key=lambda item: (
             item.path.name not in ("test_study.py", "test_transfer.py", "test_tagging_study.py")
@@ -72,9 +72,10 @@ PLAN = Plan(
 
 
 def leave(store, stage, settings, value):
-    """Count the execution, wait while a file hold-STAGE exists, leave the value as the stage's product."""
+    """Count the execution, wait while a file hold-STAGE exists, leave the value as the product."""
     with open("executed.log", "a") as log:
-        log.write(f"{stage} {settings.corpus} {settings.seed} {os.getpid()} {os.environ['OMP_NUM_THREADS']}\\\\n")
+        of_run = f"{stage} {settings.corpus} {settings.seed}"
+        log.write(f"{of_run} {os.getpid()} {os.environ['OMP_NUM_THREADS']}\\\\n")
     print(f"{stage} is at work", flush=True)
     while Path(f"hold-{stage}").exists():
         time.sleep(0.05)
@@ -84,7 +85,8 @@ def leave(store, stage, settings, value):
 
 
 def value(store, stage, settings):
-    return read_index(store.find("products", PLAN.products_recipe(stage, settings)))["numbers"]["value"]["value"]
+    products = store.find("products", PLAN.products_recipe(stage, settings))
+    return read_index(products)["numbers"]["value"]["value"]
 
 
 def runs(settings):

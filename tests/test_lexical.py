@@ -1,4 +1,4 @@
-"""LMGC, LMGC-M, gloss vectors and small students on a tiny encoder, against hand-computed forwards."""
+"""LMGC, LMGC-M, gloss vectors, small students: on a tiny encoder, against forwards by hand."""
 
 import math
 from dataclasses import replace

@@ -50,7 +50,8 @@ def test_everything_is_kept_with_timings_apart(store):
     index, timings = read_index(artifact), artifact.json("timings.json")
     assert index == {
         "figures": {"curve": "A curve."}, "tables": {"texts": "Texts."},
-        "numbers": {"accuracy": {"value": 0.79, "unit": "share"}}, "notes": ["Nothing is **resolved**."],
+        "numbers": {"accuracy": {"value": 0.79, "unit": "share"}},
+        "notes": ["Nothing is **resolved**."],
     }  # fmt: skip
     assert timings == {
         "numbers": {"labelling": {"value": 2.5, "unit": "s"}},

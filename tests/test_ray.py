@@ -24,7 +24,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'gdli
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without processors (so that no stage lands on it) and two nodes of one processor each."""
+    """A head without processors (so that no stage lands on it), two nodes of one processor each."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(

@@ -145,7 +145,8 @@ def test_what_was_found_stands_first_then_the_first_run_then_all_in_numbers(tmp_
     text = write(tasks, store, tmp_path / "out").with_name("report.md").read_text("utf-8")
     heads = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
     assert heads == [
-        "What was found", "wordnet: compare", "wordnet, 100 labels per class, seed 0", "data", "train", "All runs in numbers",
+        "What was found", "wordnet: compare", "wordnet, 100 labels per class, seed 0", "data",
+        "train", "All runs in numbers",
         "How it was made", "Parameters", "Networks and corpora: sources and licences", "Versions",
     ]  # fmt: skip
     assert text.index("+0.3 \\[-0.4, 1.1\\] points (not resolved)") < text.index("wordnet: compare")
@@ -290,7 +291,8 @@ def test_what_is_ours_is_listed(tmp_path, tasks, store):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.12345, "0.123"), (3, "3"), (69885, "69,885"), (float("nan"), "–"), (None, "–"), (True, "yes"), (0.00001, "1e-05"),
+        (0.12345, "0.123"), (3, "3"), (69885, "69,885"), (float("nan"), "–"), (None, "–"),
+        (True, "yes"), (0.00001, "1e-05"),
         ([0.5, 1], "[0.500, 1]"), (np.float32(812.34), "812.3"), ("a|b", "a|b"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Scraps of labelled texts: every kind from its own text, none twice, the same for the same seed."""
+"""Scraps of labelled texts: of every kind, none twice, the same for the same seed."""
 
 from hypothesis import given
 from hypothesis import strategies as st

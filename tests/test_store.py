@@ -1,4 +1,4 @@
-"""The store: whole artifacts or none, whatever is killed, damaged, changed or done twice at once."""
+"""The store: whole artifacts or none, whatever is killed, damaged, changed or done twice."""
 
 import hashlib
 import os
@@ -124,7 +124,8 @@ def test_killed_between_write_and_rename(store: Store, capsys: pytest.CaptureFix
     process = python(
         """
         module.os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        Store(root).make("teacher", {"epochs": 3, "layers": [1, 2]}, lambda folder: (folder / "weights.txt").write_text("a"))
+        write = lambda folder: (folder / "weights.txt").write_text("a")
+        Store(root).make("teacher", {"epochs": 3, "layers": [1, 2]}, write)
         """,
         store.root,
     )

@@ -34,7 +34,9 @@ from transformers import (
 )
 
 CLASSES = {  # class name: words that speak for it
-    "animals": "cat dog horse bird fish sheep wolf mouse tail wings fur feeds hunts nest herd barks",
+    "animals": (
+        "cat dog horse bird fish sheep wolf mouse tail wings fur feeds hunts nest herd barks"
+    ),
     "music": (
         "song guitar piano concert singer album band chord melody drum stage tune choir plays "
         "violin jazz"
@@ -134,8 +136,9 @@ def encoder(
     ).save_pretrained(path)
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=2,
-        intermediate_size=2 * hidden, max_position_embeddings=128, initializer_range=0.1,
+        vocab_size=len(vocabulary), hidden_size=hidden, num_hidden_layers=layers,
+        num_attention_heads=2, intermediate_size=2 * hidden, max_position_embeddings=128,
+        initializer_range=0.1,
     )  # fmt: skip
     network = BertModel(config)
     with torch.no_grad():
@@ -183,8 +186,9 @@ def causal(
     ).save_pretrained(path)
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(), hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=layers,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256, initializer_range=0.2,
+        vocab_size=tokenizer.get_vocab_size(), hidden_size=hidden, intermediate_size=2 * hidden,
+        num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=256, initializer_range=0.2,
         bos_token_id=0, eos_token_id=1, pad_token_id=1, tie_word_embeddings=False,
     )  # fmt: skip
     network = LlamaForCausalLM(config)
@@ -218,7 +222,7 @@ TAGGED = {  # language: names by kind, what a longer name goes on with, and plai
 
 
 def tagged_rows(language: str, number: int, seed: int) -> list[tuple[list[str], list[str]]]:
-    """Sentences of a language with tags: a name of one or two words of its kind, among plain words."""
+    """Sentences of a language with tags: a name of one or two words among plain words."""
     random, (names, more, plain) = (
         np.random.default_rng([seed, list(TAGGED).index(language)]),
         TAGGED[language],

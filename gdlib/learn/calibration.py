@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that makes a network's probabilities as sure as they are right."""
+"""Temperature scaling: one number makes a network's probabilities as sure as they are right."""
 
 import numpy as np
 from numpy.typing import ArrayLike

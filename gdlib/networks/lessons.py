@@ -122,8 +122,8 @@ def join(sources: Sequence[Source]) -> Source:
 
 
 def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> tuple[Source, Source | None]:
-    """The labelled texts of an arm, and its other texts, if any. Real texts and scraps are cut to the number of
-    generated ones, so that arms differ in one thing at a time.
+    """The labelled texts of an arm, and its other texts, if any. Real texts and scraps are cut to
+    the number of generated ones, so that arms differ in one thing at a time.
 
     For ``hard`` targets the labels of unlabelled texts are filled in with the teacher's argmax.
     """

@@ -41,8 +41,8 @@ KINDS: dict[str, Callable[[Words, np.random.Generator], list[str]]] = {
     "crop": _crop,
     "splice": _splice,
 }
-"""A word; two words of any texts; half of a text or more, uncut within; the first half of a text and
-the second half of another. The first three are Tang et al.'s (arXiv 1903.12136) in spirit.
+"""A word; two words of any texts; half of a text or more, uncut within; the first half of a text
+and the second half of another. The first three are Tang et al.'s (arXiv 1903.12136) in spirit.
 """
 
 

@@ -30,8 +30,10 @@ CODE = """
 import made
 from gdlib.explorer.explorer import Explorer
 table, labelled, student_logits = made.samples()
-table.loc[[0, 6], "confidence"] = 1.0  # a script tag and dollar signs come out best: they are on the static page too
-Explorer(table, made.LABELS, labelled, student_logits=student_logits, marks_path="marks.json", train=made.train)
+# A script tag and dollar signs come out best, so that they are on the static page too.
+table.loc[[0, 6], "confidence"] = 1.0
+how = {"student_logits": student_logits, "marks_path": "marks.json", "train": made.train}
+Explorer(table, made.LABELS, labelled, **how)
 """
 APP = "document.querySelector('.gdx-app')"
 

@@ -64,7 +64,7 @@ class GenerationStudy(WritingStudy):
 
     @derived
     def lessons(self) -> dict[Arm, Lessons]:
-        """The labelled and the other texts of every arm, with what a student is to learn of them."""
+        """The labelled and the other texts of every arm, with what a student learns of them."""
         arms = dict.fromkeys([*self.arms, ARMS[MAIN_ARM]])
         return {arm: transfer_set(arm, self.sources) for arm in arms}
 
