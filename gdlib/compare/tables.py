@@ -214,16 +214,19 @@ def sentences(differences: pd.DataFrame) -> Iterator[str]:
 
 
 def headline(
-    overview: pd.DataFrame, main: str, numbers: Mapping[str, str]
+    overview: pd.DataFrame, main: str, numbers: Mapping[str, str], panel: str = ""
 ) -> Iterator[tuple[str, float, str]]:
     """Key numbers as (name, value, unit): scores, and what the main arm retains and saves.
 
     Args:
         overview: of a :class:`Comparison` whose ``means`` have ``parameters``.
-        main: the arm that a study is about, of the panel where it scores best.
+        main: the arm that a study is about.
         numbers: name to arm whose score it is; those that were not run are left out.
+        panel: whose scores, where there are several: one that was chosen before any was seen, since
+            the best of them would be chosen on test.
     """
-    best = overview.sort_values("value").drop_duplicates("arm", keep="last").set_index("arm")
+    rows = overview[overview["panel"].isin(["", panel])] if panel else overview
+    best = rows.set_index("arm")
     for name, arm in numbers.items():
         if arm in best.index:
             yield name, float(best.loc[arm, "value"]), "share"

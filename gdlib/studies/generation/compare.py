@@ -11,23 +11,28 @@ from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared.compare import by_size, of_classifiers
 
-ALONE, REAL, HARD = "labelled only", "real unlabelled", "hard labels"
+ALONE, REAL, HARD, SCRAPS = "labelled only", "real unlabelled", "hard labels", "scraps"
 COMPARISON = of_classifiers(
     ALONE,
     questions=(
         (MAIN_ARM, ALONE),
         (MAIN_ARM, "distilled on labelled"),
         (MAIN_ARM, HARD),
+        (MAIN_ARM, SCRAPS),
+        (f"generated + {SCRAPS}", MAIN_ARM),
         (REAL, MAIN_ARM),
+        ("real, generated mix", MAIN_ARM),
         ("generated + real", REAL),
     ),
 )
 
 
-def headline(overview: pd.DataFrame) -> Iterator[tuple[str, float, str]]:
-    """The key numbers of a corpus: the teacher, the best student of the main arm."""
+def headline(study: GenerationStudy, overview: pd.DataFrame) -> Iterator[tuple[str, float, str]]:
+    """The key numbers of a corpus: of the teacher, and of the first student that the settings name,
+    which is chosen before the test part is read.
+    """
     numbers = {"teacher accuracy": "teacher", MAIN_ARM: MAIN_ARM}
-    return tables.headline(overview, MAIN_ARM, numbers)
+    return tables.headline(overview, MAIN_ARM, numbers, study.settings.students[0])
 
 
 def size_curve(arms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
