@@ -126,16 +126,21 @@ PLAN = Plan(
             "known to us. MSE on logits is a setting."
         ),
         (
-            "The students' widths (from a parameter budget) and their start (SVD of the "
-            "fine-tuned teacher's embeddings, from XtremeDistil)."
+            "The students' widths (from a parameter budget), and their start (what the fine-tuned "
+            "teacher puts out for each word piece alone)."
         ),
         (
-            "A held-out part taken from the labelled budget for all stopping and choosing; a "
-            "teacher is trained on the rest."
+            "A held-out part taken from the labelled budget for all stopping and choosing, and for "
+            "the temperature that calibrates each student; a teacher is trained on the rest. A "
+            "teacher takes 300 steps at least, a generator 100."
         ),
         (
-            "The arms with real unlabelled text, the sweep over the number of samples, and the "
-            "funnel with its check against the test part."
+            "A quarter of every student's batch are labelled texts, all arms take as many steps, "
+            "and the last weights are kept."
+        ),
+        (
+            "The arms with real unlabelled text and with scraps, the sweep over the number of "
+            "samples, and the funnel. Near-duplicates of test texts are in no other part."
         ),
         (
             "One vocabulary for all arms, from labelled, generated and real unlabelled texts: "

@@ -33,7 +33,7 @@ class StagedSettings:
     embedding: str = knob(
         "svd",
         "students",
-        "start: svd of the fine-tuned teacher's embeddings, or random",
+        "what its embedding starts from",
         EMBEDDINGS,
     )
     embedding_dim: int = knob(
