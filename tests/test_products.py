@@ -94,6 +94,18 @@ def test_a_notebook_that_fails_before_closing_leaves_nothing(store):
     assert store.find("products", RECIPE) is None and not store.root.exists()
 
 
+def test_names_of_columns_and_captions_are_escaped(store, monkeypatch):
+    shown = []
+    monkeypatch.setattr("gdlib.core.products.display", lambda *things: shown.extend(things))
+    bad = "<script>alert(1)</script>"
+    products = Products(store, RECIPE)
+    products.table("counts", pd.DataFrame({bad: [1], "texts": [2]}), f"Texts of {bad}.")
+    products.figure("curve", plt.figure(), f"A curve of {bad}.")
+    caption, styled, figure, other = shown
+    for text in (caption.data, styled.to_html(), other.data):
+        assert "<script>" not in text and "&lt;script&gt;" in text
+
+
 def test_what_is_shown_is_escaped(store, monkeypatch):
     shown = []
     monkeypatch.setattr("gdlib.core.products.display", lambda *things: shown.extend(things))

@@ -12,6 +12,7 @@ them.
 """
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Products:
     def _figure(self, index: dict[str, Any], name: str, figure: Figure, caption: str) -> None:
         index["figures"][name] = caption
         self._figures[name] = figure
-        display(figure, Markdown(f"*{caption}*"))
+        display(figure, _words(caption))
         plt.close(figure)  # or the notebook's backend shows it a second time
 
     def table(self, name: str, table: pd.DataFrame, caption: str, shown: int = 60) -> None:
@@ -63,10 +64,9 @@ class Products:
         """
         self._tables[name] = table.reset_index(drop=True)
         self.index["tables"][name] = caption
-        display(
-            Markdown(f"*{caption}*"),
-            table.head(shown).style.hide(axis="index").format(precision=3, escape="html"),
-        )
+        styled = table.head(shown).reset_index(drop=True).style.hide(axis="index")
+        styled = styled.format(precision=3, escape="html").format_index(escape="html", axis=1)
+        display(_words(caption), styled)
 
     def number(self, name: str, value: float | int | str, unit: str = "") -> None:
         """Keep a key number; the line that a run prints for the stage shows it."""
@@ -93,6 +93,11 @@ class Products:
         for name, content in {"products": self.index, "timings": self.timings}.items():
             text = json.dumps(content, indent=1, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text, "utf-8")
+
+
+def _words(caption: str) -> Markdown:
+    """A caption, which may quote the name of a corpus or of a class: no tag in it is one."""
+    return Markdown(f"*{escape(caption, quote=False)}*")
 
 
 def read_index(artifact: Artifact) -> dict[str, Any]:

@@ -87,12 +87,14 @@ class Splits:
 
     def counts(self) -> pd.DataFrame:
         """A row per split: split, texts, one column per class (NaN where no labels are known),
-        words (mean), dropped.
+        words (mean), dropped. A class that is named like one of the other columns is marked.
         """
+        columns = {"split", "texts", "words", "dropped"}
+        names = [f"{label} (class)" if label in columns else label for label in self.labels]
         rows = []
         for name, part in self.parts.items():
             row = {"split": name, "texts": len(part)}
-            for index, label in enumerate(self.labels):
+            for index, label in enumerate(names):
                 row[label] = part.labels.count(index) if part.labels else np.nan
             words = pd.Series([len(text.split()) for text in part.texts], dtype=float).mean()
             rows.append(row | {"words": words, "dropped": self.dropped.get(name, 0)})
