@@ -1,4 +1,4 @@
-"""gdlib: small language models as good as big ones when labels are scarce.
+"""gdlib: how close small language models come to big ones when labels are scarce.
 
 A thin library under a study that is driven by notebooks. Its rooms, from the top down; a room
 imports only from rooms below it, which ``lint-imports`` checks (``pyproject.toml``)::

@@ -47,7 +47,7 @@ app = typer.Typer(
 def root(
     version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False,
 ) -> None:
-    """Small language models as good as big ones when labels are scarce.
+    """How close small language models come to big ones when labels are scarce.
 
     A study is a row of notebooks (stages); a run executes those that are not up to date and writes
     a report.
