@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gdlib.core.errors import UnknownName
 from gdlib.learn.batches import pad
+from gdlib.networks.names import PROJECTIONS
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import PAD, parameters
 
@@ -57,7 +58,7 @@ def states_by_hand(network, pieces):
 @pytest.mark.parametrize("pieces", [[3], [1, 2], [4, 10, 2, 2, 7, 9, 1]])
 def test_forward_by_hand(pooling, pieces):
     network = made(pooling)
-    learner = Projected(network, 6).eval()
+    learner = Projected(network, 6, "gelu").eval()
     with torch.no_grad():
         found, (logits, projected) = (
             network(torch.tensor([pieces])),
@@ -75,6 +76,34 @@ def test_forward_by_hand(pooling, pieces):
     )
     gelu = 0.5 * inner * (1 + np.vectorize(math.erf)(inner / math.sqrt(2)))
     assert np.allclose(projected[0].numpy(), gelu, atol=1e-5)
+    linear = Projected(network, 6)
+    linear.load_state_dict(learner.state_dict())
+    with torch.no_grad():
+        assert np.allclose(linear.eval()(torch.tensor([pieces]))[1][0], inner, atol=1e-5)
+
+
+@pytest.mark.parametrize("projection, reached", [("linear", True), ("gelu", False)])
+def test_gelu_cannot_give_the_states_of_a_layer_norm(projection, reached):
+    """Half of the states are negative, and GELU gives nothing below -0.17: at its best fit a
+    quarter of the variance and more stays.
+    """
+    torch.manual_seed(0)
+    states = torch.randn(400, 8)
+    wanted = states @ torch.randn(8, 8) / 8**0.5  # as a linear layer can give it, of both signs
+    layer, after = torch.nn.Linear(8, 8), PROJECTIONS[projection]
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=200)
+
+    def error():
+        return (after(layer(states)) - wanted).square().mean()
+
+    def closure():
+        optimizer.zero_grad()
+        error().backward()
+        return error()
+
+    optimizer.step(closure)
+    share = (error() / wanted.var()).item()
+    assert share < 1e-3 if reached else share > 0.25
 
 
 @pytest.mark.parametrize("pooling", ["last", "max", "none"])

@@ -232,7 +232,7 @@ def test_a_student_learns_to_tag(teacher: tagging.Tagger, name: str) -> None:
         source(teacher, part(10, 10), True),
     )
     regime = Regime(steps=180, lr=0.02, evaluate_every=20, seed=1)
-    trace = distil_by(STRATEGIES[name], student, StagedLoss(), *told, regime, 16)
+    trace = distil_by(STRATEGIES[name], student, StagedLoss(), *told, regime, 16, "linear")
     assert trace["stage"].nunique() == len(STRATEGIES[name].stages)
     test = part(20, 11)
     encoded = teacher.encode(test)

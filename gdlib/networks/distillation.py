@@ -141,6 +141,7 @@ def distil_by(
     held_out: Source,
     regime: Regime,
     batch: int,
+    projection: str,
 ) -> pd.DataFrame:
     """Train a student in place by a strategy; its trace (:func:`gdlib.learn.schedules.run`).
 
@@ -151,6 +152,7 @@ def distil_by(
         labelled, transfer, held_out: with the teacher's states, in rows of the student's embedding.
         regime: of each phase.
         batch: texts per step.
+        projection: from its states to the teacher's, of :data:`gdlib.networks.names.PROJECTIONS`.
     """
     both = join([labelled, transfer])
 
@@ -165,7 +167,7 @@ def distil_by(
         return at
 
     checks = [held_out.rows(index).batch() for index in in_batches(held_out.lengths, 128)]
-    learner = Projected(student, both.teacher_states.shape[1])
+    learner = Projected(student, both.teacher_states.shape[1], projection)
     return schedules.run(learner, strategy, loss, batches, checks, regime)
 
 

@@ -37,6 +37,13 @@ EMBEDDINGS.add(
 )
 EMBEDDINGS.add("random", "gdlib.networks.embeddings:random", "as it was drawn")
 
+PROJECTIONS = Registry("projection")
+"""What follows the linear layer between a student's states and the teacher's."""
+PROJECTIONS.add("linear", "gdlib.networks.recurrent:unchanged", "nothing: any value can be given")
+PROJECTIONS.add(
+    "gelu", "torch.nn.functional:gelu", "GELU as in the papers, which gives no value below -0.17"
+)
+
 POOLINGS = Registry("teacher_pooling")
 """``pooling(states, mask)``: ``[texts, length, width]``, ``[texts, length]`` -> ``[texts, width]``.
 """

@@ -5,7 +5,7 @@ import re
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import REPRESENTATION_LOSSES, SOFT_LOSSES
 from gdlib.learn.strategies import STRATEGIES
-from gdlib.networks.names import EMBEDDINGS
+from gdlib.networks.names import EMBEDDINGS, PROJECTIONS
 
 Names = tuple[str, ...]
 Numbers = tuple[int, ...]
@@ -41,6 +41,9 @@ class StagedSettings:
     )
     hidden_dim: int = knob(100, "students", "H, width of a direction (the paper: 100 to 600)")
     student_dropout: float = knob(0.2, "students", "on the embeddings and on the states")
+    projection: str = knob(
+        "linear", "students", "from its states to the teacher's, after the layer", PROJECTIONS
+    )
     representation: str = knob(
         "mse", "students", "loss on states: mse, or kl of their softmax", REPRESENTATION_LOSSES
     )

@@ -19,7 +19,7 @@ from gdlib.studies.shared.knobs import StagedSettings
 
 LENGTH = 32  # pieces a query
 STAGED_KNOBS = (
-    *("hard_weight", "representation_weight", "soft_weight", "representation"),
+    *("hard_weight", "representation_weight", "soft_weight", "representation", "projection"),
     *("student_dropout", "student_lr", "student_batch", "evaluate_every", "seed"),
 )
 """The knobs that :meth:`StagedStudents.new_bilstm` and :meth:`StagedStudents.train_staged` read."""
@@ -100,4 +100,6 @@ class StagedStudents(Study):
             seed=seed,
             decay="cosine",
         )
-        return distil_by(STRATEGIES[strategy], student, loss, *parts, regime, s.student_batch)
+        return distil_by(
+            STRATEGIES[strategy], student, loss, *parts, regime, s.student_batch, s.projection
+        )
