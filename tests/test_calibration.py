@@ -34,8 +34,11 @@ def test_no_other_temperature_is_likelier():
     logits, labels = drawn(2, texts=300)
     labels[:40] = 0  # some labels that the logits do not expect
 
+    targets = np.full((300, 4), 1 / 304)
+    targets[np.arange(300), labels] = 301 / 304
+
     def loss(temperature):
-        return -log_softmax(logits / temperature, axis=-1)[np.arange(300), labels].mean()
+        return -(targets * log_softmax(logits / temperature, axis=-1)).sum(-1).mean()
 
     best = loss(fit_temperature(logits, labels))
     assert all(best <= loss(t) + 1e-7 for t in np.geomspace(0.1, 10, 200))
@@ -51,3 +54,11 @@ def test_an_unsure_network_is_calibrated_by_it():
 
     assert error(unsure) > 0.15
     assert error(unsure / fit_temperature(unsure, labels)) < 0.03
+
+
+def test_few_texts_that_are_all_right_do_not_make_a_network_sure_of_everything():
+    """With two classes and logits 0 and 1 there is a closed form: T = 1 / logit(share)."""
+    for number in (5, 40, 1000):
+        share = (number + 1) / (number + 2)
+        found = fit_temperature(np.tile([0.0, 1.0], (number, 1)), np.ones(number, int))
+        assert found == pytest.approx(1 / np.log(share / (1 - share)), rel=1e-3)

@@ -1,6 +1,7 @@
 """The teacher, fine-tuned from a folder on a made corpus."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -12,7 +13,8 @@ from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.core.store import texts_digest
 from gdlib.learn import checkpoint
 from gdlib.learn.batches import collate
-from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune
+from gdlib.learn.calibration import fit_temperature
+from gdlib.networks.teacher import Teacher, TeacherPlan, cool, fine_tune
 from gdlib.sources import corpora, splits, zoo
 
 PLAN = TeacherPlan(epochs=4, lr=2e-3, batch=8, max_length=20, seed=3)
@@ -139,6 +141,29 @@ def test_the_history_and_the_held_out_loss(parts, tuned, monkeypatch):
     assert loss == pytest.approx(
         history.best, rel=0.02
     )  # the weights kept are those of the best look
+
+
+def test_a_teacher_is_as_sure_as_it_is_right_on_held_out_texts(parts, tuned):
+    """Its temperature is in its head: the one that suits it best is 1 then."""
+    history, folder = tuned
+    logits = Teacher.load(folder).signals(parts.validation.texts).logits
+    assert fit_temperature(logits, parts.validation.labels) == pytest.approx(1, abs=0.1)
+    assert json.loads((folder / "history.json").read_text())["temperature"] > 0
+
+
+def test_cooling_divides_the_logits(network, parts):
+    classifier = zoo.classifier(network, parts.labels).eval()
+    ids = torch.tensor([[2, 5, 6, 3]])
+    with torch.no_grad():
+        before = classifier(ids).logits
+        cool(classifier, 2.5)
+        assert torch.allclose(classifier(ids).logits, before / 2.5, atol=1e-6)
+
+
+def test_few_texts_take_the_least_number_of_steps(parts, network, tmp_path):
+    plan = replace(PLAN, epochs=1, least_steps=17)
+    history = fine_tune(network, parts.train, parts.validation, parts.labels, plan, tmp_path)
+    assert history.step[-1] == 17
 
 
 def test_the_same_seed_gives_the_same_teacher(parts, network, tuned, tmp_path):

@@ -204,7 +204,6 @@ def test_every_notebook_leaves_its_products(executed):
         and sum("] compare " in line for line in lines) == 1
     ), lines
     results = json.loads((run.folder / "report" / "results.json").read_text("utf-8"))
-    assert not results["missing"]
     numbers = next(value for name, value in results["numbers"].items() if name.endswith("/compare"))
     assert {
         "teacher accuracy",

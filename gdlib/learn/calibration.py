@@ -13,7 +13,9 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
     It changes no prediction, only how sure they are (Guo et al. 2017, arXiv 1706.04599, section
     4.2). A student that learnt from softened logits is less sure than it should be: T is then below
-    1.
+    1. Where every text is predicted right the likeliest T would be 0, so that targets are smoothed
+    by how few texts there are, as Platt (1999) does: of n texts and C classes the gold class has
+    (n + 1) / (n + C), and every other one 1 / (n + C).
 
     *Shape:* logits ``[texts, classes]``, labels ``[texts]``.
 
@@ -22,11 +24,12 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         labels: their gold classes.
     """
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
-    rows = np.arange(len(labels))
+    number, classes = logits.shape
+    targets = (number * np.eye(classes)[labels] + 1) / (number + classes)
 
     def loss(log_temperature: float) -> float:
         log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=-1)
-        return -log_probabilities[rows, labels].mean()
+        return -(targets * log_probabilities).sum(axis=-1).mean()
 
     bounds = (np.log(COLDEST), np.log(HOTTEST))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

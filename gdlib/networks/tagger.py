@@ -16,6 +16,7 @@ from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBas
 
 from gdlib.learn.batches import Batch
 from gdlib.learn.loop import History
+from gdlib.networks import fine_tune as recipe
 from gdlib.networks.lessons import marked
 from gdlib.networks.signals import Signals
 from gdlib.networks.teacher import Items, Teacher, TeacherPlan, learn
@@ -160,7 +161,7 @@ def fine_tune(
     if frozen_embeddings:
         tagger.get_input_embeddings().requires_grad_(False)
     parts = (_items(tokenizer, part, plan.max_length) for part in (train, held_out))
-    return learn(tagger, tokenizer, *parts, plan, folder)
+    return learn(tagger, tokenizer, *parts, plan, folder, patience=4 * recipe.EVALUATIONS)
 
 
 def _items(tokenizer: PreTrainedTokenizerBase, part: Sentences, max_length: int) -> Items:

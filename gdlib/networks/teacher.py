@@ -13,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
 from gdlib.learn.batches import Batch, ask, collate, pad, passes
+from gdlib.learn.calibration import fit_temperature
 from gdlib.learn.loop import History
 from gdlib.networks import fine_tune as recipe
 from gdlib.networks.fine_tune import Plan
@@ -162,8 +163,8 @@ def fine_tune(
     """Fine-tune an encoder on labelled texts and leave it in ``folder``, with its history
     (``history.json``).
 
-    The weights kept are those with the lowest held-out cross-entropy; held-out texts come from the
-    labelled budget.
+    The weights kept are those with the lowest held-out cross-entropy once calibrated
+    (:func:`learn`); held-out texts come from the labelled budget.
     """
     torch.manual_seed(plan.seed)  # of the new head
     tokenizer, classifier = zoo.tokenizer(network), zoo.classifier(network, labels)
@@ -172,7 +173,7 @@ def fine_tune(
         encoded = tokenize(tokenizer, part.texts, plan.max_length)
         return [(ids, [label]) for ids, label in zip(encoded, part.labels)]
 
-    return learn(classifier, tokenizer, items(train), items(held_out), plan, folder)
+    return learn(classifier, tokenizer, items(train), items(held_out), plan, folder, patience=0)
 
 
 Items = list[tuple[list[int], list[int]]]
@@ -186,38 +187,66 @@ def learn(
     held_out: Items,
     plan: TeacherPlan,
     folder: Path,
+    patience: int,
 ) -> History:
     """Train a network with a head, on texts or on their pieces, and leave it in ``folder`` (see
     :func:`fine_tune`).
+
+    Cross-entropy alone would choose a network that has hardly learnt, because it rises with
+    overconfidence long before errors do, and with few texts from the first passes on. So networks
+    are chosen by their cross-entropy at the temperature that suits them best
+    (:func:`gdlib.learn.calibration.fit_temperature`), and that temperature is divided into the
+    head, so that what students learn from is as sure as it is right.
     """
 
     def inputs(items: Items) -> Batch:
         batch = collate([ids for ids, _ in items], tokenizer.pad_token_id)
         return batch | {"labels": pad([gold for _, gold in items], -1)}
 
-    def loss(model: nn.Module, batch: Batch, reduction: str = "mean") -> Tensor:
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
         gold = batch.pop("labels").flatten()
         logits = model(**batch).logits.float().flatten(0, -2)
-        return F.cross_entropy(logits, gold, ignore_index=-1, reduction=reduction)
+        return F.cross_entropy(logits, gold, ignore_index=-1)
 
-    def held_out_loss(model: nn.Module) -> float:
-        batches = passes(model, held_out, inputs)
-        total = sum(loss(model, batch, "sum").item() for _, batch in batches)
-        return total / sum(label >= 0 for _, gold in held_out for label in gold)
+    def held_out_logits(model: nn.Module) -> tuple[Tensor, Tensor]:
+        parts = []
+        for _, batch in passes(model, held_out, inputs):
+            gold = batch.pop("labels").flatten()
+            logits = model(**batch).logits.float().flatten(0, -2)
+            parts.append((logits[gold >= 0].cpu(), gold[gold >= 0].cpu()))
+        logits, gold = (torch.cat(each) for each in zip(*parts))
+        return logits, gold
+
+    def calibrated_loss(model: nn.Module) -> float:
+        logits, gold = held_out_logits(model)
+        return F.cross_entropy(logits / fit_temperature(logits, gold), gold).item()
 
     history = recipe.train(
         classifier,
         train,
         inputs,
         loss,
-        held_out_loss,
+        calibrated_loss,
         plan,
-        patience=4 * recipe.EVALUATIONS,
+        patience=patience,
         folder=folder,
         title="teacher",
     )
-    recipe.save(classifier, tokenizer, plan, history, folder)
+    with torch.inference_mode():
+        temperature = fit_temperature(*held_out_logits(classifier))
+    cool(classifier, temperature)
+    recipe.save(classifier, tokenizer, plan, history, folder, temperature=temperature)
     return history
+
+
+def cool(classifier: nn.Module, temperature: float) -> None:
+    """Divide a temperature into the last layer of a head, in place: its logits are divided by it
+    from then on.
+    """
+    *_, last = (module for module in classifier.modules() if isinstance(module, nn.Linear))
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter /= temperature
 
 
 def tokenize(

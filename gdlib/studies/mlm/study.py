@@ -211,6 +211,7 @@ class MLMStudy(MaskedTeachers):
         tuned = teacher.Teacher.load(own)
         logits, size = tuned.signals(self.test_texts).logits, students.parameters(tuned.network)
         header = {"parameters": str(size), "steps": str(history.best_step)}
+        header["temperature"] = "1"  # it is in the head
         save_file({"logits": logits}, folder / "test.safetensors", header)
 
     def student_network(self, trial: Trial, folder: Path) -> zoo.Network:
