@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gdlib.core.reach import Reach
+
 ROOT = Path(__file__).parents[1]
 
 STUDY = '''
@@ -265,6 +267,15 @@ def test_a_plugin_s_study_counts_like_the_library_s_own(house: Path, monkeypatch
     change(house, "../garden/words.py", "rich", "poor")
     assert run(house) == ALL, "other modules of the plugin count too"
     assert run(house, shown) != [after]
+
+
+def test_a_class_of_another_package_counts_by_the_name_that_our_code_has_for_it() -> None:
+    """tqdm.auto gives another class in a notebook; what is made there is the same artifact."""
+    from tqdm.notebook import tqdm_notebook
+    from tqdm.std import tqdm
+
+    assert Reach().value(tqdm) == Reach().value(tqdm_notebook)
+    assert Reach().value(Reach) == "Reach"
 
 
 def test_recipes_are_the_same_in_every_process(house: Path) -> None:

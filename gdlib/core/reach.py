@@ -81,6 +81,10 @@ class Reach:
             for member in vars(value).values():
                 if getattr(_unwrapped(member), "__module__", "") == value.__name__:
                     self.value(member)
+        if isinstance(value, type) and not is_ours(value.__module__):
+            # By the name under which our code knows it, which stands in that code: tqdm.auto gives
+            # another class in a notebook, and an artifact made there is the same.
+            return "class"
         return getattr(value, "__qualname__", type(value).__qualname__)
 
     def _definition(self, value: Any) -> None:
