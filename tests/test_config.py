@@ -83,7 +83,8 @@ def test_a_stage_has_its_own_knobs() -> None:
     assert plan.values("cook", Settings()) == {"rate": 0.1, "count": 3}
     served = plan.values("serve", Settings(guests=("a", "b")))
     assert served["guests"] == ["a", "b"] and served["count"] == 3
-    assert knobs(Settings)["loss"] == {"stage": "serve", "help": "a loss", "choices": ("kl", "mse")}
+    meta = knobs(Settings)["loss"]
+    assert (meta["stage"], meta["help"], meta["choices"]) == ("serve", "a loss", ("kl", "mse"))
 
 
 @pytest.mark.parametrize(
@@ -175,3 +176,34 @@ def test_unknown_profiles_and_studies() -> None:
         UnknownName, match='unknown study "taggin"; known: generation, transfer, tagging'
     ):
         config.profiles("taggin")
+
+
+NUMBERS = [
+    (study, name)
+    for study in names()
+    for name, meta in config.knobs(plan_of(study).settings).items()
+    for value in [getattr(plan_of(study).settings(), name)]
+    for first in [next(iter(value), 0) if isinstance(value, tuple) else value]
+    if isinstance(first, (int, float)) and not isinstance(first, bool)
+    if not (isinstance(value, tuple) and not value)
+]
+
+
+@pytest.mark.parametrize(("study", "name"), NUMBERS)
+def test_every_number_has_a_range_that_is_checked_at_the_door(study: str, name: str) -> None:
+    kind = plan_of(study).settings
+    default, (least, most) = getattr(kind(), name), config.knobs(kind)[name]["range"]
+    several = isinstance(default, tuple)
+    made = config.build(kind, {name: default})
+    assert getattr(made, name) == default, "a default is in its own range"
+    whole = isinstance(default[0] if several else default, int)
+    bad = [least - 1, 10**12] + ([] if whole else [float("nan"), float("inf"), most + 0.001])
+    for value in bad:
+        with pytest.raises(BadSetting) as error:
+            config.build(kind, {name: (value,) if several else value})
+        assert str(error.value) == (
+            f"setting {name} = {value if whole else float(value)}: "
+            f"expected a number from {least} to {most}"
+        )
+    with pytest.raises(BadSetting, match=f"^setting {name}"):
+        config.build(kind, {name: ("many",) if several else "many"})

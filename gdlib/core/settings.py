@@ -24,7 +24,17 @@ from gdlib.core.registry import Registry
 settings_class = _dataclass(frozen=True, kw_only=True)
 
 
-def knob(default: Any, stage: str, help: str, choices: Iterable[str] | Registry = ()) -> Any:
+LARGEST = 2**31 - 1  # of any number: what random generators take as a seed
+
+
+def knob(
+    default: Any,
+    stage: str,
+    help: str,
+    choices: Iterable[str] | Registry = (),
+    least: float = 0,
+    most: float = LARGEST,
+) -> Any:
     """One parameter of a study.
 
     Args:
@@ -34,8 +44,9 @@ def knob(default: Any, stage: str, help: str, choices: Iterable[str] | Registry 
         help: one line for ``--help`` and for the comment in the notebook's parameters cell.
         choices: the known values, where they are names: the names alone, or a mapping of each to
             a line of help, or a :class:`~gdlib.core.registry.Registry`.
+        least, most: the range of a number, or of every number of several.
     """
-    metadata = {"stage": stage, "help": help, "choices": choices}
+    metadata = {"stage": stage, "help": help, "choices": choices, "range": (least, most)}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -46,8 +57,8 @@ def choices_of(meta: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def knobs(settings: Any) -> dict[str, Mapping[str, Any]]:
-    """The metadata (``stage``, ``help``, ``choices``) of every knob of a settings class or object,
-    by name.
+    """The metadata (``stage``, ``help``, ``choices``, ``range``) of every knob of a settings class
+    or object, by name.
     """
     return {field.name: field.metadata for field in dataclasses.fields(plain(settings))}
 
@@ -74,11 +85,22 @@ def build(settings_type: type, values: Mapping[str, Any]) -> Any:
             if choices and chosen not in choices:
                 raise unknown(name, chosen, choices)
     try:
-        return settings_type(**values)
+        settings = settings_type(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise BadSetting(f"setting {name} = {first['input']!r}: {first['msg']}") from None
+    for name in values:
+        check_range(name, getattr(settings, name), *meta[name]["range"])
+    return settings
+
+
+def check_range(name: str, value: Any, least: float, most: float) -> None:
+    """Raise :class:`BadSetting` for a number that is none, or out of its range."""
+    for each in value if isinstance(value, tuple) else (value,):
+        is_number = isinstance(each, (int, float)) and not isinstance(each, bool)
+        if is_number and not least <= each <= most:
+            raise BadSetting(f"setting {name} = {each}: expected a number from {least} to {most}")
 
 
 def from_notebook(settings_type: type, names: Mapping[str, Any]) -> Any:

@@ -24,7 +24,10 @@ class Settings(WritingSettings):
         (4, 16), "students", "the sweep: arms with one in k of the generated texts"
     )
     student_parameters: int = knob(
-        1_100_000, "students", "parameter budget (the paper: about 1.1M; also try 360000)"
+        1_100_000,
+        "students",
+        "parameter budget (the paper: about 1.1M; also try 360000)",
+        least=1,
     )
     embedding: str = knob(
         "outputs",
@@ -32,15 +35,17 @@ class Settings(WritingSettings):
         "what the student's embedding starts from",
         EMBEDDINGS,
     )
-    embedding_dim: int = knob(64, "students", "dimensions of the embeddings")
+    embedding_dim: int = knob(64, "students", "dimensions of the embeddings", least=1)
     soft_loss: str = knob("kl", "students", "kl (with temperature) or mse on logits", SOFT_LOSSES)
     temperature: float = knob(2.0, "students", "T of the kl loss")
     soft_weight: float = knob(1.0, "students", "weight of the teacher's logits")
     hard_weight: float = knob(0.0, "students", "weight of the gold labels beside them")
-    student_steps: int = knob(600, "students", "optimisation steps, the same for every arm")
+    student_steps: int = knob(
+        600, "students", "optimisation steps, the same for every arm", least=1
+    )
     student_lr: float = knob(2e-3, "students", "peak learning rate")
-    student_batch: int = knob(64, "students", "texts per step")
-    student_dropout: float = knob(0.3, "students", "before the readout")
+    student_batch: int = knob(64, "students", "texts per step", least=1)
+    student_dropout: float = knob(0.3, "students", "before the readout", most=1)
     evaluate_every: int = knob(
         0, "students", "steps between two looks at the held-out loss; 0: the last weights are kept"
     )

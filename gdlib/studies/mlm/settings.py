@@ -31,9 +31,13 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         "corpus",
         "fine-tuned on: bbc, movies, wordnet, a folder of tables, or hub:NAME",
     )
-    test_size: int = knob(1000, "corpus", "test texts at most")
-    student_texts: int = knob(800, "corpus", "of the masked texts, for the students; labelled")
-    held_out_texts: int = knob(200, "corpus", "of the masked texts, for the students' curves")
+    test_size: int = knob(1000, "corpus", "test texts at most", least=1)
+    student_texts: int = knob(
+        800, "corpus", "of the masked texts, for the students; labelled", least=1
+    )
+    held_out_texts: int = knob(
+        200, "corpus", "of the masked texts, for the students' curves", least=1
+    )
     # teacher
     mlm_teachers: Names = knob(
         ("minilm-l6", "mpnet-base"),
@@ -55,6 +59,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         256,
         "teacher",
         "likeliest pieces kept a position; the rest of the probability is spread evenly",
+        least=1,
     )
     # students
     arms: Names = knob(
@@ -64,15 +69,17 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         ARMS,
     )
     starts: Names = knob(("teacher",), "students", "where it starts", STARTS)
-    student_layers: int = knob(2, "students", "layers, the lowest of the first teacher's, or new")
-    scratch_hidden: int = knob(128, "students", "width of a student from scratch")
+    student_layers: int = knob(
+        2, "students", "layers, the lowest of the first teacher's, or new", least=1
+    )
+    scratch_hidden: int = knob(128, "students", "width of a student from scratch", least=1)
     temperature: float = knob(1.0, "students", "T of the teachers' distribution")
     soft_weight: float = knob(0.8, "students", "weight of the teachers' distribution")
     hard_weight: float = knob(0.2, "students", "weight of the hidden piece beside it")
-    student_steps: int = knob(50, "students", "optimisation steps, the same for every arm")
+    student_steps: int = knob(50, "students", "optimisation steps, the same for every arm", least=1)
     student_lr: float = knob(1e-3, "students", "peak learning rate")
     scratch_lr: float = knob(3e-3, "students", "that of a student from scratch")
-    student_batch: int = knob(16, "students", "texts per step")
+    student_batch: int = knob(16, "students", "texts per step", least=1)
     evaluate_every: int = knob(10, "students", "steps between two looks at the held-out loss")
     student_seeds: Numbers = knob(
         (0, 1, 2),

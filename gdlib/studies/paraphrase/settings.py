@@ -52,19 +52,24 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         "seed of the training texts and of all that is trained; the test texts stay the same",
     )
     train_texts: int = knob(
-        240, "texts", f"texts to train a detector on, {SIZES}; with the held-out part"
+        240,
+        "texts",
+        f"texts to train a detector on, {SIZES}; with the held-out part",
+        least=1,
     )
-    validation_share: float = knob(0.2, "texts", "share of them held out for stopping and choosing")
+    validation_share: float = knob(
+        0.2, "texts", "share of them held out for stopping and choosing", most=1
+    )
     transfer_size: int = knob(
         240, "texts", f"more texts for the student, {SIZES}; an encoder labels them"
     )
-    test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}")
+    test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}", least=1)
     min_words: int = knob(8, "texts", "shorter texts are left out")
     spinners: Names = knob(("dictionary", "masked-lm"), "texts", "what paraphrases", SPINNERS)
     synonym_every: int = knob(
         2, "texts", "dictionary: of the content words that have a synonym, every so manieth"
     )
-    filled_share: float = knob(0.4, "texts", "masked-lm: share of the content words")
+    filled_share: float = knob(0.4, "texts", "masked-lm: share of the content words", most=1)
     filled_top: int = knob(
         5, "texts", "masked-lm: a word is drawn from the so many likeliest; 1: the likeliest"
     )
@@ -90,8 +95,8 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         "texts",
         "masked-lm: whose unlabelled texts a missing head is trained on",
     )
-    head_texts: int = knob(1200, "texts", "masked-lm: of these texts, for the head")
-    choose_texts: int = knob(150, "texts", "masked-lm: for stopping it")
+    head_texts: int = knob(1200, "texts", "masked-lm: of these texts, for the head", least=1)
+    choose_texts: int = knob(150, "texts", "masked-lm: for stopping it", least=1)
     head_steps: int = knob(120, "texts", "masked-lm: optimisation steps of a new head")
     head_lr: float = knob(5e-3, "texts", "masked-lm: its peak learning rate")
     # senses
@@ -110,10 +115,10 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         "passes of an encoder over the texts at most; the best held-out look is kept",
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
-    detector_batch: int = knob(16, "train", "texts per step")
+    detector_batch: int = knob(16, "train", "texts per step", least=1)
     student: str = knob("KimCNN", "train", "architecture of the student", tuple(STUDENTS))
-    student_parameters: int = knob(600_000, "train", "its parameter budget")
-    student_steps: int = knob(200, "train", "its optimisation steps at most")
+    student_parameters: int = knob(600_000, "train", "its parameter budget", least=1)
+    student_steps: int = knob(200, "train", "its optimisation steps at most", least=1)
     student_lr: float = knob(4e-3, "train", "its peak learning rate")
 
 

@@ -37,10 +37,15 @@ class StagedSettings:
         EMBEDDINGS,
     )
     embedding_dim: int = knob(
-        64, "students", "E, dimensions of the embeddings (the paper: 50 to 300)"
+        64,
+        "students",
+        "E, dimensions of the embeddings (the paper: 50 to 300)",
+        least=1,
     )
-    hidden_dim: int = knob(100, "students", "H, width of a direction (the paper: 100 to 600)")
-    student_dropout: float = knob(0.2, "students", "on the embeddings and on the states")
+    hidden_dim: int = knob(
+        100, "students", "H, width of a direction (the paper: 100 to 600)", least=1
+    )
+    student_dropout: float = knob(0.2, "students", "on the embeddings and on the states", most=1)
     projection: str = knob(
         "linear", "students", "from its states to the teacher's, after the layer", PROJECTIONS
     )
@@ -54,6 +59,7 @@ class StagedSettings:
         480,
         "students",
         "optimisation steps of a stage at most; with unfreezing, of each layer's turn",
+        least=1,
     )
     patience: int = knob(
         5,
@@ -61,7 +67,7 @@ class StagedSettings:
         "looks without a better held-out score that end a turn (papers' code); 0: never",
     )
     student_lr: float = knob(5e-3, "students", "peak learning rate of a turn, cosine decay")
-    student_batch: int = knob(64, "students", "texts per step")
+    student_batch: int = knob(64, "students", "texts per step", least=1)
     evaluate_every: int = knob(20, "students", "steps between two looks at the held-out score")
     student_seeds: Numbers = knob(
         (0, 1, 2), "students", "one student each: start, order and dropout"

@@ -46,12 +46,17 @@ class TeachingSettings:
         "corpus",
         "bbc, movies, wordnet, a folder of parquet/CSV/TSV/JSONL files, or hub:NAME",
     )
-    labels_per_class: int = knob(100, "corpus", "gold labels per class, the held-out part included")
+    labels_per_class: int = knob(
+        100, "corpus", "gold labels per class, the held-out part included", least=1
+    )
     validation_share: float = knob(
-        0.2, "corpus", "share of the labelled texts held out for stopping and choosing"
+        0.2,
+        "corpus",
+        "share of the labelled texts held out for stopping and choosing",
+        most=1,
     )
     transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
-    test_size: int = knob(3000, "corpus", "test texts at most")
+    test_size: int = knob(3000, "corpus", "test texts at most", least=1)
     seed: int = knob(
         0,
         "corpus",
@@ -66,8 +71,8 @@ class TeachingSettings:
         300, "teacher", "optimisation steps at least, with more passes over few texts"
     )
     teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
-    teacher_batch: int = knob(16, "teacher", "texts per step")
-    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond")
+    teacher_batch: int = knob(16, "teacher", "texts per step", least=1)
+    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond", least=1)
     teacher_layers: tuple[int, ...] = knob(
         (), "teacher", "hidden layers whose state is kept beside the logits"
     )
@@ -95,24 +100,32 @@ class WritingSettings(TeachingSettings):
         100, "generator", "optimisation steps at least, with more passes over few texts"
     )
     generator_lr: float = knob(2e-4, "generator", "peak learning rate")
-    generator_batch: int = knob(16, "generator", "texts per step")
+    generator_batch: int = knob(16, "generator", "texts per step", least=1)
     max_new_tokens: int = knob(
-        128, "generator", "tokens per text, in fine-tuning and in sampling; longer ones are cut off"
+        128,
+        "generator",
+        "tokens per text, in fine-tuning and in sampling; longer ones are cut off",
+        least=1,
     )
     # samples
-    num_samples: int = knob(1600, "samples", "texts to generate")
+    num_samples: int = knob(1600, "samples", "texts to generate", least=1)
     sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
-    top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token")
+    top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token", most=1)
     top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
     prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
-    sampling_batch: int = knob(128, "samples", "texts generated side by side")
+    sampling_batch: int = knob(128, "samples", "texts generated side by side", least=1)
     near_duplicate: float = knob(
-        0.8, "samples", "Jaccard similarity of word 3-grams from which two texts count as one"
+        0.8,
+        "samples",
+        "Jaccard similarity of word 3-grams from which two texts count as one",
+        most=1,
     )
     overlap_words: int = knob(
         8, "samples", "a run of so many words shared with a test text drops the sample"
     )
-    min_confidence: float = knob(0.0, "samples", "drop samples whose teacher confidence is below")
+    min_confidence: float = knob(
+        0.0, "samples", "drop samples whose teacher confidence is below", most=1
+    )
     balance: bool = knob(False, "samples", "keep as many samples per class as the rarest has")
 
 
@@ -142,12 +155,18 @@ class EncoderSettings:
     )
     encoder_epochs: float = knob(1.0, "train", "passes over the training instances")
     encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
-    encoder_batch: int = knob(32, "train", "pairs per step")
+    encoder_batch: int = knob(32, "train", "pairs per step", least=1)
     encoder_dropout: float = knob(
-        0.0, "train", "of hidden states, attention and head (the paper: 0.2)"
+        0.0,
+        "train",
+        "of hidden states, attention and head (the paper: 0.2)",
+        most=1,
     )
     max_length: int = knob(
-        64, "train", "word pieces per pair; the sentence's ends are cut beyond (the paper: 160)"
+        64,
+        "train",
+        "word pieces per pair; the sentence's ends are cut beyond (the paper: 160)",
+        least=1,
     )
     pair_pooling: str = knob(
         "parts",
@@ -162,7 +181,9 @@ class EncoderSettings:
         PAIR_LOSSES,
     )
     trained_layers: int = knob(0, "train", "the encoder's last layers that learn; 0: all of it")
-    mask_share: float = knob(0.15, "train", "of the pieces, hidden for masked language modelling")
+    mask_share: float = knob(
+        0.15, "train", "of the pieces, hidden for masked language modelling", most=1
+    )
     mlm_head_steps: int = knob(
         40, "train", "steps for the new masked-language-model head alone, beforehand"
     )
@@ -182,7 +203,10 @@ class ArmSettings(SoftSettings):
         ("target", "sentence"),
     )
     small_layers: int = knob(
-        2, "train", "layers of the small student, evenly spaced from the encoder's"
+        2,
+        "train",
+        "layers of the small student, evenly spaced from the encoder's",
+        least=1,
     )
     small_epochs: float = knob(1.0, "train", "passes of the small student")
     small_lr: float = knob(3e-4, "train", "its peak learning rate")
@@ -204,22 +228,24 @@ class HeadSettings:
         "corpora whose texts, labels unread, are masked and read",
     )
     corpus_texts: int = knob(4000, "corpus", "texts of each at most")
-    head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads")
-    choose_texts: int = knob(150, "corpus", "for stopping the heads and learning the gate")
+    head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads", least=1)
+    choose_texts: int = knob(150, "corpus", "for stopping the heads and learning the gate", least=1)
     guessed_pieces: int = knob(
         4000,
         "corpus",
         "most frequent pieces, which alone are hidden and guessed; 0: all",
     )
-    mask_share: float = knob(0.3, "corpus", "of these pieces, hidden")
-    maskings: int = knob(1, "corpus", "times that every student text is masked anew, and labelled")
-    test_size: int = knob(1000, "corpus", "test texts at most, which are never masked")
+    mask_share: float = knob(0.3, "corpus", "of these pieces, hidden", most=1)
+    maskings: int = knob(
+        1, "corpus", "times that every student text is masked anew, and labelled", least=1
+    )
+    test_size: int = knob(1000, "corpus", "test texts at most, which are never masked", least=1)
     seed: int = knob(0, "corpus", "seed of the draw, the masks and the heads")
     # teacher
     head_steps: int = knob(120, "teacher", "optimisation steps of a new head")
     head_lr: float = knob(5e-3, "teacher", "its peak learning rate")
-    head_batch: int = knob(256, "teacher", "masked positions per step")
+    head_batch: int = knob(256, "teacher", "masked positions per step", least=1)
     body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
     body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
-    body_batch: int = knob(16, "teacher", "texts per step")
-    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond")
+    body_batch: int = knob(16, "teacher", "texts per step", least=1)
+    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond", least=1)

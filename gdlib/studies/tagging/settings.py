@@ -21,15 +21,21 @@ class Settings(SweepSettings, StagedSettings):
     )
     languages: Names = knob((), "corpus", "the languages to take; empty: all that the corpus has")
     labels_per_language: int = knob(
-        100, "corpus", "tagged sentences a language, the held-out part included"
+        100,
+        "corpus",
+        "tagged sentences a language, the held-out part included",
+        least=1,
     )
     validation_share: float = knob(
-        0.2, "corpus", "share of the tagged sentences held out for stopping and choosing"
+        0.2,
+        "corpus",
+        "share of the tagged sentences held out for stopping and choosing",
+        most=1,
     )
     transfer_per_language: int = knob(
         320, "corpus", "sentences a language used without their tags, at most"
     )
-    test_per_language: int = knob(100, "corpus", "test sentences a language at most")
+    test_per_language: int = knob(100, "corpus", "test sentences a language at most", least=1)
     seed: int = knob(
         0,
         "corpus",
@@ -46,8 +52,10 @@ class Settings(SweepSettings, StagedSettings):
         4, "teacher", "passes over the tagged sentences at most; the best held-out look is kept"
     )
     teacher_lr: float = knob(4e-4, "teacher", "peak learning rate, linear warm-up and decay")
-    teacher_batch: int = knob(16, "teacher", "sentences per step")
-    max_length: int = knob(48, "teacher", "word pieces a sentence, cut beyond (and counted)")
+    teacher_batch: int = knob(16, "teacher", "sentences per step", least=1)
+    max_length: int = knob(
+        48, "teacher", "word pieces a sentence, cut beyond (and counted)", least=1
+    )
     frozen_embeddings: bool = knob(
         True,
         "teacher",
@@ -71,7 +79,9 @@ class Settings(SweepSettings, StagedSettings):
         "the strategy of the sweeps and of the figures by language",
         tuple(STRATEGIES),
     )
-    hidden_dim: int = knob(96, "students", "H, width of a direction (the paper: 200 to 600)")
+    hidden_dim: int = knob(
+        96, "students", "H, width of a direction (the paper: 200 to 600)", least=1
+    )
     student_pieces: int = knob(
         20_000, "students", "word pieces that students know at most: the most frequent seen ones"
     )
@@ -79,8 +89,9 @@ class Settings(SweepSettings, StagedSettings):
         300,
         "students",
         "optimisation steps of a stage at most; with unfreezing, of each layer's turn",
+        least=1,
     )
-    student_batch: int = knob(32, "students", "sentences per step")
+    student_batch: int = knob(32, "students", "sentences per step", least=1)
     evaluate_every: int = knob(25, "students", "steps between two looks at the held-out score")
     transfer_divisors: Numbers = knob(
         (4, 16), "students", "the sweep: one in k of the transfer sentences"
@@ -92,7 +103,10 @@ class Settings(SweepSettings, StagedSettings):
     )
     # compare
     queries: int = knob(
-        64, "compare", "queries of 32 pieces that latencies are measured with (the paper: 1,000)"
+        64,
+        "compare",
+        "queries of 32 pieces that latencies are measured with (the paper: 1,000)",
+        least=1,
     )
 
 

@@ -59,6 +59,7 @@ class Settings(SweepSettings, StagedSettings, WritingSettings):
         1000,
         "compare",
         "queries of 32 pieces, on which teacher and students are timed (the paper: 1,000)",
+        least=1,
     )
 
 

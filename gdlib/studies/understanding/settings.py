@@ -25,9 +25,13 @@ class Settings(SweepSettings, EncoderSettings):
         "names, or folders (cola, sick, sick:relatedness ...)",
     )
     train_texts: int = knob(
-        120, "tasks", "texts of a task to fine-tune on at most, held-out ones included; 0: all"
+        120,
+        "tasks",
+        "texts of a task to fine-tune on at most, held-out ones included; 0: all",
     )
-    held_out_share: float = knob(0.2, "tasks", "of them, held out: what the weights are chosen by")
+    held_out_share: float = knob(
+        0.2, "tasks", "of them, held out: what the weights are chosen by", most=1
+    )
     test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
     encoders: Names = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", HELP)
@@ -35,8 +39,8 @@ class Settings(SweepSettings, EncoderSettings):
     tuning_lr: float = knob(
         1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
     )
-    tuning_batch: int = knob(16, "tune", "texts per step")
-    tuning_length: int = knob(64, "tune", "word pieces a text or pair, cut beyond")
+    tuning_batch: int = knob(16, "tune", "texts per step", least=1)
+    tuning_length: int = knob(64, "tune", "word pieces a text or pair, cut beyond", least=1)
     tuning_pooling: str = knob(
         "parts",
         "tune",
