@@ -109,7 +109,7 @@ def test_student_loss_corpus_and_teacher_from_outside_are_run_and_drawn(garden: 
     chosen |= {"soft_loss": "absolute", "sample_divisors": "[]", "student_steps": "20"}
     moved = [part for name, value in chosen.items() for part in ("--set", f"{name}={value}")]
     shown = gdlib(garden, "run", "--profile", "smoke", "--corpus", "flowers", *moved)
-    assert "best generation-distillation" in shown
+    assert "generation-distillation, Thrifty" in shown
     report = garden / "runs/generation/smoke/report"
     text = (report / "report.md").read_text("utf-8")
     assert "oak" in text and "flowers" in text and "CC0" in text, "their licences are said"

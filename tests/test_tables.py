@@ -328,13 +328,15 @@ def test_a_sweep_is_the_table_of_arms_by_size():
     assert table["value"][1] == 0.75 and table["value"][5] == pytest.approx(26 / 40)
 
 
-def test_the_headline_is_of_the_best_panel():
+def test_the_headline_is_of_the_panel_chosen_beforehand_and_not_of_the_best():
     rows = [(0, 0, "KimCNN", HARD, 20), (0, 0, "ResCNN", HARD, 30), (0, -1, "", "teacher", 40)]
     overview = COMPARISON.overview(made(rows)).assign(parameters=[5, 10, 100])
     numbers = {"teacher": "teacher", "hard": HARD, "never run": "never run"}
-    assert list(headline(overview, HARD, numbers)) == [
+    assert list(headline(overview, HARD, numbers, "KimCNN")) == [
         ("teacher", 1.0, "share"),
-        ("hard", 0.75, "share"),
-        ("retention", 0.75, "share"),
-        ("times fewer parameters", 10.0, "x"),
+        ("hard", 0.5, "share"),
+        ("retention", 0.5, "share"),
+        ("times fewer parameters", 20.0, "x"),
     ]
+    alone = overview[overview["panel"] != "KimCNN"]
+    assert list(headline(alone, HARD, numbers))[1] == ("hard", 0.75, "share")
