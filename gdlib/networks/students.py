@@ -74,6 +74,8 @@ def encode(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
 ) -> list[list[int]]:
     """Texts to the teacher's piece ids without special tokens, cut at ``max_length``."""
+    if not texts:
+        return []  # which tokenizers refuse
     return tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=max_length)[
         "input_ids"
     ]

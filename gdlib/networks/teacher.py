@@ -253,6 +253,8 @@ def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
 ) -> list[list[int]]:
     """Texts to piece ids with the encoder's special tokens."""
+    if not texts:
+        return []  # which tokenizers refuse
     return tokenizer(
         list(texts), truncation=True, max_length=max_length, return_token_type_ids=False
     )["input_ids"]
