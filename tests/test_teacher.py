@@ -14,7 +14,8 @@ from gdlib.core.store import texts_digest
 from gdlib.learn import checkpoint
 from gdlib.learn.batches import collate
 from gdlib.learn.calibration import fit_temperature
-from gdlib.networks.teacher import Teacher, TeacherPlan, cool, fine_tune
+from gdlib.networks.students import encode
+from gdlib.networks.teacher import Teacher, TeacherPlan, cool, fine_tune, tokenize
 from gdlib.sources import corpora, splits, zoo
 
 PLAN = TeacherPlan(epochs=4, lr=2e-3, batch=8, max_length=20, seed=3)
@@ -149,6 +150,12 @@ def test_a_teacher_is_as_sure_as_it_is_right_on_held_out_texts(parts, tuned):
     logits = Teacher.load(folder).signals(parts.validation.texts).logits
     assert fit_temperature(logits, parts.validation.labels) == pytest.approx(1, abs=0.1)
     assert json.loads((folder / "history.json").read_text())["temperature"] > 0
+
+
+def test_no_texts_have_no_pieces_and_no_signals(tuned):
+    teacher = Teacher.load(tuned[1])
+    assert tokenize(teacher.tokenizer, [], 8) == [] == encode(teacher.tokenizer, [], 8)
+    assert teacher.signals([]).logits.shape == (0, len(teacher.labels))
 
 
 def test_cooling_divides_the_logits(network, parts):
