@@ -3,7 +3,7 @@
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import SOFT_LOSSES
-from gdlib.networks.arms import ARMS
+from gdlib.networks.arms import ARMS, MAIN_ARM
 from gdlib.networks.names import EMBEDDINGS, STUDENTS
 from gdlib.studies.shared.settings import RESOLVED, WritingSettings
 
@@ -15,7 +15,10 @@ class Settings(WritingSettings):
     # students
     students: tuple[str, ...] = knob(("KimCNN",), "students", "architectures", STUDENTS)
     arms: tuple[str, ...] = knob(
-        tuple(ARMS),
+        (
+            *("labelled only", "distilled on labelled", MAIN_ARM, "hard labels"),
+            *("real unlabelled", "scraps"),
+        ),
         "students",
         "what a student learns from",
         {name: arm.help for name, arm in ARMS.items()},
