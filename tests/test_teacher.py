@@ -13,9 +13,9 @@ from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.core.store import texts_digest
 from gdlib.learn import checkpoint
 from gdlib.learn.batches import collate
-from gdlib.learn.calibration import fit_temperature
+from gdlib.learn.calibration import cool, fit_temperature
 from gdlib.networks.students import encode
-from gdlib.networks.teacher import Teacher, TeacherPlan, cool, fine_tune, tokenize
+from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune, tokenize
 from gdlib.sources import corpora, splits, zoo
 
 PLAN = TeacherPlan(epochs=4, lr=2e-3, batch=8, max_length=20, seed=3)

@@ -1,9 +1,11 @@
 """Temperature scaling: one number makes a network's probabilities as sure as they are right."""
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from torch import nn
 
 COLDEST, HOTTEST = 0.05, 20.0
 
@@ -33,3 +35,13 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
     bounds = (np.log(COLDEST), np.log(HOTTEST))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def cool(classifier: nn.Module, temperature: float) -> None:
+    """Divide a temperature into the last layer of a head, in place: its logits are divided by it
+    from then on.
+    """
+    *_, last = (module for module in classifier.modules() if isinstance(module, nn.Linear))
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter /= temperature

@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
 from gdlib.learn.batches import Batch, ask, collate, pad, passes
-from gdlib.learn.calibration import fit_temperature
+from gdlib.learn.calibration import cool, fit_temperature
 from gdlib.learn.loop import History
 from gdlib.networks import fine_tune as recipe
 from gdlib.networks.fine_tune import Plan
@@ -237,16 +237,6 @@ def learn(
     cool(classifier, temperature)
     recipe.save(classifier, tokenizer, plan, history, folder, temperature=temperature)
     return history
-
-
-def cool(classifier: nn.Module, temperature: float) -> None:
-    """Divide a temperature into the last layer of a head, in place: its logits are divided by it
-    from then on.
-    """
-    *_, last = (module for module in classifier.modules() if isinstance(module, nn.Linear))
-    with torch.no_grad():
-        for parameter in last.parameters():
-            parameter /= temperature
 
 
 def tokenize(

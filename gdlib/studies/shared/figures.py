@@ -17,7 +17,13 @@ from gdlib.charts import Mark
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks.arms import ARMS, MAIN_ARM
 
-BASELINES = {"majority": ":", "tfidf-lr": "--", "teacher": "-"}
+BASELINES = {
+    "majority": ":",
+    "tfidf-lr": "--",
+    "static-lr": "-.",
+    "encoder-lr": (0, (6, 1, 1, 1, 1, 1)),
+    "teacher": "-",
+}
 """No students: lines and no dots."""
 MARKS = (
     charts.marks_of(ARMS)

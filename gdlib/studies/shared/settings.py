@@ -9,7 +9,6 @@ from gdlib.networks.names import POOLINGS
 from gdlib.studies.shared.knobs import SoftSettings
 
 Part = TypeVar("Part")
-
 RESOLVED = (
     "Paired intervals over the test items and over seeds; a difference is resolved only if zero "
     "lies outside the joint interval of both, with Holm's correction for all differences of a "
