@@ -68,7 +68,7 @@ def test_the_row_of_a_student_by_hand(tmp_path):
 
 def test_references(splits):
     trials = Trials(COLUMNS, TEST, TEACHER)
-    trials.references(splits, nn.Linear(3, 2), teacher_steps=9, temperature=1.0)
+    trials.references(splits, nn.Linear(3, 2), teacher_steps=9)
     table = trials.results().table.set_index("arm")
     assert table.index.tolist() == ["majority", "tfidf-lr", "teacher"]
     assert table["student"].tolist() == [""] * 3

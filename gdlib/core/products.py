@@ -64,7 +64,7 @@ class Products:
         """
         self._tables[name] = table.reset_index(drop=True)
         self.index["tables"][name] = caption
-        styled = table.head(shown).reset_index(drop=True).style.hide(axis="index")
+        styled = self._tables[name].head(shown).style.hide(axis="index")
         styled = styled.format(precision=3, escape="html").format_index(escape="html", axis=1)
         display(_words(caption), styled)
 

@@ -37,6 +37,11 @@ class StudentPlan:
     patience: int
     loss: DistillationLoss
 
+    def build(self, name: str, classes: int, vocabulary: Vocabulary) -> Student:
+        """A student of an architecture (:func:`gdlib.networks.students.build`), as it is drawn."""
+        widths = (self.student_parameters, self.embedding_dim, self.student_dropout)
+        return students.build(name, len(vocabulary), classes, *widths)
+
 
 def loss_of(arm: Arm, plan: StudentPlan) -> DistillationLoss:
     """Gold and hard arms learn by cross-entropy alone; soft ones by the plan's mixture."""
@@ -58,14 +63,7 @@ def new_student(
         UnknownName: no such architecture.
     """
     seed_everything(seed)
-    student = students.build(
-        name,
-        len(vocabulary),
-        classes,
-        plan.student_parameters,
-        plan.embedding_dim,
-        plan.student_dropout,
-    )
+    student = plan.build(name, classes, vocabulary)
     start_embedding(student, vectors)
     return student
 
@@ -122,12 +120,20 @@ def mixed_batches(
     """
     data = (join([labelled, transfer]) if transfer else labelled).in_rows(vocabulary)
     stage = Stage((), "both" if transfer else "labelled")
-    lengths, first = data.lengths, len(labelled)
-    drawn = schedules.draw(stage, lengths[:first], lengths[first:], size, seed)
+    return stage_batches(stage, data, len(labelled), size, seed)
+
+
+def stage_batches(stage: Stage, data: Source, labelled: int, size: int, seed: int) -> Batches:
+    """Step number to a batch as a stage draws it (:func:`gdlib.learn.schedules.draw`).
+
+    ``labelled``: how many texts of the data, the first ones, are the labelled.
+    """
+    lengths = data.lengths
+    drawn = schedules.draw(stage, lengths[:labelled], lengths[labelled:], size, seed)
 
     def batch(step: int) -> Batch:
         own, others = drawn(step)
-        return data.rows([*own, *(row + first for row in others)]).batch()
+        return data.rows([*own, *(row + labelled for row in others)]).batch()
 
     return batch
 
@@ -158,13 +164,7 @@ def distil_by(
 
     def batches(stage: Stage, seed: int) -> Batches:
         data = both.pseudo_labelled() if stage.pseudo_labels else both
-        drawn = schedules.draw(stage, labelled.lengths, transfer.lengths, batch, seed)
-
-        def at(step: int) -> Batch:
-            first, second = drawn(step)
-            return data.rows([*first, *(i + len(labelled) for i in second)]).batch()
-
-        return at
+        return stage_batches(stage, data, len(labelled), batch, seed)
 
     checks = [held_out.rows(index).batch() for index in in_batches(held_out.lengths, 128)]
     learner = Projected(student, both.teacher_states.shape[1], projection)

@@ -71,14 +71,18 @@ class Vocabulary:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    special: bool = False,
 ) -> list[list[int]]:
-    """Texts to the teacher's piece ids without special tokens, cut at ``max_length``."""
+    """Texts to the teacher's piece ids, cut at ``max_length``: without special tokens, as students
+    read them, or with them, as the teacher does.
+    """
     if not texts:
         return []  # which tokenizers refuse
-    return tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=max_length)[
-        "input_ids"
-    ]
+    how = {"truncation": True, "max_length": max_length, "return_token_type_ids": False}
+    return tokenizer(list(texts), add_special_tokens=special, **how)["input_ids"]
 
 
 class Student(nn.Module):

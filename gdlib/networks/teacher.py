@@ -19,6 +19,7 @@ from gdlib.networks import fine_tune as recipe
 from gdlib.networks.fine_tune import Plan
 from gdlib.networks.names import POOLINGS
 from gdlib.networks.signals import Signals
+from gdlib.networks.students import encode
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
 
@@ -243,8 +244,4 @@ def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
 ) -> list[list[int]]:
     """Texts to piece ids with the encoder's special tokens."""
-    if not texts:
-        return []  # which tokenizers refuse
-    return tokenizer(
-        list(texts), truncation=True, max_length=max_length, return_token_type_ids=False
-    )["input_ids"]
+    return encode(tokenizer, texts, max_length, special=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gdlib.compare import baselines
@@ -27,12 +28,13 @@ from gdlib.networks.teacher import Teacher
 from gdlib.sources import zoo
 from gdlib.sources.scraps import scraps
 from gdlib.studies.generation.settings import PLAN, Settings
+from gdlib.studies.shared.settings import part_of
 from gdlib.studies.shared.study import Texts
 from gdlib.studies.shared.trials import Trials
 from gdlib.studies.shared.writing import WritingStudy
 
 Lessons = tuple[Source, Source | None]
-VECTORS = "vectors.safetensors"
+VECTORS, STATES = "vectors.safetensors", "states.safetensors"
 
 
 class GenerationStudy(WritingStudy):
@@ -54,8 +56,8 @@ class GenerationStudy(WritingStudy):
     @derived
     def scraps(self) -> Source:
         """As many texts cut from the labelled ones as were generated, with the teacher's logits."""
-        texts = scraps(self.splits.train.texts, len(self.generated), self.settings.seed)
-        return self.source(texts, self.signals(texts).logits)
+        number, seed = len(self.generated), self.settings.seed
+        return self.source_of(scraps(self.splits.train.texts, number, seed))
 
     @property
     def arms(self) -> list[Arm]:
@@ -86,18 +88,18 @@ class GenerationStudy(WritingStudy):
     @property
     def student_plan(self) -> StudentPlan:
         s = self.settings
-        names = {
-            name: getattr(s, name) for name in StudentPlan.__dataclass_fields__ if name != "loss"
-        }
-        return StudentPlan(
-            **names, loss=DistillationLoss(s.soft_loss, s.temperature, s.hard_weight, s.soft_weight)
-        )
+        return part_of(s, StudentPlan, loss=part_of(s, DistillationLoss, soft=s.soft_loss))
 
     @artifact("students", "embedding", needs=("trained_teacher", "vocabulary"))
     def piece_vectors(self, folder: Path) -> None:
         """What the students' embeddings start from: a vector of every piece that they know."""
         vectors = piece_vectors(self.settings.embedding, self.teacher, self.vocabulary)
         save_file({} if vectors is None else {"vectors": vectors.contiguous()}, folder / VECTORS)
+
+    @property
+    def vectors(self) -> torch.Tensor | None:
+        """The same, read; None where the embeddings are random."""
+        return load_file(self.piece_vectors() / VECTORS).get("vectors")
 
     @artifact(
         "students",
@@ -116,9 +118,8 @@ class GenerationStudy(WritingStudy):
     def distil(self, name: str, lessons: Lessons, arm: Arm, number: int) -> tuple[Student, int]:
         """One trained student and its best step."""
         plan, seed = self.student_plan, self.seed(number)
-        vectors = load_file(self.piece_vectors() / VECTORS).get("vectors")
         student = distillation.new_student(
-            name, len(self.class_names), self.vocabulary, vectors, plan, seed
+            name, len(self.class_names), self.vocabulary, self.vectors, plan, seed
         )
         loss = distillation.loss_of(arm, plan)
         history = distillation.distil(
@@ -139,13 +140,12 @@ class GenerationStudy(WritingStudy):
         encoder = Teacher(network, zoo.tokenizer(self.teacher_network), self.settings.max_length)
         last = network.config.num_hidden_layers
         texts = {"labelled": self.labelled_texts, "test": self.test_texts}
-        states = {
-            name: encoder.signals(part, [last], pooling="mean", title=f"states: {name}").states[
-                last
-            ]
-            for name, part in texts.items()
-        }
-        save_file(states, folder / "states.safetensors")
+        states = {}
+        for name, part in texts.items():
+            signals = encoder.signals(part, [last], pooling="mean", title=f"states: {name}")
+            states[name] = signals.states[last]
+        size = students.parameters(network.base_model)
+        save_file(states, folder / STATES, {"parameters": str(size)})
 
     @derived
     def labelled_texts(self) -> Texts:
@@ -157,10 +157,10 @@ class GenerationStudy(WritingStudy):
         pretrained encoder.
         """
         labels, classes = self.splits.labelled.labels, len(self.class_names)
-        states = load_file(self.pretrained_states() / "states.safetensors")
-        encoder = sum(p.numel() for p in zoo.encoder(self.teacher_network).parameters())
-        vectors = load_file(self.piece_vectors() / VECTORS).get("vectors")
-        found = {"encoder-lr": (states["labelled"], states["test"], encoder)}
+        with safe_open(self.pretrained_states() / STATES, "pt") as file:
+            states = [file.get_tensor(name) for name in ("labelled", "test")]
+            found = {"encoder-lr": (*states, int(file.metadata()["parameters"]))}
+        vectors = self.vectors
         if vectors is not None:
             table = reduced(vectors, self.settings.embedding_dim)
             texts = self.labelled_texts, self.test_texts
@@ -192,14 +192,7 @@ class GenerationStudy(WritingStudy):
         named).
         """
         name, plan = name or self.settings.students[0], self.student_plan
-        student = students.build(
-            name,
-            len(self.vocabulary),
-            len(self.class_names),
-            plan.student_parameters,
-            plan.embedding_dim,
-            plan.student_dropout,
-        )
+        student = plan.build(name, len(self.class_names), self.vocabulary)
         made = self.trained_student(name, ARMS[MAIN_ARM], self.settings.student_seeds[0])
         student.load_state_dict(load_file(made / "student.safetensors"))
         return student.eval()

@@ -118,8 +118,7 @@ class TeachingStudy(Study):
         logits = self.signals(parts.test.texts).logits.numpy()
         trials = Trials(columns | {"seed": s.seed}, parts.test, logits)
         steps = self.trained_teacher().json("history.json")["best_step"]
-        temperature = fit_temperature(self.held_out.teacher_logits, self.held_out.labels)
-        trials.references(parts, self.teacher.network, steps, temperature)
+        trials.references(parts, self.teacher.network, steps)
         return trials
 
     # ---- students

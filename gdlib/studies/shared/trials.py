@@ -37,11 +37,9 @@ class Trials:
     rows: list[dict[str, Any]] = field(default_factory=list)
     probabilities: list[np.ndarray] = field(default_factory=list)
 
-    def references(
-        self, splits: Splits, teacher: nn.Module, teacher_steps: int, temperature: float
-    ) -> None:
-        """The baselines, trained on the whole labelled budget, and the teacher itself with the
-        temperature that calibrates it.
+    def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
+        """The baselines, trained on the whole labelled budget, and the teacher itself, whose
+        temperature is in its head (:func:`gdlib.networks.teacher.learn`).
         """
         labelled, texts = splits.labelled, self.test.texts
         for name in baselines.BASELINES:
@@ -49,7 +47,7 @@ class Trials:
             probabilities = baselines.predict(model, texts, len(splits.labels))
             self.reference(name, probabilities, baselines.parameters(model))
         columns = REFERENCE | {"parameters": students.parameters(teacher), "steps": teacher_steps}
-        self.network(self.teacher, temperature, arm="teacher", **columns)
+        self.network(self.teacher, 1.0, arm="teacher", **columns)
 
     def reference(self, name: str, probabilities: np.ndarray, parameters: int) -> None:
         """A model without a training loop. *Shape:* probabilities ``[texts, classes]``."""
