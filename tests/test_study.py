@@ -15,6 +15,7 @@ import tiny
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
 from gdlib.core.plans import expand
+from gdlib.core.settings import replace
 from gdlib.core.store import Store
 from gdlib.run import pipeline
 from gdlib.studies.generation import study as generation
@@ -121,6 +122,10 @@ def check_results(one: pipeline.Run, folder: Path) -> None:
     np.testing.assert_array_equal(
         said, results.outputs[at]
     )  # the student to look at is the one in the table
+    fewer = tuple(arm for arm in study.settings.arms if arm != "scraps")
+    without = generation.GenerationStudy(replace(study.settings, arms=fewer), store)
+    assert "scraps" in study.sources and "scraps" not in without.sources
+    assert without.vocabulary == study.vocabulary  # so one more arm makes no other student again
     chosen = study.train_on(np.flatnonzero(study.samples()["fate"] == "kept").tolist())
     assert chosen["texts"] == kept and 0 <= chosen["accuracy"] <= 1
 

@@ -76,10 +76,11 @@ class GenerationStudy(WritingStudy):
         their data alone.
 
         Pieces seen in labelled, generated or real unlabelled texts, never the test's; the
-        embeddings take at most half of the parameter budget.
+        embeddings take at most half of the parameter budget. Scraps are not counted: they are cut
+        from labelled texts, and one more arm must not change the other arms' students.
         """
         tokenizer = self.teacher.tokenizer
-        pieces = join(list(self.sources.values())).pieces
+        pieces = join([self.labelled, self.generated, self.real]).pieces
         at_most = self.settings.student_parameters // 2 // self.settings.embedding_dim
         return students.Vocabulary.seen(
             pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, at_most
