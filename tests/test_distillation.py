@@ -76,7 +76,7 @@ def plan(**changes):
         ("generation-distillation", G),
         ("hard labels", G),
         ("real unlabelled", R),
-        ("real, generated mix", MIXED),
+        ("real (generated mix)", MIXED),
         ("generated + real", G + R),
         ("scraps", S),
         ("generated + scraps", G + S),
@@ -99,7 +99,7 @@ def test_arms_of_the_parametrized_test_are_all_arms():
         "generation-distillation",
         "hard labels",
         "real unlabelled",
-        "real, generated mix",
+        "real (generated mix)",
         "generated + real",
         "scraps",
         "generated + scraps",
@@ -118,7 +118,7 @@ def test_states_go_where_their_texts_go():
 
 
 def test_real_and_generated_have_the_same_size():
-    names = ("real unlabelled", "real, generated mix", "scraps", "generation-distillation")
+    names = ("real unlabelled", "real (generated mix)", "scraps", "generation-distillation")
     assert {len(transfer_set(ARMS[name], SOURCES)[1]) for name in names} == {5}
     few = SOURCES | {"real": source(200, 2)}
     assert texts_of(transfer_set(ARMS["real unlabelled"], few)) == [L, R[:2]]

@@ -49,7 +49,7 @@ def test_an_encoder_is_the_lexical_study_s_and_a_network_like_any_other(
     encoders.make_encoders(("LMGC", PLAIN, DISTILLED), (0,))
     own = lexical_settings.Settings(**dataclasses.asdict(settings), test_instances=7)
     study = LexicalStudy(own, store)
-    plans = [study.model_plan(name) for name in ("LMGC", "small, distilled")]
+    plans = [study.model_plan(name) for name in ("LMGC", "small (distilled)")]
     assert made(store) == {study.lexical_model(plan).key for plan in plans}
     plain, trained = encoders.encoder_network(PLAIN, 0), encoders.encoder_network("LMGC", 0)
     assert plain.location == settings.encoder and encoders.encoder_seconds(PLAIN, 0) == 0

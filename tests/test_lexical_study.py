@@ -76,5 +76,5 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert by_size["gloss vectors", 60] == pytest.approx(np.mean(right))
     sizes, times = lexical_compare.costs(study, instances=32)
     flops = sizes.set_index("arm")["megaflops"]
-    assert flops["gloss vectors"] < flops["small, gold"] < flops["LMGC"]
+    assert flops["gloss vectors"] < flops["small (gold)"] < flops["LMGC"]
     assert set(times["batch"]) == {1, 32} and (times["ms an instance"] > 0).all()

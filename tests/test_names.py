@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gdlib.core.settings import choices_of, knobs
+from gdlib.core.settings import choices_of, knobs, parse
 from gdlib.learn.losses import DistillationLoss, StagedLoss
 from gdlib.learn.mixtures import mixture
 from gdlib.learn.names import PAIR_LOSSES, REPRESENTATION_LOSSES, RULES, SOFT_LOSSES
@@ -15,6 +15,7 @@ from gdlib.learn.predictions import TopPieces, top_pieces
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import students
 from gdlib.networks.names import POOLINGS, STUDENTS
+from gdlib.run.studies import plans
 from gdlib.studies.generation.settings import Settings
 
 REGISTRIES = (
@@ -38,6 +39,17 @@ def added(monkeypatch):
 def test_every_name_has_a_line_of_help_and_stands_for_something():
     for registry in REGISTRIES:
         assert all(registry.help.values()) and len(list(registry.values())) == len(registry)
+
+
+def test_every_choice_of_a_knob_with_several_values_can_be_typed_in_a_list():
+    seen = 0
+    for plan in plans():
+        for name, meta in knobs(plan.settings).items():
+            choices = list(choices_of(meta))
+            if choices and isinstance(getattr(plan.settings, name), tuple):
+                assert parse(plan.settings, [f"{name}={','.join(choices)}"]) == {name: choices}
+                seen += 1
+    assert seen >= 7
 
 
 def test_names_are_read_without_torch():

@@ -42,7 +42,7 @@ for entry in (
     Arm("hard labels", GENERATED, "hard", "the same texts with the teacher's argmax"),
     Arm("real unlabelled", REAL, "soft", "as many real unlabelled texts: the ceiling"),
     Arm(
-        "real, generated mix",
+        "real (generated mix)",
         ("labelled", "real mix"),
         "soft",
         "real texts with as many of each class, by the teacher, as were generated",

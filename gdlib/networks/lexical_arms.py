@@ -44,9 +44,9 @@ ARMS: dict[str, Arm] = {
             help="GlossBERT's plain form (Sent-CLS): sentence and gloss, the target not marked",
         ),
         Arm("gloss vectors", "vectors", help="ours: one pass a word, the glosses' vectors kept"),
-        Arm("small, gold", "pairs", small=True, help="few layers, gold labels, no teacher"),
+        Arm("small (gold)", "pairs", small=True, help="few layers, gold labels, no teacher"),
         Arm(
-            "small, distilled",
+            "small (distilled)",
             "pairs",
             target="soft",
             small=True,
@@ -59,7 +59,7 @@ PLAIN, DISTILLED = "plain", "distilled"
 ENCODERS: dict[str, Arm | None] = {
     PLAIN: None,
     **{name: arm for name, arm in ARMS.items() if arm.form == "pairs" and not arm.small},
-    DISTILLED: ARMS["small, distilled"],
+    DISTILLED: ARMS["small (distilled)"],
 }
 """Encoders to fine-tune on other tasks, and how each was trained; None: as it was pretrained."""
 HELP = {

@@ -21,7 +21,7 @@ COMPARISON = of_classifiers(
         (MAIN_ARM, SCRAPS),
         (f"generated + {SCRAPS}", MAIN_ARM),
         (REAL, MAIN_ARM),
-        ("real, generated mix", MAIN_ARM),
+        ("real (generated mix)", MAIN_ARM),
         ("generated + real", REAL),
     ),
 )

@@ -25,8 +25,8 @@ COMPARISON = Comparison(
         ("LMGC-M", "LMGC"),
         ("gloss vectors", "similarity"),
         ("gloss vectors", "LMGC"),
-        ("small, distilled", "small, gold"),
-        ("small, distilled", "LMGC"),
+        ("small (distilled)", "small, gold"),
+        ("small (distilled)", "LMGC"),
     ),
 )
 """F1, over all test sets unless another choice of instances is named."""
