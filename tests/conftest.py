@@ -49,7 +49,7 @@ from gdlib.core.products import Products, read_index
 @settings_class
 class Settings:
     corpus: str = knob("roses", "first", "roses, tulips, or a folder")
-    labels_per_class: int = knob(10, "first", "labels a class")
+    labels_per_class: int = knob(10, "first", "labels per class")
     seed: int = knob(0, "first", "seed")
     number: int = knob(1, "first", "what is multiplied")
     factor: float = knob(2.0, "second", "what it is multiplied by")

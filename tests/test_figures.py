@@ -141,7 +141,7 @@ EVERY = {
     "matrix": lambda: charts.matrix(
         SPUN, title="F1", rows="trained on", columns="tested on", digits=1
     ),
-    "histogram": lambda: charts.histogram(LENGTHS, title="Length of texts", label="words a text"),
+    "histogram": lambda: charts.histogram(LENGTHS, title="Length of texts", label="words per text"),
     "learning_curve": lambda: charts.learning_curve(history(), what="teacher"),
     "calibration": lambda: charts.calibration({"teacher": calibrated(), "KimCNN": calibrated()}),
     "arms": lambda: figures.arms(arm_table(), seeds=5),

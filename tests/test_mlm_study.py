@@ -137,7 +137,7 @@ def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
         _ = refused.ids
     with pytest.raises(BadSetting, match="expected one or more, each once$"):
         _ = other(study, mlm_teachers=()).networks
-    with pytest.raises(BadSetting, match=r"^teacher_depths = \(0,\): expected one a teacher, 2$"):
+    with pytest.raises(BadSetting, match=r"^teacher_depths = \(0,\): expected one per teacher, so 2$"):
         _ = other(study, teacher_depths=(0,)).networks
 
 
@@ -190,12 +190,13 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     assert set(results.table["arm"]) == {
         "majority",
         "tfidf-lr",
+        "tfidf-svm",
         "teacher",
         "start",
         "no teacher",
         "mean",
     }
-    assert len(results.table) == 3 + 6
+    assert len(results.table) == 4 + 6
     assert set(results.table["student"]) == {
         "",
         "from teacher",

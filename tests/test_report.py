@@ -28,7 +28,7 @@ class Settings:
     """As few knobs as a sweep needs."""
 
     corpus: str = knob("wordnet", "data", "where the texts come from")
-    labels_per_class: int = knob(100, "data", "gold labels a class")
+    labels_per_class: int = knob(100, "data", "gold labels per class")
     seed: int = knob(0, "data", "seed of the split")
     teacher: str = knob("minilm-l6", "train", "who labels")
     temperature: float = knob(1.0, "train", "of the distillation")

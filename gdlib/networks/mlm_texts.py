@@ -2,7 +2,7 @@
 
 Everything is in the ids of one *reference* vocabulary, that of the first teacher; another teacher's
 ids are looked up (:mod:`gdlib.networks.alignment`). Masks are drawn once (RoBERTa calls it static),
-``maskings`` times a text, so that what the teachers say at the masked positions can be computed
+``maskings`` times per text, so that what the teachers say at the masked positions can be computed
 once and kept, and all arms see the same batches.
 
 Hidden and guessed are only the *guessed pieces*, the frequent ones of the texts: a few thousand

@@ -44,7 +44,7 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         for knob in ("teacher_bodies", "teacher_depths"):
             values = getattr(s, knob)
             if len(values) != len(names):
-                raise BadSetting(f"{knob} = {values}: expected one a teacher, {len(names)}")
+                raise BadSetting(f"{knob} = {values}: expected one per teacher, so {len(names)}")
         return tuple(zip(names, s.teacher_bodies, s.teacher_depths))
 
     @artifact(

@@ -151,7 +151,7 @@ def costs(study: ParaphraseStudy, results: Results, texts: int = 256) -> pd.Data
 
 @torch.inference_mode()
 def _times(answer: Callable[[list[str]], object], texts: list[str]) -> list[tuple[int, float]]:
-    """Batch sizes, and milliseconds a text."""
+    """Batch sizes, and milliseconds per text."""
     found = []
     for batch in BATCHES:
         starts = range(0, len(texts) - batch + 1, batch)[:64]

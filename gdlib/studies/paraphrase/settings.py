@@ -63,7 +63,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     transfer_size: int = knob(
         240, "texts", f"more texts for the student, {SIZES}; an encoder labels them"
     )
-    test_size: int = knob(160, "texts", f"test texts a domain at most, {SIZES}", least=1)
+    test_size: int = knob(160, "texts", f"test texts per domain at most, {SIZES}", least=1)
     min_words: int = knob(8, "texts", "shorter texts are left out")
     spinners: Names = knob(("dictionary", "masked-lm"), "texts", "what paraphrases", SPINNERS)
     synonym_every: int = knob(

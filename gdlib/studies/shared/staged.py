@@ -17,7 +17,7 @@ from gdlib.networks.lessons import Source
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.knobs import StagedSettings
 
-LENGTH = 32  # pieces a query
+LENGTH = 32  # pieces per query
 STAGED_KNOBS = (
     *("hard_weight", "representation_weight", "soft_weight", "representation", "projection"),
     *("student_dropout", "student_lr", "student_batch", "evaluate_every", "seed"),

@@ -23,7 +23,7 @@ class Settings(SweepSettings, StagedSettings):
     labels_per_language: int = knob(
         100,
         "corpus",
-        "tagged sentences a language, the held-out part included",
+        "tagged sentences per language, the held-out part included",
         least=1,
     )
     validation_share: float = knob(
@@ -33,9 +33,9 @@ class Settings(SweepSettings, StagedSettings):
         most=1,
     )
     transfer_per_language: int = knob(
-        320, "corpus", "sentences a language used without their tags, at most"
+        320, "corpus", "sentences per language used without their tags, at most"
     )
-    test_per_language: int = knob(100, "corpus", "test sentences a language at most", least=1)
+    test_per_language: int = knob(100, "corpus", "test sentences per language at most", least=1)
     seed: int = knob(
         0,
         "corpus",
@@ -54,7 +54,7 @@ class Settings(SweepSettings, StagedSettings):
     teacher_lr: float = knob(4e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "sentences per step", least=1)
     max_length: int = knob(
-        48, "teacher", "word pieces a sentence, cut beyond (and counted)", least=1
+        48, "teacher", "word pieces per sentence, cut beyond (and counted)", least=1
     )
     frozen_embeddings: bool = knob(
         True,

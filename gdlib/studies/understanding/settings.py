@@ -40,7 +40,7 @@ class Settings(SweepSettings, EncoderSettings):
         1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
     )
     tuning_batch: int = knob(16, "tune", "texts per step", least=1)
-    tuning_length: int = knob(64, "tune", "word pieces a text or pair, cut beyond", least=1)
+    tuning_length: int = knob(64, "tune", "word pieces per text or pair, cut beyond", least=1)
     tuning_pooling: str = knob(
         "parts",
         "tune",
