@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tiny
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.svm import LinearSVC
 
 from gdlib.compare import baselines
 from gdlib.core.errors import UnknownName
@@ -24,18 +26,20 @@ def test_majority():
     assert baselines.parameters(model) == 2
 
 
+@pytest.mark.parametrize("name", ["tfidf-lr", "tfidf-svm"])
 @pytest.mark.parametrize("number", [1, 20])
-def test_columns_are_label_indices_when_a_class_is_missing(number):
+def test_columns_are_label_indices_when_a_class_is_missing(number, name):
     labelled = part(number, of=(0, 2))
-    model = baselines.build("tfidf-lr", labelled.texts, labelled.labels)
+    model = baselines.build(name, labelled.texts, labelled.labels)
     found = baselines.predict(model, labelled.texts, 4)
     assert found.shape == (2 * number, 4) and not found[:, [1, 3]].any()
     assert np.allclose(found.sum(1), 1) and (found.argmax(1) == labelled.labels).all()
 
 
-def test_tfidf_learns_from_words():
+@pytest.mark.parametrize("name", ["tfidf-lr", "tfidf-svm"])
+def test_tfidf_learns_from_words(name):
     train = part(40)
-    model = baselines.build("tfidf-lr", train.texts, train.labels)
+    model = baselines.build(name, train.texts, train.labels)
     test = Part(
         [text for c in LABELS for text in tiny.texts_of(c, 60, 0)[40:]],
         [i // 20 for i in range(60)],
@@ -47,7 +51,7 @@ def test_tfidf_learns_from_words():
 
 
 def test_an_unknown_baseline_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownName, match='unknown baseline "svm"; known: majority, tfidf-lr'):
+    with pytest.raises(UnknownName, match='unknown baseline "svm"; known: majority, tfidf-lr, tfidf-svm'):
         baselines.build("svm", ["a"], [0])
 
 
@@ -64,3 +68,15 @@ def test_the_same_labels_give_the_same_baseline():
         for _ in range(2)
     )
     assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_svm_predicts_the_class_of_the_largest_margin(classes):
+    train, test = part(20, of=range(classes)), part(30, of=range(classes))
+    model = baselines.build("tfidf-svm", train.texts, train.labels)
+    words = TfidfVectorizer(sublinear_tf=True).fit(train.texts)
+    machine = LinearSVC(random_state=0).fit(words.transform(train.texts), train.labels)
+    expected = machine.predict(words.transform(test.texts))
+    predicted = baselines.predict(model, test.texts, classes)
+    assert (predicted.argmax(axis=1) == expected).all() and len(set(expected)) == classes
+    assert np.allclose(predicted.sum(axis=1), 1)

@@ -70,9 +70,9 @@ def test_references(splits):
     trials = Trials(COLUMNS, TEST, TEACHER)
     trials.references(splits, nn.Linear(3, 2), teacher_steps=9)
     table = trials.results().table.set_index("arm")
-    assert table.index.tolist() == ["majority", "tfidf-lr", "teacher"]
-    assert table["student"].tolist() == [""] * 3
-    assert table["student_seed"].tolist() == [-1] * 3 and table["size"].tolist() == [0] * 3
+    assert table.index.tolist() == ["majority", "tfidf-lr", "tfidf-svm", "teacher"]
+    assert table["student"].tolist() == [""] * 4
+    assert table["student_seed"].tolist() == [-1] * 4 and table["size"].tolist() == [0] * 4
     assert table.loc["majority", "accuracy"] == 0.5
     teacher = table.loc["teacher"]
     assert (teacher["accuracy"], teacher["agreement"], teacher["parameters"], teacher["steps"]) == (

@@ -20,6 +20,7 @@ from gdlib.networks.arms import ARMS, MAIN_ARM
 BASELINES = {
     "majority": ":",
     "tfidf-lr": "--",
+    "tfidf-svm": (0, (1, 1)),
     "static-lr": "-.",
     "encoder-lr": (0, (6, 1, 1, 1, 1, 1)),
     "teacher": "-",
