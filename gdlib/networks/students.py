@@ -132,12 +132,13 @@ class Student(nn.Module):
 
 
 def pool(hidden: Tensor) -> Tensor:
-    """Maximum over time. Rows at padded positions are 0 and all others are after a ReLU, so
-    padding never wins.
+    """Maximum over time, in which padded positions, which are no larger than all others, never win.
+
+    As a pooling layer it remembers where the maximum was; ``amax`` would look for it once more.
 
     *Shape:* ``[batch, channels, length]`` -> ``[batch, channels]``.
     """
-    return hidden.amax(dim=-1)
+    return F.max_pool1d(hidden, hidden.shape[-1]).squeeze(-1)
 
 
 def same_convolution(width: int, *channels: int) -> nn.Conv1d:
@@ -159,8 +160,10 @@ class KimCNN(Student):
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
         # Padded by hand to the same length: torch's own "same" copies and warns for the even width.
         padded = [F.pad(hidden, ((width - 1) // 2, width // 2)) for width in self.widths]
-        maps = [layer(rows).relu() * real for layer, rows in zip(self.convolutions, padded)]
-        return torch.cat([pool(each) for each in maps], dim=-1)
+        maps = [layer(rows) for layer, rows in zip(self.convolutions, padded)]
+        # The ReLU after the maximum: the same numbers, of a text's length fewer of them.
+        pools = [pool(each.masked_fill(~real, -torch.inf)) for each in maps]
+        return torch.cat(pools, dim=-1).relu()
 
 
 class BlendCNN(Student):
