@@ -48,6 +48,12 @@ class Arm:
     colour: str
     help: str = field(default="", metadata={"label": True})
 
+@dataclass
+class Leaf:
+    shape: str
+
+    def drawn(self): return self.shape[0]
+
 class FlowerStudy(Study):
     @derived
     def soil(self): return garden.soil(self.settings.corpus)
@@ -59,7 +65,7 @@ class FlowerStudy(Study):
     def teacher(self, folder):
         """Grows a teacher."""
         log("teacher")
-        (folder / "t").write_text(f"{self.soil.name} {self.settings.water}")
+        (folder / "t").write_text(watered(self.soil.name, self.settings.water))
 
     @artifact("students", "sun", "seed", needs=("teacher",))
     def student(self, folder, arm, number):
@@ -67,7 +73,10 @@ class FlowerStudy(Study):
         (folder / "s").write_text(f"{self.mixed(arm)} {self.seed(number)} {self.settings.sun}")
 
     def mixed(self, arm):
-        return COLOURS[arm.colour]() + (self.teacher() / "t").read_text()
+        return COLOURS[arm.colour]() + self.leaf + (self.teacher() / "t").read_text()
+
+    @property
+    def leaf(self): return Leaf("oval").drawn()
 
     @artifact("students", needs=("soil",))
     def liar(self, folder):
@@ -84,6 +93,11 @@ class FlowerStudy(Study):
     def students(self):
         cells = [(Arm(c, "words"), s) for c in self.settings.colours for s in self.settings.seeds]
         return self.make_all("student", cells, "students")
+
+def watered(name, water):
+    return DROP * water + " " + name
+
+DROP = "~"
 
 def log(line):
     with open("made.log", "a") as file:
@@ -166,12 +180,20 @@ def test_one_more_seed_trains_one_and_one_more_arm_its_own(house: Path) -> None:
 
 def test_a_changed_line_of_the_method_makes_that_artifact_and_what_needs_it_again(house) -> None:
     run(house)
-    change(house, FLOWERS, "{self.soil.name} {self", "{self.soil.name}, {self")
+    change(house, FLOWERS, "watered(self", "'' + watered(self")
     assert run(house) == ALL
+    change(house, FLOWERS, '+ " " + name', '+ "  " + name')
+    assert run(house) == ALL, "a function of the same module counts"
+    change(house, FLOWERS, 'DROP = "~"', 'DROP = "."')
+    assert run(house) == ALL, "and a constant that it reads"
     change(house, FLOWERS, "{self.mixed(arm)} {self.seed", "{self.mixed(arm)}, {self.seed")
     assert run(house) == ALL[1:], "the teacher does not depend on how students are made"
-    change(house, FLOWERS, "COLOURS[arm.colour]() + (", 'COLOURS[arm.colour]() + "" + (')
+    change(house, FLOWERS, "COLOURS[arm.colour]() + self", 'COLOURS[arm.colour]() + "" + self')
     assert run(house) == ALL[1:], "a method that the artifact's method calls counts"
+    change(house, FLOWERS, 'Leaf("oval")', 'Leaf("round")')
+    assert run(house) == ALL[1:], "and a property"
+    change(house, FLOWERS, "self.shape[0]", "self.shape[1]")
+    assert run(house) == ALL[1:], "and the class that the property makes an object of"
 
 
 def test_a_registry_s_entry_counts_for_those_that_name_it(house: Path) -> None:
@@ -249,7 +271,7 @@ def test_a_plugin_s_study_counts_like_the_library_s_own(house: Path, monkeypatch
     (house / "garden" / "words.py").write_text('WORD = "rich"\n')
     (mine / "__init__.py").write_text("")
     study = (house / "gdlib" / FLOWERS).read_text().replace("studies.flowers", "studies.mine.study")
-    study = study.replace("{self.soil.name} {", "{WORD} {self.soil.name} {")
+    study = study.replace("watered(self", "WORD + watered(self")
     study = study.replace("class FlowerStudy", "from garden.words import WORD\n\nclass FlowerStudy")
     (mine / "study.py").write_text(study)
     (house / "gdlib" / FLOWERS).write_text(

@@ -100,7 +100,8 @@ class Reach:
             elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in studies:
                 self.attributes.add(node.attr)
         for name, used in _used(tree, vars(import_module(module))):
-            self.code[f"{module}:{name}"] = digest(self.value(used))
+            described = self.value(used)  # the code of what this module itself defines stands now
+            self.code.setdefault(f"{module}:{name}", digest(described))
 
     def entries(self, values: str) -> dict[str, Any]:
         """The code of what the registries have under the names that stand in some values (as JSON)
@@ -117,8 +118,10 @@ class Reach:
 
 def _unwrapped(value: Any) -> Any:
     """The function behind a method, a property, a cache or an artifact."""
+    if isinstance(value, property):
+        return value.fget
     if not isinstance(value, type):
-        for name in ("__wrapped__", "fget", "func", "__func__"):
+        for name in ("__wrapped__", "func", "__func__"):
             inner = inspect.getattr_static(value, name, None)
             if isinstance(inner, FunctionType):
                 return inner
