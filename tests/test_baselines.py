@@ -51,7 +51,9 @@ def test_tfidf_learns_from_words(name):
 
 
 def test_an_unknown_baseline_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownName, match='unknown baseline "svm"; known: majority, tfidf-lr, tfidf-svm'):
+    with pytest.raises(
+        UnknownName, match='unknown baseline "svm"; known: majority, tfidf-lr, tfidf-svm'
+    ):
         baselines.build("svm", ["a"], [0])
 
 

@@ -137,7 +137,9 @@ def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
         _ = refused.ids
     with pytest.raises(BadSetting, match="expected one or more, each once$"):
         _ = other(study, mlm_teachers=()).networks
-    with pytest.raises(BadSetting, match=r"^teacher_depths = \(0,\): expected one per teacher, so 2$"):
+    with pytest.raises(
+        BadSetting, match=r"^teacher_depths = \(0,\): expected one per teacher, so 2$"
+    ):
         _ = other(study, teacher_depths=(0,)).networks
 
 

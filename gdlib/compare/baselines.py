@@ -43,8 +43,9 @@ BASELINES.add(
     make_pipeline(TfidfVectorizer(sublinear_tf=True), Margins(random_state=0)),
     "TF-IDF of words + linear SVM",
 )
-"""Of the regression: single words and C = 10 did best among {single words, pairs too} x {1, 10, 100} on unlabelled
-parts of the embedded corpora (not test); of the SVM nothing was chosen: C = 1."""
+"""Of the regression: single words and C = 10 did best among {single words, pairs too} x
+{1, 10, 100} on unlabelled parts of the embedded corpora (not test). Of the SVM nothing was chosen:
+C = 1."""
 
 Model = DummyClassifier | Pipeline
 

@@ -66,8 +66,8 @@ PLAN = Plan(
               target named. Its form with weak supervision is LMGC's pair.
             - The weights before training are a choice like any other: they stay if no later ones
               are better on the held-out part.
-            - At most a few wrong glosses per instance in training, in the default profile; the paper
-              takes all of them. All are asked at test.
+            - At most a few wrong glosses per instance in training, in the default profile; the
+              paper takes all of them. All are asked at test.
             - A new masked-language-model head, tied to the embeddings, and its steps alone
               beforehand: the default encoder comes without one.
             - Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by
