@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdlib.compare import wording
 from gdlib.core import settings as config
 from gdlib.core.errors import GdlibError
 from gdlib.core.plans import Plan, Stage, expand
@@ -145,11 +144,11 @@ def test_what_was_found_stands_first_then_the_first_run_then_all_in_numbers(tmp_
     text = write(tasks, store, tmp_path / "out").with_name("report.md").read_text("utf-8")
     heads = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
     assert heads == [
-        "What was found", "wordnet: compare", "wordnet, 100 labels per class, seed 0", "data",
+        "What was found", "wordnet", "wordnet, 100 labels per class, seed 0", "data",
         "train", "All runs in numbers",
         "How it was made", "Parameters", "Networks and corpora: sources and licences", "Versions",
     ]  # fmt: skip
-    assert text.index("+0.3 \\[-0.4, 1.1\\] points (not resolved)") < text.index("wordnet: compare")
+    assert text.index("+0.3 \\[-0.4, 1.1\\] points (not resolved)") < text.index("### wordnet")
     assert "| wordnet, 100 labels per class, seed 1 | 71.0 % |" in text
 
 
@@ -288,19 +287,14 @@ def test_what_is_ours_is_listed(tmp_path, tasks, store):
     assert "<li>The <em>filter</em>.</li>" in html
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.12345, "0.123"), (3, "3"), (69885, "69,885"), (float("nan"), "–"), (None, "–"),
-        (True, "yes"), (0.00001, "1e-05"),
-        ([0.5, 1], "[0.500, 1]"), (np.float32(812.34), "812.3"), ("a|b", "a|b"),
-    ],
-)  # fmt: skip
-def test_values_as_texts(value, text):
-    assert wording.plain(value) == text
+def test_long_tables_are_folded_and_headers_are_of_columns(tmp_path):
+    def rendered(rows: int) -> str:
+        lines = ["# A", "## B", "### C", "| a | b |", "| --- | --- |", *["| 1 | 2 |"] * rows]
+        return page.render("\n".join(lines), tmp_path)
 
-
-def test_numbers_with_their_unit():
-    assert wording.number(0.7891, "share") == "78.9 %"
-    assert wording.number(213.04, "texts/s") == "213.0 texts/s"
-    assert wording.number("as said") == "as said"
+    short, long = rendered(page.ROWS), rendered(page.ROWS + 1)
+    assert short.count('<th scope="col">') == 2 and "<thead>" in short and "<summary>" not in short
+    assert f"<details><summary>Show all {page.ROWS + 1} rows</summary>" in long
+    assert '<li class="h2"><a href="#section-1">B</a></li>' in short
+    assert '<li class="h3"><a href="#section-2">C</a></li>' in short
+    assert '<h3 id="section-2">' in short

@@ -126,8 +126,21 @@ def check_results(one: pipeline.Run, folder: Path) -> None:
     without = generation.GenerationStudy(replace(study.settings, arms=fewer), store)
     assert "scraps" in study.sources and "scraps" not in without.sources
     assert without.vocabulary == study.vocabulary  # so one more arm makes no other student again
+    check_abstract(one, store)
     chosen = study.train_on(np.flatnonzero(study.samples()["fate"] == "kept").tolist())
     assert chosen["texts"] == kept and 0 <= chosen["accuracy"] <= 1
+
+
+def check_abstract(one: pipeline.Run, store: Store) -> None:
+    """The report's first sentence has the number that the results of all seeds have."""
+    study = generation.GenerationStudy(expand(one.plan, one.settings)[-1].settings, store)
+    rows = study.over_seeds().table.query(
+        "student == 'KimCNN' and arm == 'generation-distillation'"
+    )
+    assert rows["seed"].nunique() == 2
+    first = "a KimCNN of 0.4 million parameters that learns from generated texts has an accuracy of"
+    report = (one.folder / "report" / "report.md").read_text("utf-8")
+    assert f"{first} {rows['accuracy'].mean():.1%} [" in report
 
 
 @pytest.mark.real

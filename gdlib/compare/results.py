@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gdlib.compare import metrics
 from gdlib.compare.scores import ACCURACY, BALANCED, MACRO_F1, Score
 from gdlib.compare.stats import Sample
-from gdlib.compare.wording import counted
+from gdlib.core.wording import counted
 
 SEEDS = {
     "student_seed": "student seed",

@@ -22,6 +22,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from gdlib.core.store import Artifact, Store
+from gdlib.core.wording import readable
 
 
 class Products:
@@ -64,7 +65,7 @@ class Products:
         """
         self._tables[name] = table.reset_index(drop=True)
         self.index["tables"][name] = caption
-        styled = self._tables[name].head(shown).style.hide(axis="index")
+        styled = readable(self._tables[name].head(shown)).style.hide(axis="index")
         styled = styled.format(precision=3, escape="html").format_index(escape="html", axis=1)
         display(_words(caption), styled)
 

@@ -5,6 +5,7 @@ something, no image but the figures that lie beside the report.
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from markupsafe import Markup
 from gdlib.core.errors import GdlibError
 from gdlib.core.templates import templates
 
-SCROLLED = '<div class="scroll" tabindex="0"><table>'
+SCROLLED = '<div class="scroll" tabindex="0">{}</div>'
 """A wide table is scrolled by itself, also with the keyboard."""
+FOLDED = "<details><summary>Show all {} rows</summary>{}</details>"
+ROWS = 15  # beyond which a table is folded
 LONG = 24  # characters of a cell beyond which its column is given room
 
 
@@ -54,7 +57,7 @@ def render(text: str, folder: Path) -> str:
     tokens = parser.parse(text, context)
     sections = _mark(tokens)
     body = parser.renderer.render(tokens, parser.options, context)
-    body = body.replace("<table>", SCROLLED).replace("</table>", "</table></div>")
+    body = re.sub("<table>.*?</table>", _table, body, flags=re.DOTALL)
     opening, heading, rest = body.partition("<h2")
     template = templates(autoescape=True).get_template("page.html.j2")
     return template.render(
@@ -65,21 +68,28 @@ def render(text: str, folder: Path) -> str:
     )
 
 
-def _mark(tokens: Sequence[Token]) -> list[tuple[str, str]]:
+def _table(match: re.Match[str]) -> str:
+    """A table in its box, folded if it is long; its headers say that they are of columns."""
+    table = re.sub(r"<th\b(?!ead)", '<th scope="col"', match[0])
+    scrolled, rows = SCROLLED.format(table), table.count("<tr>") - 1
+    return FOLDED.format(rows, scrolled) if rows > ROWS else scrolled
+
+
+def _mark(tokens: Sequence[Token]) -> list[tuple[str, str, str]]:
     """Give the tokens what the page's style and links need.
 
     Sections get anchors; captions and long cells a class; a link to another Markdown file goes to
     its page.
 
     Returns:
-        Anchor and heading of every section.
+        Tag, anchor and heading of every section and of the parts of sections.
     """
     sections = []
     for token, content in zip(tokens, tokens[1:]):
-        if token.type == "heading_open" and token.tag == "h2":
+        if token.type == "heading_open" and token.tag in ("h2", "h3"):
             anchor = f"section-{len(sections) + 1}"
             token.attrSet("id", anchor)
-            sections.append((anchor, _plain_text(content)))
+            sections.append((token.tag, anchor, _plain_text(content)))
         elif token.type == "td_open" and len(content.content) > LONG:
             token.attrSet("class", "long")
         elif token.type == "paragraph_open" and content.children[0].type == "em_open":

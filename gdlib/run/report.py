@@ -16,12 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from gdlib.compare.wording import cell, grid, notag, number
 from gdlib.core import settings as config
 from gdlib.core.plans import Plan, Task
 from gdlib.core.products import read_index
 from gdlib.core.store import Store
 from gdlib.core.templates import templates
+from gdlib.core.wording import cell, grid, linked, notag, number
 from gdlib.run import page
 from gdlib.run.provenance import licences, machine, parameters, versions
 from gdlib.run.publishing import new_report
@@ -133,10 +133,10 @@ def _write_timings(plan: Plan, made: Made, new: Path) -> None:
 
 def _write_template(path: Path, context: dict[str, Any]) -> None:
     """Fill the template of a Markdown file, in which a value is escaped where it is written: by
-    ``cell`` what is text, by ``notag`` what is Markdown of ours.
+    ``cell`` what is text, by ``notag`` or ``linked`` what is Markdown of ours.
     """
     environment = templates(autoescape=False)
-    environment.filters |= {"cell": cell, "notag": notag}
+    environment.filters |= {"cell": cell, "notag": notag, "linked": linked}
     path.write_text(environment.get_template(f"{path.name}.j2").render(context), "utf-8")
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from gdlib.compare.wording import grid, number
 from gdlib.core.plans import Plan, Task
 from gdlib.core.products import read_index
 from gdlib.core.store import Artifact
+from gdlib.core.wording import grid, number, readable
 
 SHOWN = 40  # rows of a table in the report; the whole table is in tables/
 
@@ -33,8 +33,8 @@ def section(task: Task, artifact: Artifact, new: Path) -> dict[str, Any]:
     index, stem = read_index(artifact), f"{task.run}-{task.stage.name}"
     once = task.stage.once_a == "corpus"  # its numbers stand at the very top
     return {
-        "title": f"{task.run}: {task.stage.name}" if once else task.stage.name,
-        "help": task.stage.help,
+        "title": task.run if once else task.stage.name,
+        "help": "" if once else f"{task.stage.help[0].upper()}{task.stage.help[1:]}.",
         "numbers": "" if once else headline([(task, artifact)]),
         "notes": index["notes"],
         "figures": copy_figures(index["figures"], artifact, stem, new),
@@ -63,7 +63,7 @@ def _copy_tables(
     for name, caption in captions.items():
         copy = f"tables/{stem}-{name}.parquet"
         shutil.copyfile(artifact / f"{name}.parquet", new / copy)
-        table = pd.read_parquet(new / copy)
+        table = readable(pd.read_parquet(new / copy))
         cut = len(table) > SHOWN
         more = f"The first {SHOWN} of {len(table):,} rows; all are in {copy}." if cut else ""
         tables.append({"caption": caption, "rows": grid(table.head(SHOWN)), "more": more})

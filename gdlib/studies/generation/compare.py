@@ -35,6 +35,32 @@ def headline(study: GenerationStudy, overview: pd.DataFrame) -> Iterator[tuple[s
     return tables.headline(overview, MAIN_ARM, numbers, study.settings.students[0])
 
 
+def abstract(study: GenerationStudy, overview: pd.DataFrame, answers: pd.DataFrame) -> str:
+    """What the comparison found, in sentences: of the student of :func:`headline`, then the answers
+    that are about generated text.
+    """
+    settings = study.settings
+    rows = overview[overview["panel"].isin(["", settings.students[0]])].set_index("arm")
+    main, teacher = rows.loc[MAIN_ARM], rows.loc["teacher"]
+    sentences = [
+        f"On {settings.corpus}, with {settings.labels_per_class} labels per class, a "
+        f"{settings.students[0]} of {main['parameters'] / 1e6:.1f} million parameters that learns "
+        f"from generated texts has an accuracy of {main['value']:.1%} "
+        f"[{main['low']:.1%}, {main['high']:.1%}]. That is {main['retention']:.1%} of its "
+        f"teacher's {teacher['value']:.1%}, with "
+        f"{teacher['parameters'] / main['parameters']:.0f} times fewer parameters."
+    ]
+    told = {
+        (MAIN_ARM, "distilled on labelled"): "Generated texts beside the labelled ones change it",
+        (MAIN_ARM, SCRAPS): "They change it, against as many scraps of the labelled texts,",
+        (REAL, MAIN_ARM): "As many real texts in their place change it",
+    }
+    for row in answers.to_dict("records"):
+        if lead := told.get((row["left"], row["right"])):
+            sentences.append(f"{lead} by {row['words']}.")
+    return " ".join(sentences)
+
+
 def size_curve(arms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Accuracy by number of generated texts, and the horizontal lines to read it against."""
     curve = arms["arm"].str.fullmatch(rf"generated /\d+|{MAIN_ARM}")

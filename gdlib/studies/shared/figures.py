@@ -56,6 +56,18 @@ def arms(table: pd.DataFrame, *, seeds: int, what: str = "Accuracy by arm") -> F
     )
 
 
+def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
+    """Every paired difference that a study asks for, with its intervals; hollow: not resolved."""
+    return charts.forest(
+        table.assign(arm=table["question"]),
+        title="Paired differences",
+        label="points of accuracy",
+        seeds=seeds,
+        marks={question: Mark("#000000", "o", "-") for question in table["question"]},
+        zero=True,
+    )
+
+
 def sizes(
     table: pd.DataFrame, references: pd.DataFrame, *, seeds: int, texts: str = "generated"
 ) -> Figure:

@@ -1,0 +1,146 @@
+"""Values and texts as a report writes them in Markdown, and tables as people read them.
+
+Texts come from data and from a generator: whatever they hold, they are shown and never interpreted.
+"""
+
+import html
+import math
+import numbers
+import re
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+HEADERS = {
+    "balanced_accuracy": "balanced accuracy",
+    "calibrated_ece": "calibration error, calibrated",
+    "ece": "calibration error",
+    "labels_per_class": "labels per class",
+    "macro_f1": "macro-F1",
+    "seeds": "over seeds",
+    "student_seed": "student seed",
+    "words": "difference",
+}
+"""Columns whose header is not their name."""
+SHARES = ("balanced_accuracy", "macro_f1", "agreement", "ece", "calibrated_ece", "retention")
+"""Columns beside a share that are shares too."""
+SPOKEN = ("left", "right", "value", "low", "high", "seeds_low", "seeds_high", "resolved")
+"""Columns of a table of differences that its ``words`` or its ``question`` say."""
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{number} {noun}{'s' * (number > 1)}"
+
+
+def plain(value: Any) -> str:
+    """One cell of a table: three digits after the point, lists in brackets, nothing where there is
+    nothing.
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return "[" + ", ".join(plain(one) for one in value) + "]"
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if value is None or value is pd.NA or (isinstance(value, numbers.Real) and math.isnan(value)):
+        return "–"
+    if isinstance(value, numbers.Integral):
+        return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
+    if isinstance(value, numbers.Real):
+        small = value != 0 and abs(value) < 0.001
+        return f"{value:.2g}" if small else f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3f}"
+    return str(value)
+
+
+def number(value: float | str, unit: str = "") -> str:
+    """A key number with its unit; a share as percent."""
+    if unit == "share" and isinstance(value, numbers.Real):
+        return f"{100 * value:.1f} %"
+    if unit == "x" and abs(value) >= 10:
+        return f"{value:,.0f} x"
+    return f"{plain(value)} {unit}".rstrip()
+
+
+def numeric(column: pd.Series) -> bool:
+    """Whether a column holds numbers, which are set to the right."""
+    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of arms or of differences (:mod:`gdlib.compare.tables`) as people read it; of any
+    other the headers alone change.
+
+    A value and its 95% interval are one cell, in percent where all values are shares, and so is the
+    interval over seeds. Of a difference the words stand for all of that. What answers the question
+    comes first, and a column with nothing in it goes.
+    """
+    shown, titles, names = table, dict(HEADERS), set(table.columns)
+    if {"left", "right", "words"} <= names:
+        shown = _in_order(
+            shown.drop(columns=[*SPOKEN], errors="ignore"), "panel", "question", "words"
+        )
+    elif {"arm", "value", "low", "high"} <= names:
+        share = bool((table[["value", "low", "high"]].abs().max() <= 1).all())
+        titles["value"] = "% [95% interval]" if share else "value [95% interval]"
+        shown = _in_order(_with_intervals(table, share), "panel", "arm", "value", "seeds")
+        for name in names.intersection(SHARES if share else ()):
+            shown = shown.assign(**{name: table[name].map("{:.1%}".format).replace("nan%", "–")})
+    headers = [titles.get(name, name) for name in shown.columns]
+    return shown.set_axis(headers, axis=1) if len(set(headers)) == len(headers) else shown
+
+
+def _with_intervals(table: pd.DataFrame, share: bool) -> pd.DataFrame:
+    """The values as texts with their intervals; ``seeds`` is the one over seeds."""
+    scale, digits = (100, 1) if share else (1, 3)
+
+    def written(value: float) -> str:
+        return f"{scale * value:.{digits}f}"
+
+    def intervals(low: str, high: str) -> list[str]:
+        pairs = zip(table.get(low, np.nan * table["value"]), table.get(high, table["value"]))
+        return ["" if np.isnan(a) else f"[{written(a)}, {written(b)}]" for a, b in pairs]
+
+    around = zip(map(written, table["value"]), intervals("low", "high"))
+    shown = table.drop(columns=["low", "high", "seeds_low", "seeds_high"], errors="ignore")
+    values = [" ".join(pair).strip() for pair in around]
+    return shown.assign(value=values, seeds=intervals("seeds_low", "seeds_high"))
+
+
+def _in_order(table: pd.DataFrame, *first: str) -> pd.DataFrame:
+    """The table with some columns first, without those that are empty in every row."""
+    order = sorted(table.columns, key=lambda name: first.index(name) if name in first else 99)
+    kept = [name for name in order if not (table[name].isna() | (table[name] == "")).all()]
+    return table[kept]
+
+
+def cell(value: Any) -> str:
+    """A text for a Markdown table or heading: on one line, every character that Markdown or HTML
+    would read escaped.
+    """
+    flat = " ".join(str(value).split())
+    return re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", html.escape(flat, quote=False))
+
+
+def notag(text: str) -> str:
+    """Markdown of ours that may quote data: tags become text, the Markdown stays."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def linked(text: str) -> str:
+    """The same, with its papers as links."""
+    return re.sub(r"arXiv (\d{4}\.\d{5})", r"[\g<0>](https://arxiv.org/abs/\1)", notag(text))
+
+
+def grid(table: pd.DataFrame, right: Collection[str] = ()) -> str:
+    """A table in Markdown.
+
+    Args:
+        table: its columns and rows; the index is left out.
+        right: columns that are set to the right, besides those that hold numbers.
+    """
+    columns = [str(name) for name in table.columns]
+    sides = ["---:" if name in right or numeric(table[name]) else "---" for name in table.columns]
+    rows = [map(plain, row) for row in table.itertuples(index=False, name=None)]
+    lines = [map(cell, columns), sides, *(map(cell, row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,68 @@
+"""Values as texts, and tables as people read them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gdlib.core import wording
+
+ARM = {"panel": "KimCNN", "arm": "hard labels", "value": 0.7129, "low": 0.69712, "high": 0.728}
+OTHER = ARM | {"arm": "soft labels", "value": 0.5, "low": np.nan, "high": np.nan}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.12345, "0.123"), (3, "3"), (69885, "69,885"), (float("nan"), "–"), (None, "–"),
+        (True, "yes"), (0.00001, "1e-05"),
+        ([0.5, 1], "[0.500, 1]"), (np.float32(812.34), "812.3"), ("a|b", "a|b"),
+    ],
+)  # fmt: skip
+def test_values_as_texts(value, text):
+    assert wording.plain(value) == text
+
+
+def test_numbers_with_their_unit():
+    assert wording.number(0.7891, "share") == "78.9 %"
+    assert wording.number(213.04, "texts/s") == "213.0 texts/s"
+    assert wording.number("as said") == "as said"
+    assert wording.number(20.723, "x") == "21 x" and wording.number(2.5, "x") == "2.500 x"
+
+
+def test_a_value_and_its_interval_are_one_cell():
+    seeds = [{"seeds_low": 0.70, "seeds_high": 0.726}, {"seeds_low": np.nan, "seeds_high": np.nan}]
+    rows = [ARM | seeds[0] | {"macro_f1": 0.68}, OTHER | seeds[1] | {"macro_f1": np.nan}]
+    shown = wording.readable(pd.DataFrame(rows)[["macro_f1", *ARM, *seeds[0]]])
+    assert shown.columns.tolist() == ["panel", "arm", "% [95% interval]", "over seeds", "macro-F1"]
+    assert shown.iloc[0].tolist() == [
+        *("KimCNN", "hard labels", "71.3 [69.7, 72.8]", "[70.0, 72.6]", "68.0%")
+    ]
+    assert shown.iloc[1].tolist() == ["KimCNN", "soft labels", "50.0", "", "–"]
+
+
+def test_a_loss_is_no_share_and_what_is_empty_goes():
+    losses = pd.DataFrame([ARM | {"panel": "", "value": 4.1234, "low": 4.1, "high": 4.25}])
+    shown = wording.readable(losses)
+    assert shown.to_dict("records") == [
+        {"arm": "hard labels", "value [95% interval]": "4.123 [4.100, 4.250]"}
+    ]
+
+
+def test_of_a_difference_the_words_stand_for_its_numbers():
+    words = "+2.1 [0.3, 4.0] points (not resolved)"
+    row = {"panel": "", "question": "a minus b", "left": "a", "right": "b", "value": 0.021}
+    row |= {"low": 0.003, "high": 0.04, "seeds_low": np.nan, "seeds_high": np.nan, "p": 0.04}
+    shown = wording.readable(pd.DataFrame([row | {"resolved": False, "words": words}]))
+    assert shown.to_dict("records") == [{"question": "a minus b", "difference": words, "p": 0.04}]
+
+
+def test_columns_named_by_data_stay_as_they_are():
+    classes = pd.DataFrame({"split": ["test"], "value": [3], "low": [1], "high": [2]})
+    pd.testing.assert_frame_equal(wording.readable(classes), classes)
+    twice = pd.DataFrame({"macro_f1": [1], "macro-F1": [2]})
+    assert wording.readable(twice).columns.tolist() == ["macro_f1", "macro-F1"]
+
+
+def test_papers_are_links_and_tags_are_text():
+    linked = wording.linked("as in <b>arXiv 2002.00733</b>")
+    assert linked == "as in &lt;b>[arXiv 2002.00733](https://arxiv.org/abs/2002.00733)&lt;/b>"
