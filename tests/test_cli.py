@@ -8,19 +8,21 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import nbformat
 import pytest
 from conftest import executed, make_project, patch
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
+from gdlib.core.settings import from_notebook
 from gdlib.core.store import Store
-from gdlib.run import publishing
+from gdlib.run import opening, pipeline, publishing
 from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
 
-COMMANDS = ("run", "status", "report", "fetch", "list", "clean", "notebooks")
+COMMANDS = ("run", "status", "report", "open", "explore", "fetch", "list", "clean", "notebooks")
 
 
 def gdlib(*arguments: str, answer: str = "") -> Result:
@@ -158,6 +160,50 @@ def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     result = gdlib("report", "--set", "number=7", "--publish", "reports/mine")
     assert result.exit_code == 0 and "published: reports/mine" in result.output
     assert seen == [("report", Path("reports/mine"))]
+
+
+def test_a_report_is_opened(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(opening.typer, "launch", opened.append)
+    result = gdlib("open")
+    page = here / "runs/tiny/quick/report/report.html"
+    assert result.exit_code == 0 and result.output == f"{page}\n"
+    assert opened == [page.as_uri()] and page.is_file()
+    result = gdlib("open", "--profile", "full", "--set", "number=7")
+    assert result.exit_code == 2 and len(opened) == 1
+    first = "first: gdlib run --profile full --set number=7"
+    assert f"no report at {here}/runs/tiny/full/report/report.html; {first}\n" in result.output
+
+
+def test_the_explorer_s_notebook_has_the_settings_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.symlink(Path(__file__).parents[1] / "notebooks", tmp_path / "notebooks")
+    monkeypatch.chdir(tmp_path)
+    chosen = ("--corpus", "bbc", "--seed", "3", "--set", "num_samples=40", "--store", "kept")
+    result = gdlib("explore", *chosen)
+    assert result.exit_code == 2
+    assert "bbc-l100-s3/students is not up to date; first: gdlib run --set num_samples=40" in (
+        result.output
+    )
+    monkeypatch.setattr("gdlib.run.jobs.finished", lambda job: True)
+    result = gdlib("explore", *chosen, "--only-write")
+    copy = tmp_path / "runs/generation/quick/bbc-l100-s3/explore_samples.ipynb"
+    assert result.exit_code == 0 and result.output == f"{copy}\n"
+    cells = nbformat.read(copy, as_version=4).cells
+    names: dict = {}
+    for cell in cells:
+        if {"parameters", "injected-parameters"} & set(cell.metadata.tags):
+            exec(cell.source, names)
+    plan = pipeline.plan_of("generation")
+    settings = pipeline.settings_of(plan, "quick", {"corpus": "bbc", "seed": 3, "num_samples": 40})
+    assert from_notebook(plan.settings, names) == settings and names["store"] == "kept"
+
+
+def test_other_studies_have_no_samples_to_explore() -> None:
+    result = gdlib("explore", "--study", "mlm")
+    expected = "gdlib: study mlm has no samples to explore; expected generation\n"
+    assert (result.exit_code, result.output) == (2, expected)
 
 
 def test_a_published_report_is_rendered(tmp_path: Path) -> None:

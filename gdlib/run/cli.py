@@ -12,7 +12,7 @@ import typer
 
 from gdlib import __version__
 from gdlib.core.errors import GdlibError
-from gdlib.run import housekeeping
+from gdlib.run import housekeeping, opening
 from gdlib.run.invocation import on_a_run
 
 
@@ -56,6 +56,8 @@ def root(
 
       gdlib run --profile smoke     does everything work? a minute or two
       gdlib run                     the study on one corpus, minutes
+      gdlib open                    its report, in the browser
+      gdlib explore                 the generated texts, in JupyterLab
       gdlib status                  what is up to date, what is not
       gdlib list                    what there is to choose from
 
@@ -198,6 +200,8 @@ def report(
         typer.echo(f"published: {publishing.publish(page.parent, publish)}")
 
 
+app.command("open")(opening.open_)
+app.command()(opening.explore)
 app.command()(housekeeping.fetch)
 app.command("list")(housekeeping.list_)
 app.command()(housekeeping.clean)

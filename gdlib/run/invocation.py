@@ -17,7 +17,7 @@ StudyOption = Annotated[
 ]
 StoreOption = Annotated[Path, typer.Option(help="Folder of the artifacts; runs may share it.")]
 
-NOT_REPEATED = {"force", "shown", "publish", "render"}
+NOT_REPEATED = {"force", "shown", "publish", "render", "only_write"}
 """Options left out of the command that goes on with a run: it must not start anew, and it does not
 write a report of some stages alone.
 """

@@ -1,0 +1,85 @@
+"""The commands that show what a run has made: its report in a browser, its samples in
+JupyterLab.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gdlib.core.errors import GdlibError
+from gdlib.run.invocation import on_a_run
+
+EXPLORER = "notebooks/explore_samples.ipynb"
+
+
+@on_a_run
+def open_(choose: Callable[[], Any]) -> None:
+    """Open the report of a finished run in the browser, and say where it is.
+
+    [bold]Examples[/bold]
+
+      gdlib open
+      gdlib open --study transfer --profile full
+    """
+    run = choose()
+    page = run.folder / "report" / "report.html"
+    if not page.is_file():
+        raise GdlibError(f"no report at {page}; first: {run.command}")
+    typer.echo(page)
+    typer.launch(page.as_uri())
+
+
+@on_a_run
+def explore(
+    choose: Callable[[], Any],
+    only_write: Annotated[
+        bool, typer.Option("--only-write", help="Write the notebook and don't start JupyterLab.")
+    ] = False,
+) -> None:
+    """Open the generated samples of a run in JupyterLab: filter, compare, mark, train on them.
+
+    The notebook is a copy of notebooks/explore_samples.ipynb that knows the settings of the run; of
+    a sweep it shows the first corpus and seed.
+
+    [bold]Examples[/bold]
+
+      gdlib explore
+      gdlib explore --corpus bbc --seed 1
+    """
+    run = choose()
+    if run.plan.name != "generation":
+        raise GdlibError(f"study {run.plan.name} has no samples to explore; expected generation")
+    copy = explorer_notebook(run)
+    typer.echo(copy)
+    if not only_write:
+        command = [sys.executable, "-m", "jupyter", "lab", str(copy)]
+        raise typer.Exit(subprocess.run(command, cwd=run.root, check=False).returncode)
+
+
+def explorer_notebook(run: Any) -> Path:
+    """A copy of the explorer's notebook with the settings of a run, in the run's folder.
+
+    Raises:
+        GdlibError: the run has no students yet, whose view of the samples is shown.
+    """
+    import nbformat
+    from papermill.iorw import load_notebook_node
+    from papermill.parameterize import parameterize_notebook
+
+    from gdlib.run.jobs import finished
+
+    jobs = run.jobs(["students"]).items()
+    task, job = next(pair for pair in jobs if pair[0].stage.name == "students")
+    if not finished(job):
+        raise GdlibError(f"{job.name} is not up to date; first: {run.command}")
+    settings = {"corpus": task.settings.corpus, "seed": task.settings.seed, **task.parameters}
+    original = load_notebook_node(str(run.root / EXPLORER))
+    notebook = parameterize_notebook(original, settings | {"store": run.store})
+    copy = run.folder / task.run / Path(EXPLORER).name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, copy)
+    return copy
