@@ -10,7 +10,7 @@ import torch
 from gdlib.compare import metrics
 from gdlib.sources.duplicates import sharing_runs
 from gdlib.studies.generation.study import GenerationStudy
-from gdlib.studies.shared import samples
+from gdlib.studies.shared import funnel, samples
 from gdlib.studies.shared.views import (
     examples,
     history,
@@ -28,6 +28,7 @@ __all__ = [
     "perplexity",
     "recited",
     "signal_counts",
+    "tasters",
     "tfidf_curve",
     "with_names",
     "word_counts",
@@ -93,3 +94,11 @@ def with_names(study: GenerationStudy, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"text": rows["text"].tolist(), "the teacher": best, "entropy": rows["entropy"].to_numpy()}
     )
+
+
+def tasters(study: GenerationStudy) -> pd.DataFrame:
+    """Three kept samples with the teacher's view: the one that it is surest of, a typical one, and
+    the one that it is least sure of.
+    """
+    rows = [rows for _, rows in funnel.gallery(study.samples(), each=1)]
+    return with_names(study, pd.concat(rows))
