@@ -166,12 +166,10 @@ def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = se
     set_attribute(studies, "plan_of", lambda name: study.PLAN)
     set_attribute(report, "write", _write_report)
     profiles = {
-        "tiny": {
-            "quick": {"help": "the default"},
-            "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]},
-        }
+        "quick": {"help": "the default"},
+        "full": {"help": "a sweep", "corpora": ["roses", "tulips"], "seeds": [0, 1]},
     }
-    set_attribute(config, "_profiles", lambda: profiles)
+    set_attribute(config, "_profiles", lambda study: profiles)
 
 
 def _write_report(plan, tasks, store, folder, *, profile, command) -> Path:

@@ -47,11 +47,8 @@ COMMAND = "gdlib run made --profile tiny"
 
 @pytest.fixture(autouse=True)
 def tiny_profile(monkeypatch):
-    monkeypatch.setattr(
-        config,
-        "_profiles",
-        lambda: {"made": {"tiny": {"help": "for tests", "seeds": [0, 1], "temperature": 2.0}}},
-    )
+    profiles = {"tiny": {"help": "for tests", "seeds": [0, 1], "temperature": 2.0}}
+    monkeypatch.setattr(config, "_profiles", lambda study: profiles)
 
 
 @pytest.fixture

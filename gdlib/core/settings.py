@@ -1,4 +1,4 @@
-"""Parameters: frozen, typed, checked at the door; profiles are data (``profiles.toml``).
+"""Parameters: frozen, typed, checked at the door; profiles are data (``profiles.toml`` of a study).
 
 A study's parameters are one flat pydantic dataclass whose fields are made with :func:`knob`. A knob
 has one name everywhere: notebook parameter cell, dataclass field, command-line option, result
@@ -148,18 +148,18 @@ def thread_count() -> int:
 
 
 @cache
-def _profiles() -> dict[str, Any]:
-    return tomllib.loads(resources.files("gdlib").joinpath("profiles.toml").read_text("utf-8"))
+def _profiles(study: str) -> dict[str, dict[str, Any]]:
+    file = resources.files(f"gdlib.studies.{study}") / "profiles.toml"
+    if not file.is_file():
+        return {"quick": {"help": "the default"}}
+    return tomllib.loads(file.read_text("utf-8"))
 
 
 def profiles(study: str) -> dict[str, dict[str, Any]]:
-    """Every profile of a study as it stands in ``profiles.toml``: name to ``{"help": ..., knob:
-    value, ...}``.
+    """Every profile of a study as it stands in the ``profiles.toml`` of its package: name to
+    ``{"help": ..., knob: value, ...}``; of a study without that file ``quick``, its defaults.
     """
-    known = _profiles()
-    if study not in known:
-        raise unknown("study", study, known)
-    return known[study]
+    return _profiles(study)
 
 
 def profile(study: str, name: str) -> dict[str, Any]:
