@@ -22,7 +22,19 @@ from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
 
-COMMANDS = ("run", "status", "report", "open", "explore", "fetch", "list", "clean", "notebooks")
+COMMANDS = (
+    "run",
+    "status",
+    "report",
+    "open",
+    "explore",
+    "export",
+    "predict",
+    "fetch",
+    "list",
+    "clean",
+    "notebooks",
+)
 
 
 def gdlib(*arguments: str, answer: str = "") -> Result:
@@ -202,7 +214,7 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
 
 def test_other_studies_have_no_samples_to_explore() -> None:
     result = gdlib("explore", "--study", "mlm")
-    expected = "gdlib: study mlm has no samples to explore; expected generation\n"
+    expected = "gdlib: study mlm: expected a run of the study generation\n"
     assert (result.exit_code, result.output) == (2, expected)
 
 

@@ -134,11 +134,11 @@ class Student(nn.Module):
 def pool(hidden: Tensor) -> Tensor:
     """Maximum over time, in which padded positions, which are no larger than all others, never win.
 
-    As a pooling layer it remembers where the maximum was; ``amax`` would look for it once more.
+    ``max`` remembers where the maximum was; ``amax`` would look for it once more.
 
     *Shape:* ``[batch, channels, length]`` -> ``[batch, channels]``.
     """
-    return F.max_pool1d(hidden, hidden.shape[-1]).squeeze(-1)
+    return hidden.max(dim=-1).values
 
 
 def same_convolution(width: int, *channels: int) -> nn.Conv1d:

@@ -12,7 +12,7 @@ import typer
 
 from gdlib import __version__
 from gdlib.core.errors import GdlibError
-from gdlib.run import housekeeping, opening
+from gdlib.run import housekeeping, opening, taking
 from gdlib.run.invocation import on_a_run
 
 
@@ -202,6 +202,8 @@ def report(
 
 app.command("open")(opening.open_)
 app.command()(opening.explore)
+app.command()(taking.export)
+app.command()(taking.predict)
 app.command()(housekeeping.fetch)
 app.command("list")(housekeeping.list_)
 app.command()(housekeeping.clean)

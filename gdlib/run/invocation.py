@@ -81,7 +81,9 @@ def on_a_run(command: Callable[..., None]) -> Callable[..., None]:
         command(partial(choose, command_line(context), **chosen), **options)
 
     context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    invoked.__signature__ = Signature([context, *shared, *own])
+    needed = [option for option in own if option.default is Parameter.empty]  # stand first
+    others = [option for option in own if option not in needed]
+    invoked.__signature__ = Signature([context, *needed, *shared, *others])
     return invoked
 
 

@@ -51,13 +51,28 @@ def explore(
       gdlib explore --corpus bbc --seed 1
     """
     run = choose()
-    if run.plan.name != "generation":
-        raise GdlibError(f"study {run.plan.name} has no samples to explore; expected generation")
     copy = explorer_notebook(run)
     typer.echo(copy)
     if not only_write:
         command = [sys.executable, "-m", "jupyter", "lab", str(copy)]
         raise typer.Exit(subprocess.run(command, cwd=run.root, check=False).returncode)
+
+
+def finished_students(run: Any) -> Any:
+    """The task of the stage in which students were trained; of a sweep, that of its first run.
+
+    Raises:
+        GdlibError: not a run of study 1, or the stage is not up to date.
+    """
+    from gdlib.run.jobs import finished
+
+    if run.plan.name != "generation":
+        raise GdlibError(f"study {run.plan.name}: expected a run of the study generation")
+    jobs = run.jobs(["students"]).items()
+    task, job = next(pair for pair in jobs if pair[0].stage.name == "students")
+    if not finished(job):
+        raise GdlibError(f"{job.name} is not up to date; first: {run.command}")
+    return task
 
 
 def explorer_notebook(run: Any) -> Path:
@@ -70,12 +85,7 @@ def explorer_notebook(run: Any) -> Path:
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    from gdlib.run.jobs import finished
-
-    jobs = run.jobs(["students"]).items()
-    task, job = next(pair for pair in jobs if pair[0].stage.name == "students")
-    if not finished(job):
-        raise GdlibError(f"{job.name} is not up to date; first: {run.command}")
+    task = finished_students(run)
     settings = {"corpus": task.settings.corpus, "seed": task.settings.seed, **task.parameters}
     original = load_notebook_node(str(run.root / EXPLORER))
     notebook = parameterize_notebook(original, settings | {"store": run.store})

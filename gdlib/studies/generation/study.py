@@ -22,6 +22,7 @@ from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
 from gdlib.networks.distillation import StudentPlan
 from gdlib.networks.embeddings import piece_vectors, reduced, text_means
+from gdlib.networks.export import Packed
 from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Student
 from gdlib.networks.teacher import Teacher
@@ -197,6 +198,15 @@ class GenerationStudy(WritingStudy):
         made = self.trained_student(name, ARMS[MAIN_ARM], self.settings.student_seeds[0])
         student.load_state_dict(load_file(made / "student.safetensors"))
         return student.eval()
+
+    def packed(self) -> Packed:
+        """That student as it is exported, with the temperature that calibrates it."""
+        made = self.trained_student(
+            self.settings.students[0], ARMS[MAIN_ARM], self.settings.student_seeds[0]
+        )
+        with safe_open(made / "test.safetensors", "pt") as file:
+            temperature = float(file.metadata()["temperature"])
+        return Packed(self.student(), self.vocabulary, temperature, len(self.teacher.tokenizer))
 
     def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
         """The logits of that student on some texts. *Shape:* ``[texts, classes]``."""

@@ -1,0 +1,113 @@
+"""A trained student as files that need no torch: ONNX beside the tokenizer it reads with."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from gdlib.core.errors import GdlibError
+from gdlib.networks.students import UNKNOWN, Student, Vocabulary
+
+FULL, SMALL = "student.onnx", "student.int8.onnx"
+TOKENIZER, ABOUT = "tokenizer.json", "student.json"
+CLOSE = 1e-4
+"""Largest difference between the probabilities of torch and of ONNX in float32."""
+
+
+class Packed(nn.Module):
+    """A student that reads the ids of its teacher's tokenizer and answers with calibrated
+    probabilities.
+
+    Args:
+        student: the network.
+        vocabulary: the pieces that it knows.
+        temperature: its logits are divided by it.
+        pieces: the number of the tokenizer's pieces.
+    """
+
+    def __init__(self, student: Student, vocabulary: Vocabulary, temperature: float, pieces: int):
+        super().__init__()
+        rows = torch.full((pieces,), UNKNOWN, dtype=torch.int32)
+        rows[list(vocabulary.teacher_ids)] = torch.arange(len(vocabulary), dtype=torch.int32)
+        self.student, self.temperature = student, temperature
+        self.register_buffer("rows", rows)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """*Shape:* ids ``[texts, length]``, padded with the tokenizer's padding -> probabilities
+        ``[texts, classes]``.
+        """
+        return (self.student(self.rows[ids]) / self.temperature).softmax(dim=-1)
+
+
+def write(
+    packed: Packed,
+    tokenizer: PreTrainedTokenizerBase,
+    labels: Sequence[str],
+    max_length: int,
+    folder: Path,
+) -> None:
+    """Write a student in float32 and with 8-bit weights, its tokenizer, and what both need to know.
+
+    Raises:
+        GdlibError: the packages of the extra ``export`` are not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401  torch's exporter needs it
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+    except ImportError as error:
+        raise GdlibError(f'{error.name} is missing; first: pip install "gdlib[export]"') from None
+    example = torch.full((2, 7), packed.rows.shape[0] - 1)  # any sizes: both are left open
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's own parts
+        program = torch.onnx.export(
+            packed.eval(),
+            (example,),
+            input_names=["input_ids"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: "texts", 1: "pieces"},),
+            dynamo=True,
+            verbose=False,
+        )
+    program.save(folder / FULL)
+    quantize_dynamic(folder / FULL, folder / SMALL, weight_type=QuantType.QInt8)
+    _write_tokenizer(tokenizer, max_length, folder / TOKENIZER)
+    about = {"labels": list(labels), "padding": tokenizer.pad_token_id}
+    about |= {"unknown": tokenizer.unk_token_id, "temperature": packed.temperature}
+    (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, path: Path) -> None:
+    """The tokenizer as students read: cut at ``max_length`` pieces, and no special ones."""
+    from tokenizers import Tokenizer
+    from tokenizers.processors import TemplateProcessing
+
+    own = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    own.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    own.enable_truncation(max_length)
+    own.no_padding()
+    own.save(str(path))
+
+
+def check(exported: np.ndarray, packed: Packed, rows: Sequence[Sequence[int]]) -> float:
+    """The largest difference of the exported student's probabilities from the student's own.
+
+    Args:
+        exported: what the float32 file answers on some texts. *Shape:* ``[texts, classes]``.
+        packed: the student.
+        rows: the same texts in rows of its vocabulary.
+
+    Raises:
+        GdlibError: they differ by more than :data:`CLOSE`.
+    """
+    from gdlib.networks.distillation import predict
+
+    own = (predict(packed.student, rows) / packed.temperature).softmax(dim=-1).numpy()
+    difference = float(np.abs(exported - own).max())
+    if difference > CLOSE:
+        raise GdlibError(f"the exported student differs from torch's by {difference:.1g}")
+    return difference
