@@ -1,0 +1,114 @@
+"""An exported student: the same answers as torch's, from files that need no torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from typer.testing import CliRunner
+
+from gdlib.core.errors import GdlibError
+from gdlib.networks import export, students
+from gdlib.networks.distillation import predict
+from gdlib.networks.students import Vocabulary
+from gdlib.run.cli import app
+from gdlib.run.predict import BATCH, Exported
+from gdlib.sources import zoo
+
+LABELS = ("animals", "food <b>", "music")
+LENGTH = 12
+TEXTS = [*tiny.texts_of("animals", 70, 0), "", "zzz qqq", " ".join(["dog"] * 40)]
+
+
+@pytest.fixture(scope="module", params=["KimCNN", "BlendCNN", "ResCNN"])
+def exported(request, tmp_path_factory):
+    """A student with random weights, its export, and its own calibrated probabilities."""
+    folder = tmp_path_factory.mktemp("export")
+    tokenizer = zoo.tokenizer(zoo.locate(str(tiny.encoder(folder / "encoder"))))
+    pieces = students.encode(tokenizer, TEXTS, LENGTH)
+    known = Vocabulary.seen(pieces, tokenizer.pad_token_id, tokenizer.unk_token_id, 15)
+    torch.manual_seed(0)
+    student = students.build(request.param, len(known), len(LABELS), 9000, 16, 0.3).eval()
+    packed = export.Packed(student, known, 1.7, len(tokenizer))
+    (folder / "out").mkdir()
+    export.write(packed, tokenizer, LABELS, LENGTH, folder / "out")
+    logits = predict(student, known.rows(pieces))
+    return folder / "out", packed, known.rows(pieces), (logits / 1.7).softmax(-1).numpy()
+
+
+def test_answers_are_torch_s_whatever_the_text_and_its_batch(exported):
+    folder, packed, rows, expected = exported
+    student = Exported(folder)
+    assert len(TEXTS) > BATCH
+    np.testing.assert_allclose(student.probabilities(TEXTS), expected, atol=1e-5)
+    alone = np.concatenate([student.probabilities([text]) for text in TEXTS[-5:]])
+    np.testing.assert_allclose(alone, expected[-5:], atol=1e-5)
+    assert export.check(student.probabilities(TEXTS), packed, rows) < 1e-5
+    assert expected.std() > 0.01, "answers that differ from text to text"
+
+
+def test_eight_bits_are_close_and_smaller(exported):
+    folder, _, _, expected = exported
+    np.testing.assert_allclose(
+        Exported(folder, small=True).probabilities(TEXTS), expected, atol=0.05
+    )
+
+
+def test_another_student_is_refused(exported):
+    folder, packed, rows, expected = exported
+    with pytest.raises(GdlibError, match=r"^the exported student differs from torch's by 0\.\d$"):
+        export.check(np.roll(expected, 1, axis=1) * 0.2, packed, rows)
+
+
+def test_a_table_is_classified_without_torch(exported, tmp_path):
+    folder, _, _, expected = exported
+    pd.DataFrame({"id": range(5), "text": TEXTS[:5]}).to_csv(tmp_path / "texts.csv", index=False)
+    code = (
+        "import sys\nfrom gdlib.run.cli import app\n"
+        f"app(['predict', {str(folder)!r}, 'texts.csv'], standalone_mode=False)\n"
+        "print([name for name in ('torch', 'transformers') if name in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.splitlines()[-1] == "[]", said.stderr
+    assert said.stdout.startswith("predictions.csv: 5 texts, ")
+    found = pd.read_csv(tmp_path / "predictions.csv")
+    assert found.columns.tolist() == ["id", "text", "class", *(f"p({name})" for name in LABELS)]
+    np.testing.assert_allclose(found.iloc[:, 3:], expected[:5], atol=1e-5)
+    assert found["class"].tolist() == [LABELS[best] for best in expected[:5].argmax(1)]
+
+
+def test_what_is_no_export_and_no_table_is_said(exported, tmp_path):
+    folder, *_ = exported
+    (tmp_path / "t.csv").write_text("words\na\n")
+    (tmp_path / "none.csv").write_text("text\n")
+
+    def said(*arguments: object) -> str:
+        result = CliRunner().invoke(app, ["predict", *map(str, arguments)])
+        assert result.exit_code == 2
+        return result.output
+
+    assert f'no student.onnx in "{tmp_path}"; gdlib export writes one' in said(
+        tmp_path, tmp_path / "t.csv"
+    )
+    assert "t.csv lacks text" in said(folder, tmp_path / "t.csv")
+    assert "none.csv holds no texts" in said(folder, tmp_path / "none.csv")
+
+
+def test_what_it_reads_with_says_what_it_needs(exported):
+    folder, *_ = exported
+    about = json.loads((folder / "student.json").read_text("utf-8"))
+    assert about["labels"] == list(LABELS) and about["temperature"] == 1.7
+    reads = Exported(folder).tokenizer
+    assert len(reads.encode(TEXTS[-1]).ids) == LENGTH
+    assert reads.encode("").ids == [] and about["padding"] != about["unknown"]
