@@ -101,7 +101,7 @@ def test_what_is_no_export_and_no_table_is_said(exported, tmp_path):
     assert f'no student.onnx in "{tmp_path}"; gdlib export writes one' in said(
         tmp_path, tmp_path / "t.csv"
     )
-    assert "t.csv lacks text" in said(folder, tmp_path / "t.csv")
+    assert 't.csv has no column "text"; found: words' in said(folder, tmp_path / "t.csv")
     assert "none.csv holds no texts" in said(folder, tmp_path / "none.csv")
 
 

@@ -17,7 +17,8 @@ from gdlib.compare.scores import ACCURACY
 from gdlib.core.plans import expand
 from gdlib.core.settings import replace
 from gdlib.core.store import Store
-from gdlib.run import pipeline
+from gdlib.run import pipeline, taking
+from gdlib.run.predict import Exported
 from gdlib.studies.generation import study as generation
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +128,7 @@ def check_results(one: pipeline.Run, folder: Path) -> None:
     assert "scraps" in study.sources and "scraps" not in without.sources
     assert without.vocabulary == study.vocabulary  # so one more arm makes no other student again
     check_abstract(one, store)
+    check_export(one, study, folder / "student")
     chosen = study.train_on(np.flatnonzero(study.samples()["fate"] == "kept").tolist())
     assert chosen["texts"] == kept and 0 <= chosen["accuracy"] <= 1
 
@@ -141,6 +143,16 @@ def check_abstract(one: pipeline.Run, store: Store) -> None:
     first = "a KimCNN of 0.4 million parameters that learns from generated texts has an accuracy of"
     report = (one.folder / "report" / "report.md").read_text("utf-8")
     assert f"{first} {rows['accuracy'].mean():.1%} [" in report
+
+
+def check_export(one: pipeline.Run, study: generation.GenerationStudy, folder: Path) -> None:
+    """The exported student answers like the study's own, and its card says how well."""
+    taking.export.__wrapped__(lambda: one, folder)
+    texts, gold = study.splits.test.texts, study.splits.test.labels
+    answers = Exported(folder).probabilities(texts)
+    np.testing.assert_array_equal(answers.argmax(1), study.student_logits(texts).argmax(1))
+    card = (folder / "README.md").read_text("utf-8")
+    assert f"| student.onnx | {(answers.argmax(1) == gold).mean():.1%} \\[" in card
 
 
 @pytest.mark.real
