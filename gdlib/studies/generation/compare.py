@@ -81,7 +81,7 @@ def over_labels(study: GenerationStudy) -> pd.DataFrame:
     return table[~table["arm"].str.startswith("generated /") & (table["arm"] != "majority")]
 
 
-def costs(study: GenerationStudy, texts: int = 256) -> tuple[pd.DataFrame, pd.DataFrame]:
+def costs(study: GenerationStudy, texts: int = 128) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Sizes and times of the teacher and of every student architecture, on real test texts."""
     networks = {name: study.student(name) for name in study.settings.students}
     return cost.costs(study.teacher, study.vocabulary, networks, study.splits.test.texts[:texts])
