@@ -205,15 +205,14 @@ class Widgets:
             return box("wrap", *(self.buttons.get(widget, widget) for widget in widgets))
 
         paging = line("previous_page", self.page, "next_page")
-        listing = w.VBox([line(self.count, "clear"), *self.lines, paging])
+        listing = w.VBox([*self._map(), line(self.count, "clear"), *self.lines, paging])
         marking = line("keep", "drop", "unmark", "previous_text", "next_text", self.advance)
         training = [line(self.rule, "train"), self.outcome, self.log] if explorer.train else []
         return box(
             "app",
             w.HTML(explorer.warning and looks.notice(explorer.warning, "warning")),
             box("filters", *self.controls),
-            box("main", *self._map(), self.summary),
-            box("main", listing, w.VBox([marking, self.note, self.detail])),
+            box("main", listing, w.VBox([self.summary, marking, self.note, self.detail])),
             line("keep_all", "drop_all", "undo", "save", self.status),
             self.tools.app,
             *training,
@@ -223,7 +222,7 @@ class Widgets:
         """The map under the choice of its colours, if there is one."""
         if self.map is None:
             return []
-        colours = labelled(60, w.Dropdown, "Colour by", "250px", options=COLOURS)
+        colours = labelled(70, w.Dropdown, "Colour by", "260px", options=COLOURS)
         colours.observe(lambda change: self.map.colour_by(change["new"]), "value")
         hint = w.HTML(looks.map_hint())
-        return [w.VBox([box("wrap", colours, self.buttons["uncovered"]), self.map, hint])]
+        return [box("wrap", colours, self.buttons["uncovered"]), self.map, hint]

@@ -189,7 +189,8 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.click(button("Clear filters"))
     page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
     time.sleep(0.5)
-    chosen = f"[...{APP}.querySelectorAll('select')].map(s => s.selectedOptions[0]?.text.replaceAll('\\xa0', ' '))"
+    said = "s.selectedOptions[0]?.text.replaceAll('\\xa0', ' ')"
+    chosen = f"[...{APP}.querySelectorAll('select')].map(s => {said})"
     check(
         page.js(chosen)[:6] == ["generated (600)", *["any"] * 5],
         "every choice says any again after Clear filters",
