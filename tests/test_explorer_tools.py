@@ -100,6 +100,14 @@ def test_real_texts_that_nothing_covers_are_listed_and_never_marked(shown):
     assert (shown.marks["mark"] == "").all()
 
 
+def test_the_static_page_counts_the_generated_texts_alone(shown):
+    page, *_ = looks.static(shown.view, shown.marks, "", "").split(" marked keep")
+    counts = re.findall(r'class="num">([\d,]+)( <span class="soft">of)?', page)
+    labels = (shown.view.frame["label"][shown.view.generated]).value_counts(sort=False)
+    assert [str(count) for count in labels] == [number for number, _ in counts][-7:-2]
+    assert not any(more for _, more in counts) and len(counts) > 7
+
+
 def test_without_places_there_is_no_map():
     samples, _, _ = made.samples(20)
     alone = samples[samples["source"] == "generated"].drop(columns=["source", "x", "y", "distance"])
