@@ -3,48 +3,46 @@ selection.
 
 ::
 
-    Explorer(study.samples(), splits.labels, splits.train, marks_path=path, train=study.train_on)
+    table, vectors = study.explored()
+    Explorer(table, study.class_names, vectors=vectors, marks_path=path, train=study.train_on)
 
 This module says what a person can do; what is shown comes from :mod:`gdlib.explorer.view` (numbers)
 and :mod:`gdlib.explorer.html` (looks). Filters, order and page live in the kernel, since marking,
-stepping and training need them, and one page of texts is sent at a time: a hundred thousand open in
-two seconds. (A table that lives in the browser, itables, took 40, told the kernel neither filters
-nor order, and lost both at every mark.) Widgets die with their kernel, so a static page is
-displayed too, hidden for as long as the live widget stands.
+stepping and training need them, and one page of texts is sent at a time. (A table that lives in
+the browser, itables, told the kernel neither filters nor order, and lost both at every mark.)
+Widgets die with their kernel, so a static page is displayed too, hidden while a live widget stands.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
 
-from gdlib.core.errors import GdlibError
-from gdlib.explorer.html import looks
+from gdlib.explorer.html import looks, picture
 from gdlib.explorer.marks import load_marks, save_marks
 from gdlib.explorer.view import Filters, SampleView
 from gdlib.explorer.widgets import Widgets, live_frontend
-
-if TYPE_CHECKING:
-    from gdlib.sources.splits import Part
 
 
 class Explorer:
     """Browse, filter, compare and mark the samples of a run. Displays itself at the end of a cell.
 
     Args:
-        table: the samples (see :class:`gdlib.explorer.view.SampleView`).
+        table: the samples, alone or among real texts (see
+            :class:`gdlib.explorer.view.SampleView`).
         labels: class names.
-        labelled: the labelled texts the generator was trained on, among which the nearest one is
-            looked up.
-        student_logits: a student's logits for every sample. *Shape:* ``(texts, classes)``
+        vectors: a vector of length one per text, for the nearest ones. *Shape:* ``(texts, width)``
+        student_logits: a student's logits for every text. *Shape:* ``(texts, classes)``
         marks_path: JSON file of the marks; read now if it is there.
         train: trains a student on the samples in the given rows; returns at least ``accuracy``,
             ``baseline_accuracy`` (the same student on the unselected texts) and ``texts``.
+        ask: the logits of "teacher" and "student" for a text that a person types. *Shape:*
+            ``(classes,)`` each
         page_size: texts per page.
     """
 
@@ -52,20 +50,22 @@ class Explorer:
         self,
         table: pd.DataFrame,
         labels: Sequence[str],
-        labelled: "Part",
         *,
+        vectors: np.ndarray | None = None,
         student_logits: np.ndarray | None = None,
         marks_path: str | os.PathLike[str] | None = None,
         train: Callable[[list[int]], Mapping[str, Any]] | None = None,
+        ask: Callable[[str], Mapping[str, np.ndarray]] | None = None,
         page_size: int = 8,
     ):
-        self.view = SampleView(table, labels, labelled, student_logits)
+        self.view = SampleView(table, labels, student_logits, vectors)
         self.path = None if marks_path is None else Path(marks_path)
-        self.train, self.page_size = train, page_size
+        self.train, self.ask, self.page_size = train, ask, page_size
         self.marks, self.warning = load_marks(self.path, self.view.digest, len(self.view))
         self.saved = self.marks
         self.results: list[Mapping[str, Any]] = []
-        self._undo: list[pd.DataFrame] = []
+        self._is_setting = False
+        self.undoable: list[pd.DataFrame] = []
         self._ui: Widgets | None = None
 
     @property
@@ -84,7 +84,7 @@ class Explorer:
         Args:
             live: ``False`` shows the static page alone, wherever this runs.
         """
-        display(HTML(looks.static(self.view, self.marks, self.warning)))
+        display(HTML(looks.static(self.view, self.marks, self.warning, picture(self.view))))
         if live and live_frontend():
             # An export shows nothing in the widget's place.
             display(self.ui.app._repr_mimebundle_() | {"text/html": ""}, raw=True)
@@ -106,7 +106,7 @@ class Explorer:
         start = self.page * self.page_size
         return self.rows[start : start + self.page_size].tolist()
 
-    def _place(self) -> int | None:
+    def place(self) -> int | None:
         """Where the open text stands among those the filters left."""
         places = np.flatnonzero(self.rows == self.current)
         return int(places[0]) if len(places) else None
@@ -118,7 +118,9 @@ class Explorer:
             restart: turn to the first page and open its first text.
         """
         ui, view = self.ui, self.view
-        self.rows = view.select(self.filters, self.marks)
+        filters = self.filters
+        passes, among = view.passes(filters, self.marks), view.of(filters.source)
+        self.rows = view.ordered(passes & among, filters)
         if restart:
             self.page, self.current = 0, int(self.rows[0]) if len(self.rows) else None
         pages = max(1, -(-len(self.rows) // self.page_size))
@@ -128,47 +130,56 @@ class Explorer:
         with ui.page.hold_trait_notifications():
             ui.page.max, ui.page.value = pages, self.page + 1
         ui.note.value = self.marks["note"].get(self.current, "")
-        ui.count.value = looks.count(view, self.rows, self.page, pages)
-        ui.summary.value = looks.summary(view, self.rows)
+        ui.count.value = looks.count(among.sum(), self.rows, self.page, pages)
+        ui.summary.value = looks.summary(view, self.rows, np.flatnonzero(among))
         ui.detail.value = looks.detail(view, self.current, self.marks)
-        self.refresh_tools()
-
-    def refresh_tools(self, _: object = None) -> None:
-        """Bring the buttons in line with what can be done now."""
-        ui, place, left = self.ui, self._place(), len(self.rows)
-        is_open, changed = self.current is not None, not self.marks.equals(self.saved)
-        chosen = self.view.selection(self.marks, ui.rule.value, self.rows)
-        # The unselected student has learnt from exactly these: a difference would be noise.
-        selected = chosen != self.view.unselected
-        ui.enable(
-            previous_page=self.page > 0,
-            next_page=self.page + 1 < ui.page.max,
-            keep=is_open,
-            drop=is_open,
-            unmark=is_open,
-            previous_text=place is not None and place > 0,
-            next_text=place is not None and place + 1 < left,
-            keep_all=left,
-            drop_all=left,
-            undo=self._undo,
-            save=self.path is not None and changed,
-            train=chosen and selected,
-        )
-        ui.note.disabled = not is_open
-        ui.buttons["keep_all"].description = f"Keep all {left:,} shown"
-        ui.buttons["drop_all"].description = f"Drop all {left:,} shown"
-        ui.buttons["train"].description = (
-            f"Train a student on {len(chosen):,} texts"
-            if selected
-            else f"Nothing is selected: all {len(chosen):,} texts, as in the run"
-        )
-        ui.status.value = looks.status(self.marks, changed)
+        if ui.map is not None:
+            ui.map.show(passes, self.current)
+        ui.tools.refresh()
+        ui.refresh_tools()
 
     # ---- what a person does
 
-    def clear_filters(self) -> None:
-        for name, value in self.ui.unfiltered.items():
+    def set_filters(self, values: Mapping[str, Any]) -> None:
+        """Set several filters, and filter once."""
+        self._is_setting = True
+        for name, value in values.items():
             self.ui.filters[name].value = value
+        self._is_setting = False
+        self.refilter()
+
+    def refilter(self, _: object = None) -> None:
+        """Show what the filters leave now, from its first page on."""
+        if not self._is_setting:
+            self.refresh(restart=True)
+
+    def clear_filters(self) -> None:
+        self.set_filters(self.ui.unfiltered)
+
+    def act(self, content: Mapping[str, Any]) -> None:
+        """What was clicked in the HTML or on the map: filters (a second click takes one back), a
+        text to open, or something of the tools.
+        """
+        if wanted := content.get("filters"):
+            is_so = all(self.ui.filters[name].value == value for name, value in wanted.items())
+            self.set_filters(
+                {name: self.ui.unfiltered[name] for name in wanted} if is_so else wanted
+            )
+        if "open" in content:
+            self.open_text(content["open"])
+        self.ui.tools.act(content)
+
+    def uncovered(self) -> None:
+        """List the real texts, those that are farthest from every generated one first."""
+        wanted = {"source": "real", "sort": "distance of generated from real", "descending": True}
+        self.set_filters(self.ui.unfiltered | wanted)
+
+    def open_text(self, row: int) -> None:
+        """Open any text, and the page of the list on which it is, if the filters left it."""
+        self.current = row
+        place = self.place()
+        self.page = self.page if place is None else place // self.page_size
+        self.refresh()
 
     def turn_to(self, page: int) -> None:
         if page != self.page:
@@ -184,14 +195,14 @@ class Explorer:
 
     def step(self, step: int) -> None:
         """To the next or previous text, and to the page it is on."""
-        place = self._place()
+        place = self.place()
         if place is not None and 0 <= place + step < len(self.rows):
             self.current, self.page = int(self.rows[place + step]), (place + step) // self.page_size
         self.refresh()
 
     def _write(self, rows: Any, column: str, value: str) -> None:
         """Write a mark or a note to some rows, so that it can be undone."""
-        self._undo = [*self._undo[-49:], self.marks]
+        self.undoable = [*self.undoable[-49:], self.marks]
         self.marks = self.marks.copy()
         self.marks.loc[rows, column] = value
 
@@ -200,7 +211,7 @@ class Explorer:
         self.step(1) if self.ui.advance.value else self.refresh()
 
     def mark_all(self, verdict: str) -> None:
-        self._write(self.rows, "mark", verdict)
+        self._write(self.rows[self.view.generated[self.rows]], "mark", verdict)
         self.refresh()
 
     def write_note(self, text: str) -> None:
@@ -209,7 +220,7 @@ class Explorer:
             self.refresh()
 
     def undo(self) -> None:
-        self.marks = self._undo.pop()
+        self.marks = self.undoable.pop()
         self.refresh()
 
     def save_marks(self) -> None:
@@ -217,30 +228,6 @@ class Explorer:
         try:
             save_marks(self.path, self.view.digest, self.marks)
             self.saved = self.marks
-            self.refresh_tools()
+            self.ui.refresh_tools()
         except OSError as error:
             self.ui.status.value = looks.notice(f"the marks were not saved: {error}", "warning")
-
-    def train_selection(self) -> None:
-        """Train a student on the chosen rows: its progress bars below, then the result beside the
-        unselected one.
-
-        A message meant for people is shown as it is; any other error with its traceback, below the
-        button. JupyterLab runs this outside the kernel's main thread (where its kernels know
-        subshells): ``train`` can set no signal handler.
-        """
-        ui = self.ui
-        rows = self.view.selection(self.marks, ui.rule.value, self.rows)
-        ui.outcome.value = looks.training(len(rows))
-        ui.enable(train=False)
-        ui.log.clear_output()
-        problem = "see the error below"
-        with ui.log:
-            try:
-                self.results.append({"chosen": ui.rule.label, **self.train(rows)})
-                problem = ""
-                ui.log.clear_output()
-            except (GdlibError, KeyboardInterrupt) as error:
-                problem = str(error) or "stopped"
-        ui.outcome.value = looks.results(self.results, problem)
-        self.refresh_tools()

@@ -2,6 +2,8 @@
 escape every value.
 """
 
+import base64
+import io
 import re
 from typing import Any
 
@@ -9,6 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from gdlib.core.templates import templates
+from gdlib.explorer.colours import codes_of
+from gdlib.explorer.measures import keywords, neighbours
 from gdlib.explorer.view import SampleView
 
 RUN = 3  # so many shared words in a row are no longer chance
@@ -18,11 +22,11 @@ def percent(share: float) -> str:
     return "–" if np.isnan(share) else f"{100 * share:.1f}%"
 
 
-def ranked(view: SampleView, row: int) -> np.ndarray:
-    """Positions of the classes, those that teacher or student finds likeliest first; none if
-    neither of them saw the text.
+def ranked(shares: dict[str, np.ndarray]) -> np.ndarray:
+    """Positions of the classes, those that teacher or student finds likeliest first; none if one of
+    them did not see the text.
     """
-    highest = np.fmax.reduce([shares[row] for shares in view.probabilities.values()])
+    highest = np.fmax.reduce(list(shares.values()))
     return np.argsort(-highest, kind="stable")[: 0 if np.isnan(highest).any() else None]
 
 
@@ -42,10 +46,25 @@ def overlap(text: str, other: str) -> list[tuple[str, str]]:
     return list(zip(kinds, pieces, strict=True))
 
 
+def picture(view: SampleView) -> str:
+    """The map as a PNG in a data URI, for where nothing can be clicked; "" if there is none."""
+    if not view.placed.any():
+        return ""
+    from gdlib.charts.places import map_of_texts  # matplotlib: half a second, only for a map
+
+    codes, colours, names = codes_of(view, "label")
+    places, rows = view.frame[["x", "y"]].to_numpy(), view.placed
+    panels = {"real": rows & ~view.generated, "generated": rows & view.generated}
+    figure, file = map_of_texts(places, codes, names, colours, panels), io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def _macros() -> Any:
     environment = templates(autoescape=True)
     style = environment.loader.get_source(environment, "explorer.css")[0]
     environment.globals |= {"ranked": ranked, "overlap": overlap, "style": Markup(style)}
+    environment.globals |= {"neighbours": neighbours, "keywords": keywords}
     environment.filters["percent"] = percent
     return environment.get_template("explorer.html.j2").module
 

@@ -11,7 +11,12 @@ import ipywidgets as w
 import numpy as np
 from IPython import get_ipython
 
+from gdlib.explorer.colours import COLOURS
+from gdlib.explorer.filters import GENERATED
+from gdlib.explorer.frontend import Html, TextMap
 from gdlib.explorer.html import looks
+from gdlib.explorer.tools import Tools
+from gdlib.explorer.training import train_selection
 from gdlib.explorer.view import SampleView
 
 if TYPE_CHECKING:
@@ -80,8 +85,10 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
     highest_entropy = float(np.ceil(np.log(max(2, len(view.labels))) * 100) / 100)
     controls = {
         "search": control(w.Text, "Search", placeholder='words, or "a phrase"'),
+        "source": category("Texts", "source"),
         "fate": category("Dropped because", "fate"),
         "label": category("Teacher's class", "label"),
+        "guess": category("Student's class", "guess"),
         "student": category("Student", "student"),
         "mark": control(w.Dropdown, "My mark", options=MARKS),
         "confidence": span("Confidence", 1.0),
@@ -89,7 +96,9 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
         "sort": control(w.Dropdown, "Sort by", options=list(view.sorts)),
         "descending": w.Checkbox(description="largest first"),
     }
-    controls["student"].disabled = "student" not in view.probabilities
+    controls["source"].value = GENERATED
+    for name in ("guess", "student"):
+        controls[name].disabled = "student" not in view.probabilities
     return controls
 
 
@@ -112,13 +121,17 @@ class Widgets:
     """Every widget of the explorer by name, in :attr:`app` as they stand on the page."""
 
     def __init__(self, explorer: "Explorer"):
-        self.filters = filter_widgets(explorer.view)
+        self.explorer, self.filters = explorer, filter_widgets(explorer.view)
+        self.controls = tuple(self.filters.values())
+        self.map = None
+        if explorer.view.placed.any():
+            self.map = self.filters["brush"] = TextMap(explorer.view, explorer.act)
         for control in self.filters.values():
-            control.observe(lambda _: explorer.refresh(restart=True), "value")
+            control.observe(explorer.refilter, "value")
         self.unfiltered = {name: control.value for name, control in self.filters.items()}
-        self.summary, self.count, self.detail, self.status, self.outcome = (
-            w.HTML() for _ in range(5)
-        )
+        self.summary, self.detail = Html(explorer.act), Html(explorer.act)
+        self.count, self.status, self.outcome = w.HTML(), w.HTML(), w.HTML()
+        self.tools = Tools(explorer)
         self.lines = [Line(explorer, k) for k in range(explorer.page_size)]
         self.page = labelled(40, w.BoundedIntText, "Page", "130px", min=1, max=1)
         self.page.observe(lambda change: explorer.turn_to(change["new"] - 1), "value")
@@ -128,9 +141,10 @@ class Widgets:
         self.note = labelled(40, w.Text, "Note", "auto", **hint)
         self.note.observe(lambda change: explorer.write_note(change["new"]), "value")
         self.rule = labelled(60, w.Dropdown, "Train on", "360px", options=RULES)
-        self.rule.observe(explorer.refresh_tools, "value")
+        self.rule.observe(self.refresh_tools, "value")
         self.log = w.Output()
         self.buttons = {
+            "uncovered": button("Real texts far from every generated one", explorer.uncovered),
             "clear": button("Clear filters", explorer.clear_filters, icon="times"),
             "previous_page": button("Previous page", explorer.turn, -1),
             "next_page": button("Next page", explorer.turn, 1),
@@ -143,7 +157,7 @@ class Widgets:
             "drop_all": button("", explorer.mark_all, "drop"),
             "undo": button("Undo", explorer.undo, icon="undo"),
             "save": button("Save marks", explorer.save_marks, icon="save", button_style="primary"),
-            "train": button("", explorer.train_selection, icon="play", button_style="success"),
+            "train": button("", train_selection, explorer, icon="play", button_style="success"),
         }
         self.app = self._arranged(explorer)
 
@@ -152,20 +166,63 @@ class Widgets:
         for name, is_possible in possible.items():
             self.buttons[name].disabled = not is_possible
 
+    def refresh_tools(self, _: object = None) -> None:
+        """Bring the buttons in line with what can be done now."""
+        explorer = self.explorer
+        place, left, page = explorer.place(), len(explorer.rows), explorer.page
+        changed = not explorer.marks.equals(explorer.saved)
+        # Marks say what a student is to learn from: generated texts.
+        is_open = explorer.current is not None and explorer.view.generated[explorer.current]
+        chosen = explorer.view.selection(explorer.marks, self.rule.value, explorer.rows)
+        # The unselected student has learnt from exactly these: a difference would be noise.
+        selected = chosen != explorer.view.unselected
+        self.enable(
+            previous_page=page > 0,
+            next_page=page + 1 < self.page.max,
+            keep=is_open,
+            drop=is_open,
+            unmark=is_open,
+            previous_text=place is not None and place > 0,
+            next_text=place is not None and place + 1 < left,
+            keep_all=left,
+            drop_all=left,
+            undo=explorer.undoable,
+            save=explorer.path is not None and changed,
+            train=chosen and selected,
+        )
+        self.note.disabled = not is_open
+        self.buttons["keep_all"].description = f"Keep all {left:,} shown"
+        self.buttons["drop_all"].description = f"Drop all {left:,} shown"
+        self.buttons["train"].description = (
+            f"Train a student on {len(chosen):,} texts"
+            if selected
+            else f"Nothing is selected: all {len(chosen):,} texts, as in the run"
+        )
+        self.status.value = looks.status(explorer.marks, changed)
+
     def _arranged(self, explorer: "Explorer") -> w.Box:
         def line(*widgets: str | w.Widget) -> w.Box:
             return box("wrap", *(self.buttons.get(widget, widget) for widget in widgets))
 
         paging = line("previous_page", self.page, "next_page")
-        listing = w.VBox([line(self.count, "clear"), *self.lines, paging])
+        listing = w.VBox([*self._map(), line(self.count, "clear"), *self.lines, paging])
         marking = line("keep", "drop", "unmark", "previous_text", "next_text", self.advance)
         training = [line(self.rule, "train"), self.outcome, self.log] if explorer.train else []
         return box(
             "app",
             w.HTML(explorer.warning and looks.notice(explorer.warning, "warning")),
-            box("filters", *self.filters.values()),
-            self.summary,
-            box("main", listing, w.VBox([marking, self.note, self.detail])),
+            box("filters", *self.controls),
+            box("main", listing, w.VBox([self.summary, marking, self.note, self.detail])),
             line("keep_all", "drop_all", "undo", "save", self.status),
+            self.tools.app,
             *training,
         )
+
+    def _map(self) -> list[w.Widget]:
+        """The map under the choice of its colours, if there is one."""
+        if self.map is None:
+            return []
+        colours = labelled(70, w.Dropdown, "Colour by", "260px", options=COLOURS)
+        colours.observe(lambda change: self.map.colour_by(change["new"]), "value")
+        hint = w.HTML(looks.map_hint())
+        return [box("wrap", colours, self.buttons["uncovered"]), self.map, hint]

@@ -114,6 +114,24 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
+    def drag(self, element: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Drag the mouse within an element, between places given as shares of its sides."""
+        self.js(f"({element}).scrollIntoView({{block: 'center'}})")
+        time.sleep(0.2)
+        left, top, width, height = self.js(
+            f"(r => [r.x, r.y, r.width, r.height])(({element}).getBoundingClientRect())"
+        )
+        places = [(left + x * width, top + y * height) for x, y in (start, end)]
+        (x0, y0), (x1, y1) = places
+        for kind, x, y in (
+            ("mousePressed", x0, y0),
+            ("mouseMoved", (x0 + x1) / 2, (y0 + y1) / 2),
+            ("mouseMoved", x1, y1),
+            ("mouseReleased", x1, y1),
+        ):
+            held = {"button": "left", "buttons": 1, "clickCount": 1}
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
     def type(self, text: str) -> None:
         self.call("Input.insertText", text=text)
 

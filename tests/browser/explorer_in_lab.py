@@ -1,5 +1,5 @@
-"""Try the explorer in JupyterLab, in a headless Chromium: filters, paging, marks, training, hostile
-texts, both themes.
+"""Try the explorer in JupyterLab, in a headless Chromium: the map, filters, paging, tabs, marks,
+training, hostile texts, both themes.
 
     python tests/browser/explorer_in_lab.py [--shots FOLDER]
 
@@ -29,11 +29,11 @@ HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 CODE = """
 import made
 from gdlib.explorer.explorer import Explorer
-table, labelled, student_logits = made.samples()
+table, vectors, student_logits = made.samples()
 # A script tag and dollar signs come out best, so that they are on the static page too.
 table.loc[[0, 6], "confidence"] = 1.0
 how = {"student_logits": student_logits, "marks_path": "marks.json", "train": made.train}
-Explorer(table, made.LABELS, labelled, **how)
+Explorer(table, made.LABELS, vectors=vectors, ask=made.ask, **how)
 """
 APP = "document.querySelector('.gdx-app')"
 
@@ -163,6 +163,7 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
         "dollar signs are not set as formulas",
     )
     page.shot(shots / "1-opened.png")
+    try_the_map_and_the_tabs(page, shots)
 
     page.click(control("Search", "input"))
     page.type("minister")
@@ -188,9 +189,10 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.click(button("Clear filters"))
     page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
     time.sleep(0.5)
-    chosen = f"[...{APP}.querySelectorAll('select')].map(s => s.selectedOptions[0]?.text)"
+    said = "s.selectedOptions[0]?.text.replaceAll('\\xa0', ' ')"
+    chosen = f"[...{APP}.querySelectorAll('select')].map(s => {said})"
     check(
-        page.js(chosen)[:4] == ["any"] * 4,
+        page.js(chosen)[:6] == ["generated (600)", *["any"] * 5],
         "every choice says any again after Clear filters",
     )
 
@@ -225,6 +227,81 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.wait(f"{APP}.innerText.includes('+0.5 points')", 30)
     check(True, "a click trains a student and shows it against the unselected one")
     page.shot(shots / "4-trained.png")
+
+
+CANVAS = f"{APP}.querySelector('.gdx-map canvas')"
+
+
+def act(what: dict) -> str:
+    """What can be clicked with this effect."""
+    said = json.dumps(what, sort_keys=True)
+    return f"{APP}.querySelector({json.dumps('[data-act=' + json.dumps(said) + ']')})"
+
+
+def tab(page: Chromium, title: str) -> None:
+    page.click(
+        f"[...{APP}.querySelectorAll('.jupyter-widget-TabPanel-tabContents, .lm-TabBar-tab')]"
+        f".find(t => t.textContent.trim() === {json.dumps(title)})"
+    )
+    time.sleep(0.5)
+
+
+def try_the_map_and_the_tabs(page: Chromium, shots: Path) -> None:
+    """On 600 generated, 40 labelled and 300 real texts."""
+    colours = (
+        f"(c => new Set(Array.from({{length: 4000}}, (_, k) => c.getContext('2d').getImageData("
+        f"k * 7919 % c.width, k * 104729 % c.height, 1, 1).data.join())).size)({CANVAS})"
+    )
+    check(page.js(colours) > 5, "the map is drawn in colours")
+    page.drag(CANVAS, (0.3, 0.05), (0.75, 0.6))
+    page.wait(f"!{APP}.innerText.includes('600 of 600 texts')")
+    brushed = count(page)
+    check(0 < brushed < 600, f"a rectangle on the map filters the list ({brushed} left)")
+    page.click(act({"filters": {"label": "sport"}}))
+    page.wait(f"!{APP}.innerText.match(/^{brushed} of 600/m)")
+    check(count(page) < brushed, f"a click on a bar's name narrows it ({count(page)} left)")
+    page.shot(shots / "a-brushed.png")
+    page.click(button("Clear filters"))
+    page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
+    before = page.js(f"{APP}.innerText.match(/Text #(\\d+)/)[1]")
+    for x in (0.35, 0.42, 0.5, 0.57, 0.64):  # among so many dots, one of these hits one
+        page.drag(CANVAS, (x, 0.4), (x, 0.4))
+    page.wait(f"{APP}.innerText.match(/Text #(\\d+)/)[1] !== {json.dumps(before)}", 20)
+    check(True, "a click on a dot opens its text")
+    page.click(f"{APP}.querySelector('h4 .link')")
+    time.sleep(0.5)
+    check("text" in page.js(f"{APP}.querySelector('h4').parentElement.innerText"), "so do links")
+    page.click(button("Real texts far from"))
+    page.wait(f"{APP}.innerText.includes('300 of 300 texts')")
+    check(True, "real texts that nothing covers are listed")
+    page.click(button("Clear filters"))
+    page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
+
+    tab(page, "Which one is real?")
+    page.click(f"{APP}.querySelector('.tag.link')")
+    page.wait(f"{APP}.innerText.includes('of 1 right so far')")
+    check(True, "the quiz counts a guess")
+    page.shot(shots / "b-quiz.png")
+    tab(page, "Teacher and student")
+    page.click(act({"filters": {"label": "sport", "guess": "politics"}}))
+    page.wait(f"!{APP}.innerText.includes('600 of 600 texts')")
+    check(0 < count(page) < 60, f"a cell of the grid filters ({count(page)} left)")
+    page.shot(shots / "c-grid.png")
+    page.click(button("Clear filters"))
+    page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
+    tab(page, "Words")
+    page.wait(f"{APP}.innerText.includes('over-used')", 20)
+    page.shot(shots / "d-words.png")
+    tab(page, "Type a sentence")
+    page.click(f"{APP}.querySelector('input[placeholder^=\"a sentence\"]')")
+    page.type("A late <b>winner</b>")
+    page.press("Enter", 13)
+    page.wait(f"{APP}.innerText.includes('40.5%')")
+    check(True, "a typed sentence is answered by teacher and student")
+    tab(page, "Export")
+    page.click(button("The texts shown as CSV"))
+    page.wait(f"{APP}.innerText.includes('marks-selection.csv')")
+    check(True, "the selection is written")
 
 
 def main() -> None:

@@ -3,7 +3,6 @@ trying it in a browser.
 """
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -75,14 +74,6 @@ VERBS = (
 )
 
 
-@dataclass
-class Part:
-    """Texts with their classes, like a part of the splits."""
-
-    texts: list[str]
-    labels: list[int]
-
-
 def sentence(rng: np.random.Generator, label: int) -> str:
     words = WORDS[label] if rng.random() < 0.85 else WORDS[int(rng.integers(len(LABELS)))]
     a, b, c = rng.choice(words[:5], 3, replace=False)
@@ -90,8 +81,10 @@ def sentence(rng: np.random.Generator, label: int) -> str:
     return text[0].upper() + text[1:]
 
 
-def samples(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, Part, np.ndarray]:
-    """A samples table, labelled texts and a student's logits. *Shape:* ``(texts, classes)``"""
+def samples(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """A table of generated texts with half as many real and 40 labelled ones, vectors of length one
+    and a student's logits. *Shape:* ``(texts, width)`` and ``(texts, classes)``
+    """
     rng = np.random.default_rng(seed)
     labels = rng.integers(len(LABELS), size=count)
     texts = [sentence(rng, int(label)) for label in labels]
@@ -134,8 +127,37 @@ def samples(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, Part, np.nda
     student = np.where(unseen[:, None], 0, np.nan_to_num(logits)) + rng.normal(
         scale=1.2, size=logits.shape
     )
-    gold = rng.integers(len(LABELS), size=100)
-    return table, Part([sentence(rng, int(label)) for label in gold], gold.tolist()), student
+    table["source"], table["gold"] = "generated", -1
+    gold = rng.integers(len(LABELS), size=40 + count // 2)
+    own = np.log(0.9) * np.eye(len(LABELS)) + np.log(0.025) * (1 - np.eye(len(LABELS)))
+    real = pd.DataFrame(
+        {
+            "text": [sentence(rng, int(label)) for label in gold],
+            "fate": None,
+            "teacher_logits": list(own[gold]),
+            "teacher_label": gold,
+            "confidence": 0.9,
+            "entropy": 0.47,
+            "source": ["labelled"] * 40 + ["real"] * (count // 2),
+            "gold": [*gold[:40], *[-1] * (count // 2)],
+        }
+    )
+    table = pd.concat([table, real], ignore_index=True)
+    student = np.concatenate([student, own[gold]])
+    kinds = np.concatenate([labels, gold])
+    vectors = 3 * np.eye(16)[kinds] + rng.normal(size=(len(table), 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[table["fate"] == "empty"] = 0
+    places = np.clip((vectors[:, :2] @ [[1, 0.4], [-0.4, 1]] + 1) / 2, 0, 1)
+    places[table["fate"] == "empty"] = np.nan
+    places = {"x": places[:, 0], "y": places[:, 1]}
+    return table.assign(**places, distance=rng.random(len(table))), vectors, student
+
+
+def ask(text: str) -> dict[str, np.ndarray]:
+    """Stands where teacher and student are asked: longer texts are more about sport."""
+    logits = np.array([0, 0, 0, len(text) / 20, 0])
+    return {"teacher": logits, "student": logits[::-1] / 2}
 
 
 def train(rows: list[int], steps: int = 40) -> dict[str, float | int]:

@@ -212,6 +212,13 @@ class GenerationStudy(WritingStudy):
         """The logits of that student on some texts. *Shape:* ``[texts, classes]``."""
         return distillation.predict(self.student(name), self.rows(texts)).numpy()
 
+    def ask(self, text: str) -> dict[str, np.ndarray]:
+        """The logits of "teacher" and "student" (:meth:`student`) for any text. *Shape:*
+        ``[classes]`` each.
+        """
+        teacher = self.teacher.signals([text]).logits[0].numpy()
+        return {"teacher": teacher, "student": self.student_logits([text])[0]}
+
     def train_on(self, indices: Sequence[int]) -> dict[str, Any]:
         """Distil the first student on the labelled texts and a selection of samples, and compare it
         with the main arm's.

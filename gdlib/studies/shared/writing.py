@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from gdlib.compare.maps import directions, nearest, projected
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
-from gdlib.networks import generator
+from gdlib.networks import generator, signals
 from gdlib.networks.lessons import Source
 from gdlib.networks.sampling import Generator
 from gdlib.sources import zoo
@@ -18,7 +19,7 @@ from gdlib.studies.shared.samples import SamplingPlan
 from gdlib.studies.shared.settings import WritingSettings, part_of
 from gdlib.studies.shared.study import TeachingStudy, Texts
 
-SAMPLES = "samples.jsonl"
+SAMPLES, MAP = "samples.jsonl", "map.parquet"
 
 
 class WritingStudy(TeachingStudy):
@@ -102,3 +103,69 @@ class WritingStudy(TeachingStudy):
         logits = np.array(kept["teacher_logits"].tolist(), dtype=np.float32)
         logits = torch.tensor(logits.reshape(-1, len(self.splits.labels)))
         return self.source(kept["text"].tolist(), logits)
+
+    # ---- generated among real texts, as the explorer shows them
+
+    @derived
+    def mapped_texts(self) -> Texts:
+        """What is on the map: the generated, the labelled and the real unlabelled texts, one after
+        the other; never the test's.
+        """
+        return Texts([*self.written, *self.splits.train.texts, *self.splits.transfer.texts])
+
+    @artifact("samples", needs=("trained_teacher", "mapped_texts"))
+    def text_states(self, folder: Path) -> None:
+        """The teacher's logits and its mean states of the last layer, of the texts on the map."""
+        last = self.teacher.network.config.num_hidden_layers
+        texts = self.mapped_texts
+        self.teacher.signals(texts, [last], pooling="mean", title="states for the map").save(folder)
+
+    @derived
+    def mapped_signals(self) -> signals.Signals:
+        """The same, read."""
+        return signals.load(self.text_states().path, self.class_names, self.mapped_texts)
+
+    @artifact("samples", "seed", needs=("text_states", "mapped_texts", "written", "class_names"))
+    def text_map(self, folder: Path) -> None:
+        """The places of the texts on a map (``x``, ``y``), and how far each is from the texts of
+        the other kind (``distance``: one minus the largest cosine): generated ones from all real
+        ones, labelled or not, and real ones from all generated ones.
+        """
+        (states,) = self.mapped_signals.states.values()
+        vectors, written = directions(states.numpy()), len(self.written)
+        distance = np.full(len(vectors), np.nan)
+        if 0 < written < len(vectors):
+            parts = vectors[:written], vectors[written:]
+            cosines = [nearest(part, other)[1] for part, other in (parts, parts[::-1])]
+            distance = 1 - np.concatenate(cosines)[:, 0]
+        table = pd.DataFrame(projected(vectors, self.settings.seed), columns=["x", "y"])
+        table.assign(distance=distance).to_parquet(folder / MAP, index=False)
+
+    def explored(self) -> tuple[pd.DataFrame, np.ndarray]:
+        """Everything that the explorer shows of the texts.
+
+        Returns:
+            The samples, then the labelled and the real unlabelled texts, as rows of one table:
+            besides the columns of :meth:`samples` their ``source`` ("generated", "labelled" or
+            "real"), their class where it is known (``gold``, else -1) and the columns of
+            :meth:`text_map`; and the teacher's mean state of each, at
+            length one (NaN, and zeros, for samples in which nothing is written). *Shape:* ``[texts,
+            width]``, float32.
+        """
+        table, parts, found = self.samples(), self.splits, self.mapped_signals
+        (states,) = found.states.values()
+        texts = {"labelled": parts.train.texts, "real": parts.transfer.texts}
+        real = pd.concat([pd.DataFrame({"text": t, "source": name}) for name, t in texts.items()])
+        gold = parts.train.labels + [-1] * len(parts.transfer.texts)
+        rows = np.flatnonzero(table["fate"] != "empty")
+        written = len(rows)
+        judged = signals.Signals(found.labels, found.logits[written:], found.digest)
+        real = real.assign(gold=gold).reset_index(drop=True)
+        real = funnel.judged(real, judged, np.arange(len(real)))
+        table = table.assign(source="generated", gold=-1)
+        whole = pd.concat([table, real], ignore_index=True)
+        rows = np.concatenate([rows, np.arange(len(table), len(whole))])
+        places = pd.read_parquet(self.text_map() / MAP).set_index(rows)
+        vectors = np.zeros((len(whole), states.shape[1]), np.float32)
+        vectors[rows] = directions(states.numpy())
+        return whole.join(places), vectors

@@ -1,0 +1,44 @@
+"""What a person can ask the explorer to show, and in which order."""
+
+from dataclasses import dataclass
+
+KEPT, IN_TEST = "kept", "in test set"
+STUDENT = ("agrees", "differs")
+GENERATED = "generated"
+SOURCES = (GENERATED, "labelled", "real")  # explorer_map.js knows them by their numbers
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What to show and in which order; an empty filter lets every text pass.
+
+    Args:
+        search: words that must all occur, as they stand, in either case; ``"two words"`` in quotes
+            are one phrase.
+        source: "generated", "labelled" or "real" (unlabelled).
+        fate: what became of the text in the funnel ("kept", "duplicate", ...).
+        label: name of the teacher's class.
+        guess: name of the student's class.
+        student: "agrees" or "differs", by the teacher's class; a text without one does not pass.
+        mark: "keep", "drop", "note" (has one) or "unmarked" (neither mark nor note).
+        confidence: lowest and highest of the teacher's confidence; a text the teacher never saw
+            does not pass.
+        entropy: the same for the entropy of its distribution, in nats.
+        brush: lowest x and y, highest x and y of a rectangle on the map; a text without a place
+            does not pass.
+        sort: one of :attr:`SampleView.sorts`; texts without the value come last either way.
+        descending: largest first.
+    """
+
+    search: str = ""
+    source: str = GENERATED
+    fate: str = ""
+    label: str = ""
+    guess: str = ""
+    student: str = ""
+    mark: str = ""
+    confidence: tuple[float, float] | None = None
+    entropy: tuple[float, float] | None = None
+    brush: tuple[float, ...] = ()
+    sort: str = "order generated"
+    descending: bool = False
