@@ -43,7 +43,7 @@ def refused(load: Any, message: str) -> None:
         (
             "unlabeled.csv",
             b"text\none, two\n",
-            r'unlabeled.csv: row 1 .*2 fields.*"," in it stands',
+            r'unlabeled.csv: row 1 .*2 fields.*"," needs quotes',
         ),
         ("train.tsv", b"text\tlabel\na\tb\tc\n", "train.tsv: row 1 .* has 3 fields, the header 2"),
         ("train.csv", b"text,text\na,b\n", 'train has no column "label"; found: text, text.1'),

@@ -23,6 +23,10 @@ class StaleArtifact(GdlibError):
     """An artifact that was made from something else than what it is asked for."""
 
 
+class BadStore(GdlibError):
+    """A folder of artifacts that cannot be written, or whose disk is full."""
+
+
 class BadSetting(GdlibError):
     """A parameter of the wrong type or out of range."""
 

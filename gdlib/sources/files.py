@@ -70,7 +70,7 @@ def _csv(path: Path, separator: str = ",") -> pd.DataFrame:
                 if len(row) > len(names):
                     raise BadCorpus(
                         f"{path}: row {number} (the header not counted) has {len(row)} fields, "
-                        f'the header {len(names)}; a field with "{separator}" in it stands in quotes'
+                        f'the header {len(names)}; a field with "{separator}" needs quotes'
                     ) from None
         raise
     return table[1:].set_axis(names, axis=1).reset_index(drop=True)
