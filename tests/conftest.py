@@ -200,6 +200,7 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,  # so that a test can end it with its group, and not itself
         # A shell that starts the tests in its background leaves SIGINT ignored; here Ctrl-C has to
         # count.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

@@ -1,5 +1,6 @@
 """The command line: what it teaches, what it says of mistakes, what it passes on."""
 
+import errno
 import os
 import re
 import shutil
@@ -263,6 +264,27 @@ def test_a_failed_stage_ends_with_the_command_to_go_on(
     assert result.stderr == (
         "second failed (roses-l10-s0) in its notebook\nto go on from here: gdlib run --set "
         "factor=3 --store 'other store'\n"
+    )
+
+
+def test_a_store_or_cache_or_disk_that_cannot_be_used_is_one_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "file").touch()
+    hint = "free some space, or choose a folder that can be written: --store, of the cache GDLIB_C"
+    monkeypatch.setenv("GDLIB_CACHE", str(here / "file"))
+    result = gdlib("fetch", "bbc")
+    assert result.exit_code == 2 and hint in result.stderr and result.stderr.count("\n") == 1
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/tiny/report.md")
+
+    monkeypatch.setattr(LocalEngine, "run", fail)
+    result = gdlib("run", "--set", "factor=4")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "gdlib: runs/tiny/report.md: No space left on device; check the folder, its disk and its "
+        "permissions\n",
     )
 
 

@@ -15,6 +15,7 @@ from gdlib.core.errors import BadSetting, GdlibError, UnknownName
 from gdlib.core.plans import Plan, Stage, expand
 from gdlib.core.settings import (
     build,
+    choices_of,
     digest,
     from_notebook,
     jsonable,
@@ -211,3 +212,37 @@ def test_every_number_has_a_range_that_is_checked_at_the_door(study: str, name: 
         )
     with pytest.raises(BadSetting, match=f"^setting {name}"):
         config.build(kind, {name: ("many",) if several else "many"})
+
+
+ODD = [
+    0, -1, 10**12, -(10**400), 1.5, float("nan"), float("inf"), True, None, "", "x\n\x1b[31my",
+    b"x", [], [0], [-3], [float("nan")], [None], [[1]], {}, {"a": 1}, {1}, object(), range(3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("study", names())
+def test_every_knob_takes_a_value_or_refuses_it_in_one_line(study: str) -> None:
+    kind = plan_of(study).settings
+    default, refusals = kind(), dict.fromkeys(config.knobs(kind), 0)
+    for name, meta in config.knobs(kind).items():
+        for value in ODD:
+            try:
+                made = getattr(config.build(kind, {name: value}), name)
+            except (BadSetting, UnknownName) as error:
+                assert name in str(error) and str(error).isprintable() and len(str(error)) < 2_000
+                refusals[name] += 1
+                continue
+            assert type(made) is type(getattr(default, name))
+            for each in made if isinstance(made, tuple) else (made,):
+                if choices_of(meta):
+                    assert each in choices_of(meta)
+                elif not isinstance(each, str):
+                    assert meta["range"][0] <= each <= meta["range"][1]
+    assert min(refusals.values()) >= 10
+
+
+@pytest.mark.parametrize("text", ["7" * 5_000, "[" * 5_000, "\ud800", "{", "\x1b[31m"])
+def test_whatever_is_typed_for_a_number_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(BadSetting, match="^setting count = ") as error:
+        build(Settings, parse(Settings, [f"count={text}"]))
+    assert str(error.value).isprintable() and len(str(error.value)) < 500

@@ -370,3 +370,20 @@ def test_an_interval_over_two_seeds_does_not_stretch_a_share_beyond_its_range():
     table = table.assign(seeds_low=-3.0, seeds_high=4.0)
     (axes,) = charts.forest(table, title="F1", label="F1 in %").axes
     assert axes.get_xlim()[0] >= 0 and axes.get_xlim()[1] <= 1
+
+
+def test_a_dollar_sign_in_a_name_is_no_formula():
+    names = ["$\\frac{$", "a $x$ b", "<b>&amp;"]
+    rows = [(name, name, 0.5, 0.4, 0.6) for name in names]
+    table = pd.DataFrame(rows, columns=["panel", "arm", "value", "low", "high"])
+    with plt.rc_context():
+        style.use_style()
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set_title(names[0])
+        axes.barh(table["arm"], table["value"])
+        figure.savefig(io.BytesIO(), format="svg")
+        shown = [label.get_text() for label in axes.get_yticklabels()]
+        assert shown == names and not any(
+            label.get_parse_math() for label in axes.get_yticklabels()
+        )

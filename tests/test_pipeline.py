@@ -14,7 +14,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
-from conftest import ended, executed, kernel_of, make_project, patch, start, until
+from conftest import START, ended, executed, kernel_of, make_project, patch, start, until
 
 from gdlib.core import code as code_module
 from gdlib.core.errors import BadSetting, GdlibError, UnknownName
@@ -276,15 +276,30 @@ def test_a_failing_cell_is_shown_with_its_error(finished_project: Path, tiny: Mo
     run = make_run(finished_project, tiny, number=7)
     with pytest.raises(StageFailed) as failure:
         run.execute()
-    message = str(failure.value)
-    assert message.startswith(
-        "second failed (roses-l10-s0) in notebooks/tiny/2_second.ipynb, cell [3]:\n    "
-        "half = 1\n    half / 0\n"
+    trace = partial.with_suffix(".txt")
+    assert str(failure.value) == (
+        "second failed (roses-l10-s0) in notebooks/tiny/2_second.ipynb, cell [3]: "
+        f"ZeroDivisionError: division by zero; executed so far: {partial}; the traceback: {trace}"
     )
-    assert "    ZeroDivisionError: division by zero" in message
-    assert message.endswith(f"executed so far: {partial}")
+    assert trace.read_text().startswith("half = 1\nhalf / 0\n\n")
+    assert trace.read_text().rstrip().endswith("ZeroDivisionError: division by zero")
+    assert "\x1b" not in trace.read_text()
     assert "ZeroDivisionError" in partial.read_text()
     assert stale(run) == ["second", "last"]
+
+
+def test_an_error_of_several_lines_is_one_and_its_files_go_when_the_stage_is_done(
+    finished_project: Path, tiny: ModuleType
+) -> None:
+    edit(finished_project, SECOND, 2, "raise RuntimeError('\\nbad: \\x1b[31m\\nmore')")
+    run = make_run(finished_project, tiny, number=7)
+    with pytest.raises(StageFailed, match=r"^second failed .*: RuntimeError: bad: .*\.txt$"):
+        run.execute()
+    folder = finished_project / "runs/tiny/quick/roses-l10-s0"
+    assert len(list(folder.glob("*.failed.*"))) == 2
+    edit(finished_project, SECOND, 2, START)
+    run.execute()
+    assert not list(folder.glob("*.failed.*"))
 
 
 def test_an_error_of_the_user_is_one_line(project: Path, tiny: ModuleType) -> None:
@@ -348,6 +363,36 @@ def test_killed_and_started_again_goes_on(
     make_run(project, tiny, lines).execute()
     assert "up to date" in lines[0]
     assert executed(project) == ["first 0", "second 0", "second 0", "last 0"]
+
+
+@pytest.mark.slow
+def test_killed_with_its_process_group_all_that_it_started_ends_in_five_seconds(
+    project: Path,
+) -> None:
+    """Also the processes that train, which the kernel itself started."""
+    work = (
+        "from gdlib.core.processes import in_processes\n"
+        "os.environ['GDLIB_THREADS'] = '2'\n"
+        "for _ in in_processes(tinystudy.nap, [(1,), (2,)]): pass"
+    )
+    with open(project / "tinystudy.py", "a") as module:
+        module.write(
+            "\n\ndef nap(number):\n    open('executed.log', 'a').write("
+            "f'worker{number} x x {os.getpid()}\\n')\n    time.sleep(300)\n"
+        )
+    edit(project, FIRST, 2, f"{START}\nimport os\n{work}")
+    process = start(project, "run")
+    log = project / "executed.log"
+    until(lambda: log.exists() and log.read_text().count("worker") == 2, seconds=300)
+    started = [kernel_of(project, name) for name in ("worker1", "worker2")]
+    kernel = int(Path(f"/proc/{started[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    try:
+        until(lambda: all(map(ended, [kernel, *started])), seconds=5)
+    finally:
+        for left in filter(lambda process: not ended(process), [kernel, *started]):
+            os.kill(left, signal.SIGKILL)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """The store: whole artifacts or none, whatever is killed, damaged, changed or done twice."""
 
+import errno
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from gdlib.core import code as code_module
 from gdlib.core import store as store_module
 from gdlib.core.code import bare_code, code_digest, imported_modules
-from gdlib.core.errors import StaleArtifact
+from gdlib.core.errors import BadStore, StaleArtifact
 from gdlib.core.store import (
     MANIFEST,
     Artifact,
@@ -207,8 +209,91 @@ def test_an_artifact_under_the_key_of_another_recipe_is_refused(store: Store) ->
     other = {**RECIPE, "epochs": 4}
     shutil.copytree(made.path, store.folder("teacher", other))
     with pytest.raises(StaleArtifact, match="made from another recipe than the one asked for"):
-        store.open(store.folder("teacher", other), other)
+        store.open(store.folder("teacher", other))
     assert store.find("teacher", other) is None
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "7", '"text"', "{}", '{"recipe": {}}'])
+def test_a_manifest_that_holds_something_else_is_damaged(store: Store, content: str) -> None:
+    made = store.make("stages", RECIPE, write("a"))
+    (made / MANIFEST).write_text(content)
+    assert list(store.manifests("stages")) == []
+    assert (store.make("stages", RECIPE, write("b")) / "weights.txt").read_text() == "b"
+    whole = json.loads((made / MANIFEST).read_text())
+    for name in whole:
+        for value in (None, [], 7, "text"):
+            if name == "kind" or isinstance(value, type(whole[name])):
+                continue
+            (made / MANIFEST).write_text(json.dumps(whole | {name: value}))
+            same = [] if name != "seconds" or value != 7 else [made.path]
+            assert [path for path, _ in store.manifests("stages")] == same
+
+
+# ---- a folder that cannot be written
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file"
+
+
+def locked(folder: Path) -> Path:
+    (folder / "locked").mkdir(mode=0o500)
+    return folder / "locked" / "store"
+
+
+HINT = (
+    "; free some space, or choose a folder that can be written: --store, of the cache GDLIB_CACHE"
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        (a_file, r"store .*/file: Not a directory|store .*/file: File exists"),
+        (lambda folder: a_file(folder) / "store", "store .*/file/store: Not a directory"),
+        (locked, r"store .*/locked/store: Permission denied \(.*/locked/.*\)"),
+    ],
+)
+def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path, place, why: str) -> None:
+    root = place(tmp_path)
+    for folder in (tmp_path, *list(tmp_path.parents)[:2]):  # for the other user to come so far
+        folder.chmod(folder.stat().st_mode | 0o055)
+    code = """
+if os.getuid() == 0:  # whom no permission stops
+    os.setuid(65534)
+try:
+    Store(root).make("teacher", {}, lambda folder: None)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    process = python(code, root)
+    output, errors = process.communicate(timeout=60)
+    assert re.fullmatch(f"BadStore ({why}).*{HINT}\n", output), output + errors
+
+
+def test_a_full_disk_is_one_line(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder / "weights"))
+
+    pattern = f"^store .*/store: No space left on device \\(.*/weights\\){HINT}$"
+    with pytest.raises(BadStore, match=pattern):
+        store.make("teacher", RECIPE, fill)
+
+    def fill_in_words_of_its_own(folder: Path) -> None:
+        raise RuntimeError("enforce fail at inline_container.cc:664\nframe #0")
+
+    with pytest.raises(RuntimeError):
+        store.make("teacher", RECIPE, fill_in_words_of_its_own)
+    usage = shutil.disk_usage(store.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
+    with pytest.raises(BadStore, match=f"^store .*: its disk is full \\(enforce .*664\\){HINT}$"):
+        store.make("teacher", RECIPE, fill_in_words_of_its_own)
+    with pytest.raises(StaleArtifact, match="^of ours$"):
+        store.make("teacher", RECIPE, lambda _: (_ for _ in ()).throw(StaleArtifact("of ours")))
+    monkeypatch.undo()
+    with pytest.raises(FileNotFoundError):  # no fault of the store
+        store.make("teacher", RECIPE, lambda folder: (folder / "no" / "such").read_text())
 
 
 # ---- two at once

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from gdlib.core import wording
 
@@ -66,3 +67,15 @@ def test_columns_named_by_data_stay_as_they_are():
 def test_papers_are_links_and_tags_are_text():
     linked = wording.linked("as in <b>arXiv 2002.00733</b>")
     assert linked == "as in &lt;b>[arXiv 2002.00733](https://arxiv.org/abs/2002.00733)&lt;/b>"
+
+
+def test_a_name_of_signs_is_shown_and_read_by_nothing():
+    name = "<script>|$x^2$ *b* [l](javascript:a) \x1b[31m \u202eabc {{ 7 }}\n# `c` ~d~"
+    shown = wording.cell(name)
+    assert shown.isprintable() and "<" not in shown
+    for sign in "|$*[]#`~":
+        assert shown.count(sign) == shown.count(f"\\{sign}") > 0
+    page = MarkdownIt("commonmark", {"html": False}).enable("table")
+    table = page.render(wording.grid(pd.DataFrame({name: [name]})))
+    words = "&lt;script&gt;|$x^2$ *b* [l](javascript:a) [31m abc {{ 7 }} # `c` ~d~"
+    assert f"<th>{words}</th>" in table and f"<td>{words}</td>" in table

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 
 
 class GdlibError(Exception):
-    """An error whose message, one line, is meant for the person at the keyboard."""
+    """An error whose message, one line, is meant for the person at the keyboard.
+
+    It may quote what a file holds: line breaks, and characters that colour a terminal or turn the
+    direction of its text around, become blanks.
+    """
+
+    def __str__(self) -> str:
+        return "".join(char if char.isprintable() else " " for char in super().__str__())
 
 
 class UnknownName(GdlibError):
@@ -21,6 +28,10 @@ class BadDownload(GdlibError):
 
 class StaleArtifact(GdlibError):
     """An artifact that was made from something else than what it is asked for."""
+
+
+class BadStore(GdlibError):
+    """A folder of artifacts that cannot be written, or whose disk is full."""
 
 
 class BadSetting(GdlibError):

@@ -82,14 +82,14 @@ def build(settings_type: type, values: Mapping[str, Any]) -> Any:
             raise unknown("setting", name, meta)
         choices = choices_of(meta[name])
         for chosen in value if isinstance(value, (list, tuple)) else (value,):
-            if choices and chosen not in choices:
+            if choices and not (isinstance(chosen, str) and chosen in choices):
                 raise unknown(name, chosen, choices)
     try:
         settings = settings_type(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        raise BadSetting(f"setting {name} = {first['input']!r}: {first['msg']}") from None
+        raise BadSetting(f"setting {name} = {first['input']!r:.200}: {first['msg']}") from None
     for name in values:
         check_range(name, getattr(settings, name), *meta[name]["range"])
     return settings
@@ -192,5 +192,5 @@ def parse(settings_type: type, assignments: Iterable[str]) -> dict[str, Any]:
 def _literal(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, or thousands of digits or of brackets
         return text

@@ -14,6 +14,7 @@ artifact or none. A lock per key keeps two runs from making the same artifact tw
 waits and then finds it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,10 +30,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from gdlib.core.errors import StaleArtifact
+from gdlib.core.errors import BadStore, GdlibError, StaleArtifact, first_line
 from gdlib.core.settings import digest, jsonable
 
 MANIFEST = "artifact.json"
+FULL = 1_000_000  # bytes left; the next file would hardly find room
+REFUSALS = ("EACCES", "EDQUOT", "EEXIST", "EIO", "ENOSPC", "ENOTDIR", "EPERM", "EROFS")
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Store:
         """
         path = self.folder(kind, recipe)
         try:
-            return self.open(path, recipe) if path.is_dir() else None
+            return self.open(path) if path.is_dir() else None
         except StaleArtifact as error:
             print(f"{error}; set aside, to be made again", file=sys.stderr)
             damaged = self.root / "damaged" / f"{kind}-{path.name}-{time.time_ns()}"
@@ -75,29 +79,25 @@ class Store:
             os.rename(path, damaged)
             return None
 
-    def open(self, path: Path, recipe: Mapping[str, Any]) -> Artifact:
-        """Read and verify the artifact of a recipe.
+    def open(self, path: Path) -> Artifact:
+        """Read and verify the artifact in a folder.
 
         Raises:
-            StaleArtifact: no manifest, a file that is missing or whose sha256 differs, or another
-                recipe.
+            StaleArtifact: no manifest, a file that is missing or whose sha256 differs, or a recipe
+                that is not the folder's.
         """
         try:
-            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+            manifest = _manifest(path)
             files = manifest["files"]
             damaged = [name for name in files if file_digest(path / name) != files[name]]
-            made = Artifact(
-                path, path.parent.name, path.name, manifest["recipe"], manifest["seconds"]
-            )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise StaleArtifact(f"artifact {path}: unreadable ({error})") from error
         if damaged:
             raise StaleArtifact(
                 f"artifact {path}: {damaged[0]} is damaged (its sha256 is not the recorded one)"
             )
-        if made.recipe != jsonable(recipe):
-            raise StaleArtifact(f"artifact {path}: made from another recipe than the one asked for")
-        return made
+        kind, key = path.parent.name, path.name
+        return Artifact(path, kind, key, manifest["recipe"], manifest["seconds"])
 
     def make(
         self,
@@ -116,31 +116,52 @@ class Store:
                 interrupted build of the same recipe left; names that start with ``checkpoint`` are
                 not kept in the artifact.
             again: build even if the artifact is there, and replace it.
+
+        Raises:
+            BadStore: the folder of the store cannot be written, or its disk is full.
         """
-        if not again and (made := self.find(kind, recipe)):
-            return made
         path = self.folder(kind, recipe)
-        with self.lock(path):
+        with self._usable():
             if not again and (made := self.find(kind, recipe)):
                 return made
-            work = self.root / "work" / kind / path.name
-            work.mkdir(parents=True, exist_ok=True)
-            start = time.monotonic()
-            build(work)
-            self._seal(work, kind, recipe, time.monotonic() - start)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                shutil.rmtree(path)
-            os.rename(work, path)
-        return self.open(path, recipe)
+            with self.lock(path):
+                if not again and (made := self.find(kind, recipe)):
+                    return made
+                work = self.root / "work" / kind / path.name
+                work.mkdir(parents=True, exist_ok=True)
+                start = time.monotonic()
+                build(work)
+                self._seal(work, kind, recipe, time.monotonic() - start)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.exists():
+                    shutil.rmtree(path)
+                os.rename(work, path)
+        return self.open(path)
 
     def manifests(self, kind: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Folder and manifest of every artifact of a kind; their files are not checked."""
         for path in sorted((self.root / kind).glob(f"*/{MANIFEST}")):
-            try:
-                yield path.parent, json.loads(path.read_text("utf-8"))
-            except (OSError, ValueError):  # damaged: set aside by whoever opens it
-                continue
+            with suppress(OSError, ValueError):  # damaged: set aside by whoever opens it
+                yield path.parent, _manifest(path.parent)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """What the system refuses is said of the store; libraries say a full disk in their ways."""
+        try:
+            yield
+        except GdlibError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and errno.errorcode.get(error.errno) in REFUSALS:
+                why = f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+            elif self.root.is_dir() and shutil.disk_usage(self.root).free < FULL:
+                why = f"its disk is full ({first_line(error)})"
+            else:
+                raise
+            raise BadStore(
+                f"store {self.root}: {why}; free some space, or choose a folder that can be "
+                "written: --store, of the cache GDLIB_CACHE"
+            ) from error
 
     def lock(self, path: Path) -> FileLock:
         """A lock on one artifact, released by the system even if its holder is killed.
@@ -176,6 +197,18 @@ class Store:
             "seconds": round(seconds, 3),
         }
         write_atomically(work / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact; a ``ValueError`` says that it is none."""
+    manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+    kinds = {"recipe": dict, "files": dict, "seconds": (int, float)}
+    for name, kind in kinds.items():
+        if not isinstance(manifest, dict) or not isinstance(manifest.get(name), kind):
+            raise ValueError(f"{MANIFEST} has no {name}")
+    if folder.name != digest(manifest["recipe"]):
+        raise ValueError("made from another recipe than the one asked for")
+    return manifest
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -115,11 +115,14 @@ def _in_order(table: pd.DataFrame, *first: str) -> pd.DataFrame:
 
 
 def cell(value: Any) -> str:
-    """A text for a Markdown table or heading: on one line, every character that Markdown or HTML
-    would read escaped.
+    """A text for a Markdown table or heading: on one line, every character that Markdown, HTML or
+    a formula would read escaped, none that colours a terminal or turns the direction of text.
     """
-    flat = " ".join(str(value).split())
-    return re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", html.escape(flat, quote=False))
+    flat = " ".join(re.sub(UNSEEN, " ", str(value)).split())
+    return re.sub(r"([\\`*_\[\]|~#!$])", r"\\\1", html.escape(flat, quote=False))
+
+
+UNSEEN = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 def notag(text: str) -> str:

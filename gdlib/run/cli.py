@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gdlib import __version__
-from gdlib.core.errors import GdlibError
+from gdlib.core.errors import GdlibError, first_line
 from gdlib.run import housekeeping, opening, taking
 from gdlib.run.invocation import on_a_run
 
@@ -29,6 +29,11 @@ class Commands(typer.core.TyperGroup):
             return super().invoke(ctx)
         except GdlibError as error:
             typer.echo(f"gdlib: {error}", err=True)
+            raise typer.Exit(2) from None
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            why = f"{place}{error.strerror or first_line(error)}"
+            typer.echo(f"gdlib: {why}; check the folder, its disk and its permissions", err=True)
             raise typer.Exit(2) from None
 
 

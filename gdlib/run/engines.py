@@ -114,5 +114,5 @@ def _perform_remotely(job: Job, *needs: Exception | float | None) -> Exception |
             return need
     try:
         return perform(job)
-    except (StageFailed, GdlibError) as error:
+    except (StageFailed, GdlibError, OSError) as error:
         return error

@@ -8,7 +8,7 @@ receipt names.
 """
 
 import json
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from gdlib.core import errors
 from gdlib.core.artifacts import AGAIN
-from gdlib.core.errors import GdlibError
+from gdlib.core.errors import GdlibError, first_line
 from gdlib.core.plans import Stage
 from gdlib.core.settings import digest, thread_count
 from gdlib.core.store import MANIFEST, Artifact, Store, file_digest, write_atomically
@@ -77,8 +77,8 @@ class Job:
 
 
 class StageFailed(Exception):
-    """A notebook that stopped with an error that is no mistake of the user's; the message says
-    where and what.
+    """A notebook that stopped with an error that is no mistake of the user's; the message, one
+    line, says where and what, and where more is to be read.
     """
 
 
@@ -121,8 +121,11 @@ def finished(job: Job) -> Artifact | None:
 
 
 def products_of(receipt: Path) -> str:
-    """The digest of the products that a receipt was written for."""
-    return json.loads((receipt / RECEIPT).read_text("utf-8"))["products"]
+    """The digest of the products that a receipt was written for; none of a damaged receipt."""
+    try:
+        return str(json.loads((receipt / RECEIPT).read_text("utf-8"))["products"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def publish(job: Job, receipt: Artifact) -> None:
@@ -130,7 +133,8 @@ def publish(job: Job, receipt: Artifact) -> None:
     notebook = (receipt / NOTEBOOK).read_bytes()
     if not job.output.exists() or job.output.read_bytes() != notebook:
         write_atomically(job.output, notebook)
-    _failed_copy(job).unlink(missing_ok=True)
+    for left in (_failed_copy(job), _traceback(job)):
+        left.unlink(missing_ok=True)
 
 
 def numbers_of(job: Job) -> dict[str, Any]:
@@ -164,7 +168,9 @@ def _run_notebook(job: Job, output: Path, stream: TextIO | None) -> None:
     try:
         kernel.execute(job.root / job.notebook, output, parameters, job.root, stream, again)
     except PapermillExecutionError as error:
-        failure = _failure(job, output, _cell_message(job, error))
+        what = first_line(RuntimeError(error.evalue)) if error.evalue.strip() else ""
+        problem = f" in {job.notebook}, cell [{error.exec_count}]: {error.ename}: {what}"
+        failure = _failure(job, output, problem.removesuffix(": "), error)
         kind = getattr(errors, error.ename, None)
         if isinstance(kind, type) and issubclass(kind, GdlibError):
             failure = kind(error.evalue)
@@ -186,21 +192,20 @@ def _failed_copy(job: Job) -> Path:
     return job.output.with_suffix(".failed.ipynb")
 
 
-def _failure(job: Job, executed: Path, problem: str) -> StageFailed:
-    """The error of a stage that failed; the notebook as far as it was executed is kept where a
-    reader finds it.
+def _traceback(job: Job) -> Path:
+    return job.output.with_suffix(".failed.txt")
+
+
+def _failure(job: Job, executed: Path, problem: str, error: Any = None) -> StageFailed:
+    """The error of a stage that failed, in one line; the notebook as far as it was executed, and
+    the traceback of a cell's error, are kept where a reader finds them.
     """
-    copy = _failed_copy(job)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(executed, copy)
-    return StageFailed(
-        f"{job.stage.name} failed ({job.run}){problem}\nexecuted so far: {shorter(copy)}"
-    )
-
-
-def _cell_message(job: Job, error: Any) -> str:
-    source = error.source.strip().splitlines()
-    trace = plain("\n".join(error.traceback)).rstrip().splitlines()
-    more = ["..."] if len(source) > 8 else []
-    lines = [f" in {job.notebook}, cell [{error.exec_count}]:", *source[:8], *more]
-    return "\n    ".join(lines) + "\n    ".join(["\nthe error:", *trace[-10:]])
+    kept = []
+    with suppress(OSError):  # on a full disk the line is all there is
+        write_atomically(_failed_copy(job), executed.read_bytes())
+        kept.append(f"executed so far: {shorter(_failed_copy(job))}")
+        if error:
+            lines = [error.source.rstrip(), "", *error.traceback, ""]
+            write_atomically(_traceback(job), plain("\n".join(lines)))
+            kept.append(f"the traceback: {shorter(_traceback(job))}")
+    return StageFailed("; ".join([f"{job.stage.name} failed ({job.run}){problem}", *kept]))

@@ -59,6 +59,7 @@ def start() -> None:
     projects = [folder for folder in (here, *here.parents) if (folder / "notebooks").is_dir()]
     os.chdir(projects[0] if projects else here)
     use_style()
+    pd.set_option("styler.html.mathjax", False)  # a dollar sign in a text is no formula
     torch.set_num_threads(thread_count())
     # Those of libraries: nothing that a reader of a notebook can mend.
     warnings.filterwarnings("ignore", category=FutureWarning)

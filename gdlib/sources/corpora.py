@@ -11,9 +11,12 @@ and ``label``.
 
 import math
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -133,17 +136,32 @@ def check(where: str, table: pd.DataFrame, *columns: str) -> None:
     if not len(table):
         raise BadCorpus(f"{where} is empty (no row)")
     for column in table.columns.intersection(["text", SECOND]):
-        for row, (text, missing) in enumerate(zip(table[column], table[column].isna()), 1):
-            if not (missing or isinstance(text, str)):
-                raise BadCorpus(
-                    f'{where}: column "{column}" holds {type(text).__name__} in row {row}, '
-                    "expected text"
-                )
+        _refuse_others(where, table[column], lambda text: isinstance(text, str), "text")
         empty = table[column].isna() | (table[column].astype(str).str.strip() == "")
         tables.refuse_rows(where, "empty texts", empty)
     if "label" in columns:
+        _refuse_others(where, table["label"], _is_label, "a name or a finite number")
         missing = table["label"].isna() | (table["label"] == "")
         tables.refuse_rows(where, "texts without a label", missing)
+
+
+def _refuse_others(
+    where: str, column: pd.Series, is_right: Callable[[Any], bool], expected: str
+) -> None:
+    """Refuse a column with another kind of value, missing ones apart; the first is the message."""
+    for row, (value, missing) in enumerate(zip(column, column.isna()), 1):
+        if not (missing or is_right(value)):
+            kind = value if isinstance(value, float) else type(value).__name__
+            kind = "list" if kind == "ndarray" else kind
+            raise BadCorpus(
+                f'{where}: column "{column.name}" holds {kind} in row {row}, expected {expected}'
+            )
+
+
+def _is_label(value: Any) -> bool:
+    """Whether a value can be a class: lists and dicts would be, by their text, without a word."""
+    is_number = isinstance(value, (Real, Decimal, np.bool_))
+    return abs(value) <= sys.float_info.max if is_number else isinstance(value, str)
 
 
 def _withheld(table: pd.DataFrame) -> bool:
@@ -163,7 +181,7 @@ def _class_name(label: Any, names: Sequence[str]) -> str:
 
 def _place(name: str) -> tuple[float, str]:
     """What class names are ordered by: numbers by their value, before all others."""
-    return (int(name), "") if re.fullmatch(r"-?(0|[1-9]\d*)", name) else (math.inf, name)
+    return (int(name), "") if re.fullmatch(r"-?(0|[1-9]\d{0,17})", name) else (math.inf, name)
 
 
 def _hub_table(table: pd.DataFrame) -> pd.DataFrame:

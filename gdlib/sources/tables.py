@@ -5,101 +5,29 @@ A folder holds one table per split, named by it: ``train.csv``, ``test.csv``, ``
 after the other). Only ``train`` has to be there.
 """
 
-import io
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
-from pyarrow import ArrowInvalid
 
-from gdlib.core.errors import BadCorpus, first_line, unknown
+from gdlib.core.errors import BadCorpus, unknown
 from gdlib.core.reach import Reach
 from gdlib.sources.cards import CARDS
 from gdlib.sources.download import cached_store, from_the_hub
+from gdlib.sources.files import FORMATS, Readers, class_names, noted_names, read
 
 Tables = dict[str, pd.DataFrame]
 NamedTables = tuple[Tables, tuple[str, ...]]
 """Tables by split, and the class names that came with them."""
-Readers = Mapping[str, Callable[[Path], pd.DataFrame]]
 SPLITS = ("train", "test", "validation", "unlabeled")
 SPLIT_NAMES = {  # what a file or a split of the hub may be called
     **{name: name for name in SPLITS},
     **dict.fromkeys(("val", "valid", "dev"), "validation"),
     **dict.fromkeys(("unlabelled", "unsupervised"), "unlabeled"),
 }
-
-
-def read_text(path: Path) -> str:
-    """A file of text in UTF-8, without a byte order mark; else :class:`BadCorpus` is raised."""
-    try:
-        return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise BadCorpus(
-            f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at position "
-            f"{error.start}; save it as UTF-8"
-        ) from error
-
-
-def _csv(path: Path, separator: str = ",") -> pd.DataFrame:
-    """Texts stay as they are written: "NA" and "null" are words."""
-    content = io.StringIO(read_text(path))
-    return pd.read_csv(content, sep=separator, dtype=str, keep_default_na=False)
-
-
-def _tsv(path: Path) -> pd.DataFrame:
-    return _csv(path, "\t")
-
-
-def _jsonl(path: Path) -> pd.DataFrame:
-    lines = enumerate(read_text(path).split("\n"), 1)
-    rows = [_row(f"{path}, line {number}", line) for number, line in lines if line.strip()]
-    return pd.DataFrame(rows)
-
-
-def _row(where: str, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadCorpus(f"{where}: no JSON ({error.msg})") from error
-    if not isinstance(row, dict):
-        raise BadCorpus(f'{where}: expected an object like {{"text": ..., "label": ...}}')
-    return row
-
-
-FORMATS: Readers = {".parquet": pd.read_parquet, ".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl}
-
-
-def read(path: Path, formats: Readers = FORMATS) -> pd.DataFrame:
-    """One file as a table; :class:`BadCorpus` says where it is empty, damaged, or not in UTF-8."""
-    form = path.suffix.lower()
-    if not path.stat().st_size:
-        raise BadCorpus(f"{path} is empty")
-    try:
-        return formats[form](path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ArrowInvalid, OSError) as error:
-        raise BadCorpus(f"{path} cannot be read as {form[1:]}: {first_line(error)}") from error
-
-
-def class_names(features: Mapping[str, Any], column: str) -> tuple[str, ...]:
-    """The names that the ``datasets`` library knows for a column of classes, or of lists of them.
-
-    Args:
-        features: as its ``Features.to_dict()`` gives them.
-    """
-    feature = features.get(column, {})
-    return tuple(feature.get("feature", feature).get("names", ()))
-
-
-def _features(path: Path) -> Mapping[str, Any]:
-    """What the ``datasets`` library noted in a parquet file about its columns."""
-    metadata = path.suffix.lower() == ".parquet" and pq.read_schema(path).metadata
-    noted = (metadata or {}).get(b"huggingface")
-    return json.loads(noted)["info"]["features"] if noted else {}
 
 
 def folder(kind: str, plural: str, name: str, known: Iterable[str], hint: str) -> Path:
@@ -122,13 +50,27 @@ def folder(kind: str, plural: str, name: str, known: Iterable[str], hint: str) -
 
 
 def files_by_split(folder: Path, formats: Readers = FORMATS) -> dict[str, list[Path]]:
-    """The files of a folder that are named after a split: train, train-0, train-00000-of-00001."""
+    """The files of a folder that are named after a split: train, train-0, train-00000-of-00001.
+
+    Raises:
+        BadCorpus: a split has two files that are no parts of one another (train.csv beside
+            train.parquet): joined, they would most likely hold every text twice.
+    """
     files: dict[str, list[Path]] = {}
+    numbers: dict[str, list[str | None]] = {}
     for path in sorted(filter(Path.is_file, folder.iterdir())):
         named = re.fullmatch(r"([a-z]+)([-_.]\d.*)?", path.stem.lower())
         split = SPLIT_NAMES.get(named[1]) if named else None
         if split and path.suffix.lower() in formats:
             files.setdefault(split, []).append(path)
+            numbers.setdefault(split, []).append(named[2])
+    for split, paths in files.items():
+        if len(paths) > 1 and (None in numbers[split] or len({*numbers[split]}) < len(paths)):
+            present = ", ".join(path.name for path in paths)
+            raise BadCorpus(
+                f"folder {folder} has {split} more than once: {present}; expected one file, or "
+                f"parts with numbers such as {split}-0 and {split}-1"
+            )
     return files
 
 
@@ -140,7 +82,7 @@ def read_files(
         split: pd.concat([read(path, formats) for path in paths], ignore_index=True)
         for split, paths in files.items()
     }
-    names = (class_names(_features(path), column) for path in chain(*files.values()))
+    names = (noted_names(path, column) for path in chain(*files.values()))
     return tables, next(filter(None, names), ())
 
 

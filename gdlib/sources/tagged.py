@@ -20,12 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gdlib.core.errors import BadCorpus, unknown
 from gdlib.sources import tables
 from gdlib.sources.cards import cards
 from gdlib.sources.download import from_the_hub
+from gdlib.sources.files import TAG, conll, parquet, read_text
 from gdlib.sources.parts import Sentences
 
 OUTSIDE = "O"
@@ -87,7 +89,10 @@ def load(name: str, languages: Sequence[str] = ()) -> TaggedCorpus:
         for split in filter(splits.__contains__, SPLITS):
             where, table = f"tagged corpus {name}: {language}/{split}", splits[split]
             tables.require(where, table.columns, "tokens", "ner_tags")
-            rows = zip(table["tokens"], table["ner_tags"])
+            rows = list(zip(table["tokens"], table["ner_tags"]))
+            lists = (list, tuple, np.ndarray)
+            no_lists = (not all(isinstance(part, lists) for part in row) for row in rows)
+            tables.refuse_rows(where, "sentences whose tokens or tags are no list", no_lists)
             sentences[language, split] = [(list(tokens), list(tags)) for tokens, tags in rows]
     return build(name, sentences, tag_names)
 
@@ -144,7 +149,9 @@ def _checked(where: str, rows: Rows, tag_names: Sequence[str]) -> Rows:
             raise BadCorpus(f"{here} has {len(tokens)} tokens and {len(tags)} tags")
         names = [OUTSIDE]  # what stands before the first token
         for place, (token, tag) in enumerate(zip(tokens, tags), 1):
-            if not isinstance(token, str) or not token.strip():
+            if not isinstance(token, str):
+                raise BadCorpus(f"{here} has {token} for a token at place {place}; expected text")
+            if not token.strip():
                 raise BadCorpus(f"{here} has an empty token at place {place}")
             names.append(_tag_name(f"{here}, place {place}", tag, tag_names, before=names[-1]))
         checked.append((tokens, names[1:]))
@@ -154,6 +161,10 @@ def _checked(where: str, rows: Rows, tag_names: Sequence[str]) -> Rows:
 def _tag_name(where: str, tag: Any, tag_names: Sequence[str], before: str) -> str:
     """The name of a tag, if it may stand after the one before it."""
     if not isinstance(tag, str):
+        if not isinstance(tag, (int, np.integer)):
+            raise BadCorpus(
+                f"{where}: the tag is {tag}; expected a name such as B-LOC, or a whole number"
+            )
         if not tag_names:
             raise BadCorpus(
                 f"{where}: the tag is a number ({tag}), and what it means is not known; put "
@@ -165,7 +176,7 @@ def _tag_name(where: str, tag: Any, tag_names: Sequence[str], before: str) -> st
                 f"({', '.join(tag_names)})"
             )
         tag = tag_names[tag]
-    if not re.fullmatch(rf"{OUTSIDE}|[BI]-.+", tag):
+    if not re.match(TAG, tag):
         raise BadCorpus(f'{where}: "{tag}" is no BIO tag; expected {OUTSIDE}, B-KIND or I-KIND')
     if tag.startswith("I-") and before[2:] != tag[2:]:
         raise BadCorpus(
@@ -204,35 +215,14 @@ def _from_folder(folder: Path, languages: Sequence[str]) -> Loaded:
             "train.parquet or train.conll"
         )
     file = folder / "tags.txt"
-    tag_names = file.read_text("utf-8").split() if file.is_file() else ()
+    tag_names = read_text(file).split() if file.is_file() else ()
     for language in _chosen(str(folder), languages, known):
         paths = {split: files[language][split] for split in SPLITS if split in files[language]}
         splits, names = tables.read_files(paths, "ner_tags", FORMATS)
         yield language, splits, tag_names or names
 
 
-def _conll(path: Path) -> pd.DataFrame:
-    """Tokens first, tags last on a line. WikiAnn's own files put the language before every token
-    (``de:``): it is taken off.
-    """
-    sentences: list[list[tuple[str, str]]] = [[]]
-    for number, line in enumerate(tables.read_text(path).split("\n"), 1):
-        fields = line.rstrip("\r").split("\t" if "\t" in line else None)
-        if len(fields) == 1 and fields[0].strip():
-            raise BadCorpus(
-                f'{path}, line {number}: "{fields[0]}" has no tag; expected a token, white space '
-                "and a tag"
-            )
-        if len(fields) > 1 and fields[0] != "-DOCSTART-":
-            token = fields[0].removeprefix(f"{path.parent.name}:")
-            sentences[-1].append((token, fields[-1].strip()))
-        else:
-            sentences.append([])
-    rows = [tuple(zip(*sentence)) for sentence in sentences if sentence]
-    return pd.DataFrame(rows, columns=["tokens", "ner_tags"])
-
-
-FORMATS = {".parquet": pd.read_parquet, ".conll": _conll, ".bio": _conll, ".txt": _conll}
+FORMATS = {".parquet": parquet, ".conll": conll, ".bio": conll, ".txt": conll}
 
 
 def counts(part: Sentences, tags: Sequence[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from gdlib.core.errors import BadCorpus
@@ -148,11 +149,14 @@ def _corpus(
         for split, table in splits.items()
         if split != "unlabeled" and {*texts, target} <= set(table.columns)
     }
+    corpora.check(f"task {name}: train", splits["train"], "label")
     numbers = pd.to_numeric(splits["train"]["label"], errors="coerce")
     if numbers.isna().any() or not (numbers % 1).any():
         return corpora.build(name, splits, names, "task")
     parts = {}
     for split, table in splits.items():
         corpora.check(f"task {name}: {split}", table, "label")
+        faulty = ~np.isfinite(pd.to_numeric(table["label"], errors="coerce"))
+        tables.refuse_rows(f"task {name}: {split}", "targets that are no finite number", faulty)
         parts[split] = corpora.to_part(table, table["label"].astype(float).tolist())
     return Corpus(name, (), parts)
