@@ -17,6 +17,7 @@ from gdlib.compare import baselines
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
 from gdlib.core.artifacts import artifact, derived
+from gdlib.core.store import Artifact
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
@@ -195,16 +196,15 @@ class GenerationStudy(WritingStudy):
         """
         name, plan = name or self.settings.students[0], self.student_plan
         student = plan.build(name, len(self.class_names), self.vocabulary)
-        made = self.trained_student(name, ARMS[MAIN_ARM], self.settings.student_seeds[0])
-        student.load_state_dict(load_file(made / "student.safetensors"))
+        student.load_state_dict(load_file(self._shown(name) / "student.safetensors"))
         return student.eval()
+
+    def _shown(self, name: str) -> Artifact:
+        return self.trained_student(name, ARMS[MAIN_ARM], self.settings.student_seeds[0])
 
     def packed(self) -> Packed:
         """That student as it is exported, with the temperature that calibrates it."""
-        made = self.trained_student(
-            self.settings.students[0], ARMS[MAIN_ARM], self.settings.student_seeds[0]
-        )
-        with safe_open(made / "test.safetensors", "pt") as file:
+        with safe_open(self._shown(self.settings.students[0]) / "test.safetensors", "pt") as file:
             temperature = float(file.metadata()["temperature"])
         return Packed(self.student(), self.vocabulary, temperature, len(self.teacher.tokenizer))
 
@@ -246,9 +246,5 @@ class GenerationStudy(WritingStudy):
             ACCURACY.of(held_out, distillation.predict(network, rows).argmax(-1).numpy())
             for network in (student, self.student(name))
         )
-        return {
-            "texts": len(chosen),
-            "held_out": len(held_out),
-            "accuracy": accuracy,
-            "baseline_accuracy": baseline,
-        }
+        counted = {"texts": len(chosen), "held_out": len(held_out)}
+        return counted | {"accuracy": accuracy, "baseline_accuracy": baseline}
