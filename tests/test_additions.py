@@ -46,7 +46,8 @@ STUDENTS.add("Thrifty", "additions.students:Thrifty", "small and from outside")
 SOFT_LOSSES.add("absolute", "additions:absolute", "mean absolute difference of logits")
 RULES.add("doubtful", "additions:doubtful", "all teachers, with doubt")
 CARDS["flowers"] = Card("texts of a garden", "my drawer", "CC0", {"texts": flowers})
-NETWORKS["oak"] = NetworkCard(1, "CC0", "my drawer", "a tree", (), unpack)
+for tree in ("oak", "pine"):
+    NETWORKS[tree] = NetworkCard(1, "CC0", "my drawer", "a tree", (), unpack)
 """
 
 
@@ -115,3 +116,14 @@ def test_student_loss_corpus_and_teacher_from_outside_are_run_and_drawn(garden: 
     assert "oak" in text and "flowers" in text and "CC0" in text, "their licences are said"
     figures = [path.read_text("utf-8") for path in report.rglob("*.svg")]
     assert any("Thrifty" in figure for figure in figures)
+
+
+@pytest.mark.slow
+def test_a_rule_from_outside_teaches_and_is_drawn(garden: Path) -> None:
+    chosen = {"teacher": "oak", "mlm_teachers": "oak,pine", "mlm_corpora": "flowers"}
+    chosen |= {"arms": "no teacher,doubtful", "tuned_arms": "no teacher", "starts": "scratch"}
+    moved = [part for name, value in chosen.items() for part in ("--set", f"{name}={value}")]
+    gdlib(garden, "run", "--study", "mlm", "--profile", "smoke", "--corpus", "flowers", *moved)
+    report = garden / "runs/mlm/smoke/report"
+    assert "doubtful" in (report / "report.md").read_text("utf-8")
+    assert any("doubtful" in path.read_text("utf-8") for path in report.rglob("*.svg"))

@@ -29,8 +29,9 @@ class Stage:
         needs: the stages whose artifacts it reads.
         once_a: done once a ``"run"`` or once a ``"corpus"``.
         help: one line for ``gdlib list``.
-        also: other stages' knobs that decide what it makes too, where those have no notebook of
-            their own in the plan.
+        also: stages it does not need whose knobs decide what it makes or shows too: those that
+            have no notebook of their own in the plan, or a later one of which it shows a first
+            look.
         cpus: processors that it asks of a cluster.
         gpus: GPUs that it can use: asked of a cluster that has any; on others it computes on
             processors.

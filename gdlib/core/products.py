@@ -21,6 +21,7 @@ from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from gdlib.core.scope import KNOB, Scope, Undeclared
 from gdlib.core.store import Artifact, Store
 from gdlib.core.wording import readable
 
@@ -32,17 +33,29 @@ class Products:
     Args:
         store: where they go.
         recipe: what made them: at least ``study``, ``stage`` and the settings in force.
+        scope: notes what the stage reads; a knob that is not among the settings of the recipe is
+            refused at the end, since a change of it would leave the products as they are.
     """
 
-    def __init__(self, store: Store, recipe: dict[str, Any]):
-        self.store, self.recipe = store, recipe
+    def __init__(self, store: Store, recipe: dict[str, Any], scope: Scope | None = None):
+        self.store, self.recipe, self.scope = store, recipe, scope or Scope()
         self.index: dict[str, Any] = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
         self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
 
     def close(self) -> Artifact:
-        """Write everything; what the same recipe left before is replaced."""
+        """Write everything; what the same recipe left before is replaced.
+
+        Raises:
+            Undeclared: the stage has read a knob that does not decide it.
+        """
+        knobs = {name for sort, name in self.scope.names if sort == KNOB}
+        if foreign := sorted(knobs - set(self.recipe.get("settings", knobs))):
+            raise Undeclared(
+                f"the stage {self.recipe['stage']} reads {', '.join(foreign)}, which neither it "
+                "nor a stage that it needs has; it would stay as it is when they change"
+            )
         return self.store.make("products", self.recipe, self._write, again=True)
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:

@@ -50,7 +50,8 @@ class Study:
         """The collector (:class:`~gdlib.core.products.Products`) of what a stage shows."""
         from gdlib.core.products import Products  # draws: matplotlib takes a second
 
-        return Products(self.store, self.plan.products_recipe(stage, self.settings))
+        recipe = self.plan.products_recipe(stage, plain(self.settings))
+        return Products(self.store, recipe, self.scope)
 
     def make_all(
         self, name: str, cells: Iterable[tuple[Any, ...]], title: str = ""

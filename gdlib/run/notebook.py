@@ -34,7 +34,7 @@ def open_stage(study: str, stage: str, names: Mapping[str, Any]) -> tuple[Any, P
     """
     opened = open_study(study, names)
     opened.plan.stage(stage)
-    display(settings_table(opened.settings, stage))
+    display(settings_table(plain(opened.settings), stage))
     return opened, opened.products(stage)
 
 

@@ -90,6 +90,7 @@ PLAN = Plan(
             ("corpus",),
             "run",
             "fine-tune the model that writes",
+            also=("samples",),
             gpus=1,
         ),
         Stage(

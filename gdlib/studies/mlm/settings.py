@@ -116,6 +116,7 @@ PLAN = Plan(
             (),
             "run",
             "the texts, and what is hidden in them",
+            also=("teacher",),
         ),
         Stage(
             "teacher",
