@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 
 from gdlib.charts.style import use_style
 from gdlib.core.products import Products, read_index
+from gdlib.core.scope import KNOB, VALUE, Scope, Undeclared
 from gdlib.core.store import Store
 
 RECIPE = {"study": "generation", "stage": "corpus", "settings": {"seed": 0}}
@@ -113,3 +114,15 @@ def test_what_is_shown_is_escaped(store, monkeypatch):
     [styled] = [thing for thing in shown if hasattr(thing, "to_html")]
     assert "&lt;b&gt;" in styled.to_html() and "<b>" not in styled.to_html()
     assert not plt.get_fignums()  # closed, or a notebook shows them twice
+
+
+@pytest.mark.parametrize("sources", [None, {(KNOB, "students")}], ids=["itself", "through a value"])
+def test_a_stage_that_reads_a_knob_that_does_not_decide_it_leaves_nothing(store, sources):
+    scope = Scope()
+    scope.read(KNOB, "seed")
+    assert Products(store, RECIPE, scope).close()
+    scope.read(*((VALUE, "arms", sources) if sources else (KNOB, "students")))
+    out = Products(store, RECIPE | {"stage": "teacher"}, scope)
+    with pytest.raises(Undeclared, match="^the stage teacher reads students, which neither it nor"):
+        out.close()
+    assert store.find("products", out.recipe) is None
