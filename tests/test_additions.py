@@ -120,7 +120,8 @@ def test_student_loss_corpus_and_teacher_from_outside_are_run_and_drawn(garden: 
 
 @pytest.mark.slow
 def test_a_rule_from_outside_teaches_and_is_drawn(garden: Path) -> None:
-    chosen = {"teacher": "oak", "mlm_teachers": "oak,pine", "mlm_corpora": "flowers"}
+    chosen = {"teacher": "oak", "mlm_teachers": "oak,pine", "teacher_depths": "2,2"}
+    chosen |= {"teacher_bodies": "full,full", "mlm_corpora": "flowers"}
     chosen |= {"arms": "no teacher,doubtful", "tuned_arms": "no teacher", "starts": "scratch"}
     moved = [part for name, value in chosen.items() for part in ("--set", f"{name}={value}")]
     gdlib(garden, "run", "--study", "mlm", "--profile", "smoke", "--corpus", "flowers", *moved)

@@ -134,6 +134,13 @@ def test_parquet_with_a_damaged_page_or_texts_that_are_no_utf_8(tmp_path: Path) 
     refused(lambda: corpora.load(str(tmp_path)), "train.parquet cannot be read as parquet: ")
 
 
+def test_parquet_with_a_column_whose_name_is_no_utf_8(tmp_path: Path) -> None:
+    path, tokens = tmp_path / "train.parquet", pa.array([["a"]] * 2)
+    pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"], "tokens": tokens}), path)
+    path.write_bytes(path.read_bytes().replace(b"element", b"\x80lement", 1))
+    refused(lambda: corpora.load(str(tmp_path)), "train.parquet cannot be read as parquet: ")
+
+
 @pytest.mark.parametrize(
     "noted",
     [

@@ -19,10 +19,10 @@ from pyarrow import ArrowException
 
 from gdlib.core.errors import BadCorpus, first_line
 
-Readers = Mapping[str, Callable[[Path], pd.DataFrame]]
+Readers = Mapping[str, Callable[[Path], Any]]
 
 
-def read(path: Path, formats: Readers | None = None) -> pd.DataFrame:
+def read(path: Path, formats: Readers | None = None) -> Any:
     """One file as a table; :class:`BadCorpus` says where it is empty, damaged, or not in UTF-8.
 
     Args:
@@ -154,8 +154,8 @@ def class_names(features: Mapping[str, Any], column: str) -> tuple[str, ...]:
 
 def noted_names(path: Path, column: str) -> tuple[str, ...]:
     """The class names of a column that the ``datasets`` library noted in a parquet file."""
-    metadata = path.suffix.lower() == ".parquet" and pq.read_schema(path).metadata
-    noted = (metadata or {}).get(b"huggingface")
+    schema = path.suffix.lower() == ".parquet" and read(path, {".parquet": pq.read_schema})
+    noted = ((schema and schema.metadata) or {}).get(b"huggingface")
     try:
         names = class_names(json.loads(noted)["info"]["features"], column) if noted else ()
         "".join(names)

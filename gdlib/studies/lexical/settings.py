@@ -37,6 +37,7 @@ PLAN = Plan(
             (),
             "run",
             "the dictionary, the data, and what needs no training",
+            also=("train",),  # the encoder is a baseline before any training
         ),
         Stage("train", f"{NOTEBOOKS}/2_train.ipynb", ("senses",), "run", "train every arm", gpus=1),
         Stage(

@@ -135,6 +135,7 @@ PLAN = Plan(
             (),
             "run",
             "originals, and what the spinners make of them",
+            also=("senses", "train"),  # the encoder measures how near a paraphrase is
             gpus=1,
         ),
         Stage(
