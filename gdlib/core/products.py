@@ -25,6 +25,8 @@ from gdlib.core.scope import KNOB, Scope, Undeclared
 from gdlib.core.store import Artifact, Store
 from gdlib.core.wording import readable
 
+INSET = "inset.html"
+
 
 class Products:
     """Collects the products of one stage; :meth:`close` writes them as one artifact of kind
@@ -43,6 +45,7 @@ class Products:
         self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
+        self._inset = ""
 
     def close(self) -> Artifact:
         """Write everything; what the same recipe left before is replaced.
@@ -97,6 +100,12 @@ class Products:
         self.index["notes"].append(text)
         display(Markdown(text))
 
+    def inset(self, html: str) -> None:
+        """Keep a part of the report's page that is more than Markdown can say. The caller has
+        escaped what it quotes; the notebook does not show it, and it is not published.
+        """
+        self._inset = html
+
     def _write(self, folder: Path) -> None:
         for name, figure in self._figures.items():
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
@@ -107,6 +116,8 @@ class Products:
         for name, content in {"products": self.index, "timings": self.timings}.items():
             text = json.dumps(content, indent=1, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text, "utf-8")
+        if self._inset:
+            (folder / INSET).write_text(self._inset, "utf-8")
 
 
 def _words(caption: str) -> Markdown:

@@ -17,6 +17,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from gdlib.core.errors import GdlibError
+from gdlib.core.products import INSET
 from gdlib.core.templates import templates
 
 SCROLLED = '<div class="scroll" tabindex="0">{}</div>'
@@ -40,16 +41,19 @@ def render_folder(folder: Path) -> Path:
     for source in (folder / "timings.md", folder / "report.md"):
         if source.is_file():
             page = source.with_suffix(".html")
-            page.write_text(render(source.read_text("utf-8"), folder), "utf-8")
+            inset = folder / INSET
+            inside = inset.read_text("utf-8") if source.stem == "report" and inset.is_file() else ""
+            page.write_text(render(source.read_text("utf-8"), folder, inside), "utf-8")
     return page
 
 
-def render(text: str, folder: Path) -> str:
+def render(text: str, folder: Path, inset: str = "") -> str:
     """Markdown as an HTML page.
 
     Args:
         text: the Markdown, starting with a heading, which becomes the title.
         folder: where the Markdown lies: its figures are in ``figures/`` there.
+        inset: HTML of our own, which stands before the first section.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("image", image)
@@ -64,6 +68,7 @@ def render(text: str, folder: Path) -> str:
         title=_plain_text(tokens[1]),
         sections=sections,
         opening=Markup(opening),
+        inset=Markup(inset),
         body=Markup(heading + rest),
     )
 

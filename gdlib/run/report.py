@@ -25,7 +25,15 @@ from gdlib.core.wording import cell, grid, linked, notag, number
 from gdlib.run import page
 from gdlib.run.provenance import licences, machine, parameters, versions
 from gdlib.run.publishing import new_report
-from gdlib.run.sections import Made, all_in_numbers, copy_figures, headline, label, section
+from gdlib.run.sections import (
+    Made,
+    all_in_numbers,
+    copy_figures,
+    copy_inset,
+    headline,
+    label,
+    section,
+)
 
 
 def write(
@@ -85,6 +93,7 @@ def write(
         _write_template(new / "report.md", context | _stages(plan, made, new))
         _write_json(new / "results.json", results)
         _write_timings(plan, made, new)
+        copy_inset(made, new)
         page.render_folder(new)
     return folder / "report.html"
 

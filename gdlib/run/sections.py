@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from gdlib.core.plans import Plan, Task
-from gdlib.core.products import read_index
+from gdlib.core.products import INSET, read_index
 from gdlib.core.store import Artifact
 from gdlib.core.wording import grid, number, readable
 
@@ -53,6 +53,14 @@ def copy_figures(
     return [
         {"caption": caption, "file": f"{stem}-{name}.svg"} for name, caption in captions.items()
     ]
+
+
+def copy_inset(made: Made, new: Path) -> None:
+    """What stands in the report's page alone, of the first artifact that has such a part."""
+    for _, artifact in made:
+        if (artifact / INSET).is_file():
+            shutil.copyfile(artifact / INSET, new / INSET)
+            return
 
 
 def _copy_tables(

@@ -190,23 +190,22 @@ class GenerationStudy(WritingStudy):
 
     # ---- one student to look at
 
-    def student(self, name: str | None = None) -> Student:
-        """The student of the main arm and the first student seed (of the first architecture unless
-        named).
-        """
+    def student(self, name: str | None = None, arm: str = MAIN_ARM) -> Student:
+        """The student of an arm, of the first student seed and (unless named) architecture."""
         name, plan = name or self.settings.students[0], self.student_plan
         student = plan.build(name, len(self.class_names), self.vocabulary)
-        student.load_state_dict(load_file(self._shown(name) / "student.safetensors"))
+        student.load_state_dict(load_file(self._shown(name, arm) / "student.safetensors"))
         return student.eval()
 
-    def _shown(self, name: str) -> Artifact:
-        return self.trained_student(name, ARMS[MAIN_ARM], self.settings.student_seeds[0])
+    def _shown(self, name: str, arm: str) -> Artifact:
+        return self.trained_student(name, ARMS[arm], self.settings.student_seeds[0])
 
-    def packed(self) -> Packed:
+    def packed(self, arm: str = MAIN_ARM) -> Packed:
         """That student as it is exported, with the temperature that calibrates it."""
-        with safe_open(self._shown(self.settings.students[0]) / "test.safetensors", "pt") as file:
+        name, pieces = self.settings.students[0], len(self.teacher.tokenizer)
+        with safe_open(self._shown(name, arm) / "test.safetensors", "pt") as file:
             temperature = float(file.metadata()["temperature"])
-        return Packed(self.student(), self.vocabulary, temperature, len(self.teacher.tokenizer))
+        return Packed(self.student(name, arm), self.vocabulary, temperature, pieces)
 
     def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
         """The logits of that student on some texts. *Shape:* ``[texts, classes]``."""
