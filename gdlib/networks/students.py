@@ -20,6 +20,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -66,8 +67,12 @@ class Vocabulary:
         """Teacher's ids to rows of the student's embedding; a piece it does not know becomes the
         unknown one.
         """
-        row_of = {piece: row for row, piece in enumerate(self.teacher_ids)}
+        row_of = self._row_of
         return [[row_of.get(piece, UNKNOWN) for piece in row] or [UNKNOWN] for row in encoded]
+
+    @cached_property
+    def _row_of(self) -> dict[int, int]:
+        return {piece: row for row, piece in enumerate(self.teacher_ids)}
 
 
 def encode(
