@@ -14,7 +14,6 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from gdlib.learn.batches import collate, pad
 from gdlib.networks import students
@@ -133,6 +132,8 @@ def operations(call: Callable[[Any], Any], inputs: Sequence[Any]) -> float:
     Unlike a time it is the same on every machine, so it can stand in a report that is made again
     byte by byte.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # which loads half of torch's compiler
+
     # The fused attention and LSTM of the CPU are not counted; spelt out as matrix products they
     # are.
     with (

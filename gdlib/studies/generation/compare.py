@@ -3,11 +3,15 @@
 from collections.abc import Iterator
 
 import pandas as pd
+from markupsafe import Markup
 
 from gdlib.compare import tables
 from gdlib.compare.results import Results
+from gdlib.core.templates import templates
 from gdlib.networks import costs as cost
+from gdlib.networks import in_page
 from gdlib.networks.arms import MAIN_ARM
+from gdlib.studies.generation import views
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared.compare import by_size, of_classifiers
 
@@ -92,3 +96,25 @@ def quality(sizes: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:
     main = arms[arms["arm"].isin(["teacher", MAIN_ARM])]
     names = main["panel"].where(main["panel"] != "", main["arm"])
     return sizes.merge(main.drop(columns="parameters").assign(name=names), on="name")
+
+
+def ask_box(study: GenerationStudy) -> str:
+    """A part of a page where one types a text, and the first student answers in the page itself:
+    that of the main arm, and beside it the one with gold labels alone, where it is among the arms.
+    Empty if the page's script knows the student's family or the teacher's tokenizer not.
+    """
+    settings, tokenizer = study.settings, study.teacher.tokenizer
+    arms = [arm for arm in (MAIN_ARM, ALONE) if arm == MAIN_ARM or arm in settings.arms]
+    students = {arm: study.packed(arm) for arm in arms}
+    known = isinstance(students[MAIN_ARM].student, in_page.FAMILIES)
+    if not (known and in_page.can_read(tokenizer)):
+        return ""
+    environment = templates(autoescape=True)
+    source = environment.loader.get_source(environment, "student.js")[0]
+    return environment.get_template("student.html.j2").render(
+        about=f"{settings.students[0]}, taught on {settings.corpus} with "
+        f"{settings.labels_per_class} labels per class.",
+        examples=views.tasters(study)["text"].tolist(),
+        data=in_page.payload(students, tokenizer, study.class_names, settings.max_length),
+        script=Markup(source),
+    )

@@ -6,14 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 import torch
-from markupsafe import Markup
 
 from gdlib.compare import metrics
-from gdlib.core.templates import templates
-from gdlib.networks import in_page
-from gdlib.networks.arms import MAIN_ARM
 from gdlib.sources.duplicates import sharing_runs
-from gdlib.studies.generation.compare import ALONE
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared import funnel, samples
 from gdlib.studies.shared.views import (
@@ -25,7 +20,6 @@ from gdlib.studies.shared.views import (
 )
 
 __all__ = [
-    "ask_box",
     "diversity",
     "examples",
     "first_look",
@@ -108,25 +102,3 @@ def tasters(study: GenerationStudy) -> pd.DataFrame:
     """
     rows = [rows for _, rows in funnel.gallery(study.samples(), each=1)]
     return with_names(study, pd.concat(rows))
-
-
-def ask_box(study: GenerationStudy) -> str:
-    """A part of a page where one types a text, and the first student answers in the page itself:
-    that of the main arm, and beside it the one with gold labels alone, where it is among the arms.
-    Empty if the page's script knows the student's family or the teacher's tokenizer not.
-    """
-    settings, tokenizer = study.settings, study.teacher.tokenizer
-    arms = [arm for arm in (MAIN_ARM, ALONE) if arm == MAIN_ARM or arm in settings.arms]
-    students = {arm: study.packed(arm) for arm in arms}
-    known = isinstance(students[MAIN_ARM].student, in_page.FAMILIES)
-    if not (known and in_page.can_read(tokenizer)):
-        return ""
-    environment = templates(autoescape=True)
-    source = environment.loader.get_source(environment, "student.js")[0]
-    return environment.get_template("student.html.j2").render(
-        about=f"{settings.students[0]}, taught on {settings.corpus} with "
-        f"{settings.labels_per_class} labels per class.",
-        examples=tasters(study)["text"].tolist(),
-        data=in_page.payload(students, tokenizer, study.class_names, settings.max_length),
-        script=Markup(source),
-    )
