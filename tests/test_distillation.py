@@ -3,13 +3,10 @@ teacher says.
 """
 
 import math
-from collections import Counter
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from gdlib.core.errors import UnknownName
@@ -24,7 +21,7 @@ from gdlib.networks.distillation import (
     new_student,
     predict,
 )
-from gdlib.networks.lessons import Source, evened, join, transfer_set
+from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Vocabulary
 
 
@@ -93,22 +90,6 @@ def test_transfer_set_of_every_arm(name, texts):
         assert transfer.teacher_logits.argmax(-1).tolist() == [piece % 3 for piece in texts]
         expected = [piece % 3 if name == "hard labels" else -1 for piece in texts]
         assert transfer.labels.tolist() == expected
-
-
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.integers(1, 5))
-def test_evened_classes(labels, most):
-    """No text is lost or read more than ``most`` times; a class is as near to the most frequent one
-    as whole passes over its texts bring it.
-    """
-    logits = F.one_hot(torch.tensor(labels), 5).float()
-    texts = Source([[i] for i in range(len(labels))], logits, torch.full((len(labels),), -1))
-    rows = [row[0] for row in evened(texts, most).pieces]
-    times, largest = Counter(rows), max(Counter(labels).values())
-    for row, label in enumerate(labels):
-        wanted = largest / labels.count(label)
-        nearest = min(range(1, most + 1), key=lambda k: (abs(k - wanted), k % 2))  # half to even
-        assert times[row] == nearest
-    assert rows == sorted(rows)
 
 
 def test_arms_of_the_parametrized_test_are_all_arms():
@@ -261,23 +242,6 @@ def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
     again, same = trained(0)
     assert same == history and torch.equal(predict(again, rows), predict(student, rows))
     assert not torch.equal(predict(trained(1)[0], rows), predict(student, rows))
-
-
-def test_rare_classes_are_read_again_where_the_plan_says_so():
-    labelled, transfer = told(9, 0), told(200, 1)
-    rare = [i for i, label in enumerate(transfer.labels.tolist()) if label or i % 9 == 0]
-    transfer, held_out = transfer.rows(rare), told(30, 2)
-    by_hand = evened(transfer, 3)
-    assert len(by_hand) > len(transfer)
-
-    def trained(texts, **changes):
-        p = plan(student_steps=5, loss=DistillationLoss(), **changes)
-        student = new_student("KimCNN", 3, VOCABULARY, EMBEDDING, p, 0)
-        distil(student, labelled, texts, held_out, VOCABULARY, p.loss, p, 0)
-        return student.readout[-1].weight
-
-    assert torch.equal(trained(transfer, class_repeats=3), trained(by_hand))
-    assert not torch.equal(trained(transfer, class_repeats=3), trained(transfer))
 
 
 def test_predict_keeps_the_order_whatever_the_batch():

@@ -15,7 +15,7 @@ from gdlib.learn.strategies import Stage, Strategy
 from gdlib.networks import students
 from gdlib.networks.arms import Arm
 from gdlib.networks.embeddings import start_embedding
-from gdlib.networks.lessons import Source, evened, join, marked
+from gdlib.networks.lessons import Source, join, marked
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import PAD, Student, Vocabulary
 
@@ -33,7 +33,6 @@ class StudentPlan:
     student_steps: int
     student_lr: float
     student_batch: int
-    class_repeats: int = 1
     evaluate_every: int
     patience: int
     loss: DistillationLoss
@@ -97,7 +96,6 @@ def distil(
         seed: of order and dropout.
     """
     checks = held_out.in_rows(vocabulary)
-    transfer = transfer and evened(transfer, plan.class_repeats)
     regime = Regime(
         steps=plan.student_steps,
         lr=plan.student_lr,

@@ -150,16 +150,3 @@ def same_mix(texts: Source, like: Source) -> list[int]:
             wanted[label] -= 1
             rows.append(row)
     return rows
-
-
-def evened(texts: Source, most: int) -> Source:
-    """Some texts, those of rarer classes (by the teacher's argmax) more than once, so that every
-    class is read about as often as the most frequent one; no text more than ``most`` times.
-
-    A labelled budget has every class as often, a generator does not write so: half of a pass over
-    its texts may be of one class, and a student learns that class's share with the rest.
-    """
-    labels = texts.teacher_logits.argmax(dim=-1)
-    counts = labels.bincount()
-    times = (counts.max() / counts.clamp(min=1)).round().clamp(max=most).long()
-    return texts.rows(torch.arange(len(labels)).repeat_interleave(times[labels]).tolist())

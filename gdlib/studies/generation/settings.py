@@ -48,12 +48,6 @@ class Settings(WritingSettings):
     )
     student_lr: float = knob(2e-3, "students", "peak learning rate")
     student_batch: int = knob(64, "students", "texts per step", least=1)
-    class_repeats: int = knob(
-        4,
-        "students",
-        "times a text of a rare class is read in a pass at most; 1: classes as they come",
-        least=1,
-    )
     student_dropout: float = knob(0.3, "students", "before the readout", most=1)
     evaluate_every: int = knob(
         0, "students", "steps between two looks at the held-out loss; 0: the last weights are kept"

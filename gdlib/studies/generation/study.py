@@ -108,7 +108,7 @@ class GenerationStudy(WritingStudy):
         "students",
         *("student_parameters", "embedding_dim", "student_dropout", "student_steps"),
         *("student_lr", "student_batch", "evaluate_every", "patience", "soft_loss", "temperature"),
-        *("hard_weight", "soft_weight", "class_repeats", "max_length", "seed"),
+        *("hard_weight", "soft_weight", "max_length", "seed"),
         needs=("trained_teacher", "piece_vectors", "vocabulary", "held_out", "test_texts")
         + ("class_names",),
         given={"lessons": lambda study, _name, arm, _number: study.lessons[arm]},
