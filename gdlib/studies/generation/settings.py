@@ -127,8 +127,9 @@ PLAN = Plan(
             "the paper has BERT-large, GPT-2 and AG News, DBpedia, Yahoo."
         ),
         (
-            "Fine-tuning the generator's last layers only, and sampling at temperature 0.9 "
-            "from a nucleus of 0.95."
+            "Fine-tuning the generator by low-rank adapters (LoRA), and sampling at temperature "
+            "0.9 from a nucleus of 0.95. Adapters gave the lowest held-out perplexity on SST-2, "
+            "which is no corpus of the reports."
         ),
         (
             "The form of the soft loss (KL at temperature 2): the paper's exact form is not "

@@ -87,7 +87,7 @@ class WritingSettings(TeachingSettings):
     # generator
     generator: str = knob("smollm2-135m", "generator", "smollm2-135m, a folder, or hub:NAME")
     generator_method: str = knob(
-        "last-6", "generator", "what is trained: full, lora, or last-K layers"
+        "lora", "generator", "what is trained: full, lora, or last-K layers"
     )
     generator_conditioned: bool = knob(
         False, "generator", "put the label's name before the text (the paper does not)"
@@ -98,7 +98,7 @@ class WritingSettings(TeachingSettings):
     generator_least_steps: int = knob(
         100, "generator", "optimisation steps at least, with more passes over few texts"
     )
-    generator_lr: float = knob(2e-4, "generator", "peak learning rate")
+    generator_lr: float = knob(5e-4, "generator", "peak learning rate; full: about 1e-4")
     generator_batch: int = knob(16, "generator", "texts per step", least=1)
     max_new_tokens: int = knob(
         128,
