@@ -337,9 +337,11 @@ def test_select_by_confidence():
 
 
 def test_select_by_class_balance_comes_after_confidence():
-    table = judged_table([0.9, 0.9, 0.1, 0.9, 0.9, 0.9], [0, 0, 1, 1, 1, 0])
-    found = funnel.select(table, min_confidence=0.5, balance=True)
+    table = judged_table([0.9, 0.9, 0.1, 0.9, 0.9, 0.9], [0, 0, 1, 1, 0, 0])
+    found = funnel.select(table, min_confidence=0.5, balance=True)  # a share: five by two classes
     assert found.tolist() == ["kept", "kept", "low confidence", "kept", "kept", "class balance"]
+    alone = funnel.select(table.assign(teacher_label=1), min_confidence=0.0, balance=True)
+    assert alone.tolist() == ["kept"] * 6, "one class has all of the share"
     assert (
         funnel.select(table, min_confidence=0.99, balance=True).tolist() == ["low confidence"] * 6
     )

@@ -12,7 +12,8 @@ in labelled set    is a near-duplicate of a labelled text: it would add nothing
 near-duplicate     Jaccard similarity of word 3-grams with an earlier kept sample is
                    ``near_duplicate`` or more
 low confidence     the teacher's largest probability is below ``min_confidence`` (off by default)
-class balance      beyond the number of the rarest class (off by default)
+class balance      beyond an equal share of the samples, so that a class which the generator
+                   writes most, or the teacher sees everywhere, does not rule the student
 =================  ===============================================================================
 """
 
@@ -106,14 +107,14 @@ def judged(table: pd.DataFrame, signals: Signals, rows: np.ndarray) -> pd.DataFr
 
 
 def select(table: pd.DataFrame, *, min_confidence: float, balance: bool) -> pd.Series:
-    """The fates after the teacher's gates: selection by confidence and by class balance, among what
-    was kept so far.
+    """The fates after the teacher's gates, among what was kept so far: selection by confidence,
+    then of every class the first samples up to an equal share (all by the number of classes).
     """
     fate = table["fate"].copy()
     fate[(fate == "kept") & (table["confidence"] < min_confidence)] = "low confidence"
     if balance and (fate == "kept").any():
         labels = table["teacher_label"][fate == "kept"]
-        surplus = labels.groupby(labels).cumcount() >= labels.value_counts().min()
+        surplus = labels.groupby(labels).cumcount() >= len(labels) / labels.nunique()
         fate[surplus.index[surplus]] = "class balance"
     return fate
 

@@ -125,7 +125,9 @@ class WritingSettings(TeachingSettings):
     min_confidence: float = knob(
         0.0, "samples", "drop samples whose teacher confidence is below", most=1
     )
-    balance: bool = knob(False, "samples", "keep as many samples per class as the rarest has")
+    balance: bool = knob(
+        True, "samples", "drop what a class has beyond an equal share of the samples"
+    )
 
 
 @settings_class
