@@ -125,9 +125,7 @@ class WritingSettings(TeachingSettings):
     min_confidence: float = knob(
         0.0, "samples", "drop samples whose teacher confidence is below", most=1
     )
-    balance: bool = knob(
-        True, "samples", "drop what a class has beyond an equal share of the samples"
-    )
+    balance: bool = knob(True, "samples", "drop what a class has beyond an equal share")
 
 
 @settings_class
