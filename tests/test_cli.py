@@ -318,7 +318,7 @@ def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
     [
         (
             ["run", "--set", "numbr=3"],
-            'unknown setting "numbr"; known: corpus, labels_per_class, seed, number',
+            'unknown setting "numbr"; did you mean "number"? known: corpus, labels_per_class',
         ),
         (["run", "--set", "number"], '"number" is no assignment; expected NAME=VALUE'),
         (
@@ -346,8 +346,8 @@ def test_an_unknown_study() -> None:
     assert (result.exit_code, result.stderr) == (
         2,
         (
-            'gdlib: unknown study "generaton"; known: generation, lexical, mlm, paraphrase, '
-            "tagging, transfer, understanding\n"
+            'gdlib: unknown study "generaton"; did you mean "generation"? known: generation, '
+            "lexical, mlm, paraphrase, tagging, transfer, understanding\n"
         ),
     )
 
@@ -384,7 +384,7 @@ def test_list_names_everything_there_is_to_choose() -> None:
 def test_fetch_takes_corpora_and_networks_by_name() -> None:
     assert gdlib("fetch", "wordnet").output == "wordnet: 69,885 texts\n"
     assert gdlib("fetch", "wordnett").stderr.startswith(
-        'gdlib: unknown corpus or network "wordnett"; known: bbc, movies, wordnet, '
+        'gdlib: unknown corpus or network "wordnett"; did you mean "wordnet"? known: bbc, '
     )
 
 

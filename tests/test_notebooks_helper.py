@@ -53,7 +53,7 @@ def test_a_notebook_opens_its_study_with_its_variables_in_one_call(study, tmp_pa
 
 
 def test_an_unknown_stage_is_named_with_the_choices(tmp_path):
-    with pytest.raises(UnknownName, match='unknown stage "studens"; known: corpus, teacher, '):
+    with pytest.raises(UnknownName, match=r'"studens"; did you mean "students"\? known: corpus, '):
         open_stage("generation", "studens", {"store": tmp_path})
     with pytest.raises(UnknownName, match='unknown study "shared"; known: generation, lexical, '):
         open_stage("shared", "corpus", {"store": tmp_path})
