@@ -15,9 +15,9 @@ from conftest import executed, make_project, patch
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
-from gdlib.core.settings import from_notebook
+from gdlib.core.settings import from_notebook, knobs
 from gdlib.core.store import Store
-from gdlib.run import opening, pipeline, publishing
+from gdlib.run import opening, pipeline, publishing, studies
 from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
@@ -376,9 +376,23 @@ def test_list_names_everything_there_is_to_choose() -> None:
         r"  KimCNN +Convolutions",
         r"  generation-distillation +the paper's arm",
         r"  compare +.*6_compare.ipynb",
-        r"  labels_per_class = 100 +gold labels per class.*\[corpus\]",
+        r"  labels_per_class = 100 +gold labels per class",
     ):
         assert re.search(line, said), line
+
+
+def test_list_knobs_is_by_stage_and_as_wide_as_the_terminal(monkeypatch) -> None:
+    whole = gdlib("list", "knobs").output
+    monkeypatch.setenv("COLUMNS", "72")
+    lines = gdlib("list", "knobs").output.splitlines()
+    assert max(map(len, lines[1:])) <= 72 and " ".join(lines).split() == whole.split()
+    known = knobs(studies.plan_of("generation").settings)
+    stage, found = "", {}
+    for line in lines[1:]:
+        stage = line.strip(" []") if line.startswith("  [") else stage
+        if match := re.match(r"  (\w+) = ", line):
+            found[match[1]] = stage
+    assert found == {name: meta["stage"] for name, meta in known.items()}
 
 
 def test_fetch_takes_corpora_and_networks_by_name() -> None:
