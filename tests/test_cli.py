@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import nbformat
 import pytest
@@ -22,6 +22,8 @@ from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
+from gdlib.run.live import duration
+from gdlib.run.progress import rerun_line
 
 COMMANDS = (
     "run",
@@ -140,12 +142,29 @@ def test_status_says_what_a_change_would_make_run(here: Path) -> None:
     )
     assert re.fullmatch(r"second     roses-l10-s0       to do \(about \d+ (s|min)\)", lines[1])
     assert re.fullmatch(r"last       roses              to do \(about \d+ (s|min)\)", lines[2])
+    seconds = {
+        manifest["recipe"]["stage"]: manifest["seconds"]
+        for _, manifest in Store(here / "runs/store").manifests("stages")
+    }
+    spent = duration(seconds["second"] + seconds["last"])
+    cost = f"a run would execute 2 of 3 stages; the last time they took {spent}"
+    assert len(lines) == 4 and lines[3] == cost
+    assert gdlib("status", "-s", "number=7").output.endswith("\nall 3 stages are up to date\n")
+
+
+def test_status_says_what_it_does_not_know() -> None:
+    old, new = (SimpleNamespace(expected=seconds) for seconds in (30.0, None))
+    start = "a run would execute"
+    assert rerun_line(3, [new, new]) == f"{start} 2 of 3 stages; none of them ran before"
+    assert rerun_line(3, [old, new, old]) == (
+        f"{start} 3 of 3 stages; the last time they took 60 s, without 1 that never ran"
+    )
 
 
 def test_status_of_a_sweep(here: Path) -> None:
     lines = gdlib("status", "--profile", "full").output.splitlines()
-    assert len(lines) == 2 * (2 * 2 + 1)
-    assert all("to do" in line for line in lines)
+    assert len(lines) == 2 * (2 * 2 + 1) + 1
+    assert all("to do" in line for line in lines[:-1])
     lines = gdlib(
         "status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7"
     ).output.splitlines()
@@ -249,7 +268,7 @@ def test_from_a_folder_below_paths_mean_the_same(
     lines = gdlib("status", "--corpus", "mine", "--store", "../runs/store").output.splitlines()
     assert lines[0].split()[1] == "data-mine-l10-s0"
     lines = gdlib("status", "--set", "number=7", "--store", "../runs/store").output.splitlines()
-    assert all("up to date" in line for line in lines)
+    assert len(lines) == 4 and all("up to date" in line for line in lines)
 
 
 def test_a_failed_stage_ends_with_the_command_to_go_on(
