@@ -1,17 +1,23 @@
 """The command line: what it teaches, what it says of mistakes, what it passes on."""
 
 import errno
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
-from conftest import executed, make_project, patch
+from conftest import ended, executed, make_project, patch, until
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
@@ -168,7 +174,7 @@ def test_status_of_a_sweep(here: Path) -> None:
     lines = gdlib(
         "status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7"
     ).output.splitlines()
-    assert [line.split()[0] for line in lines if "up to date" in line] == [
+    assert [line.split()[0] for line in lines[:-1] if "up to date" in line] == [
         "first",
         "second",
         "last",
@@ -230,6 +236,63 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     plan = pipeline.plan_of("generation")
     settings = pipeline.settings_of(plan, "quick", {"corpus": "bbc", "seed": 3, "num_samples": 40})
     assert from_notebook(plan.settings, names) == settings and names["store"] == "kept"
+
+
+EXPLORE = """
+import gdlib.run.jobs
+from gdlib.run.cli import main
+gdlib.run.jobs.finished = lambda job: True
+main()
+"""
+
+
+@pytest.mark.slow
+def test_killed_the_explorer_s_server_and_kernels_end_in_five_seconds(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    for name in ("notebooks", "gdlib"):
+        os.symlink(root / name, tmp_path / name)
+    places = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    chosen = {"open_browser": False, "allow_root": True, "token": "secret"}
+    Path(places["JUPYTER_CONFIG_DIR"]).mkdir()
+    config = Path(places["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.json"
+    config.write_text(json.dumps({"ServerApp": chosen}))
+    environment = os.environ | places | {"PYTHONPATH": str(root)}
+    with open(tmp_path / "lab.log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", EXPLORE, "explore"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+        )
+    started: list[psutil.Process] = []
+    try:
+        servers = Path(places["JUPYTER_RUNTIME_DIR"])
+        until(lambda: any(servers.glob("jpserver-*.json")), seconds=300)
+        url = json.loads(next(servers.glob("jpserver-*.json")).read_text())["url"]
+        request = urllib.request.Request(
+            f"{url}api/kernels", b"{}", {"Authorization": "token secret"}, method="POST"
+        )
+
+        def has_kernel() -> bool:
+            try:
+                return urllib.request.urlopen(request, timeout=60).status == 201
+            except urllib.error.URLError:  # not listening yet
+                return False
+
+        until(has_kernel)
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert any("ipykernel_launcher" in each.cmdline() for each in started)
+        time.sleep(3)  # the kernel is up and watches its parent
+        process.kill()
+        process.wait()
+        until(lambda: all(ended(each.pid) for each in started), seconds=5)
+    finally:
+        process.kill()
+        for left in started:
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
 
 
 def test_other_studies_have_no_samples_to_explore() -> None:
