@@ -1,27 +1,35 @@
 """The command line: what it teaches, what it says of mistakes, what it passes on."""
 
 import errno
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
-from conftest import executed, make_project, patch
+from conftest import ended, executed, make_project, patch, until
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
-from gdlib.core.settings import from_notebook
+from gdlib.core.settings import from_notebook, knobs
 from gdlib.core.store import Store
-from gdlib.run import opening, pipeline, publishing
+from gdlib.run import opening, pipeline, publishing, studies
 from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
+from gdlib.run.live import duration
+from gdlib.run.progress import rerun_line
 
 COMMANDS = (
     "run",
@@ -140,16 +148,33 @@ def test_status_says_what_a_change_would_make_run(here: Path) -> None:
     )
     assert re.fullmatch(r"second     roses-l10-s0       to do \(about \d+ (s|min)\)", lines[1])
     assert re.fullmatch(r"last       roses              to do \(about \d+ (s|min)\)", lines[2])
+    seconds = {
+        manifest["recipe"]["stage"]: manifest["seconds"]
+        for _, manifest in Store(here / "runs/store").manifests("stages")
+    }
+    spent = duration(seconds["second"] + seconds["last"])
+    cost = f"a run would execute 2 of 3 stages; the last time they took {spent}"
+    assert len(lines) == 4 and lines[3] == cost
+    assert gdlib("status", "-s", "number=7").output.endswith("\nall 3 stages are up to date\n")
+
+
+def test_status_says_what_it_does_not_know() -> None:
+    old, new = (SimpleNamespace(expected=seconds) for seconds in (30.0, None))
+    start = "a run would execute"
+    assert rerun_line(3, [new, new]) == f"{start} 2 of 3 stages; none of them ran before"
+    assert rerun_line(3, [old, new, old]) == (
+        f"{start} 3 of 3 stages; the last time they took 60 s, without 1 that never ran"
+    )
 
 
 def test_status_of_a_sweep(here: Path) -> None:
     lines = gdlib("status", "--profile", "full").output.splitlines()
-    assert len(lines) == 2 * (2 * 2 + 1)
-    assert all("to do" in line for line in lines)
+    assert len(lines) == 2 * (2 * 2 + 1) + 1
+    assert all("to do" in line for line in lines[:-1])
     lines = gdlib(
         "status", "--profile", "full", "--corpus", "roses", "--seed", "0", "--set", "number=7"
     ).output.splitlines()
-    assert [line.split()[0] for line in lines if "up to date" in line] == [
+    assert [line.split()[0] for line in lines[:-1] if "up to date" in line] == [
         "first",
         "second",
         "last",
@@ -213,6 +238,63 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     assert from_notebook(plan.settings, names) == settings and names["store"] == "kept"
 
 
+EXPLORE = """
+import gdlib.run.jobs
+from gdlib.run.cli import main
+gdlib.run.jobs.finished = lambda job: True
+main()
+"""
+
+
+@pytest.mark.slow
+def test_killed_the_explorer_s_server_and_kernels_end_in_five_seconds(tmp_path: Path) -> None:
+    root = Path(__file__).parents[1]
+    for name in ("notebooks", "gdlib"):
+        os.symlink(root / name, tmp_path / name)
+    places = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    chosen = {"open_browser": False, "allow_root": True, "token": "secret"}
+    Path(places["JUPYTER_CONFIG_DIR"]).mkdir()
+    config = Path(places["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.json"
+    config.write_text(json.dumps({"ServerApp": chosen}))
+    environment = os.environ | places | {"PYTHONPATH": str(root)}
+    with open(tmp_path / "lab.log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", EXPLORE, "explore"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+        )
+    started: list[psutil.Process] = []
+    try:
+        servers = Path(places["JUPYTER_RUNTIME_DIR"])
+        until(lambda: any(servers.glob("jpserver-*.json")), seconds=300)
+        url = json.loads(next(servers.glob("jpserver-*.json")).read_text())["url"]
+        request = urllib.request.Request(
+            f"{url}api/kernels", b"{}", {"Authorization": "token secret"}, method="POST"
+        )
+
+        def has_kernel() -> bool:
+            try:
+                return urllib.request.urlopen(request, timeout=60).status == 201
+            except urllib.error.URLError:  # not listening yet
+                return False
+
+        until(has_kernel)
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert any("ipykernel_launcher" in each.cmdline() for each in started)
+        time.sleep(3)  # the kernel is up and watches its parent
+        process.kill()
+        process.wait()
+        until(lambda: all(ended(each.pid) for each in started), seconds=5)
+    finally:
+        process.kill()
+        for left in started:
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+
+
 def test_other_studies_have_no_samples_to_explore() -> None:
     result = gdlib("explore", "--study", "mlm")
     expected = "gdlib: study mlm: expected a run of the study generation\n"
@@ -249,7 +331,7 @@ def test_from_a_folder_below_paths_mean_the_same(
     lines = gdlib("status", "--corpus", "mine", "--store", "../runs/store").output.splitlines()
     assert lines[0].split()[1] == "data-mine-l10-s0"
     lines = gdlib("status", "--set", "number=7", "--store", "../runs/store").output.splitlines()
-    assert all("up to date" in line for line in lines)
+    assert len(lines) == 4 and all("up to date" in line for line in lines)
 
 
 def test_a_failed_stage_ends_with_the_command_to_go_on(
@@ -318,7 +400,7 @@ def test_the_engine_is_chosen(here: Path, monkeypatch: pytest.MonkeyPatch) -> No
     [
         (
             ["run", "--set", "numbr=3"],
-            'unknown setting "numbr"; known: corpus, labels_per_class, seed, number',
+            'unknown setting "numbr"; did you mean "number"? known: corpus, labels_per_class',
         ),
         (["run", "--set", "number"], '"number" is no assignment; expected NAME=VALUE'),
         (
@@ -346,8 +428,8 @@ def test_an_unknown_study() -> None:
     assert (result.exit_code, result.stderr) == (
         2,
         (
-            'gdlib: unknown study "generaton"; known: generation, lexical, mlm, paraphrase, '
-            "tagging, transfer, understanding\n"
+            'gdlib: unknown study "generaton"; did you mean "generation"? known: generation, '
+            "lexical, mlm, paraphrase, tagging, transfer, understanding\n"
         ),
     )
 
@@ -376,15 +458,29 @@ def test_list_names_everything_there_is_to_choose() -> None:
         r"  KimCNN +Convolutions",
         r"  generation-distillation +the paper's arm",
         r"  compare +.*6_compare.ipynb",
-        r"  labels_per_class = 100 +gold labels per class.*\[corpus\]",
+        r"  labels_per_class = 100 +gold labels per class",
     ):
         assert re.search(line, said), line
+
+
+def test_list_knobs_is_by_stage_and_as_wide_as_the_terminal(monkeypatch) -> None:
+    whole = gdlib("list", "knobs").output
+    monkeypatch.setenv("COLUMNS", "72")
+    lines = gdlib("list", "knobs").output.splitlines()
+    assert max(map(len, lines[1:])) <= 72 and " ".join(lines).split() == whole.split()
+    known = knobs(studies.plan_of("generation").settings)
+    stage, found = "", {}
+    for line in lines[1:]:
+        stage = line.strip(" []") if line.startswith("  [") else stage
+        if match := re.match(r"  (\w+) = ", line):
+            found[match[1]] = stage
+    assert found == {name: meta["stage"] for name, meta in known.items()}
 
 
 def test_fetch_takes_corpora_and_networks_by_name() -> None:
     assert gdlib("fetch", "wordnet").output == "wordnet: 69,885 texts\n"
     assert gdlib("fetch", "wordnett").stderr.startswith(
-        'gdlib: unknown corpus or network "wordnett"; known: bbc, movies, wordnet, '
+        'gdlib: unknown corpus or network "wordnett"; did you mean "wordnet"? known: bbc, '
     )
 
 

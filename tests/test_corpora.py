@@ -275,7 +275,10 @@ def test_no_train_split() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(
         UnknownName,
-        match=r'^unknown corpus "bbcc"; known: bbc, movies, wordnet \(or a folder, or hub:NAME\)$',
+        match=(
+            r'^unknown corpus "bbcc"; did you mean "bbc"\? known: bbc, movies, wordnet '
+            r"\(or a folder, or hub:NAME\)$"
+        ),
     ):
         load("bbcc")
 

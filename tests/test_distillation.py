@@ -142,7 +142,8 @@ def test_arms_in_their_order():
     known = ", ".join(ARMS)
     with pytest.raises(UnknownName) as error:
         arms(("labelled only", "soft labels"), ())
-    assert str(error.value) == f'unknown arm "soft labels"; known: {known}'
+    nearest = 'did you mean "hard labels"?'
+    assert str(error.value) == f'unknown arm "soft labels"; {nearest} known: {known}'
 
 
 def test_no_sample_was_kept():

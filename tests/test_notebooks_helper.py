@@ -1,5 +1,8 @@
 """What every notebook does first: settings from its variables, threads, the table of settings."""
 
+from pathlib import Path
+
+import papermill
 import pytest
 import torch
 
@@ -7,7 +10,7 @@ from gdlib.core.errors import UnknownName
 from gdlib.core.settings import build, plain
 from gdlib.networks.costs import threads
 from gdlib.run import notebook, studies
-from gdlib.run.notebook import open_stage, settings_table, start
+from gdlib.run.notebook import open_stage, open_study, settings_table, start
 from gdlib.studies.generation.settings import Settings
 
 
@@ -53,7 +56,36 @@ def test_a_notebook_opens_its_study_with_its_variables_in_one_call(study, tmp_pa
 
 
 def test_an_unknown_stage_is_named_with_the_choices(tmp_path):
-    with pytest.raises(UnknownName, match='unknown stage "studens"; known: corpus, teacher, '):
+    with pytest.raises(UnknownName, match=r'"studens"; did you mean "students"\? known: corpus, '):
         open_stage("generation", "studens", {"store": tmp_path})
     with pytest.raises(UnknownName, match='unknown study "shared"; known: generation, lexical, '):
         open_stage("shared", "corpus", {"store": tmp_path})
+
+
+TEACHER = Path("notebooks/1_generation_distillation/2_teacher.ipynb")
+
+
+def test_papermill_given_a_misspelt_knob_ends_in_one_line(tmp_path, monkeypatch):
+    root = Path(__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", str(root))
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        papermill.execute_notebook(
+            root / TEACHER,
+            tmp_path / "out.ipynb",
+            {"store": str(tmp_path / "store"), "min_confidence": 0.5, "teacher_lrr": 1e-5},
+            progress_bar=False,
+        )
+    start = 'unknown parameter "teacher_lrr"; did you mean "teacher_lr"? known: corpus, '
+    assert error.value.ename == "UnknownName" and error.value.evalue.startswith(start)
+    assert "\n" not in error.value.evalue and not (tmp_path / "store").exists()
+
+
+def test_a_notebook_has_parameters_of_its_own_and_variables_of_any_name(tmp_path):
+    own = "corpus = 'bbc'\nstore = 'runs/store'\nlive: bool = True"
+    given = "# Parameters\nlive = False\nseed = 3\nstore = 'elsewhere'\n"
+    cells = ["", own, given, "from x import y\nrun = f'{corpus}'", given]
+    variables = {"store": tmp_path, "seed": 3, "run": "bbc", "teacher_lrr": 1, "In": cells}
+    assert open_study("generation", variables).settings.seed == 3
+    cells.append("# Parameters\nlvie = False\n")
+    with pytest.raises(UnknownName, match=r'^unknown parameter "lvie"; did you mean "live"\?'):
+        open_study("generation", variables)

@@ -312,7 +312,8 @@ def test_an_error_of_the_user_is_one_line(project: Path, tiny: ModuleType) -> No
             "'tulips'])"
         ),
     )
-    with pytest.raises(UnknownName, match=r'^unknown corpus "rose"; known: roses, tulips$'):
+    message = r'^unknown corpus "rose"; did you mean "roses"\? known: roses, tulips$'
+    with pytest.raises(UnknownName, match=message):
         make_run(project, tiny).execute()
 
 

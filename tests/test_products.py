@@ -1,6 +1,7 @@
 """Products: all of a stage or nothing, timings apart, the same bytes for the same products."""
 
 import json
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -114,6 +115,18 @@ def test_what_is_shown_is_escaped(store, monkeypatch):
     [styled] = [thing for thing in shown if hasattr(thing, "to_html")]
     assert "&lt;b&gt;" in styled.to_html() and "<b>" not in styled.to_html()
     assert not plt.get_fignums()  # closed, or a notebook shows them twice
+
+
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
+def test_a_figure_is_a_sound_svg_whatever_a_class_is_called(store, monkeypatch):
+    monkeypatch.setattr("gdlib.core.products.display", lambda *_: None)
+    drawn = figure()
+    drawn.suptitle("red \x1b[31m \x00 \ufffe <script>x</script> --> $\\frac{$")
+    out = Products(store, {"stage": "corpus"})
+    out.figure("classes", drawn, "")
+    tree = ElementTree.parse(out.close() / "classes.svg")
+    tags = {each.tag.rpartition("}")[2] for each in tree.iter()}
+    assert "path" in tags and "script" not in tags
 
 
 @pytest.mark.parametrize("sources", [None, {(KNOB, "students")}], ids=["itself", "through a value"])

@@ -2,6 +2,8 @@
 a stage.
 """
 
+import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -116,6 +118,37 @@ def test_a_stage_that_can_use_a_gpu_gets_one_of_a_cluster_that_has_one(
     cluster.add_node(num_cpus=1, num_gpus=1)
     execute(project, tiny, RayEngine(), seeds=(0,))
     assert (project / "gpus.log").read_text() == "0", "the first needs none, the second has GPU 0"
+
+
+GARDEN = """
+import pandas as pd
+from gdlib.sources.cards import CARDS, Card
+
+TEXTS = pd.DataFrame([(f"{kind} number {n}", kind) for kind in ("lily", "rose") for n in range(21)])
+TEXTS.columns = ["text", "label"]
+CARDS["orchids"] = Card("a garden", "my drawer", "CC0", {"texts": lambda: {"train": TEXTS}})
+"""
+
+
+@pytest.mark.slow
+def test_what_a_plugin_adds_is_known_on_every_worker(
+    cluster: Any, project: Path, tiny: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its folder is named as seen from here."""
+    patch(tiny, monkeypatch.setattr)
+    (project / "drawer").mkdir()
+    (project / "drawer/garden.py").write_text(GARDEN)
+    monkeypatch.chdir(project / "drawer")
+    monkeypatch.syspath_prepend(project / "drawer")
+    monkeypatch.setenv("GDLIB_PLUGINS", "garden")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([".", os.environ.get("PYTHONPATH", "")]))
+    knobs, _ = NOTEBOOKS["1_first"]
+    notebook = project / "notebooks/tiny/1_first.ipynb"
+    value = 'len(corpora.load("orchids").parts["train"].texts)'
+    write_notebook(notebook, knobs, value, "from gdlib.sources import corpora")
+    _, found = execute(project, tiny, RayEngine())
+    sums = json.loads(found["roses/last"])["numbers"]["value"]["value"]
+    assert sums == 2 * (42 * 2.0), "two seeds, each with all texts of the corpus, doubled"
 
 
 def test_no_more_is_asked_than_one_machine_has(tiny: ModuleType, project: Path) -> None:

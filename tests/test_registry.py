@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from gdlib.core.errors import UnknownName
+from gdlib.core.errors import UnknownName, unknown
 from gdlib.core.registry import Registry
 from gdlib.core.settings import build, choices_of, knob, knobs, settings_class
+from gdlib.run.studies import plan_of
 
 FLOWERS = Registry("flower")
 FLOWERS.add("rose", object(), "thorny")
@@ -56,3 +57,36 @@ def test_plugins_are_imported_once_by_whoever_looks_a_name_up(tmp_path) -> None:
         check=True,
     ).stdout
     assert shown.split() == ["imported", "True", "/", "1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        ("kimcnn", "KimCNN"),
+        ("KimCN", "KimCNN"),
+        ("hard label", "hard labels"),
+        ("tulip", None),
+        ("", None),
+        (10**30, None),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_all(given, nearest) -> None:
+    meant = f'did you mean "{nearest}"? ' if nearest else ""
+    error = unknown("name", given, iter(["KimCNN", "kim", "hard labels"]), "or a folder")
+    known = "known: KimCNN, kim, hard labels (or a folder)"
+    assert str(error) == f'unknown name "{given}"; {meant}{known}'
+
+
+@pytest.mark.parametrize(
+    ("values", "start"),
+    [
+        ({"studnets": "KimCNN"}, 'unknown setting "studnets"; did you mean "students"? known: '),
+        ({"students": ["KimCMM"]}, 'unknown students "KimCMM"; did you mean "KimCNN"? known: '),
+        ({"arms": ["hardlabels"]}, 'unknown arms "hardlabels"; did you mean "hard labels"? known'),
+        ({"embedding": "output"}, 'unknown embedding "output"; did you mean "outputs"? known: '),
+    ],
+)
+def test_so_are_knobs_and_their_values(values, start) -> None:
+    with pytest.raises(UnknownName) as error:
+        build(plan_of("generation").settings, values)
+    assert str(error.value).startswith(start) and "\n" not in str(error.value)

@@ -194,8 +194,8 @@ def test_bad_folders_and_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UnknownName,
         match=(
-            r'^unknown tagged corpus "silber"; known: silver \(or a folder of languages, or '
-            r"hub:NAME\)$"
+            r'^unknown tagged corpus "silber"; did you mean "silver"\? known: silver '
+            r"\(or a folder of languages, or hub:NAME\)$"
         ),
     ):
         tagged.load("silber")

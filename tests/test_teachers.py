@@ -119,7 +119,8 @@ def test_rules_by_name():
     with pytest.raises(
         UnknownName,
         match=(
-            '^unknown rule "median"; known: mean, confidence, gold probability, best teacher, gate$'
+            r'^unknown rule "median"; did you mean "mean"\? known: mean, confidence, '
+            "gold probability, best teacher, gate$"
         ),
     ):
         RULES["median"]

@@ -67,6 +67,8 @@ def test_columns_named_by_data_stay_as_they_are():
 def test_papers_are_links_and_tags_are_text():
     linked = wording.linked("as in <b>arXiv 2002.00733</b>")
     assert linked == "as in &lt;b>[arXiv 2002.00733](https://arxiv.org/abs/2002.00733)&lt;/b>"
+    quoted = wording.notag("Of **$x$**\x1b[31m\u202e\n\n- so & so")
+    assert quoted == "Of **\\$x\\$** [31m \n\n- so &amp; so"
 
 
 def test_a_name_of_signs_is_shown_and_read_by_nothing():

@@ -291,8 +291,8 @@ def test_a_folder_is_known_by_its_files(tiny: Path, tmp_path: Path) -> None:
 
 def test_unknown_name() -> None:
     message = (
-        r'^unknown network "minilm"; known: smollm2-135m, minilm-l6, mpnet-base, me5-small \(or '
-        r"a folder, or hub:NAME\)$"
+        r'^unknown network "minilm"; did you mean "minilm-l6"\? known: smollm2-135m, minilm-l6, '
+        r"mpnet-base, me5-small \(or a folder, or hub:NAME\)$"
     )
     with pytest.raises(UnknownName, match=message):
         locate("minilm")

@@ -1,6 +1,7 @@
 """Messages: every error a user can cause is one line that names the choices."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class GdlibError(Exception):
@@ -39,8 +40,8 @@ class BadSetting(GdlibError):
 
 
 def unknown(what: str, given: object, known: Iterable[str], hint: str = "") -> UnknownName:
-    """The error for a name that is not known: ``unknown corpus "bbcc"; known: bbc, movies (or a
-    folder)``.
+    """The error for a name that is not known: ``unknown corpus "bbcc"; did you mean "bbc"? known:
+    bbc, movies (or a folder)``. Upper and lower case count as the same for what is nearest.
 
     Args:
         what: the kind of thing named, in the field's terms ("corpus", "student").
@@ -48,8 +49,12 @@ def unknown(what: str, given: object, known: Iterable[str], hint: str = "") -> U
         known: the names that would have been right.
         hint: what else would be accepted, in parentheses at the end.
     """
+    known = tuple(known)
+    folded = {name.casefold(): name for name in known}
+    close = get_close_matches(str(given).casefold(), folded, 1)
+    nearest = f'did you mean "{folded[close[0]]}"? ' if close else ""
     tail = f" ({hint})" if hint else ""
-    return UnknownName(f'unknown {what} "{given}"; known: {", ".join(known)}{tail}')
+    return UnknownName(f'unknown {what} "{given}"; {nearest}known: {", ".join(known)}{tail}')
 
 
 def first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ them.
 """
 
 import json
+import re
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from gdlib.core.store import Artifact, Store
 from gdlib.core.wording import readable
 
 INSET = "inset.html"
+NO_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+"""Characters that the name of a class may hold and no SVG file."""
 
 
 class Products:
@@ -108,7 +111,9 @@ class Products:
 
     def _write(self, folder: Path) -> None:
         for name, figure in self._figures.items():
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            drawn = folder / f"{name}.svg"
+            figure.savefig(drawn, metadata={"Date": None})
+            drawn.write_text(re.sub(NO_XML, " ", drawn.read_text("utf-8")), "utf-8")
             figure.savefig(folder / f"{name}.png", metadata={"Software": None})
         for name, table in self._tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)

@@ -126,8 +126,11 @@ UNSEEN = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 def notag(text: str) -> str:
-    """Markdown of ours that may quote data: tags become text, the Markdown stays."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    """Markdown of ours that may quote data: tags and formulas become text, the Markdown stays; no
+    character colours a terminal or turns the direction of text.
+    """
+    seen = re.sub(rf"(?!\n){UNSEEN}", " ", text)
+    return seen.replace("&", "&amp;").replace("<", "&lt;").replace("$", "\\$")
 
 
 def linked(text: str) -> str:

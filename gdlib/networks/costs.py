@@ -162,16 +162,15 @@ def latency(
     *,
     repeats: int = 3,
     warmup: int = 5,
-    cores: int = 1,
 ) -> Latency:
-    """How long ``call`` takes on one input, over all inputs ``repeats`` times, after ``warmup``
-    calls that do not count.
+    """How long ``call`` takes on one input and one thread, over all inputs ``repeats`` times, after
+    ``warmup`` calls that do not count.
 
-    A number of one machine: report it beside the thread count, and compare only within one run.
+    A number of one machine: compare only within one run.
     """
     if not inputs:
         raise ValueError("latency needs at least one input")
-    with threads(cores):
+    with threads(1):
         for i in range(warmup):
             call(inputs[i % len(inputs)])
         taken = [_milliseconds(call, batch) for _ in range(repeats) for batch in inputs]

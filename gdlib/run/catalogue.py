@@ -43,16 +43,22 @@ def shelves(study: str) -> dict[str, tuple[str, Mapping[str, str]]]:
         ),
         "knobs": (
             "every parameter with its default (--set NAME=VALUE)",
-            {
-                _assignment(name, getattr(default, name)): f"{meta['help']} [{meta['stage']}]"
-                for name, meta in knobs.items()
-            },
+            _by_stage(knobs, default),
         ),
     }
     for knob, names in choices.items():
         if any(names.values()):
             shelves[knob] = f"{knobs[knob]['help']} (--set {knob}=A,B)", names
     return shelves
+
+
+def _by_stage(knobs: Mapping[str, Mapping[str, Any]], default: Any) -> dict[str, str]:
+    """A line for each knob, those of a stage under its name in brackets."""
+    stages = dict.fromkeys(meta["stage"] for meta in knobs.values())
+    rows = {stage: {f"[{stage}]": ""} for stage in stages}
+    for name, meta in knobs.items():
+        rows[meta["stage"]][_assignment(name, getattr(default, name))] = meta["help"]
+    return {row: line for of_stage in rows.values() for row, line in of_stage.items()}
 
 
 def _assignment(name: str, value: Any) -> str:

@@ -140,7 +140,8 @@ def run(
 def status(
     choose: Callable[[], Any],
 ) -> None:
-    """Say which stages of a run are up to date and which gdlib run would execute.
+    """Say which stages of a run are up to date, which gdlib run would execute, and the time that
+    these took before.
 
     [bold]Examples[/bold]
 
@@ -150,16 +151,19 @@ def status(
     """
     from gdlib.run.jobs import finished, numbers_of
     from gdlib.run.live import duration
-    from gdlib.run.progress import numbers_line
+    from gdlib.run.progress import numbers_line, rerun_line
 
-    for job in choose().jobs().values():
+    jobs, todo = choose().jobs().values(), []
+    for job in jobs:
         state, numbers = "to do", ""
         if receipt := finished(job):
             state = f"up to date ({duration(receipt.seconds)})"
             numbers = numbers_line(numbers_of(job))
-        elif job.expected:
-            state = f"to do (about {duration(job.expected)})"
+        else:
+            todo.append(job)
+            state += f" (about {duration(job.expected)})" if job.expected else ""
         typer.echo(f"{job.stage.name:<10} {job.run:<18} {state:<20} {numbers}".rstrip())
+    typer.echo(rerun_line(len(jobs), todo))
 
 
 @app.command()

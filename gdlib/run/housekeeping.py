@@ -3,6 +3,8 @@
 Whatever takes a second to import is imported where it is used: ``--help`` is there at once.
 """
 
+import shutil
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +64,7 @@ def list_(
     ] = [],
     study: StudyOption = "generation",
 ) -> None:
-    """Name what there is to choose from, one line each.
+    """Name what there is to choose from, a line each; knobs by their stage.
 
     [bold]Examples[/bold]
 
@@ -74,12 +76,15 @@ def list_(
     for name in what:
         if name not in known:
             raise unknown("list", name, known)
+    columns = shutil.get_terminal_size((10_000, 0)).columns  # a pipe gets whole lines
     for name in what or known:
         help, rows = known[name]
         width = max(map(len, rows))
         typer.secho(f"{name}: {help}", bold=True)
         for row, line in rows.items():
-            typer.echo(f"  {row:<{width}}  {line}")
+            fill = {"initial_indent": "  ", "subsequent_indent": " " * (width + 4)}
+            words = f"{row:<{width}}  {line}"
+            typer.echo(textwrap.fill(words, columns, break_on_hyphens=False, **fill))
         typer.echo()
 
 

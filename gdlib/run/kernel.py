@@ -88,12 +88,12 @@ def kernel_environment() -> dict[str, str]:
     """
     count = str(thread_count())
     ours = str(Path(gdlib.__file__).parents[1])
-    theirs = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    theirs = map(os.path.abspath, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
     return {
         "GDLIB_PLUGINS": ",".join(plugins()),
         "GDLIB_THREADS": count,
         "OMP_NUM_THREADS": count,
         "PYTHONHASHSEED": "0",
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys([ours, *filter(None, theirs)])),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([ours, *theirs])),
         "TOKENIZERS_PARALLELISM": "false",
     }

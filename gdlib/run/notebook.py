@@ -1,8 +1,9 @@
 """What every notebook does first, in one call: :func:`open_stage`."""
 
 import os
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from IPython.display import display
 from pandas.io.formats.style import Styler
 
 from gdlib.charts.style import use_style
+from gdlib.core.errors import unknown
 from gdlib.core.products import Products
 from gdlib.core.settings import from_notebook, knobs, plain, thread_count
 from gdlib.core.store import Store
 from gdlib.run import studies
+
+INJECTED = "# Parameters\n"  # how the cell begins that papermill writes its parameters into
 
 
 def open_stage(study: str, stage: str, names: Mapping[str, Any]) -> tuple[Any, Products]:
@@ -30,7 +34,7 @@ def open_stage(study: str, stage: str, names: Mapping[str, Any]) -> tuple[Any, P
         The study, and the collector of what the stage shows.
 
     Raises:
-        GdlibError: an unknown study, stage or choice, or a wrong value.
+        GdlibError: an unknown study, stage, choice or parameter, or a wrong value.
     """
     opened = open_study(study, names)
     opened.plan.stage(stage)
@@ -42,8 +46,30 @@ def open_study(study: str, names: Mapping[str, Any]) -> Any:
     """The study with the settings and the store that a notebook's variables name."""
     start()
     plan = studies.plan_of(study)
+    check_injected(names, knobs(plan.settings))
     settings = from_notebook(plan.settings, names)
     return studies.class_of(plan)(settings, Store(names["store"]))
+
+
+def check_injected(names: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse what papermill was given (``-p NAME VALUE``) and nothing reads: a misspelt knob would
+    leave the default in force.
+
+    Args:
+        names: the notebook's variables; ``In`` among them is the code of the cells executed so far.
+        known: the names of the knobs. What a cell before papermill's assigns is known too: the
+            notebook's own parameters.
+
+    Raises:
+        UnknownName: a parameter that is neither.
+    """
+    known = dict.fromkeys([*known, "store"])
+    for cell in names.get("In", ()):
+        assigned = re.findall(r"^(\w+) *[:=]", cell, re.MULTILINE)
+        for name in assigned if cell.startswith(INJECTED) else ():
+            if name not in known:
+                raise unknown("parameter", name, known)
+        known.update(dict.fromkeys(assigned))
 
 
 def start() -> None:

@@ -2,7 +2,7 @@
 JupyterLab.
 """
 
-import subprocess
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,8 +54,10 @@ def explore(
     copy = explorer_notebook(run)
     typer.echo(copy)
     if not only_write:
-        command = [sys.executable, "-m", "jupyter", "lab", str(copy)]
-        raise typer.Exit(subprocess.run(command, cwd=run.root, check=False).returncode)
+        os.chdir(run.root)
+        # In the place of this process: who ends it, by whatever signal, ends the server, and
+        # kernels end with their server.
+        os.execv(sys.executable, [sys.executable, "-m", "jupyter", "lab", str(copy)])
 
 
 def finished_students(run: Any) -> Any:

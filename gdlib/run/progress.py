@@ -1,6 +1,6 @@
 """What a run says of its stages: a line for each, the time that they may take."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gdlib.run.jobs import Job, numbers_of
@@ -29,6 +29,21 @@ class Progress:
         if left and seconds is not None and None not in left:
             line += f"   [about {duration(sum(left))} left]"
         return line
+
+
+def rerun_line(total: int, todo: Sequence[Job]) -> str:
+    """What a run would execute of so many jobs, and the time that those which were executed before
+    took then::
+
+        a run would execute 3 of 6 stages; the last time they took 12 min
+    """
+    if not todo:
+        return f"all {total} stages are up to date"
+    known = [job.expected for job in todo if job.expected]
+    spent = duration(sum(known))
+    times = f"the last time they took {spent}" if known else "none of them ran before"
+    new = f", without {len(todo) - len(known)} that never ran" * (0 < len(known) < len(todo))
+    return f"a run would execute {len(todo)} of {total} stages; {times}{new}"
 
 
 def numbers_line(numbers: Mapping[str, Mapping[str, Any]]) -> str:

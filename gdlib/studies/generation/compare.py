@@ -46,10 +46,12 @@ def abstract(study: GenerationStudy, overview: pd.DataFrame, answers: pd.DataFra
     settings = study.settings
     rows = overview[overview["panel"].isin(["", settings.students[0]])].set_index("arm")
     main, teacher = rows.loc[MAIN_ARM], rows.loc["teacher"]
+    none = "labelled texts alone, since **no generated text passed the funnel**,"
+    source = "generated texts" if main["size"] else none
     sentences = [
         f"On {settings.corpus}, with {settings.labels_per_class} labels per class, a "
         f"{settings.students[0]} of {main['parameters'] / 1e6:.1f} million parameters that learns "
-        f"from generated texts has an accuracy of {main['value']:.1%} "
+        f"from {source} has an accuracy of {main['value']:.1%} "
         f"[{main['low']:.1%}, {main['high']:.1%}]. That is {main['retention']:.1%} of its "
         f"teacher's {teacher['value']:.1%}, with "
         f"{teacher['parameters'] / main['parameters']:.0f} times fewer parameters."
@@ -59,7 +61,7 @@ def abstract(study: GenerationStudy, overview: pd.DataFrame, answers: pd.DataFra
         (MAIN_ARM, SCRAPS): "They change it, against as many scraps of the labelled texts,",
         (REAL, MAIN_ARM): "As many real texts in their place change it",
     }
-    for row in answers.to_dict("records"):
+    for row in answers.to_dict("records") if main["size"] else ():
         if lead := told.get((row["left"], row["right"])):
             sentences.append(f"{lead} by {row['words']}.")
     return " ".join(sentences)

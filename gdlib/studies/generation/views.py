@@ -98,7 +98,7 @@ def with_names(study: GenerationStudy, rows: pd.DataFrame) -> pd.DataFrame:
 
 def tasters(study: GenerationStudy) -> pd.DataFrame:
     """Three kept samples with the teacher's view: the one that it is surest of, a typical one, and
-    the one that it is least sure of.
+    the one that it is least sure of; fewer where fewer were kept.
     """
-    rows = [rows for _, rows in funnel.gallery(study.samples(), each=1)]
-    return with_names(study, pd.concat(rows))
+    rows = pd.concat([rows for _, rows in funnel.gallery(study.samples(), each=1)])
+    return with_names(study, rows[~rows.index.duplicated()])
