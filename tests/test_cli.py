@@ -447,7 +447,8 @@ def test_outside_of_a_project(
 # ---- list and fetch, of the real study
 
 
-def test_list_names_everything_there_is_to_choose() -> None:
+def test_list_names_everything_there_is_to_choose(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # the tests themselves may run in a narrow terminal
     said = gdlib("list").output
     for heading in ("profiles", "corpora", "networks", "students", "arms", "stages", "knobs"):
         assert f"\n{heading}: " in f"\n{said}"
@@ -464,6 +465,7 @@ def test_list_names_everything_there_is_to_choose() -> None:
 
 
 def test_list_knobs_is_by_stage_and_as_wide_as_the_terminal(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
     whole = gdlib("list", "knobs").output
     monkeypatch.setenv("COLUMNS", "72")
     lines = gdlib("list", "knobs").output.splitlines()
