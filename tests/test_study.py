@@ -162,6 +162,7 @@ def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
         "corpus": "movies",
         "labels_per_class": 60,
         "teacher_least_steps": 100,
+        "generator_least_steps": 20,
         "num_samples": 32,
         "max_new_tokens": 40,
         "test_size": 400,
