@@ -87,18 +87,25 @@ def test_lmgc_m_is_the_sum_of_both_losses_on_one_hidden_pair(network, some, code
     torch.testing.assert_close(alone, F.cross_entropy(pair_logits, labels))
 
 
-def test_parts_are_read_from_the_means_of_sentence_and_gloss(network, some, coder) -> None:
+@pytest.mark.parametrize("pooling", ["parts", "target"])
+def test_parts_are_read_from_the_means_of_sentence_or_target_and_gloss(
+    network, some, coder, pooling: str
+) -> None:
     torch.manual_seed(0)
+    if pooling == "target":
+        coder = Coder(coder.tokenizer, 48, target=True)
     model, coded = (
-        LexicalModel(zoo.classifier(network, LABELS), mlm=False, pooling="parts").eval(),
+        LexicalModel(zoo.classifier(network, LABELS), mlm=False, pooling=pooling).eval(),
         coder.code(some[:4]),
     )
     asked = [(one, place) for one in coded for place in (0, 1)]
     means = []
     for one, place in asked:  # one by one, no padding
-        ids, start = coder.pair(one, place)
+        ids, start, target = coder.pair(one, place)
         states = model.classifier(torch.tensor([ids])).last_hidden_state[0]
-        means.append((states[:start].mean(0), states[start:].mean(0)))
+        first = states[1 : 1 + len(target)][torch.tensor(target)]
+        first = states[:start] if pooling == "parts" else first
+        means.append((first.mean(0), states[start:].mean(0)))
     logits = model(**coder.pairs(asked))[0]
     cosines = torch.stack([F.cosine_similarity(u, v, dim=0) for u, v in means])
     torch.testing.assert_close(
@@ -336,7 +343,7 @@ def test_gloss_vectors_learn_their_training_words(
 
 
 def test_similarity_pools_whole_sentences(network, some, coder) -> None:
-    (scores,) = gloss_vectors.similarity(network, some[:1], 48)
+    (scores,) = gloss_vectors.similarity(network, some[:1], 48, "definition")
     encoder, (one,) = zoo.encoder(network).eval(), coder.code(some[:1], prefix="lemma")
     with torch.inference_mode():
         ids = [coder.cls, *one.left, *coder.quote, *one.target, *coder.quote, *one.right, coder.sep]

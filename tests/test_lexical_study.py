@@ -15,7 +15,7 @@ from gdlib.run import pipeline
 from gdlib.run.report import label
 from gdlib.sources import senses as wsd
 from gdlib.studies.lexical import compare as lexical_compare
-from gdlib.studies.lexical.baselines import BASELINES
+from gdlib.studies.lexical.baselines import BASELINES, FREQUENCY
 from gdlib.studies.lexical.settings import PLAN, Settings
 from gdlib.studies.lexical.study import LexicalStudy, on_tests
 
@@ -59,7 +59,8 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     store = Store(tmp_path / "runs/store")
     study, other = (LexicalStudy(config.replace(settings, seed=seed), store) for seed in (0, 1))
     results = study.results()
-    assert results.table["arm"].unique().tolist() == [*BASELINES, *ARMS]
+    both = [name + how for name in ARMS for how in ("", FREQUENCY)]
+    assert results.table["arm"].unique().tolist() == [*BASELINES, *both]
     assert len(on_tests(results).items) == 40 and len(results.items) == 40 + 30
     tests = study.data.tests[wsd.EXAMPLES]
     assert tests == other.data.tests[wsd.EXAMPLES] and study.data.train != other.data.train

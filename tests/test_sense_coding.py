@@ -9,6 +9,7 @@ import torch
 from gdlib.networks.sense_coding import Coder, draw_candidates
 from gdlib.sources import zoo
 from gdlib.sources.senses import Instance
+from gdlib.sources.wordnet import gloss
 
 ONE = Instance(
     "x",
@@ -37,7 +38,7 @@ def test_a_pair_is_the_papers_with_prefix_and_quotes_where_they_belong(tokenizer
     (coded,) = coder.code([ONE])
     assert len(coded.glosses) == 10
     for place, sense in enumerate(ONE.candidates):
-        ids, second = coder.pair(coded, place)
+        ids, second, target = coder.pair(coded, place)
         left, right = (
             'He sat on the " river bank " of the old city',
             f"river bank : {sense.definition}",
@@ -47,6 +48,22 @@ def test_a_pair_is_the_papers_with_prefix_and_quotes_where_they_belong(tokenizer
         ]
         assert ids == [coder.cls, *expected[0], coder.sep, *expected[1], coder.sep]
         assert second == len(expected[0]) + 2
+        of_target = [id for id, own in zip(ids[1:], target) if own]
+        assert of_target == tokenizer("river bank", add_special_tokens=False)["input_ids"]
+
+
+def test_glosses_say_synonyms_and_examples_where_they_are_asked_to(tokenizer) -> None:
+    side = ONE.candidates[0]
+    assert (side.lemma, side.synset) == ("bank", "noun:09213565")
+    assert gloss(side, "definition") == side.definition
+    assert gloss(side, "synonyms") == side.definition  # no other word has this sense
+    assert gloss(side, "examples") == " ; ".join([side.definition, *side.examples])
+    money = ONE.candidates[1]
+    others = "banking company, banking concern, depository financial institution"
+    assert gloss(money, "synonyms") == f"{money.definition} ; {others}"
+    (coded,) = Coder(tokenizer, 2000, gloss_text="synonyms").code([ONE])
+    text = f"river bank : {gloss(money, 'synonyms')}"
+    assert coded.glosses[1] == tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
 def test_unmarked_pairs_are_the_two_texts_as_they_are(tokenizer) -> None:
@@ -102,7 +119,7 @@ def test_inputs_attend_to_every_piece_and_never_to_padding(
     rows = coder.code([ONE, short])
     inputs = coder.pairs([(rows[0], 0), (rows[1], 4)])
     for row, (coded, place) in enumerate(((rows[0], 0), (rows[1], 4))):
-        ids, second = coder.pair(coded, place)
+        ids, second, _ = coder.pair(coded, place)
         assert len(ids) <= 60
         assert inputs["input_ids"][row].tolist() == ids + [tokenizer.pad_token_id] * (
             inputs["input_ids"].shape[1] - len(ids)

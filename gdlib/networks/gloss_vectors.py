@@ -43,7 +43,7 @@ def fine_tune(
     A step has as many instances as make up about ``plan.batch`` pairs.
     """
     seed_everything(plan.seed)
-    coder = Coder(zoo.tokenizer(network), plan.max_length)
+    coder = plan.coder(zoo.tokenizer(network))
     encoder = zoo.encoder(network)
     set_dropout(encoder, plan.dropout)
     model = VectorModel(encoder)
@@ -147,12 +147,12 @@ def scores(
 
 
 def similarity(
-    network: zoo.Network, instances: Sequence[Instance], max_length: int
+    network: zoo.Network, instances: Sequence[Instance], max_length: int, gloss_text: str
 ) -> list[np.ndarray]:
     """The baseline without training: the encoder's mean state over the sentence against that over
     each gloss, by cosine.
     """
-    coder = Coder(zoo.tokenizer(network), max_length)
+    coder = Coder(zoo.tokenizer(network), max_length, gloss_text=gloss_text)
     model = to_device(VectorModel(zoo.encoder(network)))
     return scores(model, coder, coder.code(instances, prefix="lemma"), whole=True)
 

@@ -37,11 +37,13 @@ class PartsHead(nn.Module):
             self.linear.bias.zero_()
             self.linear.weight.zero_()[:, 3 * width :] = torch.tensor([[-SCALE / 2], [SCALE / 2]])
 
-    def forward(self, states: Tensor, attention_mask: Tensor, second: Tensor) -> Tensor:
-        """*Shape:* states ``[pairs, length, width]``, both others ``[pairs, length]`` -> ``[pairs,
-        2]``.
+    def forward(self, states: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """The labels of pairs; ``first`` and ``second`` say which pieces are whose.
+
+        *Shape:* states ``[pairs, length, width]``, both others ``[pairs, length]``, bool ->
+        ``[pairs, 2]``.
         """
-        parts = torch.stack([attention_mask.bool() & ~second, second], dim=1).float()
+        parts = torch.stack([first, second], dim=1).float()
         # bf16 is too coarse for the differences of cosines
         with torch.autocast(states.device.type, enabled=False):
             # sums do for means: their length falls away
@@ -63,32 +65,38 @@ class LexicalModel(nn.Module):
     Args:
         classifier: of transformers, labels :data:`LABELS`.
         mlm: whether it has the second head.
-        pooling: ``cls``, the classifier's own head on its pooled first piece, as in the paper; or
-            ``parts`` (:class:`PartsHead`), for an encoder whose first piece was never trained to
-            say anything.
+        pooling: ``cls``, the classifier's own head on its pooled first piece, as in the paper; else
+            ``parts`` or ``target`` (:class:`PartsHead`), for an encoder whose first piece was never
+            trained to say anything.
     """
 
     def __init__(self, classifier: PreTrainedModel, mlm: bool, pooling: str = "cls"):
         super().__init__()
         width, embedding = classifier.config.hidden_size, classifier.get_input_embeddings().weight
         self.classifier = classifier if pooling == "cls" else classifier.base_model
-        self.parts_head = PartsHead(width) if pooling == "parts" else None
+        self.parts_head = None if pooling == "cls" else PartsHead(width)
         self.mlm_head = TiedHead(width, embedding.shape[1], len(embedding)) if mlm else None
 
     def forward(
-        self, second: Tensor, hidden: Tensor | None = None, **inputs: Tensor
+        self,
+        second: Tensor,
+        first: Tensor | None = None,
+        hidden: Tensor | None = None,
+        **inputs: Tensor,
     ) -> tuple[Tensor, Tensor | None]:
         """Logits of pairs and, where pieces are hidden, those of what they were.
 
-        *Shape:* second (the gloss's pieces), hidden (bool) and inputs ``[pairs, length]`` ->
-        ``[pairs, 2]``, ``[hidden pieces, vocabulary]``.
+        *Shape:* second (the gloss's pieces), first (what the gloss is compared with; none: all
+        others), hidden (bool) and inputs ``[pairs, length]`` -> ``[pairs, 2]``, ``[hidden pieces,
+        vocabulary]``.
         """
         if self.parts_head is None:
             out = self.classifier(**inputs, output_hidden_states=hidden is not None)
             logits, states = out.logits, None if hidden is None else out.hidden_states[-1]
         else:
             states = self.classifier(**inputs).last_hidden_state
-            logits = self.parts_head(states, inputs["attention_mask"], second)
+            others = inputs["attention_mask"].bool() & ~second
+            logits = self.parts_head(states, others if first is None else first, second)
         if hidden is None:
             return logits, None
         embedding = self.classifier.get_input_embeddings().weight

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from transformers import PreTrainedTokenizerBase
+
 from gdlib.learn.loop import Regime
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks.fine_tune import Plan
+from gdlib.networks.sense_coding import Coder
 
 GOLD_ONLY = DistillationLoss(hard_weight=1.0, soft_weight=0.0)
 EVALUATIONS = 3  # on the held-out set, beside the one before the first step
@@ -23,6 +26,7 @@ class LexicalPlan(Plan):
         trained_layers: the last so many layers of the encoder learn; 0: all of it.
         form: ``pairs`` or ``vectors``, see :class:`gdlib.networks.lexical_arms.Arm`.
         marked: the target in quotes, its name before the gloss.
+        gloss_text: what a gloss says, see :func:`gdlib.sources.wordnet.gloss`.
         pooling: what the two labels are read from, see
             :class:`gdlib.networks.lexical_models.LexicalModel`.
         pair_loss: of :data:`gdlib.learn.names.PAIR_LOSSES`.
@@ -43,6 +47,7 @@ class LexicalPlan(Plan):
     trained_layers: int
     form: str = "pairs"
     marked: bool = True
+    gloss_text: str = "definition"
     pooling: str = "cls"
     pair_loss: str = "pairs"
     mlm: bool = False
@@ -52,6 +57,11 @@ class LexicalPlan(Plan):
     loss: DistillationLoss = GOLD_ONLY
     teacher: "LexicalPlan | None" = None
     word_vector: str = "target"
+
+    def coder(self, tokenizer: PreTrainedTokenizerBase) -> Coder:
+        """What makes the inputs of such a model."""
+        target = self.pooling == "target"
+        return Coder(tokenizer, self.max_length, self.marked, self.gloss_text, target)
 
     def regime(self, per_epoch: int) -> Regime:
         """The loop's settings, with so many steps per epoch."""

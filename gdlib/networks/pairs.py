@@ -55,7 +55,7 @@ def fine_tune(
             plan's loss has a soft weight.
     """
     seed_everything(plan.seed)
-    coder = Coder(zoo.tokenizer(network), plan.max_length, plan.marked)
+    coder = plan.coder(zoo.tokenizer(network))
     classifier = zoo.classifier(network, LABELS, plan.dropout)
     if plan.layers:
         keep_layers(classifier, evenly(plan.layers, classifier.config.num_hidden_layers))
@@ -179,7 +179,7 @@ def warm_up(model: LexicalModel, batch: Callable[[int], Batch], plan: LexicalPla
 
 def _inputs(batch: Batch) -> Batch:
     """What the model reads of a batch; pieces are hidden where there are targets."""
-    names = ("input_ids", "attention_mask", "token_type_ids", "second")
+    names = ("input_ids", "attention_mask", "token_type_ids", "first", "second")
     inputs = {name: batch[name] for name in names if name in batch}
     return inputs | ({"hidden": batch["targets"] != NOT_HIDDEN} if "targets" in batch else {})
 

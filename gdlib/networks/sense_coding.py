@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from gdlib.learn.batches import Batch, collate, from_place
 from gdlib.sources.senses import Instance
+from gdlib.sources.wordnet import gloss
 
 LONG_GLOSS = 0.5  # share of the pieces of a pair that a gloss may take at most
 Joined = tuple[list[int], int]
@@ -46,10 +47,20 @@ class Coder:
         tokenizer: the encoder's; it says whether the encoder tells the two parts apart by type ids.
         max_length: pieces of a pair at most, special ones included.
         marked: quotes around the target, and its name before each gloss.
+        gloss_text: what a gloss says, see :func:`gdlib.sources.wordnet.gloss`.
+        target: mark the target's pieces in the inputs of pairs (``first``).
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int, marked: bool = True):
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        marked: bool = True,
+        gloss_text: str = "definition",
+        target: bool = False,
+    ):
         self.tokenizer, self.max_length = tokenizer, max_length
+        self.gloss_text, self.target = gloss_text, target
         self.cls, self.sep = tokenizer.cls_token_id, tokenizer.sep_token_id
         self.marked = marked
         self.quote = self.pieces(['"'])[0] if marked else []
@@ -81,7 +92,7 @@ class Coder:
     def _glosses(self, instance: Instance, prefix: str) -> list[str]:
         word = instance.word if prefix == "word" else instance.lemma.replace("_", " ")
         name = f"{word} : " if self.marked else ""
-        return [name + sense.definition for sense in instance.candidates]
+        return [name + gloss(sense, self.gloss_text) for sense in instance.candidates]
 
     def context(self, coded: Coded, room: int) -> tuple[list[int], list[bool]]:
         """``... " target " ...`` in at most ``room`` pieces, and which of them are the target's.
@@ -103,15 +114,26 @@ class Coder:
         begin = [self.cls, *first, *self.between]
         return [*begin, *second, self.sep], len(begin)
 
-    def pair(self, coded: Coded, candidate: int) -> Joined:
-        """The sentence with one candidate's gloss."""
-        gloss = coded.glosses[candidate][: int(LONG_GLOSS * self.max_length)]
-        context, _ = self.context(coded, self.max_length - 2 - len(self.between) - len(gloss))
-        return self.joined(context, gloss)
+    def pair(self, coded: Coded, candidate: int) -> tuple[list[int], int, list[bool]]:
+        """The sentence with one candidate's gloss, as :data:`Joined`, and which of the sentence's
+        pieces (after the first) are the target's.
+        """
+        meaning = coded.glosses[candidate][: int(LONG_GLOSS * self.max_length)]
+        room = self.max_length - 2 - len(self.between) - len(meaning)
+        context, targets = self.context(coded, room)
+        return *self.joined(context, meaning), targets
 
     def pairs(self, asked: Sequence[tuple[Coded, int]]) -> Batch:
-        """Inputs for some (instance, candidate), see :meth:`joined_inputs`."""
-        return self.joined_inputs([self.pair(*question) for question in asked])
+        """Inputs for some (instance, candidate), see :meth:`joined_inputs`; where the target is to
+        be marked, ``first`` has its pieces.
+        """
+        rows = [self.pair(*question) for question in asked]
+        inputs = self.joined_inputs([(ids, start) for ids, start, _ in rows])
+        if self.target:
+            inputs["first"] = torch.zeros_like(inputs["second"])
+            for row, (_, _, targets) in zip(inputs["first"], rows):
+                row[1 : 1 + len(targets)] = torch.tensor(targets)
+        return inputs
 
     def joined_inputs(self, rows: Sequence[Joined]) -> Batch:
         """What the network reads, and ``second``: which pieces are the second part's.

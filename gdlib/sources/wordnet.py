@@ -119,6 +119,25 @@ def _by_lemma() -> dict[tuple[str, str], tuple[Sense, ...]]:
 
 
 @cache
+def _synonyms() -> dict[str, tuple[str, ...]]:
+    return senses().groupby("synset")["lemma"].agg(tuple).to_dict()
+
+
+def gloss(sense: Sense, text: str) -> str:
+    """What a dictionary says of a sense.
+
+    ``text``: its ``definition``; also the other words for it (``synonyms``); or these and its
+    sentences (``examples``).
+    """
+    parts = [sense.definition]
+    if text != "definition":
+        others = [lemma for lemma in _synonyms()[sense.synset] if lemma != sense.lemma]
+        parts.append(", ".join(others).replace("_", " "))
+    parts += sense.examples if text == "examples" else ()
+    return " ; ".join(part for part in parts if part)
+
+
+@cache
 def base_forms(word: str, pos: str) -> frozenset[str]:
     """Every lemma that a lower-case word might be a form of, whether it is one or not: "took" gives
     took and take.

@@ -13,6 +13,7 @@ from gdlib.networks.costs import Timed, measure, times_faster
 from gdlib.networks.lexical_models import LexicalModel, VectorModel
 from gdlib.sources.senses import Instance
 from gdlib.sources.wordnet import POS
+from gdlib.studies.lexical.baselines import FREQUENCY
 from gdlib.studies.lexical.study import LexicalStudy, on_tests
 from gdlib.studies.shared.compare import by_size
 
@@ -25,8 +26,15 @@ COMPARISON = Comparison(
         ("LMGC-M", "LMGC"),
         ("gloss vectors", "similarity"),
         ("gloss vectors", "LMGC"),
-        ("small (distilled)", "small, gold"),
+        ("gloss vectors", "first sense"),
+        ("small (distilled)", "small (gold)"),
         ("small (distilled)", "LMGC"),
+        ("LMGC" + FREQUENCY, "LMGC"),
+        ("LMGC" + FREQUENCY, "first sense"),
+        ("gloss vectors" + FREQUENCY, "gloss vectors"),
+        ("gloss vectors" + FREQUENCY, "first sense"),
+        ("gloss vectors" + FREQUENCY, "similarity" + FREQUENCY),
+        ("small (distilled)" + FREQUENCY, "first sense"),
     ),
 )
 """F1, over all test sets unless another choice of instances is named."""

@@ -73,6 +73,8 @@ PLAN = Plan(
               beforehand: the default encoder comes without one.
             - Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by
               pair.
+            - Every model's scores are also weighed with how frequent the dictionary says each sense
+              is, by a conditional logit fitted on the held-out part.
             - The small student, its start from layers of the pretrained encoder, and its losses.
             - Choosing on the held-out lemmas (or SemEval-2007) alone; SemEval-2007 is shown and not
               counted among ALL.

@@ -21,6 +21,7 @@ from gdlib.sources import senses as wsd
 from gdlib.sources import zoo
 from gdlib.sources.senses import Instance, SenseData
 from gdlib.studies.lexical import baselines
+from gdlib.studies.lexical.baselines import FREQUENCY
 from gdlib.studies.lexical.settings import PLAN, Settings
 from gdlib.studies.shared.encoders import LexicalEncoders
 from gdlib.studies.shared.settings import ArmSettings, part_of
@@ -75,6 +76,12 @@ class LexicalStudy(LexicalEncoders):
         """The instances of :attr:`questions`, one part after the other."""
         return [instance for part in self.questions.parts.values() for instance in part]
 
+    @property
+    def chosen_by(self) -> np.ndarray:
+        """Which of the questioned instances things are chosen on. *Shape:* ``[instances]``."""
+        parts = self.questions.parts.items()
+        return np.concatenate([np.full(len(each), name == CHOSEN_ON) for name, each in parts])
+
     # ---- answers
 
     def model_plan(self, name: str, model_seed: int | None = None) -> LexicalPlan:
@@ -86,7 +93,7 @@ class LexicalStudy(LexicalEncoders):
 
     def coder(self, plan: LexicalPlan) -> Coder:
         """What makes the inputs of a model of that plan."""
-        return Coder(zoo.tokenizer(self.pretrained), plan.max_length, plan.marked)
+        return plan.coder(zoo.tokenizer(self.pretrained))
 
     def scores(self, plan: LexicalPlan, instances: Sequence[Instance]) -> list[np.ndarray]:
         """What a trained model gives each candidate of some instances."""
@@ -102,12 +109,16 @@ class LexicalStudy(LexicalEncoders):
         given={"model": lambda study, plan: study.lexical_model(plan)},
     )
     def sense_answers(self, folder: Path, plan: LexicalPlan) -> None:
-        """Which of the questions one trained model answers right."""
+        """Which of the questions one trained model answers right, by its scores alone and with the
+        senses' frequency beside them. *Shape:* ``[2, instances]``.
+        """
         instances = self.questioned
-        right = judge(self.scores(plan, instances), instances)
-        np.save(folder / "right.npy", right)
+        scores = self.scores(plan, instances)
+        both = scores, baselines.weighed(scores, instances, self.chosen_by)
+        np.save(folder / "right.npy", np.stack([judge(each, instances) for each in both]))
+        np.save(folder / "scores.npy", np.concatenate(scores))
 
-    @artifact("senses", "seed", "max_length", needs=("pretrained", "questions"))
+    @artifact("senses", "seed", "max_length", "gloss_text", needs=("pretrained", "questions"))
     def sense_baselines(self, folder: Path) -> None:
         """The answers of what needs no training."""
         s, instances = self.settings, self.questioned
@@ -115,8 +126,13 @@ class LexicalStudy(LexicalEncoders):
             "random": baselines.at_random(instances, s.seed),
             "first sense": baselines.first_sense(instances),
             "Lesk": baselines.lesk(instances),
-            "similarity": gloss_vectors.similarity(self.pretrained, instances, s.max_length),
+            "similarity": gloss_vectors.similarity(
+                self.pretrained, instances, s.max_length, s.gloss_text
+            ),
         }
+        for name in [name for name in baselines.BASELINES if name.endswith(FREQUENCY)]:
+            alone = scores[name.removesuffix(FREQUENCY)]
+            scores[name] = baselines.weighed(alone, instances, self.chosen_by)
         rows = [{"arm": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in scores]
         right = np.stack([judge(of_method, instances) for of_method in scores.values()])
         items = [
@@ -133,8 +149,8 @@ class LexicalStudy(LexicalEncoders):
         return Results.load(self.sense_baselines().path)
 
     def results(self) -> Results:
-        """Every baseline, every arm and model seed: 1 where an answer is right. What is missing is
-        trained now, several models at a time.
+        """Every baseline, every arm and model seed, alone and with the senses' frequency: 1 where
+        an answer is right. What is missing is trained now, several models at a time.
         """
         s, base = self.settings, self.baselines
         cells = [(name, seed) for name in s.arms for seed in s.model_seeds]
@@ -142,13 +158,14 @@ class LexicalStudy(LexicalEncoders):
         models = self.make_models(plans)
         answers = self.make_all("sense_answers", [(plan,) for plan in plans], "answers")
         rows = [
-            {"arm": name, "seed": s.seed, "model_seed": seed}
+            {"arm": name + how, "seed": s.seed, "model_seed": seed}
             | {"steps": model.json("history.json")["best_step"]}
             for (name, seed), model in zip(cells, models)
+            for how in ("", FREQUENCY)
         ]
         table = pd.concat([base.table, pd.DataFrame(rows)], ignore_index=True)
         right = [np.load(answer / "right.npy") for answer in answers]
-        return Results(table, np.concatenate([base.outputs, np.stack(right)]), base.items)
+        return Results(table, np.concatenate([base.outputs, *right]), base.items)
 
     def over_seeds(self, **changes: Any) -> Results:
         """The results of every seed; without the held-out part where each has another."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gdlib.core.artifacts import artifact, derived
+from gdlib.core.errors import BadSetting
 from gdlib.core.processes import together
 from gdlib.core.store import Artifact
 from gdlib.core.study import Study
@@ -63,8 +64,17 @@ class LexicalEncoders(Study):
     # ---- models
 
     def lexical_plan(self, arm: Arm, model_seed: int) -> LexicalPlan:
-        """How an arm is trained."""
+        """How an arm is trained.
+
+        Raises:
+            BadSetting: glosses with examples, on WordNet's example sentences.
+        """
         s, more = self.encoder_settings, self.arm_settings
+        if s.gloss_text == "examples" and s.corpus == wsd.EMBEDDED:
+            raise BadSetting(
+                f"gloss_text=examples would give the test sentences of {wsd.EMBEDDED} away: they "
+                "are these examples; known here: definition, synonyms"
+            )
         of_arm = {"form": arm.form, "marked": arm.marked, "mlm": arm.mlm}
         if arm.form == "vectors":
             of_arm["word_vector"] = more.word_vector

@@ -49,10 +49,7 @@ class TeachingSettings:
         100, "corpus", "gold labels per class, the held-out part included", least=1
     )
     validation_share: float = knob(
-        0.2,
-        "corpus",
-        "share of the labelled texts held out for stopping and choosing",
-        most=1,
+        0.2, "corpus", "share of the labelled texts held out for stopping and choosing", most=1
     )
     transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
     test_size: int = knob(3000, "corpus", "test texts at most", least=1)
@@ -136,9 +133,7 @@ class EncoderSettings:
 
     # senses
     corpus: str = knob(
-        "wordnet",
-        "senses",
-        "wordnet (its examples), or a folder with SemCor and the Raganato sets",
+        "wordnet", "senses", "wordnet (its examples), or a folder with SemCor and the Raganato sets"
     )
     train_instances: int = knob(400, "senses", "words in sentences to train on at most; 0: all")
     held_out_instances: int = knob(
@@ -156,10 +151,7 @@ class EncoderSettings:
     encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
     encoder_batch: int = knob(32, "train", "pairs per step", least=1)
     encoder_dropout: float = knob(
-        0.0,
-        "train",
-        "of hidden states, attention and head (the paper: 0.2)",
-        most=1,
+        0.0, "train", "of hidden states, attention and head (the paper: 0.2)", most=1
     )
     max_length: int = knob(
         64,
@@ -167,11 +159,17 @@ class EncoderSettings:
         "word pieces per pair; the sentence's ends are cut beyond (the paper: 160)",
         least=1,
     )
+    gloss_text: str = knob(
+        "definition",
+        "train",
+        "what a gloss says, each with what stands before it",
+        ("definition", "synonyms", "examples"),
+    )
     pair_pooling: str = knob(
         "parts",
         "train",
-        ("what a pair is judged by: cls (as in the paper), or its parts' states"),
-        ("cls", "parts"),
+        "judged by: cls (the paper), its parts' states, or target's and gloss's",
+        ("cls", "parts", "target"),
     )
     pair_loss: str = knob(
         "candidates",
@@ -202,10 +200,7 @@ class ArmSettings(SoftSettings):
         ("target", "sentence"),
     )
     small_layers: int = knob(
-        2,
-        "train",
-        "layers of the small student, evenly spaced from the encoder's",
-        least=1,
+        2, "train", "layers of the small student, evenly spaced from the encoder's", least=1
     )
     small_epochs: float = knob(1.0, "train", "passes of the small student")
     small_lr: float = knob(3e-4, "train", "its peak learning rate")
@@ -230,9 +225,7 @@ class HeadSettings:
     head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads", least=1)
     choose_texts: int = knob(150, "corpus", "for stopping the heads and learning the gate", least=1)
     guessed_pieces: int = knob(
-        4000,
-        "corpus",
-        "most frequent pieces, which alone are hidden and guessed; 0: all",
+        4000, "corpus", "most frequent pieces, which alone are hidden and guessed; 0: all"
     )
     mask_share: float = knob(0.3, "corpus", "of these pieces, hidden", most=1)
     maskings: int = knob(
