@@ -7,7 +7,8 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -66,7 +67,7 @@ def linear(vectors: np.ndarray, labels: Sequence[int]) -> Pipeline:
 
     *Shape:* ``[texts, width]``.
     """
-    regression = LogisticRegressionCV(Cs=[0.1, 1.0, 10.0], cv=3, max_iter=1000, random_state=0)
+    regression = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [0.1, 1.0, 10.0]}, cv=3)
     return make_pipeline(StandardScaler(), regression).fit(vectors, labels)
 
 
