@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gdlib.compare.results import Results
-from gdlib.compare.stats import Sample, difference
+from gdlib.compare.results import TOGETHER, Results
+from gdlib.compare.scores import SENSE_F1
+from gdlib.compare.stats import Sample, difference, interval
 from gdlib.sources import senses as wsd
 from gdlib.sources import tables
 from gdlib.sources.senses import Instance
@@ -124,6 +125,25 @@ def test_differences_are_paired_by_instance_and_model_seed(results: Results) -> 
         assert row[names].tolist() == pytest.approx(expected, abs=1e-3)
     with pytest.raises(KeyError, match="no results of LMGC-X"):
         results.units(arm="LMGC-X")
+
+
+def test_words_of_one_sentence_are_drawn_together(results: Results) -> None:
+    """A resample of sentences has the F1 of all their words; whole sentences vary more."""
+    sentences = [f"sentence {n // 4}" for n in range(60)]
+    right = np.repeat(results.outputs[:, ::4], 4, axis=1)  # all words of a sentence or none
+    right[:, :4] = [1, 0, 1, 0]
+    alone = Results(results.table, right, results.items)
+    together = Results(results.table, right, results.items.assign(**{TOGETHER: sentences}))
+    sample = together.sample(SENSE_F1, {"arm": "LMGC"})
+    times = np.random.default_rng(1).integers(0, 3, size=15).astype(float)
+    drawn = np.repeat(times, 4)
+    expected = [(right[row] * drawn).sum() / drawn.sum() for row in (1, 2)]
+    np.testing.assert_allclose(sample.by_unit(times[None])[0], expected)
+    narrow, wide = (
+        interval(of.sample(SENSE_F1, {"arm": "LMGC"}), resamples=999) for of in (alone, together)
+    )
+    assert narrow.value == pytest.approx(wide.value)
+    assert wide.high - wide.low > 1.4 * (narrow.high - narrow.low)
 
 
 def test_seeds_are_stacked_on_the_test_instances_that_they_share(

@@ -21,6 +21,10 @@ SEEDS = {
 }
 """Columns of the seeds that are drawn within a seed of the study, and what they are called."""
 
+TOGETHER = "drawn together"
+"""The column of the items, if there is one, whose equal values say that items are no independent
+draws, as the words of one sentence."""
+
 Choice = Mapping[str, Any]
 """Columns of the table and the value that chosen rows have there."""
 
@@ -142,10 +146,17 @@ class Results:
         return np.stack([group.index.to_numpy() for _, group in groups])
 
     def sample(self, score: Score, left: Choice, right: Choice | None = None) -> Sample:
-        """What an arm, or each of two, adds for every item: :mod:`gdlib.compare.stats` takes it."""
+        """What an arm, or each of two, adds for every item, or for all items that are drawn
+        together (:data:`TOGETHER`): :mod:`gdlib.compare.stats` takes it.
+        """
         rows = [self.units(**choice) for choice in (left, right) if choice is not None]
         outputs = self.outputs[np.concatenate([side.ravel() for side in rows])]
         added = np.moveaxis(score.added(outputs, self.items), 1, 0)
+        if TOGETHER in self.items:
+            groups = pd.factorize(self.items[TOGETHER])[0]
+            sums = np.zeros((groups.max() + 1, *added.shape[1:]))
+            np.add.at(sums, groups, added)
+            added = sums * (len(sums) / len(added))  # over the mean number of items of a group
         sides = np.split(added, [rows[0].size], axis=1)
         return Sample(
             score, *(side.reshape(len(added), *of.shape, -1) for side, of in zip(sides, rows))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gdlib.compare.results import Results
+from gdlib.compare.results import TOGETHER, Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.networks import gloss_vectors, pairs
 from gdlib.networks.lexical_arms import ARMS
@@ -136,11 +136,11 @@ class LexicalStudy(LexicalEncoders):
         rows = [{"arm": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in scores]
         right = np.stack([judge(of_method, instances) for of_method in scores.values()])
         items = [
-            (part, each.id, each.pos, len(each.candidates))
+            (part, each.id, each.pos, len(each.candidates), " ".join(each.tokens))
             for part, of_part in self.questions.parts.items()
             for each in of_part
         ]
-        described = pd.DataFrame(items, columns=["part", "id", "pos", "candidates"])
+        described = pd.DataFrame(items, columns=["part", "id", "pos", "candidates", TOGETHER])
         Results(pd.DataFrame(rows), right, described).save(folder)
 
     @derived
