@@ -11,17 +11,22 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 import tiny
+import torch
+from torch.nn import functional as F
 
 from gdlib import charts
-from gdlib.compare.scores import SCORES
+from gdlib.compare.scores import MEAN, SCORES
 from gdlib.core.plans import expand
 from gdlib.core.settings import replace
 from gdlib.core.store import Store
+from gdlib.networks.masked_lm import NOT_HIDDEN
 from gdlib.run import pipeline
 from gdlib.run.report import label
+from gdlib.sources import zoo
 from gdlib.studies.understanding import (
     compare as understanding_compare,
 )
+from gdlib.studies.understanding.forgetting import ALL_LAYERS
 from gdlib.studies.understanding.settings import PLAN, Settings
 from gdlib.studies.understanding.study import (
     ResultsByTask,
@@ -40,6 +45,32 @@ def test_a_run_is_named_by_its_number_of_training_texts() -> None:
     assert label(tasks[0]) == "wordnet, 240 train texts, seed 0"
     moved = expand(PLAN, Settings(encoder_lr=1e-5))[1]
     assert moved.parameters["encoder_lr"] == 1e-5, "the lexical study's knobs reach the notebook"
+
+
+def check_forgotten(study: UnderstandingStudy) -> None:
+    """Losses of hidden pieces against a forward pass text by text; the encoders stood still."""
+    forgotten, texts = study.forgotten(), study.masked["measured"]
+    assert forgotten.table["arm"].tolist() == ["plain", "LMGC"] and len(texts) == 40
+    plan = dataclasses.replace(study.head_plan("frozen", ALL_LAYERS), seed=study.seed(0))
+    for row, name in enumerate(("plain", "LMGC")):
+        trained = study.trained_head(f"{name} 0", plan)
+        model = study.load_masked(f"{name} 0", trained, ALL_LAYERS).model
+        encoder = zoo.encoder(study.encoder_network(name, 0)).eval()
+        states = zip(model.encoder.state_dict().values(), encoder.state_dict().values())
+        assert all(torch.equal(ours, theirs) for ours, theirs in states)
+        losses = []
+        for ids, targets in zip(texts.inputs, texts.targets):
+            places = [place for place, target in enumerate(targets) if target != NOT_HIDDEN]
+            with torch.inference_mode():
+                hidden = encoder(torch.tensor([ids])).last_hidden_state[0, places]
+                logits = model.logits(hidden).float()
+            gold = torch.tensor([targets[place] for place in places], dtype=torch.long)
+            losses.append(F.cross_entropy(logits, gold, reduction="sum").item())
+        found = forgotten.outputs[row] * len(texts.gold) / len(texts)
+        np.testing.assert_allclose(found, losses, rtol=0.02, atol=0.02)  # bf16
+        assert forgotten.scores(MEAN)[row] == pytest.approx(found.sum() / len(texts.gold))
+    differences = understanding_compare.FORGETTING.differences(forgotten)
+    assert differences["question"].tolist() == ["LMGC minus plain"]
 
 
 @pytest.mark.slow
@@ -116,6 +147,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         other[name].test.texts == task.test.texts and other[name].train.texts != task.train.texts
         for name, task in study.tasks.items()
     )
+    check_forgotten(study)
     more = replace(settings, tasks=("movies",), encoders=("plain",), tuning_seeds=(0, 1, 2))
     UnderstandingStudy(more, store).results()
     assert len(set((store.root / "fine-tuned").iterdir()) - tunings) == 1, "one more seed, one more"

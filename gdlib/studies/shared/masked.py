@@ -66,7 +66,8 @@ class MaskedHeads(Study):
         return [corpora.load(name) for name in self.head_settings.mlm_corpora]
 
     @artifact(
-        ("corpus", "texts"), needs=("head_settings", "part_sizes", "masked_corpora", "left_out")
+        ("corpus", "texts", "tune"),
+        needs=("head_settings", "part_sizes", "masked_corpora", "left_out"),
     )
     def drawn_texts(self, folder: Path) -> None:
         """Texts of every part, from the training and unlabelled parts of the corpora, labels
@@ -170,7 +171,7 @@ class MaskedHeads(Study):
         return self.masked["head"], self.masked["choose"]
 
     @artifact(
-        ("teacher", "texts"),
+        ("teacher", "texts", "tune"),
         needs=("guessed", "head_parts"),
         given={"aligned": lambda study, name, _: study.aligned(name)},
     )

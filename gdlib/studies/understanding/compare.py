@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gdlib.compare import stats
-from gdlib.compare.scores import ACCURACY, SCORES
+from gdlib.compare.scores import ACCURACY, MEAN, SCORES
 from gdlib.compare.tables import RESAMPLES, Comparison, decided, difference_row
 from gdlib.networks.costs import Timed, measure
 from gdlib.networks.lexical_arms import PLAIN
@@ -31,6 +31,8 @@ COMPARISON = Comparison(
     ),
     resamples=RESAMPLES,
 )
+FORGETTING = Comparison(MEAN, questions=COMPARISON.questions, unit="nats")
+"""Losses of hidden pieces: above 0, the left encoder has forgotten more."""
 AVERAGE = "average"
 ByTask = Mapping[str, TaskResults]
 

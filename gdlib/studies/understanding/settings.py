@@ -53,6 +53,14 @@ class Settings(SweepSettings, EncoderSettings):
         "tune",
         "one fine-tuning each; they take the model seeds in turn",
     )
+    mlm_corpora: Names = knob(
+        ("bbc", "movies"), "tune", "hidden words of their texts show what an encoder forgot"
+    )
+    head_texts: int = knob(
+        1000, "tune", "of these texts, for a new head on every frozen encoder", least=1
+    )
+    head_steps: int = knob(300, "tune", "optimisation steps of such a head")
+    measured_texts: int = knob(1000, "tune", "of these texts, to measure its loss on", least=2)
 
 
 NOTEBOOKS = "3_cohesive_distillation/understanding"
@@ -108,6 +116,8 @@ PLAN = Plan(
               them.
             - Tested on the public test part, or else the validation part; what is chosen by is held
               out of the training texts, the same share for all.
+            - What is forgotten is also measured without fine-tuning: by the loss of a new
+              masked-language-model head on the frozen encoder.
             - SICK stands where the paper has STS-B: its relatedness by correlation, its entailment
               by accuracy.
             """

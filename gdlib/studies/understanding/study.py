@@ -25,8 +25,8 @@ from gdlib.sources.cards import WORD_IN_CONTEXT
 from gdlib.sources.parts import Part
 from gdlib.sources.tasks import Task
 from gdlib.sources.zoo import Network
-from gdlib.studies.shared.encoders import LexicalEncoders
 from gdlib.studies.shared.settings import part_of
+from gdlib.studies.understanding.forgetting import Forgetting
 from gdlib.studies.understanding.settings import PLAN, Settings
 
 
@@ -50,7 +50,7 @@ class ResultsByTask(dict[str, TaskResults]):
         return cls({task: Results.stack([one[task] for one in several]) for task in several[0]})
 
 
-class UnderstandingStudy(LexicalEncoders):
+class UnderstandingStudy(Forgetting):
     """One run: one set of encoders, one draw of every task's texts."""
 
     plan = PLAN
