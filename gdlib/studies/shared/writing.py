@@ -147,7 +147,7 @@ class WritingStudy(TeachingStudy):
         made of them: ``group``, the place of the first text of each one's group.
         """
         groups = near_groups([*map(words_of, self.written)], self.settings.near_duplicate)
-        pd.DataFrame({"group": groups}).to_parquet(folder / GROUPS, index=False)
+        pd.DataFrame({"group": groups}, dtype=int).to_parquet(folder / GROUPS, index=False)
 
     def explored(self) -> tuple[pd.DataFrame, np.ndarray]:
         """Everything that the explorer shows of the texts.
