@@ -5,6 +5,7 @@ what is shown.
 import json
 import re
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 from gdlib.explorer.explorer import Explorer
 from gdlib.explorer.filters import Filters
 from gdlib.explorer.html import looks
-from gdlib.explorer.measures import grid, keywords
+from gdlib.explorer.measures import grid, histogram, keywords
 from gdlib.explorer.tools import Quiz
 from gdlib.explorer.view import SampleView
 
@@ -135,6 +136,55 @@ def open_tab(shown, title: str):
     tools = shown.ui.tools
     tools.app.selected_index = list(tools.pages).index(title)
     return tools
+
+
+def test_histograms_count_what_their_bars_filter(shown):
+    shown.refilter()
+    view, everything = shown.view, np.arange(len(shown.view))
+    for column in ("confidence", "words"):
+        bars = histogram(view, column, shown.rows, everything)
+        known = view.frame[column].dropna()
+        assert sum(bar[3] for bar in bars) == len(known) > sum(bar[2] for bar in bars) > 0
+        assert bars[0][0] == 0 and bars[-1][1] == (1 if column == "confidence" else known.max())
+        for low, high, count, total in bars:
+            assert total == known.between(low, high).sum()
+            passing = view.select(Filters(**{column: (low, high)}), shown.marks)
+            assert count == len(passing)
+    # A bar, as its click says it; a range, as dragging says it; again takes it back.
+    said = re.findall(r'data-act="([^"]+)"', shown.ui.summary.value)
+    clicks = [json.loads(unescape(each))["filters"] for each in said]
+    low, high = max(bars[1:], key=lambda bar: bar[2])[:2]
+    assert {"words": [low, high]} in clicks and {"confidence": [0.95, 1.0]} in clicks
+    for limits in ([low, high], [low, high + 3]):
+        shown.act({"filters": {"words": limits}})
+        assert view.frame["words"][shown.rows].between(*limits).all()
+        assert 0 < len(shown.rows) < 200 and shown.ui.filters["words"].value == tuple(limits)
+        drawn = bytes_of(shown.ui.map.shown, np.uint8).astype(bool)
+        assert view.frame["words"][shown.ui.map.rows[drawn]].between(*limits).all()
+    shown.act({"filters": {"words": limits}})
+    assert shown.filters == Filters() and len(shown.rows) == 200
+
+
+def test_near_duplicates_are_listed_by_the_size_of_their_group(shown):
+    view = shown.view
+    sizes = view.frame["group"][view.generated].value_counts()
+    sizes = sizes[sizes > 1]
+    assert view.groups == sizes.to_dict() and len(sizes) > 3
+    page = shown.ui.tools.pages["Near-duplicates"].value
+    assert f"{sizes.sum()} of 200 generated texts" in page and f"in {len(sizes)} groups" in page
+    listed = re.findall(r'data-act="([^"]+)"', page)
+    shown.act(json.loads(unescape(listed[0])))
+    groups = view.frame["group"][shown.rows].tolist()
+    assert len(groups) == sizes.sum()
+    in_turn = list(dict.fromkeys(groups))
+    assert [first for first in in_turn for _ in range(sizes[first])] == groups
+    assert sizes[in_turn].is_monotonic_decreasing and sizes[in_turn[0]] > sizes[in_turn[-1]]
+    shown.clear_filters()
+    first = json.loads(unescape(listed[1]))["filters"]["group"]
+    shown.act({"filters": {"group": first}})
+    assert shown.rows.tolist() == np.flatnonzero(view.frame["group"] == first).tolist()
+    assert len(shown.rows) == sizes.max()
+    assert f"one of {sizes.max()} near-duplicates of #{first}" in shown.ui.detail.value
 
 
 def test_the_grid_counts_as_scikit_learn_and_filters(shown):

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from gdlib.compare import maps
 from gdlib.core.store import Store
+from gdlib.sources.duplicates import NearDuplicates, words_of
 from gdlib.studies.generation.settings import Settings
 from gdlib.studies.generation.study import GenerationStudy
 
@@ -79,6 +80,16 @@ def test_what_a_study_keeps_for_the_explorer(tmp_path):
     written = table["fate"] != "empty"
     assert table.loc[~written, ["x", "y", "distance"]].isna().all(axis=None)
     assert table.loc[written, ["x", "y"]].apply(lambda places: places.between(0, 1)).all(axis=None)
+    # The same words are the same group; what is in a group of several is like its first text.
+    assert (table.loc[~written | (table["source"] != "generated"), "group"] == -1).all()
+    rows = np.flatnonzero(written & (table["source"] == "generated"))
+    known = {}
+    for row in rows:
+        words = words_of(table["text"][row])
+        first = int(table["group"][row])
+        assert first == known.setdefault(words, first) <= row
+        alike = NearDuplicates(settings.near_duplicate, [words_of(table["text"][first])])
+        assert alike.has(words) and table["group"][first] == first
     # The states of any text, asked of the teacher directly; and the distances in plain numpy.
     last = study.teacher.network.config.num_hidden_layers
     # (Products may be in bf16, which differ by the batch.)

@@ -1,7 +1,9 @@
 """What every model put out of every test item, and how arms are paired for a comparison."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,14 @@ class Results:
     table: pd.DataFrame
     outputs: NDArray
     items: pd.DataFrame
+
+    @cached_property
+    def digest(self) -> str:
+        """As results stand in a recipe: over every number."""
+        whole = hashlib.sha256(np.ascontiguousarray(self.outputs).tobytes())
+        for table in (self.table, self.items):
+            whole.update(table.to_json(double_precision=15).encode())
+        return whole.hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
         self.table.to_parquet(folder / "results.parquet", index=False)

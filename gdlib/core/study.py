@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from tqdm.auto import tqdm
 
+from gdlib.core.artifacts import ingredient
 from gdlib.core.plans import Plan
 from gdlib.core.processes import in_processes
+from gdlib.core.reach import Reach
 from gdlib.core.scope import KNOB, Scope, Watched
-from gdlib.core.settings import plain, replace
+from gdlib.core.settings import digest, plain, replace
 from gdlib.core.store import Artifact, Store
 
 
@@ -74,6 +77,35 @@ class Study:
             for _ in in_processes(_make_one, jobs):
                 bar.update()
         return [declared.make(self, *cell) for cell in cells]
+
+    def kept(
+        self, compute: Callable[..., Any], *inputs: Any, given: Any = None, **options: Any
+    ) -> Any:
+        """The table, or tables, that a function works out, from the store where it has done so.
+
+        They are kept under what decides them: the code that the function reaches, what it is bound
+        to, its inputs and options.
+
+        Args:
+            compute: a function, or a method of plain data.
+            inputs: what it is given.
+            given: what decides the inputs (artifacts, texts), where they have no digest.
+            options: plain values that it is given by name.
+        """
+        reach = Reach()
+        bound = reach.value(getattr(compute, "__self__", None))
+        reach.value(getattr(compute, "__func__", compute))
+        decide = ingredient([given if given is not None else inputs, options])
+        recipe = {"function": compute.__qualname__, "code": digest([bound, reach.code])}
+
+        def build(folder: Path) -> None:
+            found = compute(*inputs, **options)
+            for place, table in enumerate(found if isinstance(found, tuple) else [found]):
+                table.to_parquet(folder / f"{place}.parquet")
+
+        made = self.store.make("table", recipe | {"inputs": decide}, build)
+        tables = tuple(map(pd.read_parquet, sorted(made.path.glob("*.parquet"))))
+        return tables if len(tables) > 1 else tables[0]
 
     def seconds(self, name: str) -> float:
         """How long the artifacts of a method took that were asked for so far, added up."""

@@ -161,6 +161,8 @@ class Explorer:
         text to open, or something of the tools.
         """
         if wanted := content.get("filters"):
+            # What was a tuple comes back from the page as a list.
+            wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
             is_so = all(self.ui.filters[name].value == value for name, value in wanted.items())
             self.set_filters(
                 {name: self.ui.unfiltered[name] for name in wanted} if is_so else wanted

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 KEPT, IN_TEST = "kept", "in test set"
 STUDENT = ("agrees", "differs")
 GENERATED = "generated"
+BY_GROUP = "size of its group of near-duplicates"
 SOURCES = (GENERATED, "labelled", "real")  # explorer_map.js knows them by their numbers
 
 
@@ -24,6 +25,8 @@ class Filters:
         confidence: lowest and highest of the teacher's confidence; a text the teacher never saw
             does not pass.
         entropy: the same for the entropy of its distribution, in nats.
+        words: fewest and most words.
+        group: row of the first text of a group of near-duplicates, or -1: those of all groups.
         brush: lowest x and y, highest x and y of a rectangle on the map; a text without a place
             does not pass.
         sort: one of :attr:`SampleView.sorts`; texts without the value come last either way.
@@ -39,6 +42,8 @@ class Filters:
     mark: str = ""
     confidence: tuple[float, float] | None = None
     entropy: tuple[float, float] | None = None
+    words: tuple[float, float] | None = None
+    group: int | None = None
     brush: tuple[float, ...] = ()
     sort: str = "order generated"
     descending: bool = False

@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from gdlib.core.templates import templates
 from gdlib.explorer.colours import codes_of
-from gdlib.explorer.measures import keywords, neighbours
+from gdlib.explorer.filters import BY_GROUP
+from gdlib.explorer.measures import histogram, keywords, neighbours
 from gdlib.explorer.view import SampleView
 
 RUN = 3  # so many shared words in a row are no longer chance
@@ -64,7 +65,8 @@ def _macros() -> Any:
     environment = templates(autoescape=True)
     style = environment.loader.get_source(environment, "explorer.css")[0]
     environment.globals |= {"ranked": ranked, "overlap": overlap, "style": Markup(style)}
-    environment.globals |= {"neighbours": neighbours, "keywords": keywords}
+    environment.globals |= {"neighbours": neighbours, "keywords": keywords, "histogram": histogram}
+    environment.globals["by_group"] = BY_GROUP
     environment.filters["percent"] = percent
     return environment.get_template("explorer.html.j2").module
 

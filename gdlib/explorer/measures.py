@@ -9,6 +9,7 @@ from gdlib.compare.keyness import keyness
 from gdlib.explorer.filters import SOURCES
 from gdlib.explorer.view import SampleView
 
+BARS = 20  # of a histogram, at most
 # The columns of an export, by those of the view's frame.
 EXPORTED = {
     **{name: name for name in ("row", "source", "fate")},
@@ -59,6 +60,28 @@ def keywords(view: SampleView, label: str = "", count: int = 12) -> dict[str, pd
     table = keyness(words, *(np.asarray(counts[rows].sum(axis=0)).ravel() for rows in parts))
     over, under = table[table["z"] > 0], table[table["z"] < 0]
     return {"over": over.head(count), "under": under.tail(count)[::-1]}
+
+
+def histogram(
+    view: SampleView, column: str, rows: np.ndarray, among: np.ndarray
+) -> list[tuple[float, float, int, int]]:
+    """The bars of a histogram of the "confidence" or the "words" of texts: the lowest and highest
+    value that a bar counts, how many of ``rows`` are in it, and how many of ``among``.
+
+    The last bar of words takes in the longest hundredth of all texts, however long they are.
+    """
+    values = view.frame[column].to_numpy()
+    if column == "confidence":
+        lows = np.arange(BARS) / BARS
+        highs = [*np.nextafter(lows[1:], 0), 1.0]  # what stands on an edge is counted once
+    else:
+        wide = int(np.quantile(values, 0.99)) // BARS + 1
+        lows = np.arange(0, min(BARS * wide, values.max() + 1), wide)
+        highs = [*(lows[1:] - 1), values.max()]
+    bars = lows.searchsorted(values, "right") - 1
+    bars[np.isnan(values)] = len(lows)  # no bar: the teacher never saw the text
+    counts = [np.bincount(bars[some], minlength=len(lows)) for some in (rows, among)]
+    return [*zip(lows.tolist(), highs, *(each.tolist() for each in counts))]
 
 
 def exported(view: SampleView, rows: np.ndarray, marks: pd.DataFrame) -> pd.DataFrame:

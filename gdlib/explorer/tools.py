@@ -1,5 +1,5 @@
-"""What stands in the tabs below the list: keyness, the grid of teacher and student, the quiz, a
-sentence of one's own, and the export.
+"""What stands in the tabs below the list: near-duplicates, keyness, the grid of teacher and
+student, the quiz, a sentence of one's own, and the export.
 """
 
 from pathlib import Path
@@ -16,6 +16,8 @@ from gdlib.explorer.view import SampleView
 
 if TYPE_CHECKING:
     from gdlib.explorer.explorer import Explorer
+
+GROUPS = 50  # of near-duplicates, the largest ones, that can be chosen
 
 
 class Quiz:
@@ -76,6 +78,9 @@ class Tools:
             self.pages["Which one is real?"] = self.questions
         if "student" in explorer.view.probabilities:
             self.pages["Teacher and student"] = self.grid
+        if explorer.view.groups:
+            groups = looks.groups(explorer.view, GROUPS)
+            self.pages["Near-duplicates"] = Html(explorer.act, value=groups)
         if not explorer.view.generated.all():
             self.pages["Words"] = self.words
         if explorer.ask is not None:

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from gdlib.compare.keyness import words_in
 from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
-from gdlib.explorer.filters import GENERATED, IN_TEST, KEPT, SOURCES, STUDENT, Filters
+from gdlib.explorer.filters import BY_GROUP, GENERATED, IN_TEST, KEPT, SOURCES, STUDENT, Filters
 from gdlib.explorer.marks import marked, no_marks
 
 COLUMNS = ("text", "fate", "teacher_logits", "teacher_label", "confidence", "entropy")
@@ -24,7 +24,7 @@ class SampleView:
 
     Args:
         table: the texts, one per row: ``text, fate, teacher_logits, teacher_label, confidence,
-            entropy``, and for a map ``source, x, y, distance`` (see
+            entropy``, and for a map ``source, x, y, distance``, for near-duplicates ``group`` (see
             :meth:`gdlib.studies.shared.writing.WritingStudy.explored`); ``gold``, the number of the
             true class or -1, where it is known. Without ``source`` all are generated.
         labels: class names, in the order of the logits.
@@ -70,6 +70,10 @@ class SampleView:
             self.agreement = np.where(self.teacher_label < 0, None, agrees)
             # From 0, where the two agree entirely, to 1, where they share no class at all.
             distance = np.abs(teacher - student).sum(1) / 2
+        group = table.get("group", pd.Series(-1, table.index)).to_numpy(dtype=int)
+        sizes = pd.Series(group[group >= 0]).value_counts()  # the largest first
+        self.groups = sizes[sizes > 1].to_dict()  # the first row of each group to its size
+        alike = np.array([self.groups.get(first, 0) for first in group])
         fates = sorted(dict.fromkeys(table["fate"].dropna()), key=lambda fate: fate != KEPT)
         self.frame = pd.DataFrame(
             {
@@ -82,6 +86,9 @@ class SampleView:
                 **{name: table.get(name, np.nan) for name in ("x", "y", "distance")},
                 "words": [float(len(text.split())) for text in self.texts],
                 "gap": distance,
+                "group": group,
+                # By the size of the group, and within that group by group.
+                "alike": np.where(alike > 0, alike + 1 - group / len(self), np.nan),
                 "row": range(len(self)),
             }
         )
@@ -103,6 +110,8 @@ class SampleView:
             self.sorts["distance of student from teacher"] = "gap"
         if self.placed.any():
             self.sorts["distance of generated from real"] = "distance"
+        if self.groups:
+            self.sorts[BY_GROUP] = "alike"
         self._lowered = [text.lower() for text in self.texts]
 
     def __len__(self) -> int:
@@ -146,12 +155,15 @@ class SampleView:
         for column in ("fate", "label", "guess", "student"):
             if category := getattr(filters, column):
                 passes &= self.frame[column] == category
-        for column in ("confidence", "entropy"):
+        for column in ("confidence", "entropy", "words"):
             if limits := getattr(filters, column):
                 passes &= self.frame[column].between(*limits)
         if filters.brush:
             left, low, right, high = filters.brush
             passes &= self.frame["x"].between(left, right) & self.frame["y"].between(low, high)
+        if filters.group is not None:
+            group = self.frame["group"]
+            passes &= group.isin(self.groups) if filters.group < 0 else group == filters.group
         if filters.mark:
             passes &= marked(marks, filters.mark)
         return np.asarray(passes)

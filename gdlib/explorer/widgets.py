@@ -5,6 +5,7 @@
 import os
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -15,7 +16,7 @@ from gdlib.explorer.colours import COLOURS
 from gdlib.explorer.filters import GENERATED
 from gdlib.explorer.frontend import Html, TextMap
 from gdlib.explorer.html import looks
-from gdlib.explorer.tools import Tools
+from gdlib.explorer.tools import GROUPS, Tools
 from gdlib.explorer.training import train_selection
 from gdlib.explorer.view import SampleView
 
@@ -78,10 +79,13 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
         counted = [(f"{name} ({count:,})", name) for name, count in view.counts(column).items()]
         return control(w.Dropdown, description, options=[("any", ""), *counted])
 
-    def span(description: str, highest: float) -> w.FloatRangeSlider:
-        scale = {"min": 0.0, "max": highest, "value": (0.0, highest), "step": 0.01}
-        return control(w.FloatRangeSlider, description, readout_format=".2f", **scale)
+    def span(description: str, highest: float, step: float, form: str) -> w.FloatRangeSlider:
+        scale = {"min": 0.0, "max": highest, "value": (0.0, highest), "step": step}
+        return control(w.FloatRangeSlider, description, readout_format=form, **scale)
 
+    groups = [("any", None), (f"of all groups ({sum(view.groups.values()):,})", -1)]
+    first = islice(view.groups.items(), GROUPS)
+    groups += [(f"like #{row}: {size:,} texts", row) for row, size in first]
     highest_entropy = float(np.ceil(np.log(max(2, len(view.labels))) * 100) / 100)
     controls = {
         "search": control(w.Text, "Search", placeholder='words, or "a phrase"'),
@@ -91,8 +95,10 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
         "guess": category("Student's class", "guess"),
         "student": category("Student", "student"),
         "mark": control(w.Dropdown, "My mark", options=MARKS),
-        "confidence": span("Confidence", 1.0),
-        "entropy": span("Entropy (nats)", highest_entropy),
+        "confidence": span("Confidence", 1.0, 0.01, ".2f"),
+        "entropy": span("Entropy (nats)", highest_entropy, 0.01, ".2f"),
+        "words": span("Length (words)", max(view.frame["words"], default=1.0), 1.0, "d"),
+        "group": control(w.Dropdown, "Near-duplicates", options=groups),
         "sort": control(w.Dropdown, "Sort by", options=list(view.sorts)),
         "descending": w.Checkbox(description="largest first"),
     }

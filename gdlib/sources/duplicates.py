@@ -56,6 +56,28 @@ class NearDuplicates:
         )
 
 
+def near_groups(texts: Sequence[Words], threshold: float) -> list[int]:
+    """Groups of near-duplicates: for each text, the place of the first text of its group.
+
+    A text joins the group whose first text is a near-duplicate of it (of several, the one with
+    which it shares most 3-grams); otherwise it is the first of a group of its own. So all texts of
+    a group are like its first one, and no chain of small changes joins texts that differ. A text
+    without a word is alone. ``threshold``: as in :class:`NearDuplicates`.
+    """
+    known, firsts, groups = NearDuplicates(threshold), [], list(range(len(texts)))
+    for place, words in enumerate(texts):
+        if known.has(words):
+            shared = Counter(k for each in shingles(words) for k in known.texts_with.get(each, ()))
+            near = (firsts[k] for k, _ in shared.most_common())
+            groups[place] = next(
+                k for k in near if NearDuplicates(threshold, [texts[k]]).has(words)
+            )
+        elif words:
+            known.add(words)
+            firsts.append(place)
+    return groups
+
+
 def sharing_runs(texts: Sequence[str], others: Iterable[str], length: int) -> NDArray[np.bool_]:
     """Which texts share a run of ``length`` words with one of the others. *Shape:* ``[texts]``."""
     known = {run for text in others for run in _runs(text, length)}

@@ -1,5 +1,7 @@
 // HTML from the kernel, in which every value is escaped; a click (or Enter) on what has data-act sends that to the kernel.
+// Dragging over bars of a histogram sends the range from the first to the last of them.
 function render({ model, el }) {
+  let from = null, to = null;
   const draw = () => { el.innerHTML = model.get("value"); };
   const act = (event) => {
     const at = event.target.closest("[data-act]");
@@ -7,9 +9,29 @@ function render({ model, el }) {
     event.preventDefault();
     model.send(JSON.parse(at.dataset.act));
   };
+  const over = (event) => {  // which may be beside the histogram, or beyond its ends
+    if (!from) return [];
+    const bars = [...from.parentElement.children];
+    to = bars.find((bar) => event.clientX < bar.getBoundingClientRect().right) ?? bars.at(-1);
+    const [first, last] = [from, to].map((bar) => bars.indexOf(bar)).sort((one, other) => one - other);
+    bars.forEach((bar, at) => bar.classList.toggle("chosen", first <= at && at <= last));
+    return bars.slice(first, last + 1);
+  };
+  const drop = (event) => {
+    const ranges = over(event).map((bar) => Object.entries(JSON.parse(bar.dataset.act).filters)[0]);
+    if (from !== to) model.send({ filters: { [ranges[0][0]]: [ranges[0][1][0], ranges.at(-1)[1][1]] } });
+    from = to = null;
+  };
   el.addEventListener("click", act);
   el.addEventListener("keydown", act);
+  el.addEventListener("pointerdown", (event) => { from = to = event.target.closest(".bin[data-act]"); });
+  window.addEventListener("pointermove", over);
+  window.addEventListener("pointerup", drop);
   model.on("change:value", draw);
   draw();
+  return () => {
+    window.removeEventListener("pointermove", over);
+    window.removeEventListener("pointerup", drop);
+  };
 }
 export default { render };

@@ -35,6 +35,7 @@ table.loc[[0, 6], "confidence"] = 1.0
 how = {"student_logits": student_logits, "marks_path": "marks.json", "train": made.train}
 Explorer(table, made.LABELS, vectors=vectors, ask=made.ask, **how)
 """
+BY_GROUP = "size of its group of near-duplicates"
 APP = "document.querySelector('.gdx-app')"
 
 
@@ -277,6 +278,15 @@ def try_the_map_and_the_tabs(page: Chromium, shots: Path) -> None:
     page.click(button("Clear filters"))
     page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
 
+    drag_over_the_histogram(page, shots)
+    tab(page, "Near-duplicates")
+    page.click(act({"filters": {"group": -1, "sort": BY_GROUP, "descending": True}}))
+    page.wait(f"!{APP}.innerText.includes('600 of 600 texts')")
+    sizes = f"[...{APP}.querySelectorAll('.gdx-row [title^=near-dup]')].map(s => s.textContent)"
+    check(len(set(page.js(sizes)[:2])) == 1, "near-duplicates are listed group by group")
+    page.shot(shots / "e-groups.png")
+    page.click(button("Clear filters"))
+    page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
     tab(page, "Which one is real?")
     page.click(f"{APP}.querySelector('.tag.link')")
     page.wait(f"{APP}.innerText.includes('of 1 right so far')")
@@ -302,6 +312,26 @@ def try_the_map_and_the_tabs(page: Chromium, shots: Path) -> None:
     page.click(button("The texts shown as CSV"))
     page.wait(f"{APP}.innerText.includes('marks-selection.csv')")
     check(True, "the selection is written")
+
+
+def drag_over_the_histogram(page: Chromium, shots: Path) -> None:
+    """Drag over the upper bars of the lengths, beyond their end; then click on one, twice."""
+    lengths = f"{APP}.querySelectorAll('.histogram')[1]"
+    page.drag(lengths, (0.52, 0.5), (1.02, 0.5))
+    page.wait(f"!{APP}.innerText.includes('600 of 600 texts')")
+    lowest = page.js(f"{control('Length (words)', '.widget-readout')}.textContent")
+    check(
+        0 < count(page) < 600 and lowest.endswith("24") and lowest[0] != "0",
+        f"dragging over bars filters ({count(page)} left, {lowest} words)",
+    )
+    page.shot(shots / "f-histogram.png")
+    page.click(button("Clear filters"))
+    page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
+    top = f"{APP}.querySelectorAll('.histogram .bin')[19]"
+    for wanted in ("!", ""):
+        page.click(top)
+        page.wait(f"{wanted}{APP}.innerText.includes('600 of 600 texts')")
+    check(True, "a click on a bar filters, another takes it back")
 
 
 def main() -> None:

@@ -151,6 +151,11 @@ def samples(count: int = 600, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, 
     places = np.clip((vectors[:, :2] @ [[1, 0.4], [-0.4, 1]] + 1) / 2, 0, 1)
     places[table["fate"] == "empty"] = np.nan
     places = {"x": places[:, 0], "y": places[:, 1]}
+    # Texts that begin alike are in a group.
+    starts, rows = table["text"].str[:24], table.index.to_series()
+    table["group"] = (
+        rows.groupby(starts).transform("first").where(table["source"] == "generated", -1)
+    )
     return table.assign(**places, distance=rng.random(len(table))), vectors, student
 
 

@@ -14,6 +14,7 @@ from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation import views
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared.compare import by_size, of_classifiers
+from gdlib.studies.shared.study import Texts
 
 ALONE, REAL, HARD, SCRAPS = "labelled only", "real unlabelled", "hard labels", "scraps"
 COMPARISON = of_classifiers(
@@ -83,14 +84,19 @@ def hard_and_soft(results: Results) -> pd.DataFrame:
 
 def over_labels(study: GenerationStudy) -> pd.DataFrame:
     """Accuracy by labels per class (``size``) and arm, averaged over the students."""
-    table = COMPARISON.sweep(by_size(study, "labels_per_class"), pooled=True)
+    runs = by_size(study, "labels_per_class")
+    table = study.kept(COMPARISON.sweep, runs, pooled=True)
     return table[~table["arm"].str.startswith("generated /") & (table["arm"] != "majority")]
 
 
 def costs(study: GenerationStudy, texts: int = 128) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Sizes and times of the teacher and of every student architecture, on real test texts."""
+    """Sizes and times of the teacher and of every student architecture, on real test texts;
+    measured once for the same networks, since another measurement would say the same otherwise.
+    """
     networks = {name: study.student(name) for name in study.settings.students}
-    return cost.costs(study.teacher, study.vocabulary, networks, study.splits.test.texts[:texts])
+    some = Texts(study.splits.test.texts[:texts])
+    made = [study.trained_teacher(), *(study.shown(name) for name in networks), some]
+    return study.kept(cost.costs, study.teacher, study.vocabulary, networks, some, given=made)
 
 
 def quality(sizes: pd.DataFrame, arms: pd.DataFrame) -> pd.DataFrame:

@@ -174,19 +174,41 @@ class GenerationStudy(WritingStudy):
             probabilities = baselines.predict(model, test.numpy(), classes)
             results.reference(name, probabilities, size + baselines.parameters(model))
 
+    def trained_students(self) -> list[Artifact]:
+        """Every arm of every student and student seed, in the order of :attr:`cells`."""
+        return self.make_all("trained_student", self.cells, "students")
+
+    @property
+    def cells(self) -> list[tuple[str, Arm, int]]:
+        s = self.settings
+        return [(n, arm, i) for n in s.students for arm in self.arms for i in s.student_seeds]
+
+    @artifact(
+        ("students", "compare"),
+        *("corpus", "labels_per_class", "seed", "students", "student_seeds", "arms"),
+        *("sample_divisors", "embedding_dim", "max_length"),
+        needs=("splits", "lessons", "trained_teacher", "piece_vectors", "pretrained_states")
+        + ("vocabulary", "class_names", "labelled_texts", "test_texts"),
+        given={
+            "trained": lambda study: study.trained_students(),
+            "signals": lambda study: study.teacher_signals(study.test_texts),
+        },
+    )
+    def tested(self, folder: Path) -> None:
+        """What students, baselines and the teacher answer on the test part."""
+        results = self.references()
+        self.linear_references(results)
+        for cell, made in zip(self.cells, self.trained_students()):
+            name, arm, number = cell
+            size = len(self.lessons[arm][1] or ())
+            results.student(made, student=name, arm=arm.name, student_seed=number, size=size)
+        results.results().save(folder)
+
     def results(self) -> Results:
         """Every arm of every student and student seed, the baselines and the teacher, on the test
         part.
         """
-        s = self.settings
-        cells = [(n, arm, i) for n in s.students for arm in self.arms for i in s.student_seeds]
-        results = self.references()
-        self.linear_references(results)
-        for cell, made in zip(cells, self.make_all("trained_student", cells, "students")):
-            name, arm, number = cell
-            size = len(self.lessons[arm][1] or ())
-            results.student(made, student=name, arm=arm.name, student_seed=number, size=size)
-        return results.results()
+        return Results.load(self.tested().path)
 
     # ---- one student to look at
 
@@ -194,16 +216,17 @@ class GenerationStudy(WritingStudy):
         """The student of an arm, of the first student seed and (unless named) architecture."""
         name, plan = name or self.settings.students[0], self.student_plan
         student = plan.build(name, len(self.class_names), self.vocabulary)
-        student.load_state_dict(load_file(self._shown(name, arm) / "student.safetensors"))
+        student.load_state_dict(load_file(self.shown(name, arm) / "student.safetensors"))
         return student.eval()
 
-    def _shown(self, name: str, arm: str) -> Artifact:
+    def shown(self, name: str, arm: str = MAIN_ARM) -> Artifact:
+        """The artifact of that student."""
         return self.trained_student(name, ARMS[arm], self.settings.student_seeds[0])
 
     def packed(self, arm: str = MAIN_ARM) -> Packed:
         """That student as it is exported, with the temperature that calibrates it."""
         name, pieces = self.settings.students[0], len(self.teacher.tokenizer)
-        with safe_open(self._shown(name, arm) / "test.safetensors", "pt") as file:
+        with safe_open(self.shown(name, arm) / "test.safetensors", "pt") as file:
             temperature = float(file.metadata()["temperature"])
         return Packed(self.student(name, arm), self.vocabulary, temperature, pieces)
 

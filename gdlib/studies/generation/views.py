@@ -27,6 +27,7 @@ __all__ = [
     "kept",
     "perplexity",
     "recited",
+    "repeated",
     "signal_counts",
     "tasters",
     "tfidf_curve",
@@ -71,6 +72,16 @@ def recited(study: GenerationStudy) -> pd.DataFrame:
             for name, each in recited.items()
         ]
     )
+
+
+def repeated(study: GenerationStudy, at_most: int = 10) -> pd.DataFrame:
+    """The largest groups of near-duplicates among all samples: the first text of each, and how many
+    ``texts`` it has.
+    """
+    table, _ = study.explored()
+    sizes = table["group"][table["group"] >= 0].astype(int).value_counts()
+    sizes = sizes[sizes > 1].head(at_most)
+    return pd.DataFrame({"text": table["text"][sizes.index].tolist(), "texts": sizes.tolist()})
 
 
 def diversity(study: GenerationStudy, number: int = 1000) -> pd.DataFrame:

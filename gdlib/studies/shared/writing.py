@@ -13,13 +13,13 @@ from gdlib.networks import generator, signals
 from gdlib.networks.lessons import Source
 from gdlib.networks.sampling import Generator
 from gdlib.sources import zoo
-from gdlib.sources.duplicates import sharing_runs
+from gdlib.sources.duplicates import near_groups, sharing_runs, words_of
 from gdlib.studies.shared import funnel, samples
 from gdlib.studies.shared.samples import SamplingPlan
 from gdlib.studies.shared.settings import WritingSettings, part_of
 from gdlib.studies.shared.study import TeachingStudy, Texts
 
-SAMPLES, MAP = "samples.jsonl", "map.parquet"
+SAMPLES, MAP, GROUPS = "samples.jsonl", "map.parquet", "groups.parquet"
 
 
 class WritingStudy(TeachingStudy):
@@ -141,6 +141,14 @@ class WritingStudy(TeachingStudy):
         table = pd.DataFrame(projected(vectors, self.settings.seed), columns=["x", "y"])
         table.assign(distance=distance).to_parquet(folder / MAP, index=False)
 
+    @artifact("samples", "near_duplicate", needs=("written",))
+    def text_groups(self, folder: Path) -> None:
+        """The near-duplicates among the samples in which something is written, whatever the funnel
+        made of them: ``group``, the place of the first text of each one's group.
+        """
+        groups = near_groups([*map(words_of, self.written)], self.settings.near_duplicate)
+        pd.DataFrame({"group": groups}, dtype=int).to_parquet(folder / GROUPS, index=False)
+
     def explored(self) -> tuple[pd.DataFrame, np.ndarray]:
         """Everything that the explorer shows of the texts.
 
@@ -148,9 +156,9 @@ class WritingStudy(TeachingStudy):
             The samples, then the labelled and the real unlabelled texts, as rows of one table:
             besides the columns of :meth:`samples` their ``source`` ("generated", "labelled" or
             "real"), their class where it is known (``gold``, else -1) and the columns of
-            :meth:`text_map`; and the teacher's mean state of each, at
-            length one (NaN, and zeros, for samples in which nothing is written). *Shape:* ``[texts,
-            width]``, float32.
+            :meth:`text_map` and :meth:`text_groups` (here the row of the group's first text, -1 for
+            real texts); and the teacher's mean state of each, at length one (NaN, and zeros, for
+            samples in which nothing is written). *Shape:* ``[texts, width]``, float32.
         """
         table, parts, found = self.samples(), self.splits, self.mapped_signals
         (states,) = found.states.values()
@@ -163,7 +171,8 @@ class WritingStudy(TeachingStudy):
         real = real.assign(gold=gold).reset_index(drop=True)
         real = funnel.judged(real, judged, np.arange(len(real)))
         table = table.assign(source="generated", gold=-1)
-        whole = pd.concat([table, real], ignore_index=True)
+        table.loc[rows, "group"] = rows[pd.read_parquet(self.text_groups() / GROUPS)["group"]]
+        whole = pd.concat([table, real], ignore_index=True).fillna({"group": -1})
         rows = np.concatenate([rows, np.arange(len(table), len(whole))])
         places = pd.read_parquet(self.text_map() / MAP).set_index(rows)
         vectors = np.zeros((len(whole), states.shape[1]), np.float32)
