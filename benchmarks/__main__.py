@@ -24,7 +24,7 @@ from benchmarks.workbench import Workbench, set_threads
 from gdlib.core.errors import GdlibError
 from gdlib.core.settings import thread_count
 from gdlib.core.store import Store
-from gdlib.core.wording import grid
+from gdlib.core.wording import counted, grid
 from gdlib.run.provenance import machine, versions
 from gdlib.studies.generation.settings import Settings
 
@@ -69,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         table = measure(bench, [name.strip() for name in given.only.split(",")])
         used = {name: versions()[name] for name in ("python", "torch", "transformers")}
+        elsewhere = counted(torch.get_num_threads(), "thread")
         about = (
-            f"{machine()}; {torch.get_num_threads()} threads elsewhere. Texts: {settings.corpus}; "
+            f"{machine()}, elsewhere {elsewhere}. Texts: {settings.corpus}; "
             f"networks: {settings.teacher}, {settings.generator}, {settings.students[0]}"
             f"{'' if given.quick else ', trained for a short time only'}; "
             f"{', '.join(map(' '.join, used.items()))}."
