@@ -9,7 +9,7 @@ import numpy as np
 
 from gdlib.core.errors import GdlibError
 
-BATCH = 64
+BATCH = 8  # on a processor little padding saves more than a larger batch does
 
 
 class Exported:

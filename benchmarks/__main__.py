@@ -1,0 +1,87 @@
+"""``python -m benchmarks``: every row, or some, as one table and a report.
+
+::
+
+    python -m benchmarks                              # everything
+    python -m benchmarks --only "one text,size"       # some rows
+    python -m benchmarks --quick                      # with the networks of `gdlib run`
+
+The networks are the quick profile's; unless ``--quick`` is given they are trained for a short time
+only, since their speed does not depend on how good they are.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from benchmarks import ROWS, page
+from benchmarks.workbench import Workbench, set_threads
+from gdlib.core.errors import GdlibError
+from gdlib.core.settings import thread_count
+from gdlib.core.store import Store
+from gdlib.core.wording import counted, grid
+from gdlib.run.provenance import machine, versions
+from gdlib.studies.generation.settings import Settings
+
+SHORT = {
+    **{"teacher_epochs": 1, "teacher_least_steps": 0, "generator_epochs": 1},
+    **{"generator_least_steps": 0, "num_samples": 128, "student_steps": 100},
+}
+"""Knobs of a training that is as short as it can be with the networks and texts of ``quick``."""
+
+
+def measure(bench: Workbench, only: Sequence[str]) -> pd.DataFrame:
+    """The lines of some rows, one row after the other; a line on the screen for each.
+
+    Raises:
+        UnknownName: no such row.
+    """
+    lines, rows = [], {name: ROWS[name] for name in only}
+    for place, (name, row) in enumerate(rows.items(), 1):
+        start = time.perf_counter()
+        lines += row(bench)
+        took = time.perf_counter() - start
+        print(f"[{place}/{len(rows)}] {name}: {took:.0f} s", file=sys.stderr, flush=True)
+    return page.table_of(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    options.add_argument("--only", default=",".join(ROWS), help="rows, separated by commas")
+    options.add_argument("--rounds", type=int, default=3, help="measurements of each contestant")
+    options.add_argument("--threads", type=int, default=thread_count())
+    options.add_argument("--out", type=Path, default=Path("reports/performance"))
+    options.add_argument("--store", type=Path, default=Path("runs/store"), help="of the networks")
+    options.add_argument("--quick", action="store_true", help="train as long as `gdlib run` does")
+    given = options.parse_args(arguments)
+    set_threads(given.threads)
+    settings = Settings(**({} if given.quick else SHORT))
+    bench = Workbench(settings, Store(given.store), given.rounds)
+    try:
+        table = measure(bench, [name.strip() for name in given.only.split(",")])
+        used = {name: versions()[name] for name in ("python", "torch", "transformers")}
+        elsewhere = counted(torch.get_num_threads(), "thread")
+        about = (
+            f"{machine()}, elsewhere {elsewhere}. Texts: {settings.corpus}; "
+            f"networks: {settings.teacher}, {settings.generator}, {settings.students[0]}"
+            f"{'' if given.quick else ', trained for a short time only'}; "
+            f"{', '.join(map(' '.join, used.items()))}."
+        )
+        report = page.write(table, given.out, about, given.rounds)
+    except GdlibError as error:
+        raise SystemExit(f"benchmarks: {error}") from None
+    print(grid(table))
+    print(f"report: {report}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

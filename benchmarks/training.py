@@ -1,0 +1,121 @@
+"""Rows on the training of students."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.timing import Call, Lines, compare, rate, seconds
+from benchmarks.workbench import Workbench, unless_missing
+from gdlib.learn.batches import Batch, autocast, batches_by_length, collate, pad
+from gdlib.learn.loop import Regime, fit
+from gdlib.networks import distillation
+from gdlib.networks.arms import ARMS, MAIN_ARM
+from gdlib.networks.students import PAD, STUDENTS
+from gdlib.networks.teacher import tokenize
+
+
+def distilling(bench: Workbench) -> Lines:
+    """One student's training. Ours learns from labels that are kept, so one arm pays its share of
+    labelling all texts that the arms learn from; TextBrewer asks the teacher at every step.
+    """
+    study, steps, seed = bench.study, bench.sizes.steps, 0
+    plan = replace(study.student_plan, student_steps=steps)
+    lessons, arm = study.lessons[ARMS[MAIN_ARM]], ARMS[MAIN_ARM]
+    name, classes = study.settings.students[0], len(study.class_names)
+    texts = sum(map(len, study.sources.values()))
+    share = bench.texts[: -(-texts // len(study.arms))]
+
+    def student() -> nn.Module:
+        start = study.vocabulary, study.vectors, plan, seed
+        return distillation.new_student(name, classes, *start)
+
+    def ours() -> None:
+        study.teacher.signals(share, title="")
+        loss = distillation.loss_of(arm, plan)
+        given = *lessons, study.held_out, study.vocabulary, loss, plan, seed
+        distillation.distil(student(), *given)
+
+    calls = {"gdlib": lambda _: seconds(ours)}
+    for precision in dict.fromkeys(("fp32", bench.precision)):
+        brewed = textbrewer(bench, student, precision)
+        calls[f"TextBrewer {precision}"] = unless_missing(brewed, "textbrewer")
+    return compare("distilling", "s", calls, rounds=bench.rounds)
+
+
+def textbrewer(bench: Workbench, student: Callable[[], nn.Module], precision: str) -> Call:
+    """TextBrewer with the teacher in the loop, on as many texts in batches of like length."""
+    study, s, steps = bench.study, bench.study.settings, bench.sizes.steps
+    texts = bench.texts[: steps * s.student_batch]
+    pad_id = study.teacher.tokenizer.pad_token_id
+
+    def batches() -> list[dict[str, Batch]]:
+        rows = tokenize(study.teacher.tokenizer, texts, s.max_length)
+        own = study.rows(texts)
+        order = batches_by_length([len(row) for row in rows], s.student_batch, seed=0)
+        return [
+            {
+                "teacher": collate([rows[i] for i in order(step)], pad_id),
+                "student": {"pieces": pad([own[i] for i in order(step)], PAD)},
+            }
+            for step in range(steps)
+        ]
+
+    def train() -> None:
+        from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
+
+        with TemporaryDirectory() as folder, autocast(torch.device("cpu"), precision):
+            how = TrainingConfig(ckpt_steps=steps, output_dir=folder, device="cpu")
+            network = student()
+            distiller = GeneralDistiller(
+                how,
+                DistillationConfig(temperature=s.temperature),
+                study.teacher.network,
+                network,
+                lambda _, out: {"logits": out.logits},
+                lambda _, logits: {"logits": logits},
+            )
+            optimizer = torch.optim.AdamW(network.parameters(), lr=s.student_lr)
+            with distiller:
+                distiller.train(optimizer, batches(), num_steps=steps)
+
+    return lambda _: seconds(train)
+
+
+def steps(bench: Workbench) -> Lines:
+    """Training steps of every student, on batches of like length and on random ones."""
+    study, s, number = bench.study, bench.study.settings, bench.sizes.steps
+    rows, classes = study.rows(bench.texts[:2000]), len(study.class_names)
+    order = np.random.default_rng(0).permutation(len(rows))
+    cut = [order[i : i + s.student_batch] for i in range(0, len(rows), s.student_batch)]
+    orders = {
+        "by length": batches_by_length([len(row) for row in rows], s.student_batch, seed=0),
+        "random": lambda step: cut[step % len(cut)],
+    }
+    regime = Regime(steps=number, lr=s.student_lr, evaluate_every=number)
+
+    def trained(name: str, order: Callable[[int], Any]) -> Call:
+        def batch(step: int) -> Batch:
+            index = order(step)
+            pieces = pad([rows[i] for i in index], PAD)
+            return {"pieces": pieces, "labels": torch.as_tensor(index) % classes}
+
+        def loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+            return F.cross_entropy(model(batch["pieces"]), batch["labels"])
+
+        def run() -> None:
+            network = study.student_plan.build(name, classes, study.vocabulary)
+            fit(network, batch, loss, lambda _: 0.0, regime)
+
+        return rate(number, run)
+
+    lines = []
+    for name in STUDENTS:
+        calls = {f"{name}, {kind}": trained(name, order) for kind, order in orders.items()}
+        lines += compare("steps", "steps/s", calls, rounds=bench.rounds)
+    return lines

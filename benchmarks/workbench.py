@@ -1,0 +1,147 @@
+"""What the rows work on: the networks of one run of study 1, its texts, and its peers."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+
+from benchmarks.timing import Missing
+from gdlib.compare import baselines
+from gdlib.core.store import Store
+from gdlib.learn.batches import has_bf16
+from gdlib.networks import distillation, export
+from gdlib.run.predict import Exported
+from gdlib.studies.generation.study import GenerationStudy
+
+Answer = Callable[[Sequence[str]], np.ndarray]
+"""Texts to probabilities, ``[texts, classes]``."""
+ONNX, INT8, TORCH = "student, ONNX float32", "student, ONNX int8", "student, torch"
+TEACHER, TFIDF, MODEL2VEC = "teacher", "TF-IDF + LR", "Model2Vec + LR"
+INSTALL = "not installed; pip install 'gdlib[bench]'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How much work a row is.
+
+    Args:
+        batch: texts written side by side.
+        new_tokens: of a text at most.
+        labelled: texts for the teacher.
+        steps: of a student's training.
+        answered: texts that are answered one by one, or by 32.
+        factors: by which the texts become more.
+        grown: texts at factor 1, to label and to write.
+    """
+
+    batch: int = 64
+    new_tokens: int = 64
+    labelled: int = 1500
+    steps: int = 80
+    answered: int = 320
+    factors: tuple[int, ...] = (1, 4, 16)
+    grown: tuple[int, int] = (250, 16)
+
+
+class Workbench:
+    """The networks of a run of study 1, trained now if the store has them not.
+
+    Args:
+        settings: of the study.
+        store: where its artifacts are.
+        rounds: how often each contestant is measured.
+        sizes: how much work a row is.
+    """
+
+    def __init__(self, settings: Any, store: Store, rounds: int = 3, sizes: Sizes | None = None):
+        self.study, self.rounds, self.sizes = (
+            GenerationStudy(settings, store),
+            rounds,
+            sizes or Sizes(),
+        )
+        self.scratch = TemporaryDirectory(prefix="gdlib-bench-")
+        self.precision = "bf16" if has_bf16() else "fp32"
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Texts of the corpus in random order."""
+        texts = self.study.corpus.parts["train"].texts
+        return [texts[i] for i in np.random.default_rng(0).permutation(len(texts))]
+
+    @cached_property
+    def exported(self) -> Path:
+        """The folder that ``gdlib export`` would write of the main arm's student."""
+        study, folder = self.study, Path(self.scratch.name, "export")
+        folder.mkdir()
+        reads = study.teacher.tokenizer, study.class_names, study.settings.max_length
+        export.write(study.packed(), *reads, folder)
+        return folder
+
+    @cached_property
+    def tfidf(self) -> Pipeline:
+        labelled = self.study.splits.labelled
+        return baselines.build("tfidf-lr", labelled.texts, labelled.labels)
+
+    @cached_property
+    def static(self) -> Path:
+        """Model2Vec's vectors of the pretrained encoder's pieces, made once and kept."""
+        from model2vec.distill import distill
+
+        network = self.study.teacher_network
+        recipe = {"network": network.digest, "model2vec": metadata.version("model2vec")}
+        return self.study.store.make(
+            "model2vec", recipe, lambda folder: distill(network.location).save_pretrained(folder)
+        ).path
+
+    @cached_property
+    def static_model(self) -> tuple[Any, Pipeline]:
+        """The vectors, and logistic regression on the means of the labelled texts' vectors."""
+        from model2vec import StaticModel
+
+        vectors, labelled = StaticModel.from_pretrained(self.static), self.study.splits.labelled
+        return vectors, baselines.linear(vectors.encode(labelled.texts), labelled.labels)
+
+    @cached_property
+    def answers(self) -> dict[str, Answer | Missing]:
+        """The contestants that classify, from texts to probabilities, ours first."""
+        study, student = self.study, self.study.student()
+        exported, small = (Exported(self.exported, small=small) for small in (False, True))
+
+        def by_torch(texts: Sequence[str]) -> np.ndarray:
+            return distillation.predict(student, study.rows(texts)).softmax(-1).numpy()
+
+        def by_teacher(texts: Sequence[str]) -> np.ndarray:
+            return study.teacher.signals(texts, title="").probabilities.numpy()
+
+        def by_static(texts: Sequence[str]) -> np.ndarray:
+            vectors, model = self.static_model
+            return model.predict_proba(vectors.encode(texts))
+
+        return {
+            ONNX: exported.probabilities,
+            INT8: small.probabilities,
+            TORCH: by_torch,
+            TFIDF: self.tfidf.predict_proba,
+            MODEL2VEC: unless_missing(by_static, "model2vec", "skeletoken"),
+            TEACHER: by_teacher,
+        }
+
+
+def unless_missing(contestant: Any, *packages: str) -> Any:
+    """The contestant, or why it cannot be measured: one of its packages is not installed."""
+    return contestant if all(map(find_spec, packages)) else Missing(INSTALL)
+
+
+def set_threads(count: int) -> None:
+    """Let torch, and the tokenizers, which read the variable at each call, use so many threads."""
+    torch.set_num_threads(count)
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if count > 1 else "false"

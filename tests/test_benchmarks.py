@@ -1,0 +1,88 @@
+"""The benchmarks: turns, medians, ratios and shares by hand; and every row on tiny networks. No
+time is asserted.
+"""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from benchmarks import ROWS, page, timing
+from benchmarks.__main__ import main, measure
+from benchmarks.making import tokens
+from benchmarks.workbench import INSTALL, Sizes, Workbench
+from gdlib.core import settings as config
+from gdlib.core.store import Store
+from gdlib.studies.generation.settings import Settings
+
+SMALL = Sizes(
+    batch=4, new_tokens=8, labelled=20, steps=3, answered=64, factors=(1, 2), grown=(8, 4)
+)
+
+
+def test_contestants_take_turns_and_medians_make_the_ratio(monkeypatch):
+    asked = []
+
+    def given(name: str, *values: float) -> timing.Call:
+        return lambda number: asked.append((name, number)) or values[number]
+
+    monkeypatch.setattr(timing, "peak", lambda precision, threads: 1000.0 * threads)
+    calls = {
+        "ours": given("ours", 1, 9, 2),
+        "other": given("other", 8, 7, 9),
+        "third": timing.Missing("why"),
+    }
+    work = {"ours": timing.Work(50.0, "fp32")}
+    first, second = timing.compare("row", "s", calls, rounds=3, work=work, threads=2)
+    assert asked == [(name, number) for number in range(3) for name in ("ours", "other")]
+    assert tuple(first) == timing.COLUMNS[:9] + timing.COLUMNS[-1:]
+    assert first["our value"] == 2 and first["its value"] == 8 and first["ratio"] == 4
+    assert first["our % of peak"] == pytest.approx(100 * (50 / 2) / 2000)
+    assert first["its % of peak"] is None and first["note"] == ""
+    assert np.isnan(second["ratio"]) and second["note"] == "why"
+    (more,) = timing.compare("row", "texts/s", dict(list(calls.items())[:2]), rounds=3)
+    assert more["ratio"] == 2 / 8
+
+
+def test_tokens_after_the_end_of_a_text_do_not_count():
+    end = 9
+    ids = torch.tensor([[1, 9, 9, 9], [1, 2, 3, 4], [9, 5, 5, 9]])
+    assert tokens(ids, end) == 2 + 4 + 1
+
+
+def test_an_unknown_row_is_named(tmp_path):
+    with pytest.raises(SystemExit, match='^benchmarks: unknown row "pea"; did you mean "peak"?'):
+        main(["--only", "pea", "--out", str(tmp_path)])
+
+
+@pytest.mark.slow
+def test_every_row_gives_lines_with_the_columns_of_the_table(tmp_path, monkeypatch):
+    for package in ("textbrewer", "model2vec"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    monkeypatch.setattr(timing, "SIDE", 64)
+    networks = {
+        "corpus": str(tiny.corpus(tmp_path / "corpus")),
+        "teacher": str(tiny.encoder(tmp_path / "encoder")),
+        "generator": str(tiny.causal(tmp_path / "causal")),
+    }
+    settings = config.build(Settings, config.profile("generation", "smoke") | networks)
+    bench = Workbench(settings, Store(tmp_path / "store"), rounds=1, sizes=SMALL)
+    table = measure(bench, list(ROWS))
+    assert table.columns.tolist() == list(timing.COLUMNS)
+    assert table["row"].unique().tolist() == list(ROWS)
+    here = table[table["note"] != INSTALL]
+    assert (here[["our value", "its value", "ratio"]] > 0).all(axis=None)
+    missing = table[table["note"] == INSTALL]
+    assert set(missing["row"]) == {"distilling", "one text", "32 texts", "size", "accuracy"}
+    assert set(missing["against"].str.split().str[0]) == {"TextBrewer", "Model2Vec"}
+    assert missing["its value"].isna().all()
+    assert (here.loc[here["row"] == "growth", "our peak MB"] > 50).all()
+    known = here[here["row"].isin(["sampling", "labelling"])]
+    assert (known[["our % of peak", "its % of peak"]] > 0).all(axis=None)
+    written = page.write(table, tmp_path / "out", "a machine", 1)
+    assert "| labelling | gdlib " in written.read_text("utf-8")
+    assert pd.read_csv(tmp_path / "out" / "results.csv").columns.tolist() == list(timing.COLUMNS)
+    assert (tmp_path / "out" / page.FIGURE).read_text("utf-8").startswith("<?xml")
