@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 import tiny
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from gdlib.compare import baselines
@@ -82,3 +86,17 @@ def test_the_svm_predicts_the_class_of_the_largest_margin(classes):
     predicted = baselines.predict(model, test.texts, classes)
     assert (predicted.argmax(axis=1) == expected).all() and len(set(expected)) == classes
     assert np.allclose(predicted.sum(axis=1), 1)
+
+
+def test_vectors_have_a_linear_reference_of_their_size_that_is_chosen_by_cross_validation():
+    random = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 40)
+    vectors = random.normal(size=(120, 5)) + 2.5 * np.eye(5)[labels]
+    model = baselines.linear(vectors * 1000 + 7, labels)  # scaled before all else
+    assert baselines.parameters(model) == 3 * 5 + 3
+    scores = {}
+    for c in (0.1, 1.0, 10.0):
+        scaled = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+        scores[c] = cross_val_score(scaled, vectors, labels, cv=3).mean()
+    assert model[-1].C == max(scores, key=scores.get)
+    assert (baselines.predict(model, vectors * 1000 + 7, 3).argmax(axis=1) == labels).mean() > 0.9

@@ -67,8 +67,9 @@ def linear(vectors: np.ndarray, labels: Sequence[int]) -> Pipeline:
 
     *Shape:* ``[texts, width]``.
     """
-    regression = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [0.1, 1.0, 10.0]}, cv=3)
-    return make_pipeline(StandardScaler(), regression).fit(vectors, labels)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    choices = {"logisticregression__C": [0.1, 1.0, 10.0]}
+    return GridSearchCV(model, choices, cv=3).fit(vectors, labels).best_estimator_
 
 
 def predict(model: Model, texts: Sequence[str] | np.ndarray, classes: int) -> np.ndarray:
