@@ -36,7 +36,8 @@ SHORT = {
 
 
 def measure(bench: Workbench, only: Sequence[str]) -> pd.DataFrame:
-    """The lines of some rows, one row after the other; a line on the screen for each.
+    """The lines of some rows, one row after the other; their ratios are on the screen at once, so
+    that a run which is ended early has told something.
 
     Raises:
         UnknownName: no such row.
@@ -44,9 +45,11 @@ def measure(bench: Workbench, only: Sequence[str]) -> pd.DataFrame:
     lines, rows = [], {name: ROWS[name] for name in only}
     for place, (name, row) in enumerate(rows.items(), 1):
         start = time.perf_counter()
-        lines += row(bench)
+        found = row(bench)
         took = time.perf_counter() - start
-        print(f"[{place}/{len(rows)}] {name}: {took:.0f} s", file=sys.stderr, flush=True)
+        said = [f"{one['ours']} / {one['against']}: {one['ratio']:.2f}" for one in found]
+        print(f"[{place}/{len(rows)}] {name} ({took:.0f} s)", *said, sep="\n  ", file=sys.stderr)
+        lines += found
     return page.table_of(lines)
 
 
