@@ -24,14 +24,12 @@ import pytest  # noqa: E402
 from gdlib.core import settings as config  # noqa: E402
 from gdlib.run import report, studies  # noqa: E402
 
+LONGEST = {"test_study.py", "test_transfer.py", "test_tagging_study.py", "test_hostile.py"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with the longest tests first, so that no worker is left alone with one at last."""
-    items.sort(
-        key=lambda item: (
-            item.path.name not in ("test_study.py", "test_transfer.py", "test_tagging_study.py")
-        )
-    )
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 STUDY = '''

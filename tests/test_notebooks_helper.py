@@ -1,15 +1,18 @@
 """What every notebook does first: settings from its variables, threads, the table of settings."""
 
+import asyncio
 from pathlib import Path
+from queue import Empty
 
 import papermill
 import pytest
 import torch
+from jupyter_client.channels import AsyncZMQSocketChannel
 
 from gdlib.core.errors import UnknownName
 from gdlib.core.settings import build, plain
 from gdlib.networks.costs import threads
-from gdlib.run import notebook, studies
+from gdlib.run import kernel, notebook, studies
 from gdlib.run.notebook import open_stage, open_study, settings_table, start
 from gdlib.studies.generation.settings import Settings
 
@@ -89,3 +92,22 @@ def test_a_notebook_has_parameters_of_its_own_and_variables_of_any_name(tmp_path
     cells.append("# Parameters\nlvie = False\n")
     with pytest.raises(UnknownName, match=r'^unknown parameter "lvie"; did you mean "live"\?'):
         open_study("generation", variables)
+
+
+def test_a_reply_whose_arrival_was_not_noticed_is_looked_for_again(monkeypatch):
+    """nbclient writes widgets' states into the socket that it waits for, and a wait without a
+    limit may then never end.
+    """
+    waited = []
+
+    async def get_msg(_channel, timeout=None):
+        waited.append(timeout)
+        if len(waited) < 3:
+            raise Empty
+        return {"content": "ok"}
+
+    monkeypatch.setattr(AsyncZMQSocketChannel, "get_msg", get_msg)
+    family = kernel._manager({})().client().shell_channel_class
+    channel = object.__new__(family)
+    assert asyncio.run(channel.get_msg()) == {"content": "ok"} and waited == [1.0, 1.0, 1.0]
+    assert asyncio.run(channel.get_msg(timeout=7)) == {"content": "ok"} and waited[-1] == 7

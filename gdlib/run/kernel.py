@@ -65,10 +65,32 @@ def execute(
 
 def _manager(environment: Mapping[str, str]) -> type:
     """A kernel manager for this Python, whatever kernels are registered in the system."""
+    from queue import Empty
+
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+    from jupyter_client.channels import AsyncZMQSocketChannel
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
+    class Patient(AsyncZMQSocketChannel):
+        """Looks for a reply once a second. A plain wait may never end: nbclient writes the state of
+        widgets into the socket that it waits for (jupyter/nbclient, issue 312).
+        """
+
+        async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+            while timeout is None:
+                try:
+                    return await super().get_msg(1.0)
+                except Empty:
+                    continue
+            return await super().get_msg(timeout)
+
     class OwnKernel(AsyncKernelManager):
+        def client(self, **options: Any) -> AsyncKernelClient:
+            made = super().client(**options)
+            made.shell_channel_class = Patient
+            return made
+
         @property
         def kernel_spec(self) -> KernelSpec:
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
