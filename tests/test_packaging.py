@@ -283,3 +283,12 @@ def test_the_tree_names_no_machine() -> None:
             assert not home.search((ROOT / path).read_text("utf-8")), path
     for path in ("pyproject.toml", "constraints.txt", "environment.yml", "Makefile"):
         assert not registry.search((ROOT / path).read_text("utf-8")), path
+
+
+def test_every_module_can_be_read_in_one_sitting() -> None:
+    lines = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text("utf-8").splitlines())
+        for folder in ("gdlib", "benchmarks", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {name: count for name, count in lines.items() if count > 250} == {}

@@ -1,0 +1,85 @@
+"""One student of study 1 to look at: it answers a text, is packed to take home, or is trained again
+on a selection.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from gdlib.compare.scores import ACCURACY
+from gdlib.core.store import Artifact
+from gdlib.networks import distillation
+from gdlib.networks.arms import ARMS, MAIN_ARM
+from gdlib.networks.export import Packed
+from gdlib.networks.students import Student
+from gdlib.studies.generation.settings import Settings
+from gdlib.studies.shared.writing import WritingStudy
+
+
+class OneStudent(WritingStudy):
+    """What is done with a single student of a study that trains many."""
+
+    settings: Settings
+
+    def student(self, name: str | None = None, arm: str = MAIN_ARM) -> Student:
+        """The student of an arm, of the first student seed and (unless named) architecture."""
+        name, plan = name or self.settings.students[0], self.student_plan
+        student = plan.build(name, len(self.class_names), self.vocabulary)
+        student.load_state_dict(load_file(self.shown(name, arm) / "student.safetensors"))
+        return student.eval()
+
+    def shown(self, name: str, arm: str = MAIN_ARM) -> Artifact:
+        """The artifact of that student."""
+        return self.trained_student(name, ARMS[arm], self.settings.student_seeds[0])
+
+    def packed(self, arm: str = MAIN_ARM) -> Packed:
+        """That student as it is exported, with the temperature that calibrates it."""
+        name, pieces = self.settings.students[0], len(self.teacher.tokenizer)
+        with safe_open(self.shown(name, arm) / "test.safetensors", "pt") as file:
+            temperature = float(file.metadata()["temperature"])
+        return Packed(self.student(name, arm), self.vocabulary, temperature, pieces)
+
+    def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
+        """The logits of that student on some texts. *Shape:* ``[texts, classes]``."""
+        return distillation.predict(self.student(name), self.rows(texts)).numpy()
+
+    def ask(self, text: str) -> dict[str, np.ndarray]:
+        """The logits of "teacher" and "student" (:meth:`student`) for any text. *Shape:*
+        ``[classes]`` each.
+        """
+        teacher = self.teacher.signals([text]).logits[0].numpy()
+        return {"teacher": teacher, "student": self.student_logits([text])[0]}
+
+    def train_on(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Distil the first student on the labelled texts and a selection of samples, and compare it
+        with the main arm's.
+
+        The selection is made by looking, so it is judged on the held-out labelled texts and never
+        on the test part.
+
+        Args:
+            indices: rows of :meth:`samples`.
+
+        Returns:
+            ``texts`` used, ``held_out`` texts judged on, ``accuracy`` with the selection,
+            ``baseline_accuracy`` without it.
+        """
+        name, seed = self.settings.students[0], self.settings.student_seeds[0]
+        chosen = self.samples().iloc[list(indices)]
+        chosen = chosen[chosen["teacher_label"] >= 0]
+        selected = self.source(
+            chosen["text"].tolist(), torch.tensor(np.stack(chosen["teacher_logits"]))
+        )
+        lessons = self.labelled, selected if len(selected) else None
+        student, _ = self.distil(name, lessons, ARMS[MAIN_ARM], seed)
+        held_out, rows = self.held_out.labels.numpy(), self.vocabulary.rows(self.held_out.pieces)
+        accuracy, baseline = (
+            ACCURACY.of(held_out, distillation.predict(network, rows).argmax(-1).numpy())
+            for network in (student, self.student(name))
+        )
+        counted = {"texts": len(chosen), "held_out": len(held_out)}
+        return counted | {"accuracy": accuracy, "baseline_accuracy": baseline}
