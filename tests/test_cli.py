@@ -318,6 +318,9 @@ def test_report_is_written_again_with_the_command_of_the_run(here: Path) -> None
     assert (
         here / "runs/tiny/quick/report/report.html"
     ).read_text() == "Tiny: 3 tasks of quick by gdlib run --set number=7"
+    assert gdlib("report", "--set", "number=7", "--store", str(here / "runs/store")).exit_code == 0
+    page = (here / "runs/tiny/quick/report/report.html").read_text()
+    assert page.endswith("by gdlib run --set number=7")  # the store is a folder of this machine
     missing = gdlib("report")
     assert missing.exit_code == 2
     assert "gdlib: 3 of 3 stages are not up to date" in missing.output

@@ -265,11 +265,11 @@ def test_every_link_of_the_readmes_and_the_reports_leads_somewhere() -> None:
 
 
 def test_the_tree_names_no_machine() -> None:
-    """No path of a home folder anywhere; no host of a package registry where dependencies are
-    listed.
+    """No path of a home folder anywhere, nor of a store in the commands that reports show; no host
+    of a package registry where dependencies are listed.
     """
     home, registry = (
-        re.compile(r"/home/\w|/root/|/Users/\w"),
+        re.compile(r"/home/\w|/root/|/Users/\w|--store '?/"),
         re.compile(r"https?://|--(extra-)?index-url|--find-links"),
     )
     tracked = subprocess.run(

@@ -7,6 +7,7 @@ all this for the stages it needs. Killed at any point and started again a run go
 stage it was in, and inside of that with what the store already holds.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,14 @@ class Run:
     @property
     def folder(self) -> Path:
         return self.root / "runs" / self.plan.name / self.profile
+
+    @property
+    def published_command(self) -> str:
+        """:attr:`command` without its store.
+
+        Where artifacts are kept does not change them, and a folder of this machine is no reader's.
+        """
+        return re.sub(r" --store ('[^']*'|\S+)", "", self.command)
 
     def open_store(self) -> Store:
         return Store(self.root / self.store)
@@ -162,8 +171,7 @@ class Run:
         tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
         folder = self.folder / "report"
         store = self.open_store()
-        page = report.write(
-            self.plan, tasks, store, folder, profile=self.profile, command=self.command
-        )
+        command = self.published_command
+        page = report.write(self.plan, tasks, store, folder, profile=self.profile, command=command)
         self.say(f"report: {shorter(page)}")
         return page

@@ -82,7 +82,7 @@ def write_card(
         "labels": ", ".join(study.class_names),
         "padding": study.teacher.tokenizer.pad_token_id,
         "licences": grid(licences([task])),
-        "command": run.command,
+        "command": run.published_command,
     }
     card = environment.get_template("card.md.j2").render(context)
     (folder / "README.md").write_text(card, "utf-8")
