@@ -83,8 +83,7 @@ def write(
 
 
 def eight_bits(model: Any) -> Any:
-    """An ONNX model with its matrices and convolutions as 8-bit integers, changed in place: every
-    row (of an embedding a piece, of a layer an output) is scaled by its largest weight.
+    """An ONNX model with its matrices and convolutions as 8-bit integers, changed in place.
 
     The weights alone, because onnxruntime makes them float32 again when it loads the file, and
     then answers as fast as from that one; convolutions of integers take twice the time.
@@ -96,14 +95,24 @@ def eight_bits(model: Any) -> Any:
         weight, name = numpy_helper.to_array(tensor), tensor.name
         if weight.dtype != np.float32 or weight.ndim < 2:
             continue
-        axes = tuple(range(1, weight.ndim))
-        scale = np.maximum(np.abs(weight).max(axis=axes, keepdims=True) / 127, 1e-12)
-        small = {".int8": np.round(weight / scale).astype(np.int8), ".scale": scale.flatten()}
+        small = dict(zip((".int8", ".scale"), scaled_rows(weight), strict=True))
         graph.initializer.remove(tensor)
         graph.initializer.extend(numpy_helper.from_array(v, name + of) for of, v in small.items())
         inputs = [name + of for of in small]
         graph.node.insert(0, helper.make_node("DequantizeLinear", inputs, [name], axis=0))
     return model
+
+
+def scaled_rows(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights as 8-bit integers, every row (of an embedding a piece, of a layer an output) scaled
+    by its largest weight: the error of a weight stays below 1/254 of that.
+
+    Returns:
+        The integers. *Shape:* as ``weights``. The scales, float32. *Shape:* ``[rows]``.
+    """
+    rows = weights.reshape(len(weights), -1)
+    scale = np.maximum(np.abs(rows).max(axis=1), 1e-30, dtype=np.float32) / np.float32(127)
+    return np.rint(rows / scale[:, None]).astype(np.int8).reshape(weights.shape), scale
 
 
 def _write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, path: Path) -> None:

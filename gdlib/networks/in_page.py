@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from gdlib.networks.export import Packed
+from gdlib.networks.export import Packed, scaled_rows
 from gdlib.networks.students import BlendCNN, KimCNN, ResCNN
 
 FAMILIES = (KimCNN, BlendCNN, ResCNN)
@@ -72,15 +72,11 @@ def _packed(name: str, packed: Packed) -> dict[str, Any]:
 
 
 def _tensor(weights: Tensor) -> dict[str, Any]:
-    """A bias as it is; a matrix or a convolution in 8 bits, with one scale for each row (each
-    channel), which keeps the error of a weight below 1/254 of its row's largest.
-    """
+    """A bias as it is; a matrix or a convolution in 8 bits, with the scales of its rows."""
     shape = list(weights.shape)
     if weights.dim() == 1:
         return {"shape": shape, "values": _encoded(weights.numpy().astype("<f4"))}
-    rows = weights.flatten(1).numpy()
-    scale = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-30) / 127
-    values = np.rint(rows / scale).astype(np.int8)
+    values, scale = scaled_rows(weights.numpy())
     return {"shape": shape, "values": _encoded(values), "scale": _encoded(scale.astype("<f4"))}
 
 
