@@ -130,9 +130,8 @@ class LexicalStudy(LexicalEncoders):
                 self.pretrained, instances, s.max_length, s.gloss_text
             ),
         }
-        for name in [name for name in baselines.BASELINES if name.endswith(FREQUENCY)]:
-            alone = scores[name.removesuffix(FREQUENCY)]
-            scores[name] = baselines.weighed(alone, instances, self.chosen_by)
+        weighed = baselines.weighed(scores["similarity"], instances, self.chosen_by)
+        scores["similarity" + FREQUENCY] = weighed
         rows = [{"arm": name, "seed": s.seed, "model_seed": -1, "steps": 0} for name in scores]
         right = np.stack([judge(of_method, instances) for of_method in scores.values()])
         items = [
