@@ -62,12 +62,7 @@ def execute(settings: Settings, store: Path) -> dict:
 
 def test_a_summary_executed_again_recomputes_nothing(tmp_path, monkeypatch, counted):
     settings = Settings(
-        corpus=str(tiny.corpus(tmp_path / "corpus", classes=3)),
-        teacher=str(tiny.encoder(tmp_path / "encoder")),
-        generator=str(tiny.causal(tmp_path / "causal", ends=0.4)),
-        labels_per_class=10, transfer_size=50, test_size=40, teacher_epochs=1,
-        teacher_least_steps=0, generator_epochs=1, generator_least_steps=0,
-        generator_method="last-1", num_samples=20, max_new_tokens=16, sampling_batch=10,
+        **tiny.generation_knobs(tmp_path), test_size=40,
         student_steps=5, students=("KimCNN",), student_seeds=(0,), sample_divisors=(),
         arms=("labelled only", "hard labels", "generation-distillation"),
     )  # fmt: skip

@@ -57,14 +57,7 @@ def test_lengths_do_not_count_and_few_texts_have_places_too():
 
 
 def test_what_a_study_keeps_for_the_explorer(tmp_path):
-    settings = Settings(
-        corpus=str(tiny.corpus(tmp_path / "corpus", classes=3)),
-        teacher=str(tiny.encoder(tmp_path / "encoder")),
-        generator=str(tiny.causal(tmp_path / "causal", ends=0.4)),
-        labels_per_class=10, transfer_size=50, test_size=30, teacher_epochs=1,
-        teacher_least_steps=0, generator_epochs=1, generator_least_steps=0,
-        generator_method="last-1", num_samples=20, max_new_tokens=16, sampling_batch=10,
-    )  # fmt: skip
+    settings = Settings(**tiny.generation_knobs(tmp_path), test_size=30)
     study = GenerationStudy(settings, Store(tmp_path / "store"))
     table, vectors = study.explored()
     assert (study.samples()["fate"] == "empty").any(), "else a missing place is not tried"

@@ -12,6 +12,7 @@ import math
 import string
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -263,3 +264,15 @@ def tagger(path: Path) -> Path:
         for word in of.split()
     ]
     return encoder(path, words=[word for word in words if word not in ("vano", "fani")])
+
+
+def generation_knobs(folder: Path) -> dict[str, Any]:
+    """Settings of study 1 that train in a second, with a corpus and networks made in ``folder``."""
+    return dict(
+        corpus=str(corpus(folder / "corpus", classes=3)),
+        teacher=str(encoder(folder / "encoder")),
+        generator=str(causal(folder / "causal", ends=0.4)),
+        labels_per_class=10, transfer_size=50, teacher_epochs=1, teacher_least_steps=0,
+        generator_epochs=1, generator_least_steps=0, generator_method="last-1",
+        num_samples=20, max_new_tokens=16, sampling_batch=10,
+    )  # fmt: skip
