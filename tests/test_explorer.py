@@ -654,8 +654,9 @@ def test_widget_only_before_a_live_frontend(shown, monkeypatch):
     shown._ipython_display_()
     assert (
         len(pages) == 4
-        and "application/vnd.jupyter.widget-view+json" in pages[3]
-        and pages[3]["text/html"] == ""
+        and "application/vnd.jupyter.widget-view+json" in pages[2]
+        and pages[2]["text/html"] == ""
+        and "gdx-static" in pages[3].data
     )
 
 

@@ -79,15 +79,16 @@ class Explorer:
         return self._ui
 
     def show(self, live: bool = True) -> None:
-        """Display the static page and, before a live frontend, the widget that hides it.
+        """Display the static page and, before a live frontend, the widget that hides it. The widget
+        comes first: it is there within a second, and the page counts the words of all texts.
 
         Args:
             live: ``False`` shows the static page alone, wherever this runs.
         """
-        display(HTML(looks.static(self.view, self.marks, self.warning, picture(self.view))))
         if live and live_frontend():
             # An export shows nothing in the widget's place.
             display(self.ui.app._repr_mimebundle_() | {"text/html": ""}, raw=True)
+        display(HTML(looks.static(self.view, self.marks, self.warning, picture(self.view))))
 
     def _ipython_display_(self) -> None:
         self.show()

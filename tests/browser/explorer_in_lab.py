@@ -155,6 +155,7 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
         page.js(f"{APP}.querySelector('.gdx-row .text').innerText.includes('<script>')"),
         "hostile texts are shown as they are",
     )
+    page.wait("document.querySelector('.gdx-static') !== null")  # it comes after the widget
     check(
         page.js("getComputedStyle(document.querySelector('.gdx-static')).display") == "none",
         "the static page is hidden",
