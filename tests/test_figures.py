@@ -15,6 +15,7 @@ from gdlib import charts
 from gdlib.charts import style
 from gdlib.compare import metrics
 from gdlib.studies.shared import figures
+from gdlib.studies.shared import titles as titles_of
 
 LABELS = ["act", "animal", "communication"]
 STUDENTS = ["BlendCNN", "KimCNN"]
@@ -211,7 +212,39 @@ def test_letters_are_large_enough(name):
 
 def test_a_figure_of_one_seed_says_so():
     assert "ONE seed" in figures.arms(arm_table(), seeds=1).get_suptitle()
-    assert figures.arms(arm_table(), seeds=5).get_suptitle() == "Accuracy by arm (5 seeds)"
+    assert figures.arms(arm_table(), seeds=5).get_suptitle().endswith(" (5 seeds)")
+
+
+def test_titles_say_what_was_found():
+    """Expected numbers: of the tables at the top of this file, by hand."""
+
+    def found(figure: Figure) -> str:
+        assert max(map(len, figure.get_suptitle().split("\n"))) <= 56
+        return figure.get_suptitle().replace("\n", " ")
+
+    table = arm_table()
+    assert found(figures.arms(table, seeds=5)) == (
+        "Accuracy, mean of 2 students: 63.0 with generated texts, 58.0 without (5 seeds)"
+    )
+    only = table[(table["panel"] != "KimCNN") & (table["arm"] != "generated /2")]
+    assert found(figures.arms(only, seeds=2)) == (
+        "Accuracy: 63.0 with generated texts, 58.0 without (2 seeds)"
+    )
+    no_main = table[table["arm"] != "generation-distillation"]
+    assert found(figures.arms(no_main, seeds=2, what="By strategy")) == "By strategy (2 seeds)"
+    sizes = figures.sizes(curve("panel"), TEACHER, seeds=5)
+    assert found(sizes) == "50.0 with 10 generated texts, 60.0 with 500 (5 seeds)"
+    soft = found(figures.hard_soft(HARD_SOFT, seeds=5))
+    assert soft == "Soft labels minus hard ones: +1.0, -2.0 points (5 seeds)"
+    cost = found(figures.cost_quality(COST, seeds=5))
+    assert cost == "KimCNN costs 1/18 of teacher, at -8.0 points (5 seeds)"
+    funnel = found(figures.funnel(FUNNEL))
+    assert funnel == "80 of 100 generated texts were kept"
+    confusion = found(figures.confusion([[8, 1, 1], [0, 9, 1], [2, 0, 8]], LABELS))
+    assert confusion == "83.3 % of the labels are right; % of each gold class"
+    drawn = figures.differences(DIFFERENCES.assign(panel=""), seeds=2)
+    assert found(drawn) == "1 of 4 differences resolved (2 seeds)"
+    assert titles_of.differences(DIFFERENCES[:1], "F1:") == "F1: 1 of 1 difference resolved"
 
 
 def test_arms_stand_in_one_order_under_every_student_and_fewer_texts_before_more():

@@ -8,6 +8,7 @@ well.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,8 @@ def finish(figure: Figure, title: str, seeds: int | None = None) -> Figure:
     is one.
     """
     over = {None: "", 1: " (ONE seed)"}.get(seeds, f" ({seeds} seeds)")
-    figure.suptitle(f"{title}{over}", fontsize=13, fontweight="bold", x=0.01, ha="left")
+    words = fill(f"{title}{over}", 56)  # as wide as the figure
+    figure.suptitle(words, fontsize=13, fontweight="bold", x=0.01, ha="left")
     handles = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -16,6 +16,7 @@ from gdlib import charts
 from gdlib.charts import Mark
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks.arms import ARMS, MAIN_ARM
+from gdlib.studies.shared import titles
 
 BASELINES = {
     "majority": ":",
@@ -48,7 +49,7 @@ def arms(table: pd.DataFrame, *, seeds: int, what: str = "Accuracy by arm") -> F
     """Accuracy of every arm with its interval, a panel per student, the baselines as lines."""
     return charts.forest(
         _in_families(table),
-        title=what,
+        title=titles.arms(table, what),
         label=ACCURACY,
         seeds=seeds,
         marks=MARKS,
@@ -60,7 +61,7 @@ def differences(table: pd.DataFrame, *, seeds: int) -> Figure:
     """Every paired difference that a study asks for, with its intervals; hollow: not resolved."""
     return charts.forest(
         table.assign(arm=table["question"]),
-        title="Paired differences",
+        title=titles.differences(table),
         label="points of accuracy",
         seeds=seeds,
         marks={question: Mark("#000000", "o", "-") for question in table["question"]},
@@ -77,7 +78,7 @@ def sizes(
         pd.concat([sweep, references.assign(mark=references["arm"])]),
         x="size",
         x_label=f"{texts} texts",
-        title=f"Does more {texts} text help?",
+        title=titles.sizes(table, texts),
         label=ACCURACY,
         seeds=seeds,
         marks=MARKS,
@@ -115,7 +116,7 @@ def hard_soft(table: pd.DataFrame, *, seeds: int) -> Figure:
     both = table[["hard", "soft"]].assign(student=table["panel"], note=notes)
     return charts.forest(
         both.melt(["student", "note"], ["soft", "hard"], "arm"),
-        title="Hard and soft pseudo-labels",
+        title=titles.hard_soft(points),
         label=ACCURACY,
         seeds=seeds,
         row="student",
@@ -129,7 +130,7 @@ def cost_quality(table: pd.DataFrame, *, seeds: int, cost: str = "latency") -> F
         table.assign(arm=table["name"] + ": " + parameters + " parameters", panel=""),
         x=cost,
         x_label=COSTS[cost],
-        title="Cost and quality",
+        title=titles.cost_quality(table, cost),
         label=ACCURACY,
         seeds=seeds,
         log=True,
@@ -170,7 +171,8 @@ def funnel(counts: Mapping[str, int] | pd.Series) -> Figure:
     table = pd.DataFrame({"fate": rows.index, "value": rows.to_numpy()})
     table["arm"] = np.where(table["fate"].isin(dropped.index), "dropped", "texts")
     table["note"] = [f"{count:,} ({100 * count / total:.1f} %)" for count in rows]
-    return charts.bars(table, title="From generated to kept texts", row="fate", stacked=True)
+    title = f"{counts['kept']:,} of {total:,} generated texts were kept"
+    return charts.bars(table, title=title, row="fate", stacked=True)
 
 
 def label_shares(labels_of: Mapping[str, ArrayLike], classes: Sequence[str]) -> Figure:
@@ -202,9 +204,10 @@ def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
     """Of the texts of each gold class the share that was given each label, from the counts."""
     counts = pd.DataFrame(np.asarray(counts, dtype=float), index=labels, columns=labels)
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    right = 100 * np.trace(counts) / max(counts.to_numpy().sum(), 1)
     return charts.matrix(
         shares.rename_axis("gold label").reset_index().melt("gold label", var_name="given label"),
-        title="Given labels, % of each gold class",
+        title=f"{right:.1f} % of the labels are right; % of each gold class",
         rows="gold label",
         columns="given label",
     )
