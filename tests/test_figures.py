@@ -224,11 +224,11 @@ def test_titles_say_what_was_found():
 
     table = arm_table()
     assert found(figures.arms(table, seeds=5)) == (
-        "Accuracy, mean of 2 students: 63.0 with generated texts, 58.0 without (5 seeds)"
+        "Mean of 2 students: 63.0 with generated texts, 58.0 without (5 seeds)"
     )
     only = table[(table["panel"] != "KimCNN") & (table["arm"] != "generated /2")]
     assert found(figures.arms(only, seeds=2)) == (
-        "Accuracy: 63.0 with generated texts, 58.0 without (2 seeds)"
+        "63.0 with generated texts, 58.0 without (2 seeds)"
     )
     no_main = table[table["arm"] != "generation-distillation"]
     assert found(figures.arms(no_main, seeds=2, what="By strategy")) == "By strategy (2 seeds)"

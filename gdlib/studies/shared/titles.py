@@ -21,9 +21,9 @@ def arms(table: pd.DataFrame, what: str) -> str:
     if not {MAIN_ARM, ALONE} <= set(values.index):
         return what
     number = students["panel"].nunique() if "panel" in table else 1
-    over = f", mean of {number} students" if number > 1 else ""
+    over = f"Mean of {number} students: " if number > 1 else ""
     main, alone = 100 * values[MAIN_ARM], 100 * values[ALONE]
-    return f"Accuracy{over}: {main:.1f} with generated texts, {alone:.1f} without"
+    return f"{over}{main:.1f} with generated texts, {alone:.1f} without"
 
 
 def differences(table: pd.DataFrame, what: str = "") -> str:
