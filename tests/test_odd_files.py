@@ -282,7 +282,7 @@ def studied(folder: Path) -> None:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     jsonl=st.lists(ROW.map(json.dumps), max_size=4).map("\n".join),
