@@ -24,7 +24,7 @@ study: $(VENV)/.study
 
 test: $(VENV)/.test
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/ruff format --quiet --check gdlib tests benchmarks
+	@$(BIN)/ruff format --quiet --check gdlib tests benchmarks tools
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/python -m pytest $(ARGS)
 

@@ -1,0 +1,84 @@
+"""The report over splits, from cells whose answers are made by hand."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gdlib.compare.results import Results
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import pool_cells  # noqa: E402
+
+ARMS = ("teacher", "distilled on labelled", "generation-distillation", "real unlabelled")
+RIGHT = {"teacher": 90, "distilled on labelled": 70, "generation-distillation": 78}
+RIGHT |= {"real unlabelled": 80}
+
+
+def cell(seed: int, arms: tuple[str, ...] = ARMS, texts: int = 100) -> Results:
+    """Two classes, half of the texts each; an arm has ``RIGHT + seed`` of every hundred right, the
+    same share of both classes.
+    """
+    gold = np.arange(texts) % 2
+    rows, outputs = [], []
+    for arm in arms:
+        wrong = np.arange(texts) >= (RIGHT[arm] + (seed if arm != "teacher" else 0)) * texts // 100
+        outputs.append(np.where(wrong, 1 - gold, gold))
+        student = "" if arm == "teacher" else "KimCNN"
+        row = {"arm": arm, "student": student, "student_seed": 0 if student else -1, "seed": seed}
+        rows.append(row | {"accuracy": float((outputs[-1] == gold).mean()), "corpus": "a folder"})
+    return Results(
+        pd.DataFrame(rows), np.stack(outputs).astype(np.int16), pd.DataFrame({"gold": gold})
+    )
+
+
+def test_a_cell_is_read_as_it_was_kept(tmp_path):
+    pool_cells.keep(cell(3), tmp_path / "news-s3.parquet")
+    read = pool_cells.read(tmp_path / "news-s3.parquet")
+    assert (read.outputs == cell(3).outputs).all()
+    assert read.items["gold"].tolist() == cell(3).items["gold"].tolist()
+    assert read.table["arm"].tolist() == list(ARMS)
+    assert "corpus" not in read.table  # a folder's place is of one machine
+
+
+def test_a_byte_holds_256_classes(tmp_path):
+    many = Results(cell(0).table, cell(0).outputs + 256, cell(0).items)
+    with pytest.raises(ValueError, match="at most 256 classes"):
+        pool_cells.keep(many, tmp_path / "many-s0.parquet")
+
+
+def test_cells_are_stacked_with_the_arms_that_all_of_them_have(tmp_path):
+    pool_cells.keep(cell(0), tmp_path / "news-s0.parquet")
+    pool_cells.keep(cell(1, ARMS[:3]), tmp_path / "news-s1.parquet")
+    pool_cells.keep(cell(0), tmp_path / "my-s-films-s0.parquet")
+    found = pool_cells.corpora(tmp_path)
+    assert set(found) == {"news", "my-s-films"}
+    assert set(found["news"].table["arm"]) == set(ARMS[:3])
+    assert found["news"].table["seed"].nunique() == 2
+    assert set(found["my-s-films"].table["arm"]) == set(ARMS)
+
+
+def test_the_report_says_what_is_kept_and_what_is_closed(tmp_path):
+    for seed in (0, 1, 2):
+        pool_cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
+    pool_cells.main([str(tmp_path)])
+    text = (tmp_path / "report.md").read_text()
+    # (78 + 79 + 80) / 3 / 90; t interval of 3: 4.303 * sd / sqrt(3), sd 1 / 90
+    assert "87.8% \\[85.0%, 90.5%\\]" in text
+    assert "| 10.0 points | 80% |" in text
+    assert (tmp_path / "figures" / "differences.svg").stat().st_size > 1000
+    table = pd.read_csv(tmp_path / "tables" / "differences.csv")
+    gap = table[table["question"] == "generation-distillation minus distilled on labelled"]
+    assert gap["value"].item() == pytest.approx(0.08)
+    assert gap["seeds_low"].item() == pytest.approx(0.08)  # the same on every split
+
+
+def test_a_cell_is_added_from_the_results_of_a_run(tmp_path):
+    made = tmp_path / "tested"
+    made.mkdir()
+    cell(2).save(made)
+    pool_cells.main([str(tmp_path / "splits"), "--add", str(made), "news"])
+    assert (tmp_path / "splits" / "cells" / "news-s2.parquet").exists()
+    assert "news" in (tmp_path / "splits" / "report.md").read_text()
