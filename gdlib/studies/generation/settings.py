@@ -56,6 +56,11 @@ class Settings(WritingSettings):
     student_seeds: tuple[int, ...] = knob(
         (0, 1, 2), "students", "one student each: start, order and dropout"
     )
+    setfit_steps: int = knob(
+        0,
+        "students",
+        "steps of SetFit's recipe as a reference of the teacher's size; 0: without",
+    )
     # compare
     corpora: tuple[str, ...] = knob((), "compare", "corpora to sweep over; empty: just `corpus`")
     seeds: tuple[int, ...] = knob((), "compare", "seeds to sweep over; empty: just `seed`")

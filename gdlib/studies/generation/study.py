@@ -18,11 +18,12 @@ from gdlib.core.store import Artifact
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
+from gdlib.networks.contrastive import contrast
 from gdlib.networks.distillation import StudentPlan
 from gdlib.networks.embeddings import piece_vectors, reduced, text_means
 from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Student
-from gdlib.networks.teacher import Teacher
+from gdlib.networks.teacher import Teacher, tokenize
 from gdlib.sources import zoo
 from gdlib.sources.scraps import scraps
 from gdlib.studies.generation.one_student import OneStudent
@@ -130,15 +131,21 @@ class GenerationStudy(OneStudent):
 
     @artifact(
         "teacher",
-        "max_length",
-        needs=("teacher_network", "labelled_texts", "test_texts", "class_names"),
+        *("max_length", "seed"),
+        needs=("teacher_network", "splits", "labelled_texts", "test_texts", "class_names"),
     )
-    def pretrained_states(self, folder: Path) -> None:
-        """The mean states of the encoder before any fine-tuning, of labelled and test texts."""
+    def encoder_states(self, folder: Path, steps: int) -> None:
+        """The mean states of the pretrained encoder, of labelled and test texts: after so many
+        steps on pairs of the labelled ones (:func:`gdlib.networks.contrastive.contrast`).
+        """
         network = zoo.classifier(self.teacher_network, self.class_names)  # its head is not asked
         encoder = Teacher(network, zoo.tokenizer(self.teacher_network), self.settings.max_length)
         last = network.config.num_hidden_layers
         texts = {"labelled": self.labelled_texts, "test": self.test_texts}
+        if steps:
+            labels, padding = self.splits.labelled.labels, encoder.tokenizer.pad_token_id
+            rows = tokenize(encoder.tokenizer, self.labelled_texts, self.settings.max_length)
+            contrast(network.base_model, rows, labels, padding, steps, self.settings.seed)
         states = {}
         for name, part in texts.items():
             signals = encoder.signals(part, [last], pooling="mean", title=f"states: {name}")
@@ -146,19 +153,26 @@ class GenerationStudy(OneStudent):
         size = students.parameters(network.base_model)
         save_file(states, folder / STATES, {"parameters": str(size)})
 
+    @property
+    def encoders(self) -> dict[str, int]:
+        """The references that read an encoder's states: name to its steps on pairs."""
+        steps = self.settings.setfit_steps
+        return {"encoder-lr": 0} | ({"setfit": steps} if steps else {})
+
     @derived
     def labelled_texts(self) -> Texts:
         return Texts(self.splits.labelled.texts)
 
     def linear_references(self, results: Trials) -> None:
-        """Two linear models beside the students, on the whole labelled budget: over the mean of a
+        """Linear models beside the students, on the whole labelled budget: over the mean of a
         text's piece vectors, with as many numbers as a student has, and over the mean states of the
-        pretrained encoder.
+        pretrained encoder, as it is and by SetFit's recipe.
         """
-        labels, classes = self.splits.labelled.labels, len(self.class_names)
-        with safe_open(self.pretrained_states() / STATES, "pt") as file:
-            states = [file.get_tensor(name) for name in ("labelled", "test")]
-            found = {"encoder-lr": (*states, int(file.metadata()["parameters"]))}
+        labels, classes, found = self.splits.labelled.labels, len(self.class_names), {}
+        for name, steps in self.encoders.items():
+            with safe_open(self.encoder_states(steps) / STATES, "pt") as file:
+                states = [file.get_tensor(part) for part in ("labelled", "test")]
+                found[name] = (*states, int(file.metadata()["parameters"]))
         vectors = self.vectors
         if vectors is not None:
             table = reduced(vectors, self.settings.embedding_dim)
@@ -182,10 +196,11 @@ class GenerationStudy(OneStudent):
     @artifact(
         ("students", "compare"),
         *("corpus", "labels_per_class", "seed", "students", "student_seeds", "arms"),
-        *("sample_divisors", "embedding_dim", "max_length"),
-        needs=("splits", "lessons", "trained_teacher", "piece_vectors", "pretrained_states")
-        + ("vocabulary", "class_names", "labelled_texts", "test_texts"),
+        *("sample_divisors", "embedding_dim", "max_length", "setfit_steps"),
+        needs=("splits", "lessons", "trained_teacher", "piece_vectors", "vocabulary")
+        + ("class_names", "labelled_texts", "test_texts"),
         given={
+            "states": lambda study: [study.encoder_states(n) for n in study.encoders.values()],
             "trained": lambda study: study.trained_students(),
             "signals": lambda study: study.teacher_signals(study.test_texts),
         },

@@ -24,6 +24,7 @@ BASELINES = {
     "tfidf-svm": (0, (1, 1)),
     "static-lr": "-.",
     "encoder-lr": (0, (6, 1, 1, 1, 1, 1)),
+    "setfit": (0, (3, 2)),
     "teacher": "-",
 }
 """No students: lines and no dots."""
