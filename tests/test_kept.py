@@ -2,62 +2,28 @@
 or options have moved does.
 """
 
-from pathlib import Path
-
-import nbformat
+import again
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 
-from gdlib.compare import baselines, stats, tables
+from gdlib.compare import tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
 from gdlib.core.artifacts import ingredient
-from gdlib.core.settings import knobs, replace
+from gdlib.core.settings import replace
 from gdlib.core.store import Store
 from gdlib.core.study import Study
-from gdlib.networks import costs, distillation
-from gdlib.studies.generation.settings import Settings
+from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.generation.study import GenerationStudy
-
-NOTEBOOK = Path(__file__).parents[1] / "notebooks/1_generation_distillation/6_compare.ipynb"
-WORK = (
-    (baselines, "build"),
-    (baselines, "linear"),
-    (stats, "interval"),
-    (stats, "difference"),
-    (costs, "measure"),
-    (distillation, "distil"),
-)
+from gdlib.studies.mlm.compare import Curves
 
 
 @pytest.fixture
 def counted(monkeypatch) -> dict[str, int]:
     """How often each kind of work was done."""
-    done = dict.fromkeys((name for _, name in WORK), 0)
-    for module, name in WORK:
-        original = getattr(module, name)
-
-        def counting(*given, _original=original, _name=name, **named):
-            done[_name] += 1
-            return _original(*given, **named)
-
-        counting.__wrapped__ = original  # so that the code that recipes see is the original's
-        monkeypatch.setattr(module, name, counting)
-    return done
-
-
-def execute(settings: Settings, store: Path) -> dict:
-    """The notebook's cells, as a fresh kernel executes them: its variables."""
-    names: dict = {}
-    for cell in nbformat.read(NOTEBOOK, 4).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, cell.id, "exec"), names)  # noqa: S102
-            if "parameters" in cell.metadata.get("tags", []):
-                names |= {name: getattr(settings, name) for name in knobs(settings)}
-                names["store"] = str(store)
-    return names
+    return again.count_work(monkeypatch)
 
 
 def test_a_summary_executed_again_recomputes_nothing(tmp_path, monkeypatch, counted):
@@ -71,15 +37,15 @@ def test_a_summary_executed_again_recomputes_nothing(tmp_path, monkeypatch, coun
     # The students themselves come from their own stage.
     GenerationStudy(settings, Store(store)).trained_students()
     assert counted["distil"] == 3
-    first = execute(settings, store)
+    first = again.compare(PLAN, settings, store)
     assert all(counted.values()), counted
     done = dict(counted)
-    second = execute(settings, store)
+    second = again.compare(PLAN, settings, store)
     assert counted == done
     for name in ("table", "answers", "pairs", "weights", "times"):
         pd.testing.assert_frame_equal(first[name], second[name])
     # A study with one arm less is another question, but its students are the same.
-    execute(replace(settings, arms=("labelled only", "generation-distillation")), store)
+    again.compare(PLAN, replace(settings, arms=("labelled only", "generation-distillation")), store)
     assert counted["interval"] > done["interval"] and counted["distil"] == done["distil"]
 
 
@@ -109,5 +75,12 @@ def test_a_table_is_kept_under_inputs_options_and_what_it_is_asked_of(tmp_path):
             )
             assert number() == before + 1
     assert ingredient(results) == Results(rows.copy(), results.outputs.copy(), items).digest
-    again = items.assign(gold=items["gold"] + 1)
-    assert Results(rows, results.outputs, again).digest != results.digest
+    others = items.assign(gold=items["gold"] + 1)
+    assert Results(rows, results.outputs, others).digest != results.digest
+
+
+def test_what_a_kind_of_results_adds_is_in_its_digest():
+    rows, items = pd.DataFrame({"arm": ["a"]}), pd.DataFrame({"gold": [0, 1]})
+    given = rows, np.zeros((1, 2, 2)), items
+    one, other = (Curves(*given, np.array(steps), ("a",)) for steps in ([1.0, 2.0], [1.0, 3.0]))
+    assert len({one.digest, other.digest, Curves(*given, one.steps, ()).digest}) == 3

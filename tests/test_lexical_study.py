@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
+from again import recomputes_nothing
 
 from gdlib.core import settings as config
 from gdlib.core.plans import expand
@@ -55,6 +56,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         PLAN, settings, "smoke", tmp_path, "runs/store", run.command, again.append
     ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
+    recomputes_nothing(run, monkeypatch)
 
     store = Store(tmp_path / "runs/store")
     study, other = (LexicalStudy(config.replace(settings, seed=seed), store) for seed in (0, 1))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from again import recomputes_nothing
 
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.core.plans import expand
@@ -169,6 +170,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         PLAN, one.settings, "smoke", tmp_path, "runs/store", "gdlib run", again.append
     ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
+    recomputes_nothing(one, monkeypatch)
     products = json.loads((one.folder / "report" / "results.json").read_text("utf-8"))["numbers"]
     assert any("loss of mean" in numbers for numbers in products.values())
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from again import recomputes_nothing
 from sklearn.metrics import f1_score
 
 from gdlib.compare.results import Results
@@ -132,6 +133,7 @@ def test_every_notebook_runs(
         PLAN, settings, "quick", tmp_path, "runs/store", run.command, again.append
     ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
+    recomputes_nothing(run, monkeypatch)
 
     study = ParaphraseStudy(settings, Store(tmp_path / "runs/store"))
     results, cases = study.results(), study.cases

@@ -146,7 +146,7 @@ def test_what_was_found_stands_first_then_the_first_run_then_all_in_numbers(tmp_
         "How it was made", "Parameters", "Networks and corpora: sources and licences", "Versions",
     ]  # fmt: skip
     assert text.index("+0.3 \\[-0.4, 1.1\\] points (not resolved)") < text.index("### wordnet")
-    assert "| wordnet, 100 labels per class, seed 1 | 71.0 % |" in text
+    assert "| wordnet, 100 labels per class, seed 1 | 71.0% |" in text
 
 
 def test_every_figure_and_table_that_the_markdown_names_is_there(tmp_path, tasks, store):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from again import recomputes_nothing
 from seqeval.metrics import f1_score
 
 from gdlib.compare.results import Results
@@ -294,7 +295,7 @@ def test_figures_say_what_they_show(silver: bool) -> None:
 
 @pytest.mark.slow
 def test_the_notebooks_run_and_the_report_says_what_was_found(
-    settings: Settings, tmp_path: Path
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of("tagging")
     values = dataclasses.asdict(settings) | {
@@ -318,4 +319,5 @@ def test_the_notebooks_run_and_the_report_says_what_was_found(
     said = (
         page.with_name("report.md").read_text("utf-8").partition("## What was found")[2]
     )  # before it: the profile's help
+    recomputes_nothing(run, monkeypatch)
     assert "D4.2" in said and "teacher F1" in said and "silver text" not in said

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from again import recomputes_nothing
 
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
@@ -184,6 +185,7 @@ def executed(
         pipeline.Run(
             PLAN, smoke, "smoke", folder, "runs/store", run.command, again.append
         ).execute()
+        recomputes_nothing(run, monkeypatch)
     assert all("up to date" in line for line in again if line.startswith("[")), again
     return run, lines
 

@@ -12,6 +12,7 @@ import pytest
 import sklearn.metrics
 import tiny
 import torch
+from again import recomputes_nothing
 from torch.nn import functional as F
 
 from gdlib import charts
@@ -111,6 +112,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         PLAN, settings, "smoke", tmp_path, "runs/store", run.command, again.append
     ).execute()
     assert all("up to date" in line for line in again if line.startswith("[")), again
+    recomputes_nothing(run, monkeypatch)
 
     store = Store(tmp_path / "runs/store")
     study = UnderstandingStudy(settings, store)

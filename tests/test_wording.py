@@ -24,21 +24,34 @@ def test_values_as_texts(value, text):
 
 
 def test_numbers_with_their_unit():
-    assert wording.number(0.7891, "share") == "78.9 %"
-    assert wording.number(213.04, "texts/s") == "213.0 texts/s"
+    assert wording.number(0.7891, "share") == "78.9%"
+    assert wording.number(213.04, "texts/s") == "213 texts/s"
+    assert wording.number(0.65576, "nats") == "0.656 nats" and wording.number(1413) == "1,413"
     assert wording.number("as said") == "as said"
-    assert wording.number(20.723, "x") == "21 x" and wording.number(2.5, "x") == "2.500 x"
+    assert wording.number(20.723, "x") == "21×" and wording.number(2.5, "x") == "2.5×"
 
 
 def test_a_value_and_its_interval_are_one_cell():
     seeds = [{"seeds_low": 0.70, "seeds_high": 0.726}, {"seeds_low": np.nan, "seeds_high": np.nan}]
     rows = [ARM | seeds[0] | {"macro_f1": 0.68}, OTHER | seeds[1] | {"macro_f1": np.nan}]
     shown = wording.readable(pd.DataFrame(rows)[["macro_f1", *ARM, *seeds[0]]])
-    assert shown.columns.tolist() == ["panel", "arm", "% [95% interval]", "over seeds", "macro-F1"]
-    assert shown.iloc[0].tolist() == [
-        *("KimCNN", "hard labels", "71.3 [69.7, 72.8]", "[70.0, 72.6]", "68.0%")
-    ]
-    assert shown.iloc[1].tolist() == ["KimCNN", "soft labels", "50.0", "", "–"]
+    assert shown.columns.tolist() == ["arm", "% [95% interval]", "over seeds", "macro-F1"]
+    assert shown.iloc[0].tolist() == ["hard labels", "71.3 [69.7, 72.8]", "[70.0, 72.6]", "68.0%"]
+    assert shown.iloc[1].tolist() == ["soft labels", "50.0", "", "–"]
+
+
+def test_what_answers_the_question_comes_first_and_one_panel_is_not_named():
+    row = {
+        "ece": 0.1,
+        "panel": "KimCNN",
+        "retention": 0.9,
+        "minus labels": "+1.2 [0.2, 2.1] points",
+    }
+    two = pd.DataFrame([ARM | row, ARM | row | {"panel": "ResCNN"}])
+    order = ["arm", "for", "% [95% interval]", "minus labels", "retention", "calibration error"]
+    shown = wording.readable(two)
+    assert shown.columns.tolist() == order and shown["minus labels"][0] == "+1.2 [0.2, 2.1]"
+    assert "for" not in wording.readable(two.assign(panel=["", "KimCNN"]))
 
 
 def test_a_loss_is_no_share_and_what_is_empty_goes():
@@ -54,7 +67,11 @@ def test_of_a_difference_the_words_stand_for_its_numbers():
     row = {"panel": "", "question": "a minus b", "left": "a", "right": "b", "value": 0.021}
     row |= {"low": 0.003, "high": 0.04, "seeds_low": np.nan, "seeds_high": np.nan, "p": 0.04}
     shown = wording.readable(pd.DataFrame([row | {"resolved": False, "words": words}]))
-    assert shown.to_dict("records") == [{"question": "a minus b", "difference": words, "p": 0.04}]
+    assert shown.to_dict("records") == [
+        {"question": "a minus b", "difference, points": "+2.1 [0.3, 4.0] (not resolved)", "p": 0.04}
+    ]
+    nats = pd.DataFrame([row | {"words": "-0.026 [-0.034, -0.019] nats"}])
+    assert wording.readable(nats)["difference"].tolist() == ["-0.026 [-0.034, -0.019] nats"]
 
 
 def test_columns_named_by_data_stay_as_they_are():

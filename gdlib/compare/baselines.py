@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -60,6 +61,18 @@ def build(name: str, texts: Sequence[str], labels: Sequence[int]) -> Model:
         UnknownName: no such baseline.
     """
     return clone(BASELINES[name]).fit(texts, labels)
+
+
+def answers(
+    labelled: Sequence[str], labels: Sequence[int], texts: Sequence[str], classes: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What every baseline answers: their probabilities, one after the other, a column per class,
+    and the ``name`` and ``parameters`` of each.
+    """
+    models = {name: build(name, labelled, labels) for name in BASELINES}
+    found = np.concatenate([predict(model, texts, classes) for model in models.values()])
+    sizes = pd.DataFrame({"name": [*models], "parameters": [*map(parameters, models.values())]})
+    return pd.DataFrame(found, columns=[*map(str, range(classes))]), sizes
 
 
 def linear(vectors: np.ndarray, labels: Sequence[int]) -> Pipeline:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,14 @@ class Results:
 
     @cached_property
     def digest(self) -> str:
-        """As results stand in a recipe: over every number."""
-        whole = hashlib.sha256(np.ascontiguousarray(self.outputs).tobytes())
-        for table in (self.table, self.items):
-            whole.update(table.to_json(double_precision=15).encode())
+        """As results stand in a recipe: over every number, those of a subclass too."""
+        whole = hashlib.sha256()
+        for value in (getattr(self, field.name) for field in fields(self)):
+            if isinstance(value, pd.DataFrame):
+                value = value.to_json(double_precision=15).encode()
+            array = isinstance(value, np.ndarray)
+            value = np.ascontiguousarray(value).tobytes() if array else value
+            whole.update(value if isinstance(value, bytes) else repr(value).encode())
         return whole.hexdigest()[:16]
 
     def save(self, folder: Path) -> None:

@@ -44,7 +44,8 @@ class Products:
 
     def __init__(self, store: Store, recipe: dict[str, Any], scope: Scope | None = None):
         self.store, self.recipe, self.scope = store, recipe, scope or Scope()
-        self.index: dict[str, Any] = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
+        parts = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
+        self.index: dict[str, Any] = {"abstract": "", **parts}
         self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
@@ -101,6 +102,11 @@ class Products:
     def note(self, text: str) -> None:
         """A sentence for the report (Markdown), shown in the notebook too."""
         self.index["notes"].append(text)
+        display(Markdown(text))
+
+    def abstract(self, text: str) -> None:
+        """What the report begins with: the answers in sentences (Markdown)."""
+        self.index["abstract"] = text
         display(Markdown(text))
 
     def inset(self, html: str) -> None:

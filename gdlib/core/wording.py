@@ -17,8 +17,12 @@ HEADERS = {
     "balanced_accuracy": "balanced accuracy",
     "calibrated_ece": "calibration error, calibrated",
     "ece": "calibration error",
+    "embedding_dim": "embedding dimensions",
+    "hidden_dim": "hidden dimensions",
     "labels_per_class": "labels per class",
     "macro_f1": "macro-F1",
+    "megaflops": "million operations",
+    "panel": "for",
     "seeds": "over seeds",
     "student_seed": "student seed",
     "words": "difference",
@@ -46,7 +50,7 @@ def plain(value: Any) -> str:
     if value is None or value is pd.NA or (isinstance(value, numbers.Real) and math.isnan(value)):
         return "–"
     if isinstance(value, numbers.Integral):
-        return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
+        return f"{int(value):,}"
     if isinstance(value, numbers.Real):
         small = value != 0 and abs(value) < 0.001
         return f"{value:.2g}" if small else f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3f}"
@@ -54,12 +58,13 @@ def plain(value: Any) -> str:
 
 
 def number(value: float | str, unit: str = "") -> str:
-    """A key number with its unit; a share as percent."""
+    """A key number with its unit and four digits; a share as percent, ``x`` as so many times."""
     if unit == "share" and isinstance(value, numbers.Real):
-        return f"{100 * value:.1f} %"
-    if unit == "x" and abs(value) >= 10:
-        return f"{value:,.0f} x"
-    return f"{plain(value)} {unit}".rstrip()
+        return f"{value:.1%}"
+    if unit == "x":
+        return f"{value:,.0f}×" if abs(value) >= 10 else f"{value:.1f}×"
+    short = isinstance(value, float) and 1 <= abs(value) < 10_000
+    return f"{value:.4g} {unit}".rstrip() if short else f"{plain(value)} {unit}".rstrip()
 
 
 def numeric(column: pd.Series) -> bool:
@@ -73,18 +78,18 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
     A value and its 95% interval are one cell, in percent where all values are shares, and so is the
     interval over seeds. Of a difference the words stand for all of that. What answers the question
-    comes first, and a column with nothing in it goes.
+    comes first; a column with nothing in it goes, and one that names the same panel throughout.
     """
     shown, titles, names = table, dict(HEADERS), set(table.columns)
     if {"left", "right", "words"} <= names:
-        shown = _in_order(
-            shown.drop(columns=[*SPOKEN], errors="ignore"), "panel", "question", "words"
-        )
+        unit = ", points" if table["words"].str.contains("] points", regex=False).all() else ""
+        titles["words"] += unit
+        shown = _in_order(shown.drop(columns=[*SPOKEN], errors="ignore"))
     elif {"arm", "value", "low", "high"} <= names:
         share = bool((table[["value", "low", "high"]].abs().max() <= 1).all())
         titles["value"] = "% [95% interval]" if share else "value [95% interval]"
-        shown = _in_order(_with_intervals(table, share), "panel", "arm", "value", "seeds")
-        for name in names.intersection(SHARES if share else ()):
+        shown = _in_order(_with_intervals(table, share))
+        for name in shown.columns.intersection(SHARES if share else ()):
             shown = shown.assign(**{name: table[name].map("{:.1%}".format).replace("nan%", "–")})
     headers = [titles.get(name, name) for name in shown.columns]
     return shown.set_axis(headers, axis=1) if len(set(headers)) == len(headers) else shown
@@ -107,11 +112,20 @@ def _with_intervals(table: pd.DataFrame, share: bool) -> pd.DataFrame:
     return shown.assign(value=values, seeds=intervals("seeds_low", "seeds_high"))
 
 
-def _in_order(table: pd.DataFrame, *first: str) -> pd.DataFrame:
-    """The table with some columns first, without those that are empty in every row."""
-    order = sorted(table.columns, key=lambda name: first.index(name) if name in first else 99)
-    kept = [name for name in order if not (table[name].isna() | (table[name] == "")).all()]
-    return table[kept]
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with what answers the question first, without columns that say nothing, and without
+    the unit in every cell of differences in points.
+    """
+    first = ("arm", "question", "panel", "value", "seeds", "words", "minus", "retention")
+    places = {name: name.split(" ")[0] for name in table.columns}
+    place = {k: first.index(v) if v in first else len(first) for k, v in places.items()}
+    kept = [
+        name
+        for name in sorted(place, key=place.get)
+        if not (table[name].isna() | (table[name] == "")).all()
+        and (name != "panel" or table[name].replace("", np.nan).nunique() > 1)
+    ]
+    return table[kept].replace(r"\] points", "]", regex=True)
 
 
 def cell(value: Any) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gdlib.core.wording import number
 from gdlib.run.jobs import Job, numbers_of
 from gdlib.run.live import duration
 
@@ -47,16 +48,8 @@ def rerun_line(total: int, todo: Sequence[Job]) -> str:
 
 
 def numbers_line(numbers: Mapping[str, Mapping[str, Any]]) -> str:
-    """Key numbers, each with ``value`` and ``unit``, as a reader wants them: a share in percent,
-    others with four digits and their unit.
-    """
-    return " · ".join(f"{name} {_number(**number)}".rstrip() for name, number in numbers.items())
-
-
-def _number(value: float | int | str, unit: str) -> str:
-    if isinstance(value, float):
-        return f"{value:.1%}" if unit == "share" else f"{value:.4g} {unit}"
-    return f"{value:,} {unit}" if isinstance(value, int) else f"{value} {unit}"
+    """Key numbers, each with ``value`` and ``unit``, as the report writes them."""
+    return " · ".join(f"{name} {number(**given)}" for name, given in numbers.items())
 
 
 def expected_seconds(

@@ -36,6 +36,7 @@ def section(task: Task, artifact: Artifact, new: Path) -> dict[str, Any]:
         "title": task.run if once else task.stage.name,
         "help": "" if once else f"{task.stage.help[0].upper()}{task.stage.help[1:]}.",
         "numbers": "" if once else headline([(task, artifact)]),
+        "abstract": index["abstract"],
         "notes": index["notes"],
         "figures": copy_figures(index["figures"], artifact, stem, new),
         "tables": _copy_tables(index["tables"], artifact, stem, new),

@@ -13,7 +13,7 @@ from gdlib.networks import in_page
 from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation import views
 from gdlib.studies.generation.study import GenerationStudy
-from gdlib.studies.shared.compare import by_size, of_classifiers
+from gdlib.studies.shared.compare import by_size, in_sentences, of_classifiers
 from gdlib.studies.shared.study import Texts
 
 ALONE, REAL, HARD, SCRAPS = "labelled only", "real unlabelled", "hard labels", "scraps"
@@ -49,23 +49,17 @@ def abstract(study: GenerationStudy, overview: pd.DataFrame, answers: pd.DataFra
     main, teacher = rows.loc[MAIN_ARM], rows.loc["teacher"]
     none = "labelled texts alone, since **no generated text passed the funnel**,"
     source = "generated texts" if main["size"] else none
-    sentences = [
+    lead = (
         f"On {settings.corpus}, with {settings.labels_per_class} labels per class, a "
         f"{settings.students[0]} of {main['parameters'] / 1e6:.1f} million parameters that learns "
-        f"from {source} has an accuracy of {main['value']:.1%} "
-        f"[{main['low']:.1%}, {main['high']:.1%}]. That is {main['retention']:.1%} of its "
-        f"teacher's {teacher['value']:.1%}, with "
-        f"{teacher['parameters'] / main['parameters']:.0f} times fewer parameters."
-    ]
+        f"from {source}"
+    )
     told = {
         (MAIN_ARM, "distilled on labelled"): "Generated texts beside the labelled ones change it",
         (MAIN_ARM, SCRAPS): "They change it, against as many scraps of the labelled texts,",
         (REAL, MAIN_ARM): "As many real texts in their place change it",
     }
-    for row in answers.to_dict("records") if main["size"] else ():
-        if lead := told.get((row["left"], row["right"])):
-            sentences.append(f"{lead} by {row['words']}.")
-    return " ".join(sentences)
+    return in_sentences(lead, main, teacher, answers if main["size"] else answers[:0], told)
 
 
 def size_curve(arms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -76,10 +76,16 @@ def by_pos(results: Results) -> pd.DataFrame:
 def over_sizes(study: LexicalStudy) -> pd.DataFrame:
     """F1 over all test sets by number of training instances (``size``)."""
     runs = by_size(study, "train_instances")
-    return COMPARISON.sweep({size: on_tests(run) for size, run in runs.items()})
+    return study.kept(COMPARISON.sweep, {size: on_tests(run) for size, run in runs.items()})
 
 
 def costs(study: LexicalStudy, instances: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """:func:`measured`, once for the same models and instances."""
+    models = study.make_models([study.model_plan(name) for name in study.settings.arms])
+    return study.kept(measured, study, given=[models, study.data], instances=instances)
+
+
+def measured(study: LexicalStudy, instances: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What an answer costs, of every trained arm, on real test instances; gloss vectors are made
     beforehand, and kept.
 

@@ -129,21 +129,30 @@ def _grouped(tables: Sequence[pd.DataFrame], *columns: str) -> pd.DataFrame:
 def over_sizes(study: ParaphraseStudy) -> pd.DataFrame:
     """F1 in the domain of training by number of training texts (``size``)."""
     runs = by_size(study, "train_texts")
-    table = pd.concat([by_domain(run).assign(size=size) for size, run in runs.items()])
+    tables = [study.kept(by_domain, run).assign(size=size) for size, run in runs.items()]
+    table = pd.concat(tables)
     return table[table["panel"] == study.own].reset_index(drop=True)
 
 
 def costs(study: ParaphraseStudy, results: Results, texts: int = 256) -> pd.DataFrame:
+    """:func:`measured`, once for the same detectors and texts."""
+    detectors, cases = results.table["student"].unique().tolist(), study.cases["text"].tolist()
+    s, queries = study.settings, cases[:texts]
+    decide = [detectors, queries, study.pretrained, study.detector_parts[s.spinners[0]]]
+    decide += [s.max_length, results.table["parameters"].tolist()]
+    return study.kept(measured, study, detectors, queries, given=decide)
+
+
+def measured(study: ParaphraseStudy, detectors: Sequence[str], queries: list[str]) -> pd.DataFrame:
     """What detectors cost: detector, batch, ms a text; from text to label, cutting into pieces
     included, one thread, one run.
 
     A time does not depend on what the weights are: the networks are timed as they are before
     training.
     """
-    queries = study.cases["text"].tolist()[:texts]
     rows = [
         (detector, batch, milliseconds)
-        for detector in results.table["student"].unique()
+        for detector in detectors
         for batch, milliseconds in _times(_answer(study, detector), queries)
     ]
     return pd.DataFrame(rows, columns=["detector", "batch", "ms a text"])

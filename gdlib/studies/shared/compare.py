@@ -1,12 +1,22 @@
-"""What studies of classifiers share when they compare: the score, and the sizes that are swept
-over.
+"""What studies of students share when they compare: the score, the sizes that are swept over, and
+the sentences that a report begins with.
 """
 
+from collections.abc import Mapping
 from typing import Any
+
+import pandas as pd
 
 from gdlib.compare.scores import ACCURACY, BALANCED, MACRO_F1
 from gdlib.compare.tables import Comparison, Pairs
 from gdlib.studies.shared.study import Study
+
+TOLD = {
+    ("D1", "D0"): "The teacher's logits beside the labels (D1 minus D0) change the score",
+    ("D3.1", "D1"): "Its states, learnt before the logits (D3.1 minus D1), change it",
+    ("D4.2", "D4.1"): "Gradual unfreezing (D4.2 minus D4.1) changes it",
+}
+"""What the abstract of a study of strategies says of some differences."""
 
 
 def of_classifiers(alone: str = "labelled only", questions: Pairs = ()) -> Comparison:
@@ -35,3 +45,33 @@ def by_size(study: Study, knob: str) -> dict[int, Any]:
     settings = study.settings
     sizes = sorted({getattr(settings, knob), *settings.labels_sweep})
     return {size: study.over_seeds(**{knob: size}) for size in sizes}
+
+
+def in_sentences(
+    lead: str,
+    main: pd.Series,
+    teacher: pd.Series,
+    answers: pd.DataFrame,
+    told: Mapping[tuple[str, str], str],
+    score: str = "an accuracy",
+) -> str:
+    """What a comparison found, in sentences written from its tables.
+
+    Args:
+        lead: the first sentence's subject: which student learns from what.
+        main: its row of :meth:`Comparison.overview`.
+        teacher: the teacher's row.
+        answers: differences (:meth:`Comparison.differences`).
+        told: the two arms of a difference to what the sentence says before the number.
+        score: what the values are.
+    """
+    low, high = (f"{100 * main[name]:.1f}" for name in ("low", "high"))
+    times = f"{teacher['parameters'] / main['parameters']:.0f} times fewer parameters"
+    sentences = [
+        f"{lead} has {score} of {main['value']:.1%} [{low}, {high}]. That is "
+        f"{main['retention']:.1%} of its teacher's {teacher['value']:.1%}, with {times}."
+    ]
+    for row in answers.to_dict("records"):
+        if said := told.get((row["left"], row["right"])):
+            sentences.append(f"{said} by {row['words']}.")
+    return " ".join(sentences)

@@ -10,6 +10,7 @@ from gdlib.core.study import Study
 from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
 from gdlib.learn.strategies import STRATEGIES
+from gdlib.networks import students
 from gdlib.networks.costs import costs
 from gdlib.networks.distillation import distil_by
 from gdlib.networks.embeddings import piece_vectors, start_embedding
@@ -60,12 +61,16 @@ class StagedStudents(Study):
         self, arms: Mapping[str, Any], texts: Sequence[str]
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Sizes and times of the teacher and of a student of each arm, by the paper's protocol
-        (queries of 32 pieces, one thread): the two tables of :func:`gdlib.networks.costs.costs`.
+        (queries of 32 pieces, one thread): the two tables of :func:`gdlib.networks.costs.costs`,
+        measured once for the same networks and texts.
 
         What a student has learnt plays no part in its time, so that they are new ones.
         """
         networks = {name: self.new_student(arm, 0) for name, arm in arms.items()}
-        return costs(self.teacher, self.vocabulary, networks, texts, repeats=1, length=LENGTH)
+        sizes = {name: students.parameters(network) for name, network in networks.items()}
+        decide = [self.settings.teacher, self.vocabulary, arms, sizes, list(texts)]
+        asked = (self.teacher, self.vocabulary, networks, texts)
+        return self.kept(costs, *asked, given=decide, repeats=1, length=LENGTH)
 
     def train_staged(
         self,

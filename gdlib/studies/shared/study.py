@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from gdlib.compare import baselines
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
 from gdlib.core.store import texts_digest
@@ -112,13 +113,16 @@ class TeachingStudy(Study):
         return signals.load(self.teacher_signals(Texts(texts)).path, self.splits.labels, texts)
 
     def references(self) -> Trials:
-        """The baselines and the teacher on the test part, to put students beside."""
+        """The baselines, trained on all labelled texts, and the teacher, on the test part."""
         s, parts = self.settings, self.splits
         columns: dict[str, Any] = {"corpus": s.corpus, "labels_per_class": s.labels_per_class}
         logits = self.signals(parts.test.texts).logits.numpy()
         trials = Trials(columns | {"seed": s.seed}, parts.test, logits)
         steps = self.trained_teacher().json("history.json")["best_step"]
-        trials.references(parts, self.teacher.network, steps)
+        few, texts = parts.labelled, parts.test.texts
+        asked = (few.texts, few.labels, texts, len(parts.labels))
+        answers = self.kept(baselines.answers, *asked, given=parts)
+        trials.references(answers, self.teacher.network, steps)
         return trials
 
     # ---- students

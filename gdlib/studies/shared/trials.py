@@ -9,13 +9,11 @@ from safetensors import safe_open
 from scipy.special import softmax
 from torch import nn
 
-from gdlib.compare import baselines
 from gdlib.compare.metrics import expected_calibration_error
 from gdlib.compare.results import Results, of_classifiers
 from gdlib.core.store import Artifact
 from gdlib.networks import students
 from gdlib.sources.corpora import Part
-from gdlib.sources.splits import Splits
 
 REFERENCE = {"student": "", "student_seed": -1, "size": 0}
 """Columns of models that no student seed or transfer set belongs to."""
@@ -37,15 +35,19 @@ class Trials:
     rows: list[dict[str, Any]] = field(default_factory=list)
     probabilities: list[np.ndarray] = field(default_factory=list)
 
-    def references(self, splits: Splits, teacher: nn.Module, teacher_steps: int) -> None:
-        """The baselines, trained on the whole labelled budget, and the teacher itself, whose
-        temperature is in its head (:func:`gdlib.networks.teacher.learn`).
+    def references(
+        self,
+        answers: tuple[pd.DataFrame, pd.DataFrame],
+        teacher: nn.Module,
+        teacher_steps: int,
+    ) -> None:
+        """The baselines, by their :func:`gdlib.compare.baselines.answers`, and the teacher itself,
+        whose temperature is in its head (:func:`gdlib.networks.teacher.learn`).
         """
-        labelled, texts = splits.labelled, self.test.texts
-        for name in baselines.BASELINES:
-            model = baselines.build(name, labelled.texts, labelled.labels)
-            probabilities = baselines.predict(model, texts, len(splits.labels))
-            self.reference(name, probabilities, baselines.parameters(model))
+        probabilities, sizes = answers
+        of_each = np.split(probabilities.to_numpy(), len(sizes))
+        for (name, size), found in zip(sizes.itertuples(index=False), of_each):
+            self.reference(name, found, size)
         columns = REFERENCE | {"parameters": students.parameters(teacher), "steps": teacher_steps}
         self.network(self.teacher, 1.0, arm="teacher", **columns)
 

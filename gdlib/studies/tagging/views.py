@@ -12,7 +12,7 @@ from gdlib.compare import tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ENTITY_F1
 from gdlib.compare.tables import TEACHER, Comparison
-from gdlib.studies.shared.compare import by_size
+from gdlib.studies.shared.compare import TOLD, by_size, in_sentences
 from gdlib.studies.tagging.study import TaggingStudy
 from gdlib.studies.tagging.trials import first_trial
 
@@ -149,9 +149,21 @@ def answers(results: Results) -> pd.DataFrame:
     return COMPARISON.differences(results, (*COMPARISON.questions, *as_long))
 
 
+def abstract(study: TaggingStudy, overview: pd.DataFrame, answers: pd.DataFrame) -> str:
+    """What the comparison found, in sentences: of the main strategy, then of its parts."""
+    settings, rows = study.settings, overview.set_index("arm")
+    main = rows.loc[settings.main_strategy]
+    lead = (
+        f"On {about(study)}, with {settings.labels_per_language} tagged sentences per language, a "
+        f"BiLSTM of {main['parameters'] / 1e6:.1f} million parameters that is taught by "
+        f"{settings.main_strategy}"
+    )
+    return in_sentences(lead, main, rows.loc[TEACHER], answers, TOLD, "an entity F1")
+
+
 def over_labels(study: TaggingStudy) -> pd.DataFrame:
     """F1 by tagged sentences per language (``size``) of D0, the main strategy and the teacher."""
-    table = COMPARISON.sweep(by_size(study, "labels_per_language"))
+    table = study.kept(COMPARISON.sweep, by_size(study, "labels_per_language"))
     return table[table["arm"].isin([ALONE, study.settings.main_strategy, TEACHER])]
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gdlib.compare.tables import TEACHER, Comparison
 from gdlib.learn.strategies import STRATEGIES
-from gdlib.studies.shared.compare import by_size, of_classifiers
+from gdlib.studies.shared.compare import TOLD, by_size, in_sentences, of_classifiers
 from gdlib.studies.transfer.settings import Arm, Settings, arms
 from gdlib.studies.transfer.study import TransferStudy
 
@@ -49,6 +49,17 @@ def comparison(settings: Settings) -> Comparison:
     return of_classifiers(ALONE, questions=(*QUESTIONS, *asked))
 
 
+def abstract(study: TransferStudy, overview: pd.DataFrame, answers: pd.DataFrame) -> str:
+    """What the comparison found, in sentences: of the main strategy, then of its parts."""
+    settings, rows = study.settings, overview.set_index("arm")
+    main = rows.loc[settings.strategy]
+    lead = (
+        f"On {settings.corpus}, with {settings.labels_per_class} labels per class, a BiLSTM of "
+        f"{main['parameters'] / 1e6:.1f} million parameters that is taught by {settings.strategy}"
+    )
+    return in_sentences(lead, main, rows.loc[TEACHER], answers, TOLD)
+
+
 def by_steps(study: TransferStudy, overview: pd.DataFrame) -> pd.DataFrame:
     """What a strategy's accuracy costs: its row with ``steps`` taken, mean over student seeds."""
     names = family(study.settings, "strategy", "steps")
@@ -67,7 +78,7 @@ def shown(overview: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 def over_labels(study: TransferStudy) -> pd.DataFrame:
     """Accuracy by labels per class (``size``): labels alone, D1, the main strategy, references."""
     main = study.settings.strategy
-    table = comparison(study.settings).sweep(by_size(study, "labels_per_class"))
+    table = study.kept(comparison(study.settings).sweep, by_size(study, "labels_per_class"))
     return table[table["arm"].isin([ALONE, "D1", main, "tfidf-lr", TEACHER])]
 
 

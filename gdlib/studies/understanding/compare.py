@@ -107,12 +107,20 @@ def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:
     tables = []
     for task, of_task in next(iter(runs.values())).items():
         comparison = replace(COMPARISON, score=SCORES[of_task.scores[0]])
-        sweep = comparison.sweep({size: run[task] for size, run in runs.items()})
+        sweep = study.kept(comparison.sweep, {size: run[task] for size, run in runs.items()})
         tables.append(sweep.assign(panel=task))
     return pd.concat(tables, ignore_index=True)
 
 
 def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """:func:`measured`, once for the same encoders and texts."""
+    s = study.settings
+    encoders = [study.encoder_of(name, s.tuning_seeds[0]) for name in s.encoders]
+    decide = [s.encoders, encoders, study.tasks, s.tuning_length, s.tuning_pooling]
+    return study.kept(measured, study, given=decide, texts=texts)
+
+
+def measured(study: UnderstandingStudy, texts: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What an answer costs, of every encoder under a head, on test texts of every task; encoders of
     one shape are timed once a task.
 
@@ -121,13 +129,13 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
         ms a text): forward passes alone, float32, one thread, one run. Only the second varies from
         run to run.
     """
-    s, measured, sizes, times = study.settings, {}, [], []
+    s, found, sizes, times = study.settings, {}, [], []
     for encoder, task in product(s.encoders, study.tasks):
         timed = _timed(study, encoder, task, texts)
         shape = task, parameters(timed.network)
-        if shape not in measured:
-            measured[shape] = measure({encoder: timed}, texts, repeats=1, warmup=2)
-        for tables, table in zip((sizes, times), measured[shape]):
+        if shape not in found:
+            found[shape] = measure({encoder: timed}, texts, repeats=1, warmup=2)
+        for tables, table in zip((sizes, times), found[shape]):
             tables.append(table.assign(task=task, encoder=encoder))
     sizes, times = (pd.concat(tables, ignore_index=True) for tables in (sizes, times))
     columns = ["task", "encoder", "parameters", "megaflops"]
