@@ -2,10 +2,12 @@
 or not at all.
 """
 
+import base64
 import json
 import re
 from contextlib import closing
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from gdlib.core.products import Products
 from gdlib.core.settings import knob, settings_class
 from gdlib.core.store import Store
 from gdlib.run import page, provenance, publishing, report
+from gdlib.run.executed import as_markdown
 from gdlib.studies.shared.figures import funnel
 
 EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
@@ -252,7 +255,9 @@ def test_publish_copies_what_the_pages_are_rendered_from_and_refuses_what_is_no_
 ):
     folder = write(tasks, store, tmp_path / "out").parent
     (folder / "scratch.txt").write_text("mine")
-    published = publishing.publish(folder, tmp_path / "reports" / "quick")
+    (folder / "notebooks").mkdir()
+    (folder / "notebooks" / "a.md").write_text("[b](../../notebooks/b.ipynb) [c](../d/c.md)")
+    published = publishing.publish(folder, tmp_path / "reports" / "quick", tmp_path)
     left_out = set(contents(folder)) - set(contents(published))
     assert left_out == {
         "scratch.txt",
@@ -260,6 +265,8 @@ def test_publish_copies_what_the_pages_are_rendered_from_and_refuses_what_is_no_
         "timings.html",
         "figures/wordnet-compare-funnel.png",
     }
+    told = (published / "notebooks" / "a.md").read_text()
+    assert told == "[b](../../../notebooks/b.ipynb) [c](../d/c.md)"
     page.render_folder(published)
     assert (published / "report.html").read_bytes() == (folder / "report.html").read_bytes()
     assert (published / "timings.html").read_bytes() == (folder / "timings.html").read_bytes()
@@ -295,3 +302,41 @@ def test_long_tables_are_folded_and_headers_are_of_columns(tmp_path):
     assert '<li class="h2"><a href="#section-1">B</a></li>' in short
     assert '<li class="h3"><a href="#section-2">C</a></li>' in short
     assert '<h3 id="section-2">' in short
+
+
+def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
+    display = nbformat.v4.new_output
+    png = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 1x1>"}
+    outputs = [
+        display("stream", name="stdout", text="a ``` fence\n"),
+        display("stream", name="stderr", text="50%|#####"),
+        display("display_data", data=png),
+        display("display_data", data={"text/markdown": "*Loss &lt;b&gt;.*"}),
+        display("display_data", data={"text/markdown": "*Numbers.*"}),
+        display("display_data", data={"text/html": "<table>", "text/plain": "<pandas.Styler>"}),
+        display("display_data", data={"text/markdown": "**So** <script>"}),
+    ]
+    code = nbformat.v4.new_code_cell("out.close()", outputs=outputs)
+    prose = nbformat.v4.new_markdown_cell("See [here](2_b.ipynb#x), [there](../../docs/c.md).")
+    notebook = nbformat.v4.new_notebook(cells=[prose, code])
+    section = {
+        "figures": [{"caption": "Loss <b>.", "file": "loss.svg"}],
+        "tables": [{"caption": "Numbers.", "rows": "| a |\n"}],
+    }
+    place = "notebooks/1_a/1_b.ipynb", "reports/quick/notebooks/b.md"
+    text, images = as_markdown(notebook, section, *place)
+    back = "../../../notebooks/1_a"
+    for part in (
+        f"[notebooks/1_a/1_b.ipynb]({back}/1_b.ipynb)",
+        f"[here]({back}/2_b.ipynb#x), [there](../../../docs/c.md)",
+        "```python\nout.close()\n```",
+        "````\na ``` fence\n````",
+        "![Loss &lt;b&gt;.](../figures/loss.svg)\n\n*Loss &lt;b&gt;.*",
+        "| a |\n\n\n*Numbers.*",
+        "**So** &lt;script>",
+    ):
+        assert part in text, part
+    assert images == {} and "<table" not in text and "50%" not in text and "pandas" not in text
+    alone = as_markdown(notebook, {"figures": [], "tables": []}, *place)
+    assert alone[1] == {"b-1.png": base64.b64decode(png["image/png"])}
+    assert "![a figure of this notebook](b-1.png)" in alone[0]

@@ -202,11 +202,12 @@ def report(
         for folder in render:
             typer.echo(f"rendered: {render_folder(folder)}")
         return
-    page = choose().report(shown)
+    chosen = choose()
+    page = chosen.report(shown)
     if publish:
         from gdlib.run import publishing
 
-        typer.echo(f"published: {publishing.publish(page.parent, publish)}")
+        typer.echo(f"published: {publishing.publish(page.parent, publish, chosen.root)}")
 
 
 app.command("open")(opening.open_)

@@ -20,7 +20,7 @@ from gdlib.core.plans import Plan, Task, expand
 from gdlib.core.store import Store
 from gdlib.run.engines import Engine, LocalEngine
 from gdlib.run.inputs import folder_digests, notebook_digests
-from gdlib.run.jobs import Job, finished, publish
+from gdlib.run.jobs import NOTEBOOK, Job, finished, publish
 from gdlib.run.live import duration, shorter
 from gdlib.run.progress import Progress, expected_seconds
 from gdlib.run.studies import plan_of as plan_of
@@ -160,7 +160,8 @@ class Run:
         from gdlib.run import report  # draws: takes a second that `gdlib status` need not wait
 
         jobs = self.jobs()
-        missing = [job.name for job in jobs.values() if not finished(job)]
+        receipts = {task: finished(job) for task, job in jobs.items()}
+        missing = [jobs[task].name for task, receipt in receipts.items() if not receipt]
         if missing:
             shown = ", ".join(missing[:6]) + (" ..." if len(missing) > 6 else "")
             raise GdlibError(
@@ -170,8 +171,15 @@ class Run:
         wanted = {self.plan.stage(name).name for name in only}
         tasks = [task for task in jobs if not wanted or task.stage.name in wanted]
         folder = self.folder / "report"
-        store = self.open_store()
-        command = self.published_command
-        page = report.write(self.plan, tasks, store, folder, profile=self.profile, command=command)
+        page = report.write(
+            self.plan,
+            tasks,
+            self.open_store(),
+            folder,
+            profile=self.profile,
+            command=self.published_command,
+            executed={task: receipts[task] / NOTEBOOK for task in tasks},
+            place=folder.relative_to(self.root).as_posix(),
+        )
         self.say(f"report: {shorter(page)}")
         return page

@@ -16,6 +16,7 @@ PUBLISHED = (
     "results.json",
     "tables/*.parquet",
     "figures/*.svg",
+    "notebooks/*.md",
 )
 """What of a report is worth keeping for ever: the HTML pages are rendered from it, and a PNG file
 shows nothing that the SVG file does not.
@@ -43,9 +44,10 @@ def new_report(folder: Path) -> Iterator[Path]:
         os.rename(new, folder)
 
 
-def publish(report: Path, destination: Path) -> Path:
+def publish(report: Path, destination: Path, root: Path) -> Path:
     """Copy what of a report is worth keeping (:data:`PUBLISHED`) to ``destination``, such as
-    ``reports/quick``, replacing what was there.
+    ``reports/quick``, replacing what was there. Links to other files of the project, which lies in
+    ``root``, are written anew.
 
     Raises:
         GdlibError: ``destination`` holds something that is no report.
@@ -56,4 +58,9 @@ def publish(report: Path, destination: Path) -> Path:
                 copy = new / file.relative_to(report)
                 copy.parent.mkdir(exist_ok=True)
                 shutil.copyfile(file, copy)
+        for copy in new.glob("notebooks/*.md"):
+            there, here = (
+                os.path.relpath(root, folder / "notebooks") for folder in (report, destination)
+            )
+            copy.write_text(copy.read_text("utf-8").replace(f"]({there}/", f"]({here}/"), "utf-8")
     return destination

@@ -10,10 +10,11 @@ seeds, versions, licences.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 
 from gdlib.core import settings as config
@@ -23,6 +24,7 @@ from gdlib.core.store import Store
 from gdlib.core.templates import templates
 from gdlib.core.wording import cell, grid, linked, notag, number
 from gdlib.run import page
+from gdlib.run.executed import NOTEBOOKS, as_markdown
 from gdlib.run.provenance import licences, machine, parameters, versions
 from gdlib.run.publishing import new_report
 from gdlib.run.sections import (
@@ -44,6 +46,8 @@ def write(
     *,
     profile: str,
     command: str,
+    executed: Mapping[Task, Path] | None = None,
+    place: str = "",
 ) -> Path:
     """Write the report of these tasks into ``folder``, replacing an earlier report there in one
     step.
@@ -55,6 +59,8 @@ def write(
         folder: becomes the report; it may hold an earlier one, and nothing else.
         profile: the profile that the settings started from.
         command: what was typed, to be shown.
+        executed: the executed notebooks of tasks, to be shown as Markdown in ``notebooks/``.
+        place: the folder's path in the project, for the links in these.
 
     Returns:
         The path of ``report.html``.
@@ -90,7 +96,9 @@ def write(
     with new_report(folder) as new:
         for part in ("figures", "tables"):
             (new / part).mkdir()
-        _write_template(new / "report.md", context | _stages(plan, made, new))
+        shown = _stages(plan, made, new)
+        context["executed"] = _write_notebooks(made, executed or {}, new, place)
+        _write_template(new / "report.md", context | shown)
         _write_json(new / "results.json", results)
         _write_timings(plan, made, new)
         copy_inset(made, new)
@@ -115,6 +123,27 @@ def _stages(plan: Plan, made: Made, new: Path) -> dict[str, Any]:
         "runs": {label(run[0][0]): [section(*pair, new) for pair in run] for run in runs},
         "others": all_in_numbers(plan, by_run) if several else [],
     }
+
+
+def _write_notebooks(
+    made: Made, executed: Mapping[Task, Path], new: Path, place: str
+) -> list[tuple[str, str]]:
+    """The executed notebooks as Markdown: what each is called, and its file."""
+    files = []
+    for task, artifact in made:
+        if task not in executed:
+            continue
+        (new / NOTEBOOKS).mkdir(exist_ok=True)
+        file = f"{NOTEBOOKS}/{task.run}-{task.stage.name}.md"
+        notebook = nbformat.read(executed[task], 4)
+        original = f"notebooks/{task.stage.notebook}"
+        shown = section(task, artifact, new)
+        timed = artifact.json("timings.json")["figures"]
+        shown["figures"] += copy_figures(timed, artifact, f"timed-{task.run}", new)
+        text, _ = as_markdown(notebook, shown, original, f"{place}/{file}")
+        (new / file).write_text(text, "utf-8")
+        files.append((f"{label(task)}: {task.stage.name}", file))
+    return files
 
 
 def _literal(value: Any) -> str:
