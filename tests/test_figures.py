@@ -90,15 +90,6 @@ COST = pd.DataFrame(
         "parameters": [22_700_000, 1_100_000],
     }
 )
-COUNTS = pd.DataFrame(
-    {
-        "split": ["train", "transfer", "test"],
-        "act": [80, np.nan, 200],
-        "animal": [80, np.nan, 180],
-        "communication": [80, np.nan, 210],
-    }
-)
-FUNNEL = {"kept": 80, "empty": 1, "cut off": 12, "in test set": 7}
 STEPS = pd.DataFrame(
     {
         "arm": ["teacher", "D0", "D1", "D4.1", "D4.2", "D1, as long as D4.2"],
@@ -109,8 +100,12 @@ STEPS = pd.DataFrame(
 HARD_SOFT = pd.DataFrame(
     {"panel": STUDENTS, "hard": [0.6, 0.62], "soft": [0.61, 0.6], "low": -0.03, "high": 0.02}
 )
-DIVERSITY = pd.DataFrame(
-    {"texts": ["generated", "real"], "distinct_1": [0.3, 0.4], "self_bleu": [18.0, 12.0]}
+SHARES = pd.DataFrame(
+    {
+        "arm": ["T = 1", "T = 4"] * 2,
+        "class": ["act", "act", "food", "food"],
+        "value": [0.9, 0.6, 0.1, 0.4],
+    }
 )
 DIFFERENCES = pd.DataFrame(
     {
@@ -152,10 +147,8 @@ EVERY = {
     "cost_quality": lambda: figures.cost_quality(COST, seeds=5),
     "steps": lambda: figures.steps(STEPS.assign(low=0.2, high=0.6), seeds=3),
     "confusion": lambda: figures.confusion([[8, 1, 1], [0, 9, 1], [2, 0, 8]], LABELS),
-    "funnel": lambda: figures.funnel(FUNNEL),
-    "class_counts": lambda: figures.class_counts(COUNTS, LABELS),
     "label_shares": lambda: figures.label_shares({"generated": [0, 0, 1], "real": [1]}, LABELS),
-    "diversity": lambda: figures.diversity(DIVERSITY),
+    "bars": lambda: charts.bars(SHARES, title="Shares", row="class", percent=True),
 }
 
 
@@ -238,8 +231,10 @@ def test_titles_say_what_was_found():
     assert soft == "Soft labels minus hard ones: +1.0, -2.0 points (5 seeds)"
     cost = found(figures.cost_quality(COST, seeds=5))
     assert cost == "KimCNN costs 1/18 of teacher, at -8.0 points (5 seeds)"
-    funnel = found(figures.funnel(FUNNEL))
-    assert funnel == "80 of 100 generated texts were kept"
+    labels = found(figures.label_shares({"generated": [0, 0, 1, 1], "real": [1, 1, 1, 1]}, LABELS))
+    assert labels == (
+        f"Most too often: {LABELS[0]} (+50.0 points); most too seldom: {LABELS[1]} (-50.0)"
+    )
     confusion = found(figures.confusion([[8, 1, 1], [0, 9, 1], [2, 0, 8]], LABELS))
     assert confusion == "83.3 % of the labels are right; % of each gold class"
     drawn = figures.differences(DIFFERENCES.assign(panel=""), seeds=2)
@@ -340,23 +335,14 @@ def test_the_chosen_step_is_the_lowest_held_out_one():
     assert "chosen: step 30" in words(charts.learning_curve(history()))
 
 
-def test_the_funnel_writes_counts_and_shares_and_ends_with_what_is_kept():
-    figure = figures.funnel(FUNNEL)
-    assert ticks(figure) == [["generated", "empty", "cut off", "in test set", "kept"]]
-    assert {"100 (100.0 %)", "7 (7.0 %)", "80 (80.0 %)"} <= set(words(figure))
-
-
 def test_confusion_writes_row_shares_of_many_classes():
     figure = figures.confusion(np.eye(14) * 30 + 1, [f"class {i}" for i in range(14)])
     assert words(figure).count("70") == 14  # 31 of 44
 
 
-def test_splits_whose_classes_are_unknown_are_left_out():
-    assert "transfer" not in words(figures.class_counts(COUNTS, LABELS))
-
-
 def test_a_class_that_no_text_was_given_has_its_row():
-    assert ticks(figures.label_shares({"real": [1, 1]}, LABELS)) == [LABELS]
+    drawn = figures.label_shares({"generated": [1, 1], "real": [1, 1]}, LABELS)
+    assert ticks(drawn) == [LABELS]
 
 
 def test_sizes_draw_the_references_of_each_student():
@@ -377,7 +363,6 @@ def test_sizes_draw_the_references_of_each_student():
             lambda: figures.arms(arm_table().tail(3), seeds=1),
             "figure forest was given a table without rows",
         ),
-        (lambda: figures.funnel({"kept": 0}), "figure funnel was given no texts"),
     ],
 )
 def test_tables_that_cannot_be_drawn_are_refused(draw, message):
@@ -387,12 +372,13 @@ def test_tables_that_cannot_be_drawn_are_refused(draw, message):
 
 def test_figures_are_not_kept_open():
     before = plt.get_fignums()
-    figures.funnel(FUNNEL)
+    differences()
     assert plt.get_fignums() == before
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(950, "950"), (1200, "1.2k"), (22_700_000, "22.7M"), (0.3, "0.3")]
+    ("value", "text"),
+    [(950, "950"), (1413, "1,413"), (12_700, "12.7k"), (22_700_000, "22.7M"), (0.3, "0.3")],
 )
 def test_counts_are_short(value, text):
     assert style.short(value) == text

@@ -20,7 +20,7 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.core.store import Store
 from gdlib.run import page, provenance, publishing, report
 from gdlib.run.executed import as_markdown
-from gdlib.studies.shared.figures import funnel
+from gdlib.studies.shared.figures import confusion
 
 EVIL = "<script>alert('x')</script> | [a](javascript:b) *c* <img src=http://example.org/x.png>"
 
@@ -77,7 +77,7 @@ def fill(store: Store, tasks: list, seconds: float = 1.0) -> Store:
                 out.note(f"Read **this**: {EVIL}")
             if task.stage.name == "compare":
                 out.number("soft minus hard", "+0.3 [-0.4, 1.1] points (not resolved)")
-                out.figure("funnel", funnel({"kept": 8, "empty": 2}), "What was kept.")
+                out.figure("right", confusion([[8, 2], [1, 9]], ["a", "b"]), "What was right.")
     return store
 
 
@@ -155,9 +155,9 @@ def test_what_was_found_stands_first_then_the_first_run_then_all_in_numbers(tmp_
 def test_every_figure_and_table_that_the_markdown_names_is_there(tmp_path, tasks, store):
     folder = write(tasks, store, tmp_path / "out").parent
     named = re.findall(r"\]\((figures/[^)]*)\)", (folder / "report.md").read_text("utf-8"))
-    assert named == ["figures/wordnet-compare-funnel.svg"]
-    assert (folder / "figures/wordnet-compare-funnel.svg").is_file()
-    assert (folder / "figures/wordnet-compare-funnel.png").read_bytes()[:4] == b"\x89PNG"
+    assert named == ["figures/wordnet-compare-right.svg"]
+    assert (folder / "figures/wordnet-compare-right.svg").is_file()
+    assert (folder / "figures/wordnet-compare-right.png").read_bytes()[:4] == b"\x89PNG"
     assert "The first 40 of 60 rows; all are in tables/wordnet-l100-s0-data-gallery.parquet." in (
         folder / "report.md"
     ).read_text("utf-8")
@@ -263,7 +263,7 @@ def test_publish_copies_what_the_pages_are_rendered_from_and_refuses_what_is_no_
         "scratch.txt",
         "report.html",
         "timings.html",
-        "figures/wordnet-compare-funnel.png",
+        "figures/wordnet-compare-right.png",
     }
     told = (published / "notebooks" / "a.md").read_text()
     assert told == "[b](../../../notebooks/b.ipynb) [c](../d/c.md)"

@@ -5,6 +5,7 @@ The columns of a table are those of :func:`gdlib.charts.style.complete`.
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -123,36 +124,46 @@ def _remarks(axes: Axes, part: pd.DataFrame, ring: str) -> None:
             axes.annotate(point["event"], (point["x"], 0.98), (3, 0), **top, **beside)
 
 
-def learning_curve(history: pd.DataFrame, *, what: str = "") -> Figure:
+def learning_curve(history: pd.DataFrame, *, what: str = "", perplexity: bool = False) -> Figure:
     """Loss in training; the step whose weights count has a ring.
 
     Args:
         history: ``step``, ``train_loss`` and ``held_out`` (NaN where it was not measured).
         what: was trained.
+        perplexity: of a language model, whose loss falls by little: its exponential is drawn.
     """
     losses = {"training": "train_loss", "held out": "held_out"}
     curves = [
         history[["step"]].assign(arm=arm, value=history[column]) for arm, column in losses.items()
     ]
     table = pd.concat(curves).dropna(subset="value").reset_index(drop=True)
+    if perplexity:
+        table["value"] = np.exp(table["value"])
     held_out = table["value"][table["arm"] == "held out"]
     best = held_out.idxmin() if len(held_out) else None
-    ring = f"chosen: step {table['step'][best]:.0f}" if len(held_out) else ""
+    ring, found = "", "Training"
+    if len(held_out):
+        ring = f"chosen: step {table['step'][best]:.0f}"
+        found = (
+            f"Held-out {'perplexity' if perplexity else 'loss'} falls from {held_out.iloc[0]:.3g}"
+        )
+        found += f" to {held_out[best]:.3g}"
     return lines(
         table.assign(chosen=table.index == best),
         x="step",
         x_label="step",
-        title=f"Training: {what}" if what else "Training",
-        label="loss",
+        title=f"{what}: {found[0].lower()}{found[1:]}" if what else found,
+        label="perplexity" if perplexity else "loss",
         marks={"training": Mark("#999999", "", "-")},
         percent=False,
-        zero=True,
+        zero=not perplexity,
         ring=ring,
     )
 
 
 def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Accuracy by confidence of some networks, and the share of texts at each confidence.
+    """Accuracy by confidence of some networks, with the 95% interval of each bin (Wilson), and the
+    share of texts at each confidence.
 
     Args:
         tables: by the network's name, from :func:`gdlib.compare.metrics.reliability`.
@@ -160,10 +171,14 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     right, share = "right, %", "share of texts, %"
     rows = [pd.DataFrame({"panel": right, "arm": "as sure as right", "x": [0, 1], "value": [0, 1]})]
     for name, table in tables.items():
-        shares = table["texts"] / table["texts"].sum()
-        for panel, value in ((right, table["accuracy"]), (share, shares)):
-            of_panel = {"panel": panel, "arm": name, "x": table["confidence"], "value": value}
-            rows.append(pd.DataFrame(of_panel))
+        of_network = {"arm": name, "x": table["confidence"]}
+        texts, accuracy, z = table["texts"], table["accuracy"], 1.96
+        middle = (accuracy + z**2 / (2 * texts)) / (1 + z**2 / texts)
+        spread = accuracy * (1 - accuracy) / texts + z**2 / (4 * texts**2)
+        half = z * spread**0.5 / (1 + z**2 / texts)
+        around = {"value": accuracy, "low": middle - half, "high": middle + half}
+        rows.append(pd.DataFrame({"panel": right, **of_network, **around}))
+        rows.append(pd.DataFrame({"panel": share, **of_network, "value": texts / texts.sum()}))
     table = pd.concat(rows, ignore_index=True)
     return lines(
         table.assign(x=100 * table["x"]),

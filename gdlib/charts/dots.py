@@ -56,26 +56,26 @@ def forest(
         percent: whether the values are shares.
         zero: whether zero belongs to the range, with a line.
         shared: whether all panels have one range.
-        numbers: whether each value is written above its dot.
+        numbers: whether each value is written at the right of its row.
     """
     table, lines = dots_and_lines(table, "forest", references, panel, row)
     looks, rows = series_marks(table, marks), list(table[row].unique())
     places = _places(table, panel, row)
     named = not (table["arm"].eq(table[row]) | table["arm"].eq(table[panel])).all()
-    step = 0.42 if numbers or (places % 1).any() else 0.31
+    step = 0.42 if (places % 1).any() else 0.31
+    if numbers:
+        written_out = [f"{written(value, percent)}   " for value in table["value"]]
+        table = table.assign(note=(written_out + table["note"]).str.strip())
     names = list(table[panel].unique())
     height = 1.6 + len(names) * (0.45 + step * len(rows))
     figure, axes_of = panels(names, height, sharex=shared)
     for name, axes in axes_of.items():
         part = table[table[panel] == name]
         for place, entry in zip(places[part.index], part.to_dict("records"), strict=True):
-            arm, value = entry["arm"], entry["value"]
+            arm = entry["arm"]
             _dot(axes, entry, place, looks[arm], label=arm if named else None)
-            if numbers:
-                above = {"textcoords": "offset points", "ha": "center", "fontsize": 10}
-                axes.annotate(written(value, percent), (value, place), (0, 5), **above)
         axes.set_yticks(range(len(rows)), rows)
-        axes.set_ylim(len(rows) - 0.5, -0.8 if numbers else -0.5)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(_limits(table if shared else part, lines, zero, percent))
         away = _draw_lines(axes, lines, marks, percent)
         if zero:

@@ -21,9 +21,8 @@ def bars(
     label: str = "",
     row: str = "arm",
     percent: bool = False,
-    stacked: bool = False,
 ) -> Figure:
-    """Bars from zero: beside each other or stacked where a row has several arms.
+    """Bars from zero: beside each other where a row has several arms.
 
     Args:
         table: ``arm``, ``value`` and optional columns. With a ``note``, which stands at the end of
@@ -32,13 +31,12 @@ def bars(
         label: of the axis of values.
         row: the column that names the rows, by default one for each arm.
         percent: whether the values are shares.
-        stacked: whether the arms of a row stand on each other.
     """
     table = complete(table, "bars", row)
     looks, rows = series_marks(table, None), list(table[row].unique())
     names, arms = list(table["panel"].unique()), list(looks)
     own_rows = row == "arm"
-    columns, thick = min(len(names), 3), 0.36 if stacked or own_rows else 0.25 + 0.12 * len(arms)
+    columns, thick = min(len(names), 3), 0.36 if own_rows else 0.25 + 0.12 * len(arms)
     height = 0.7 + -(-len(names) // columns) * (0.8 + thick * len(rows))
     figure, axes_of = panels(names, height, columns, sharey=True)
     for name, axes in axes_of.items():
@@ -47,7 +45,7 @@ def bars(
         colors = {arm: look.color for arm, look in looks.items()}
         style = {"width": 0.8, "edgecolor": "white", "legend": False, "ylabel": ""}
         values = wide["value"][arms]
-        values.plot.barh(ax=axes, stacked=stacked or own_rows, color=colors, **style)
+        values.plot.barh(ax=axes, stacked=own_rows, color=colors, **style)
         for arm, drawn in zip(arms, axes.containers, strict=True):
             plt.setp(drawn.patches, hatch=looks[arm].hatch)
             drawn.set_label("_" if own_rows else arm)

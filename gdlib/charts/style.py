@@ -44,10 +44,10 @@ MARKS = (
     Mark("#CC79A7", "D", ":", "xx"),
     Mark("#E69F00", "v", (0, (5, 1)), "\\\\\\"),
     Mark("#56B4E9", "P", (0, (6, 1, 1, 1, 1, 1)), "++"),
-    Mark("#777777", "*", (0, (2, 2, 4, 2)), "**"),
-    Mark("#000000", "X", (0, (3, 1, 1, 1)), "oo"),
+    Mark("#882255", "*", (0, (2, 2, 4, 2)), "**"),
+    Mark("#8C6D31", "X", (0, (3, 1, 1, 1)), "oo"),
 )
-"""One per series; from the ninth series on they come round again."""
+"""One per series, none grey or black; from the ninth series on they come round again."""
 
 BLACK = Mark("#000000", "X", "-")
 """For what the others are measured against: a teacher, training without one."""
@@ -228,10 +228,12 @@ def log_axis(axes: Axes, values: Iterable[float]) -> None:
 
 
 def short(value: float) -> str:
-    """A count in few letters: ``950``, ``1.2k``, ``22.7M``."""
+    """A count in few letters: ``950``, ``1,413``, ``12.7k``, ``22.7M``."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
+        if value >= max(size, 1e4):
             return f"{value / size:.3g}{letter}"
+    if value >= 1e3:
+        return f"{value:,.0f}"
     return f"{value:.3g}"
 
 

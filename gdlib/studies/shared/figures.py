@@ -155,49 +155,26 @@ def steps(table: pd.DataFrame, *, seeds: int, what: str = "accuracy") -> Figure:
     )
 
 
-def class_counts(counts: pd.DataFrame, labels: Sequence[str]) -> Figure:
-    """Texts by class and ``split``, of the splits whose classes are known."""
-    table = counts.melt("split", labels, "class").dropna().rename(columns={"split": "arm"})
-    title = "Texts by class and part"
-    return charts.bars(table, title=title, label="texts", row="class", stacked=True)
-
-
-def funnel(counts: Mapping[str, int] | pd.Series) -> Figure:
-    """What became of the generated texts: fate to count, in the order of the filters."""
-    counts = pd.Series(counts)
-    if not (total := counts.sum()):
-        raise ValueError("figure funnel was given no texts")
-    dropped = counts.drop("kept")
-    rows = pd.concat([pd.Series({"generated": total}), dropped, counts[["kept"]]])
-    table = pd.DataFrame({"fate": rows.index, "value": rows.to_numpy()})
-    table["arm"] = np.where(table["fate"].isin(dropped.index), "dropped", "texts")
-    table["note"] = [f"{count:,} ({100 * count / total:.1f} %)" for count in rows]
-    title = f"{counts['kept']:,} of {total:,} generated texts were kept"
-    return charts.bars(table, title=title, row="fate", stacked=True)
-
-
 def label_shares(labels_of: Mapping[str, ArrayLike], classes: Sequence[str]) -> Figure:
-    """Share of texts by the label that the teacher gives, for several sets of texts."""
-    shares = [
-        pd.DataFrame({"arm": name, "class": classes, "value": counts / max(counts.sum(), 1)})
-        for name, given in labels_of.items()
-        for counts in [np.bincount(np.asarray(given), minlength=len(classes))]
-    ]
-    return charts.bars(
-        pd.concat(shares),
-        title="Labels given by the teacher",
-        label="% of texts",
-        row="class",
-        percent=True,
+    """Share of texts by the label that the teacher gives, for two sets of texts: the classes of
+    which the first has more above, those of which it has fewer below.
+    """
+    shares = pd.DataFrame(
+        {
+            name: np.bincount(np.asarray(given), minlength=len(classes)) / max(len(given), 1)
+            for name, given in labels_of.items()
+        },
+        index=classes,
     )
-
-
-def diversity(table: pd.DataFrame) -> Figure:
-    """Measures of diversity, a panel each. ``table``: ``texts`` and a column per measure."""
-    table = table.melt("texts", var_name="panel").rename(columns={"texts": "arm"})
-    table["panel"] = table["panel"].str.replace("_", "-")
-    return charts.bars(
-        table.assign(note=table["value"].map("{:.3g}".format)), title="Diversity of texts"
+    one, other = shares.columns
+    gap = (shares[one] - shares[other]).sort_values(ascending=False, kind="stable")
+    rows = shares.loc[gap.index].rename_axis("class").reset_index()
+    return charts.forest(
+        rows.melt("class", var_name="arm"),
+        title=f"Most too often: {gap.index[0]} ({100 * gap.iloc[0]:+.1f} points); "
+        f"most too seldom: {gap.index[-1]} ({100 * gap.iloc[-1]:+.1f})",
+        label="% of texts by the label that the teacher gives",
+        row="class",
     )
 
 

@@ -127,6 +127,20 @@ def counts(fate: pd.Series) -> pd.DataFrame:
     return table.assign(left=len(fate) - table["dropped"].cumsum())
 
 
+def words(fate: pd.Series) -> str:
+    """The same as a line: how many were kept, and what the gates dropped, the most first."""
+    number = fate.value_counts()
+    kept, dropped = number.get("kept", 0), number.drop("kept", errors="ignore")
+    gates = "; ".join(f"{name}: {count:,}" for name, count in dropped.items())
+    return f"**{kept:,} of {len(fate):,}** generated texts were kept. Dropped: {gates or 'none'}."
+
+
+def dropped(table: pd.DataFrame) -> pd.DataFrame:
+    """The first text that each gate dropped: fate, text."""
+    rows = table[~table["fate"].isin(["kept", "empty"])]
+    return rows.drop_duplicates("fate")[["fate", "text"]]
+
+
 def gallery(table: pd.DataFrame, each: int = 5) -> Iterator[tuple[str, pd.DataFrame]]:
     """Kept samples the teacher is surest of, typical ones (around the median confidence), and least
     sure ones.

@@ -50,5 +50,7 @@ def sizes(
     """
     names = "batch " + table["batch"].astype(str) if "batch" in table else "students"
     arm = table["size"].where(table["size"] == TEACHER, names)
-    drawn, of_x = table.assign(arm=arm, note=table["size"]), {"x": x, "x_label": x_label}
+    once = ~table.duplicated("size")  # beside one of its points
+    drawn = table.assign(arm=arm, note=table["size"].where(once, ""))
+    of_x = {"x": x, "x_label": x_label}
     return lines(drawn, title, silver=silver, seeds=seeds, references=(TEACHER,), **of_x)
