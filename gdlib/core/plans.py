@@ -2,7 +2,7 @@
 them.
 
 A *stage* is a notebook. A *run* is one corpus, number of labels and seed. A *task* is a stage in a
-run; a stage that is done once a corpus (the comparison) needs the tasks of all runs of that
+run; a stage that is done once per corpus (the comparison) needs the tasks of all runs of that
 corpus::
 
     wordnet-l100-s0:  corpus -> teacher, generator -> samples -> students --\\
@@ -107,7 +107,7 @@ class Task:
     Args:
         plan: the study.
         stage: the stage.
-        run: name of the run, or of the corpus for a stage that is done once a corpus; a folder
+        run: name of the run, or of the corpus for a stage that is done once per corpus; a folder
             name.
         settings: the settings of that run.
         needs: the tasks whose artifacts it reads.

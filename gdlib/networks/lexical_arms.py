@@ -9,7 +9,7 @@ class Arm:
 
     Args:
         name: as it stands in every table and figure.
-        form: ``pairs`` (one pass a candidate) or ``vectors`` (one pass a word,
+        form: ``pairs`` (one pass per candidate) or ``vectors`` (one pass per word,
             :mod:`gdlib.networks.gloss_vectors`).
         marked: with quotes around the target and its name before the gloss, as in LMGC.
         mlm: with masked language modelling beside it.
@@ -43,7 +43,7 @@ ARMS: dict[str, Arm] = {
             marked=False,
             help="GlossBERT's plain form (Sent-CLS): sentence and gloss, the target not marked",
         ),
-        Arm("gloss vectors", "vectors", help="ours: one pass a word, the glosses' vectors kept"),
+        Arm("gloss vectors", "vectors", help="ours: one pass per word, the glosses' vectors kept"),
         Arm("small (gold)", "pairs", small=True, help="few layers, gold labels, no teacher"),
         Arm(
             "small (distilled)",

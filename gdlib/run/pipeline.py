@@ -126,7 +126,7 @@ class Run:
     def execute(
         self, engine: Engine | None = None, only: Sequence[str] = (), force: bool = False
     ) -> Path | None:
-        """Execute what is not up to date, a line a stage; then write the report.
+        """Execute what is not up to date, a line per stage; then write the report.
 
         Returns:
             The report's page; None if ``only`` some stages were asked for.

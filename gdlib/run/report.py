@@ -4,7 +4,7 @@ It is put together from the ``products`` artifacts of the stages, so it can be w
 and the same artifacts give the same bytes. Timings, which never repeat, go to files of their own
 (``timings.md``, ``.html``, ``.json``).
 
-What was found comes first (the stages that are done once a corpus), then the stages of the first
+What was found comes first (the stages that are done once per corpus), then the stages of the first
 run of every corpus in full, then all runs in numbers, then how it was made: command, parameters,
 seeds, versions, licences.
 """

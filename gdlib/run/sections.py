@@ -80,13 +80,13 @@ def _copy_tables(
 
 
 def headline(made: Made) -> str:
-    """The key numbers of some tasks, a column a task."""
+    """The key numbers of some tasks, a column per task."""
     table = _by_task(made).set_index("run").T
     return grid(table.rename_axis("number").reset_index()) if len(table) else ""
 
 
 def all_in_numbers(plan: Plan, by_run: Made) -> list[dict[str, str]]:
-    """The key numbers of all runs: a table a stage, a row a run."""
+    """The key numbers of all runs: a table per stage, a row per run."""
     tables = []
     for stage in plan.stages:
         table = _by_task([pair for pair in by_run if pair[0].stage == stage])
@@ -97,7 +97,7 @@ def all_in_numbers(plan: Plan, by_run: Made) -> list[dict[str, str]]:
 
 
 def _by_task(made: Made) -> pd.DataFrame:
-    """The key numbers of some tasks as texts, a row a task; column ``run`` says which."""
+    """The key numbers of some tasks as texts, a row per task; column ``run`` says which."""
     rows = []
     for task, artifact in made:
         numbers = read_index(artifact)["numbers"]

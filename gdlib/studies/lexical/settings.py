@@ -14,7 +14,7 @@ class Settings(SweepSettings, ArmSettings, EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile."""
 
     # senses
-    test_instances: int = knob(400, "senses", "instances a test set at most; 0: all")
+    test_instances: int = knob(400, "senses", "instances per test set at most; 0: all")
     # train
     arms: Names = knob(
         tuple(ARMS),
@@ -71,7 +71,7 @@ PLAN = Plan(
               paper takes all of them. All are asked at test.
             - A new masked-language-model head, tied to the embeddings, and its steps alone
               beforehand: the default encoder comes without one.
-            - Gloss vectors: one pass a word over kept vectors of glosses. The paper asks pair by
+            - Gloss vectors: one pass per word over kept vectors of glosses. The paper asks pair by
               pair.
             - Every model's scores are also weighed with how frequent the dictionary says each sense
               is, by a conditional logit fitted on the held-out part.

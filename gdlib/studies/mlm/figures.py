@@ -1,4 +1,4 @@
-"""Figures of masked-language-model distillation. Losses are in nats a hidden piece.
+"""Figures of masked-language-model distillation. Losses are in nats per hidden piece.
 
 Plain MLM is black, single teachers are grey and rules are in colour, in every figure.
 """

@@ -122,7 +122,7 @@ def costs(study: UnderstandingStudy, texts: int = 32) -> tuple[pd.DataFrame, pd.
 
 def measured(study: UnderstandingStudy, texts: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What an answer costs, of every encoder under a head, on test texts of every task; encoders of
-    one shape are timed once a task.
+    one shape are timed once per task.
 
     Returns:
         ``sizes`` (task, encoder, parameters, megaflops a text) and ``times`` (task, encoder, batch,

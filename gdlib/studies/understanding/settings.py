@@ -112,7 +112,7 @@ PLAN = Plan(
               and the embedded tasks; the paper has BERT-base, SemCor and GLUE.
             - The word-in-context task, made of WordNet's example sentences of lemmas that no
               encoder has been trained on.
-            - A few hundred training texts a task in the default profile; the paper takes all of
+            - A few hundred training texts per task in the default profile; the paper takes all of
               them.
             - Tested on the public test part, or else the validation part; what is chosen by is held
               out of the training texts, the same share for all.
