@@ -114,6 +114,13 @@ def test_the_first_help_page_says_where_to_start() -> None:
     assert gdlib("--version").output == f"gdlib {__version__}\n"
 
 
+def test_help_fills_its_lines(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = gdlib("run", "--help").output.splitlines()
+    (line,) = [line for line in lines if "GDLIB_THREADS" in line]
+    assert line.strip() == "environment variable GDLIB_THREADS sets the threads a stage computes with"
+
+
 def test_help_needs_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "pandas", "datasets", "ray", "papermill")
     code = (

@@ -54,10 +54,10 @@ def keywords(view: SampleView, label: str = "", count: int = 12) -> dict[str, pd
         label: among texts of this class of the teacher's alone.
         count: words of each at most.
     """
-    words, counts = view.word_counts
+    rows, words, counts = view.word_counts
     passes = np.ones(len(view), bool) if not label else (view.frame["label"] == label).to_numpy()
-    parts = (passes & rows for rows in (view.kept, ~view.generated))
-    table = keyness(words, *(np.asarray(counts[rows].sum(axis=0)).ravel() for rows in parts))
+    parts = ((passes & of_kind)[rows] for of_kind in (view.kept, ~view.generated))
+    table = keyness(words, *(np.asarray(counts[part].sum(axis=0)).ravel() for part in parts))
     over, under = table[table["z"] > 0], table[table["z"] < 0]
     return {"over": over.head(count), "under": under.tail(count)[::-1]}
 

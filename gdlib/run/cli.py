@@ -3,6 +3,7 @@
 Whatever takes a second to import is imported where it is used: ``--help`` is there at once.
 """
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +23,12 @@ class EngineName(StrEnum):
 
 
 class Commands(typer.core.TyperGroup):
-    """Commands whose mistakes of use are said in one line."""
+    """Commands whose mistakes of use are said in one line, and whose help fills its lines."""
+
+    def __init__(self, **given: Any):
+        super().__init__(**given)
+        for command in (self, *self.commands.values()):  # typer keeps the breaks of a docstring
+            command.help = re.sub(r"(?<=\S)\n(?=\S)", " ", command.help or "")
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -30,6 +36,8 @@ class Commands(typer.core.TyperGroup):
         except GdlibError as error:
             typer.echo(f"gdlib: {error}", err=True)
             raise typer.Exit(2) from None
+        except BrokenPipeError:
+            raise  # click ends quietly where the reader of a pipe has left
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
             why = f"{place}{error.strerror or first_line(error)}"
