@@ -99,7 +99,7 @@ def test_a_student_from_outside_is_built_to_the_budget(added):
             self.layer = nn.Conv1d(embedding_dim, channels, 1)
 
         def features(self, hidden, real):
-            return students.pool(self.layer(hidden).relu() * real)
+            return students.pool(students.convolve(self.layer, hidden, real).relu())
 
     added(STUDENTS, "Bag", Bag, "a bag of pieces")
     assert choices_of(knobs(Settings)["students"])["Bag"] == "a bag of pieces"

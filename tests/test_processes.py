@@ -4,6 +4,8 @@ behind by a kill; and one training in several processes.
 
 import math
 import os
+import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +29,28 @@ def test_results_are_those_of_plain_calls_and_each_call_has_one_thread(monkeypat
     assert sorted(in_processes(math.sqrt, [(4.0,), (9.0,), (16.0,)])) == [2.0, 3.0, 4.0]
     assert list(in_processes(torch.get_num_threads, [(), ()])) == [1, 1]
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_memory_that_was_set_free_is_used_again_without_asking_for_it():
+    """Counted by the system: a page that a process touches for the first time is a fault."""
+    code = (
+        "import resource, sys, torch\n"
+        "from gdlib.core.processes import keep_memory\n"
+        "if sys.argv[1] == 'keep': keep_memory()\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "for _ in range(5): torch.ones(16_000_000)\n"
+        "before = faults()\n"
+        "for _ in range(10): torch.ones(16_000_000)\n"
+        "print(faults() - before)"
+    )
+
+    def faults(how):
+        command = [sys.executable, "-c", code, how]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    pages = 10 * 64_000_000 // resource.getpagesize()
+    assert faults("keep") < pages / 100 < faults("leave")
 
 
 def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):

@@ -22,8 +22,9 @@ from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from gdlib.core.processes import keep_memory
 from gdlib.learn import checkpoint
-from gdlib.learn.batches import Batch, autocast
+from gdlib.learn.batches import Batch, attention, autocast
 
 Batches = Callable[[int], Batch]
 """Step number (from 0) to batch."""
@@ -125,6 +126,7 @@ def fit(
         The history; also ``network`` is on the accelerator's device, in evaluation mode, with the
         best weights.
     """
+    keep_memory()
     seed_everything(regime.seed)
     accelerator = Accelerator()
     optimizer = adamw(network, regime)
@@ -161,7 +163,7 @@ def fit(
     for step in range(start, regime.steps):
         with accelerator.split_between_processes(batches(step), apply_padding=True) as share:
             batch = send_to_device(share, accelerator.device)
-        with autocast(accelerator.device, regime.precision):
+        with autocast(accelerator.device, regime.precision), attention(accelerator.device):
             value = loss(model, batch)
         accelerator.backward(value)
         accelerator.clip_grad_norm_(trainable(network), regime.clip)

@@ -68,9 +68,8 @@ def nll(model: nn.Module, batch: Batch) -> Tensor:
     prompts and padding don't count.
     """
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    return F.cross_entropy(
-        logits[:, :-1].float().transpose(1, 2), batch["targets"][:, 1:], ignore_index=IGNORED
-    )
+    targets = batch["targets"][:, 1:].flatten()
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets, ignore_index=IGNORED)
 
 
 def collate_text(rows: Rows, pad_id: int) -> Batch:

@@ -96,10 +96,9 @@ class Student(nn.Module):
     A subclass sets :attr:`pools` and defines :meth:`add_layers` and :meth:`features`.
 
     Args:
-        vocabulary: rows of the embedding.
+        vocabulary: rows of the embedding, each ``embedding_dim`` (E) wide.
         classes: logits.
         channels: of every convolution.
-        embedding_dim: E.
         dropout: before the readout.
     """
 
@@ -125,30 +124,43 @@ class Student(nn.Module):
         raise NotImplementedError
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
-        """*Shape:* hidden ``[batch, E, length]``, real ``[batch, 1, length]`` (bool) ->
-        ``[batch, pools * channels]``.
-        """
+        """*Shape:* ``[batch, length, E]``, ``[batch, length]`` -> ``[batch, pools * channels]``."""
         raise NotImplementedError
 
     def forward(self, pieces: Tensor) -> Tensor:
         """*Shape:* pieces ``[batch, length]`` -> logits ``[batch, classes]``."""
-        real = (pieces != PAD).unsqueeze(1)
-        return self.readout(self.features(self.embedding(pieces).transpose(1, 2), real))
+        return self.readout(self.features(self.embedding(pieces), pieces != PAD))
 
 
 def pool(hidden: Tensor) -> Tensor:
     """Maximum over time, in which padded positions, which are no larger than all others, never win.
 
-    ``max`` remembers where the maximum was; ``amax`` would look for it once more.
+    The pooling of an image one row high takes a processor a tenth of the time of ``max``.
 
-    *Shape:* ``[batch, channels, length]`` -> ``[batch, channels]``.
+    *Shape:* ``[batch, length, channels]`` -> ``[batch, channels]``.
     """
-    return hidden.max(dim=-1).values
+    return F.adaptive_max_pool2d(hidden.transpose(1, 2).unsqueeze(2), 1).flatten(1)
 
 
-def same_convolution(width: int, *channels: int) -> nn.Conv1d:
-    """A convolution whose output is as long as its input."""
-    return nn.Conv1d(*channels, width, padding="same")
+def convolve(layer: nn.Conv1d, hidden: Tensor, real: Tensor, fill: float = 0.0) -> Tensor:
+    """A convolution whose output is as long as its input, and ``fill`` at padded positions.
+
+    One product with a matrix, of the real positions, each with its neighbours beside it: torch's
+    own convolution, of all positions, takes a processor twice the time. It is what is exported.
+
+    *Shape:* hidden ``[batch, length, channels]``, real ``[batch, length]`` (bool) -> ``[batch,
+    length, channels of the layer]``.
+    """
+    (batch, length), (width,) = real.shape, layer.kernel_size
+    padded = F.pad(hidden, (0, 0, (width - 1) // 2, width // 2))
+    if torch.compiler.is_exporting():
+        return layer(padded.transpose(1, 2)).transpose(1, 2).masked_fill(~real[..., None], fill)
+    patches = torch.cat([padded[:, i : i + length] for i in range(width)], dim=-1).flatten(0, 1)
+    places = real.flatten().nonzero().squeeze(1)
+    kernel = layer.weight.transpose(1, 2).flatten(1)
+    rows = F.linear(patches.index_select(0, places), kernel, layer.bias)
+    whole = rows.new_full((batch * length, layer.out_channels), fill)
+    return whole.index_copy(0, places, rows).unflatten(0, (batch, length))
 
 
 class KimCNN(Student):
@@ -163,11 +175,8 @@ class KimCNN(Student):
         )
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
-        # Padded by hand to the same length: torch's own "same" copies and warns for the even width.
-        padded = [F.pad(hidden, ((width - 1) // 2, width // 2)) for width in self.widths]
-        maps = [layer(rows) for layer, rows in zip(self.convolutions, padded)]
+        pools = [pool(convolve(layer, hidden, real, -torch.inf)) for layer in self.convolutions]
         # The ReLU after the maximum: the same numbers, of a text's length fewer of them.
-        pools = [pool(each.masked_fill(~real, -torch.inf)) for each in maps]
         return torch.cat(pools, dim=-1).relu()
 
 
@@ -179,14 +188,12 @@ class BlendCNN(Student):
 
     def add_layers(self, embedding_dim: int, channels: int) -> None:
         sizes = [embedding_dim] + [channels] * self.depth
-        self.convolutions = nn.ModuleList(
-            same_convolution(self.width, *each) for each in pairwise(sizes)
-        )
+        self.convolutions = nn.ModuleList(nn.Conv1d(*each, self.width) for each in pairwise(sizes))
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
         pools = []
         for layer in self.convolutions:
-            hidden = layer(hidden).relu() * real
+            hidden = convolve(layer, hidden, real).relu()
             pools.append(pool(hidden))
         return torch.cat(pools, dim=-1)
 
@@ -197,17 +204,17 @@ class ResCNN(Student):
     blocks, width = 2, 3
 
     def add_layers(self, embedding_dim: int, channels: int) -> None:
-        self.project = same_convolution(self.width, embedding_dim, channels)
+        self.project = nn.Conv1d(embedding_dim, channels, self.width)
         self.pairs = nn.ModuleList(
-            nn.ModuleList(same_convolution(self.width, channels, channels) for _ in range(2))
+            nn.ModuleList(nn.Conv1d(channels, channels, self.width) for _ in range(2))
             for _ in range(self.blocks)
         )
 
     def features(self, hidden: Tensor, real: Tensor) -> Tensor:
-        hidden = self.project(hidden).relu() * real
+        hidden = convolve(self.project, hidden, real).relu()
         for first, second in self.pairs:
-            inner = first(hidden).relu() * real
-            hidden = (hidden + second(inner)).relu() * real
+            inner = convolve(first, hidden, real).relu()
+            hidden = (hidden + convolve(second, inner, real)).relu()
         return pool(hidden)
 
 
