@@ -52,7 +52,10 @@ def compare(plan: Plan, settings: Any, store: Path) -> dict[str, Any]:
 
 
 def recomputes_nothing(one: pipeline.Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a finished run has compared is read from its store."""
+    """What a finished run has compared is read from its store; its report begins with it."""
+    report = (one.folder / "report" / "report.md").read_text("utf-8")
+    first = report.partition("## What was found\n")[2].lstrip().partition("\n")[0]
+    assert len(first.split()) > 12 and not first.startswith(("|", "#", "!")), first
     monkeypatch.chdir(one.root)
     done = count_work(monkeypatch)
     compare(one.plan, expand(one.plan, one.settings)[-1].settings, one.root / one.store)

@@ -118,7 +118,9 @@ def test_help_fills_its_lines(monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     lines = gdlib("run", "--help").output.splitlines()
     (line,) = [line for line in lines if "GDLIB_THREADS" in line]
-    assert line.strip() == "environment variable GDLIB_THREADS sets the threads a stage computes with"
+    assert (
+        line.strip() == "environment variable GDLIB_THREADS sets the threads a stage computes with"
+    )
 
 
 def test_help_needs_nothing_heavy() -> None:

@@ -331,6 +331,20 @@ def test_a_strategy_given_more_steps_is_its_mark_made_hollow_and_the_teacher_a_l
     assert (longer.get_xdata()[0], longer.get_ydata()[0]) == (4050, 0.52)
 
 
+def test_counts_that_lie_close_to_each_other_are_no_ticks():
+    """Their numbers would be printed on each other."""
+    table = pd.DataFrame({"arm": ["a", "b", "c"], "value": 0.5, "x": [400, 6670, 6840]})
+    words = {"title": "", "label": "", "x_label": "operations"}
+    (axes,) = charts.lines(table, x="x", log=True, **words).axes
+    low, high = axes.get_xlim()
+    shown = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert shown == [500, 1000, 2000, 5000]
+    apart = table.assign(x=[98, 392, 1568])
+    (axes,) = charts.lines(apart, x="x", log=True, **words).axes
+    texts = [axes.xaxis.get_major_formatter()(tick) for tick in axes.get_xticks()]
+    assert texts == ["98", "392", "1,568"]
+
+
 def test_the_chosen_step_is_the_lowest_held_out_one():
     assert "chosen: step 30" in words(charts.learning_curve(history()))
 

@@ -281,6 +281,10 @@ def test_figures_say_what_they_show(silver: bool) -> None:
     }
     for what, x in {"Compression and F1": "times fewer", "Speed and F1": "times faster"}.items():
         drawn[what] = tagging_figures.sizes(sized, what, x, "than the teacher", **options)
+    twice = pd.concat([sized, sized.assign(batch=32)], ignore_index=True)
+    both = tagging_figures.sizes(twice, "Speed", "times faster", "than the teacher", **options)
+    names = [text.get_text() for text in both.axes[0].texts]
+    assert sorted(name for name in names if "x" in name) == ["16x24", "32x48"]  # each once
     for what, figure in drawn.items():
         assert figure._suptitle.get_text() == f"{what}{', silver text' if silver else ''} (3 seeds)"
         (axes,) = figure.axes

@@ -15,7 +15,7 @@ from gdlib.sources.senses import Instance
 from gdlib.sources.wordnet import POS
 from gdlib.studies.lexical.baselines import FREQUENCY
 from gdlib.studies.lexical.study import LexicalStudy, on_tests
-from gdlib.studies.shared.compare import by_size
+from gdlib.studies.shared.compare import around, by_size
 
 COMPARISON = Comparison(
     SENSE_F1,
@@ -57,6 +57,20 @@ def by_set(results: Results) -> pd.DataFrame:
 def questions(results: Results) -> pd.DataFrame:
     """The paired differences of F1 over all test sets that were asked for."""
     return COMPARISON.differences(on_tests(results), resamples=MANY)
+
+
+def abstract(study: LexicalStudy, table: pd.DataFrame, asked: pd.DataFrame) -> str:
+    """What the comparison found, in sentences: of every trained arm beside the first sense."""
+    settings, f1 = study.settings, table.set_index("arm")
+    sentences = [
+        f"On {settings.corpus}, the dictionary's first sense is right for "
+        f"{f1.loc['first sense', 'value']:.1%} of the words."
+    ]
+    beyond = asked[asked["right"] == "first sense"].set_index("left")["words"]
+    for arm in settings.arms:
+        more = f", which is {beyond[arm]} more" if arm in beyond else ""
+        sentences.append(f"{arm[0].upper()}{arm[1:]}: {around(f1.loc[arm])}{more}.")
+    return " ".join(sentences)
 
 
 def by_pos(results: Results) -> pd.DataFrame:

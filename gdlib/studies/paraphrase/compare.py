@@ -27,7 +27,7 @@ from gdlib.sources import zoo
 from gdlib.studies.paraphrase.detectors import LABELS
 from gdlib.studies.paraphrase.settings import STUDENT, TFIDF
 from gdlib.studies.paraphrase.study import ParaphraseStudy
-from gdlib.studies.shared.compare import by_size
+from gdlib.studies.shared.compare import around, by_size
 
 Cell = tuple[str, str, str]
 IN_TOOL, CROSS_TOOL = "in-tool", "cross-tool"
@@ -101,6 +101,17 @@ def by_domain(results: Results) -> pd.DataFrame:
             table[["spared", "found"]] = right / gold  # by class
             tables.append(table)
     return _grouped(tables, "panel", "arm")
+
+
+def abstract(study: ParaphraseStudy, table: pd.DataFrame) -> str:
+    """What :func:`by_domain` found in the domain of training, in sentences."""
+    own = table[table["panel"] == study.own]
+    parts = [f"Detectors were trained in {study.own} on the paraphrases of one tool."]
+    for tool, rows in own.groupby("tool", sort=False):
+        f1 = [f"{row['arm']} {around(row)}" for row in rows.to_dict("records")]
+        of = "that tool" if tool == IN_TOOL else "another tool"
+        parts.append(f"Their F1 on the paraphrases of {of}: {', '.join(f1)}.")
+    return " ".join(parts)
 
 
 def differences(results: Results) -> pd.DataFrame:

@@ -47,6 +47,11 @@ def by_size(study: Study, knob: str) -> dict[int, Any]:
     return {size: study.over_seeds(**{knob: size}) for size in sizes}
 
 
+def around(row: Mapping[str, float] | pd.Series) -> str:
+    """A share with its interval: ``72.4% [70.8, 74.0]``."""
+    return f"{row['value']:.1%} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
 def in_sentences(
     lead: str,
     main: pd.Series,
@@ -65,10 +70,9 @@ def in_sentences(
         told: the two arms of a difference to what the sentence says before the number.
         score: what the values are.
     """
-    low, high = (f"{100 * main[name]:.1f}" for name in ("low", "high"))
     times = f"{teacher['parameters'] / main['parameters']:.0f} times fewer parameters"
     sentences = [
-        f"{lead} has {score} of {main['value']:.1%} [{low}, {high}]. That is "
+        f"{lead} has {score} of {around(main)}. That is "
         f"{main['retention']:.1%} of its teacher's {teacher['value']:.1%}, with {times}."
     ]
     for row in answers.to_dict("records"):
