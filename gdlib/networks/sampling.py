@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
@@ -30,6 +32,7 @@ class Generator:
         self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str] = ()
     ):
         self.network, self.tokenizer, self.labels = network.eval(), tokenizer, tuple(labels)
+        attend_faster(network)
 
     @classmethod
     def load(cls, folder: Path) -> "Generator":
@@ -95,6 +98,44 @@ class Generator:
         return list(zip(written, ended))
 
 
+def attend_faster(network: nn.Module) -> None:
+    """Let a network that has torch's fused attention take :func:`one_token_attention`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    if network.config._attn_implementation == "sdpa":
+        AttentionInterface.register("gdlib_one_token", one_token_attention)
+        AttentionMaskInterface.register("gdlib_one_token", sdpa_mask)
+        network.set_attn_implementation("gdlib_one_token")
+
+
+def one_token_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Attention of one new token per text as two products of matrices, which takes a processor half
+    the time of torch's fused one; of more tokens, or with anything special, transformers' own.
+
+    *Shape:* query ``[texts, heads, 1, width]``, key and value ``[texts, groups of heads, length,
+    width]``, mask ``[texts, 1, 1, length]`` (bool) -> ``[texts, 1, heads, width]``.
+    """
+    if query.shape[2] > 1 or others.get("position_bias") is not None:
+        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as known
+
+        given = {"scaling": scaling, **others}
+        return known["sdpa"](module, query, key, value, attention_mask, **given)
+    groups = query.unflatten(1, (key.shape[1], -1)).squeeze(3)
+    scores = (groups @ key.transpose(2, 3)).float() * (scaling or query.shape[-1] ** -0.5)
+    if attention_mask is not None:
+        scores = scores.masked_fill(~attention_mask, -math.inf)
+    return (scores.softmax(dim=-1).to(value.dtype) @ value).flatten(1, 2).unsqueeze(1), None
+
+
 def draw(
     logits: Tensor, temperature: float, top_p: float, top_k: int, random: torch.Generator
 ) -> Tensor:
@@ -121,21 +162,37 @@ def draw(
         logits = logits.masked_fill(logits < kth, -math.inf)
     probabilities = logits.softmax(dim=-1)
     tokens = torch.empty(len(logits), dtype=torch.long)
-    waiting = torch.arange(len(logits))
+    waiting, own = torch.arange(len(logits)), probabilities
     for _ in range(DRAWS):
-        own = probabilities[waiting]
-        cumulated = own.cumsum(dim=-1)
-        places = torch.rand(len(own), 1, generator=random) * cumulated[:, -1:]
-        drawn = torch.searchsorted(cumulated, places, right=True).clamp_max(own.shape[-1] - 1)
+        drawn = draw_from(own, random)
         tokens[waiting] = drawn.squeeze(-1)
-        likelier = own.masked_fill(own <= own.gather(-1, drawn), 0.0).sum(dim=-1)
+        likelier = own.where(own > own.gather(-1, drawn), 0.0).sum(dim=-1)
         waiting = waiting[likelier >= top_p]
         if not len(waiting):
             return tokens
+        own = probabilities[waiting]
     ordered, ids = probabilities[waiting].sort(dim=-1, descending=True)
     nucleus = ordered.masked_fill(ordered.cumsum(dim=-1) - ordered >= top_p, 0.0)
     tokens[waiting] = ids.gather(-1, torch.multinomial(nucleus, 1, generator=random)).squeeze(-1)
     return tokens
+
+
+def draw_from(probabilities: Tensor, random: torch.Generator, block: int = 256) -> Tensor:
+    """Draw one token per row: first a block of neighbours by its mass, then a token of the block,
+    because sums over blocks take a processor a tenth of the time of running sums over all.
+
+    *Shape:* ``[rows, vocabulary]``, whose rows need not sum to 1 -> ``[rows, 1]``.
+    """
+    blocks = F.pad(probabilities, (0, -probabilities.shape[-1] % block)).unflatten(-1, (-1, block))
+    masses = blocks.sum(dim=-1)
+    cumulated = masses.cumsum(dim=-1)
+    places = torch.rand(len(masses), 1, generator=random) * cumulated[:, -1:]
+    chosen = torch.searchsorted(cumulated, places, right=True).clamp_max(masses.shape[-1] - 1)
+    within = blocks.take_along_dim(chosen[..., None], 1).squeeze(1).cumsum(dim=-1)
+    left = places - (cumulated - masses).gather(-1, chosen)
+    # Rounding must not lead to a token of no mass before the block's first or behind its last.
+    left = torch.minimum(left.clamp_min(0.0), within[:, -1:] * (1 - 2**-23))
+    return chosen * block + torch.searchsorted(within, left, right=True)
 
 
 def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list[int]:
