@@ -176,7 +176,9 @@ class Widgets:
         """Bring the buttons in line with what can be done now."""
         explorer = self.explorer
         place, left, page = explorer.place(), len(explorer.rows), explorer.page
-        changed = not explorer.marks.equals(explorer.saved)
+        # To compare 100,000 marks takes as long as a filter; most of the time it is one table.
+        is_one = explorer.marks is explorer.saved
+        changed = not is_one and not explorer.marks.equals(explorer.saved)
         # Marks say what a student is to learn from: generated texts.
         is_open = explorer.current is not None and explorer.view.generated[explorer.current]
         chosen = explorer.view.selection(explorer.marks, self.rule.value, explorer.rows)

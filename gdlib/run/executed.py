@@ -4,7 +4,6 @@ Figures and tables that the report has too are taken from there; no image is kep
 shown as text and never interpreted, as in the report.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 from html import escape
@@ -23,8 +22,8 @@ NOTEBOOKS, FIGURES = "notebooks", "../figures"
 
 def as_markdown(
     notebook: NotebookNode, section: Mapping[str, Any], original: str, here: str
-) -> tuple[str, dict[str, bytes]]:
-    """An executed notebook as Markdown, and the images that stand in no report.
+) -> tuple[str, dict[str, str]]:
+    """An executed notebook as Markdown, and the SVG images that stand in no report.
 
     Args:
         notebook: as it was executed.
@@ -32,7 +31,7 @@ def as_markdown(
         original: the notebook's path in the project, which its links are relative to.
         here: the path in the project that the Markdown will have.
     """
-    images: dict[str, bytes] = {}
+    images: dict[str, str] = {}
     shown = {
         _caption(figure["caption"]): f"![{escape(figure['caption'])}]({FIGURES}/{figure['file']})"
         for figure in section["figures"]
@@ -50,7 +49,7 @@ def as_markdown(
 
 
 def _shown(
-    output: NotebookNode, shown: Mapping[str, str], images: dict[str, bytes], stem: str
+    output: NotebookNode, shown: Mapping[str, str], images: dict[str, str], stem: str
 ) -> list[str]:
     """What one output showed: of a figure and a table of the report, its caption brings it."""
     if output.output_type == "stream":
@@ -59,12 +58,12 @@ def _shown(
     if words := data.get("text/markdown"):
         is_caption = words in shown  # which is escaped but for formulas
         return [shown[words], words.replace("$", "\\$")] if is_caption else [notag(words)]
-    if "image/png" in data:
-        if shown:  # the next output is its caption
-            return []
-        name = f"{stem}-{len(images) + 1}.png"
-        images[name] = base64.b64decode(data["image/png"])
+    if image := data.get("image/svg+xml"):
+        name = f"{stem}-{len(images) + 1}.svg"
+        images[name] = image
         return [f"![a figure of this notebook]({name})"]
+    if "image/png" in data:  # the next output is its caption
+        return []
     text = data.get("text/plain", "")
     return [] if re.match(r"<(pandas|Figure|IPython)|\w+\(", text) else [_fenced(text)]
 
