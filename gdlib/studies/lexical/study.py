@@ -56,15 +56,18 @@ class LexicalStudy(LexicalEncoders):
 
     @derived
     def data(self) -> SenseData:
-        """What is trained on, chosen by and tested on: draws of the sizes asked for.
+        """What is trained on, and what is asked: the held-out part and the tests, at most so many
+        of each.
 
         The tests are the same for every seed.
         """
         size, whole = self.settings.test_instances, self.senses
-        tests = {
-            name: wsd.sample(part, size, wsd.SENSES_TEST_SEED) for name, part in whole.tests.items()
-        }
-        return dataclasses.replace(self.sense_training, tests=tests, dropped=whole.dropped)
+        held_out, *tests = (
+            wsd.sample(part, size, wsd.SENSES_TEST_SEED)
+            for part in (whole.held_out, *whole.tests.values())
+        )
+        asked = {"held_out": held_out, "tests": dict(zip(whole.tests, tests))}
+        return dataclasses.replace(self.sense_training, **asked, dropped=whole.dropped)
 
     @derived
     def questions(self) -> SenseData:
