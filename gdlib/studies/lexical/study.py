@@ -4,6 +4,7 @@ them.
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from gdlib.studies.shared.settings import ArmSettings, part_of
 
 CHOSEN_ON = "held-out"
 """The part that weights are chosen by: shown, never among the test sets."""
+
+BEGINNING = ("mlm_frequency_loss", "mlm_head_loss", "wsd_gradient", "mlm_gradient")
+"""What :mod:`gdlib.networks.lexical_mlm` notes in the history of a model."""
 
 
 def on_tests(results: Results) -> Results:
@@ -176,6 +180,19 @@ class LexicalStudy(LexicalEncoders):
         return Results.stack(runs if alike else [on_tests(run) for run in runs])
 
     # ---- what the notebooks show
+
+    def second_losses(self) -> pd.DataFrame:
+        """How masked language modelling began in every model that has it: arm, model_seed, and the
+        notes of :mod:`gdlib.networks.lexical_mlm`.
+        """
+        rows = []
+        for name, seed in product(self.settings.arms, self.settings.model_seeds):
+            if ARMS[name].mlm:
+                history = self.lexical_model(self.model_plan(name, seed)).json("history.json")
+                rows.append(
+                    {"arm": name, "model_seed": seed} | {key: history[key] for key in BEGINNING}
+                )
+        return pd.DataFrame(rows)
 
     def dictionary(self) -> pd.DataFrame:
         """The training words with the most senses of each part of speech: lemma, pos, rank, gloss,
