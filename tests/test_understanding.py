@@ -84,6 +84,10 @@ def check_forgotten(study: UnderstandingStudy) -> None:
     for row, outputs in zip(differences.to_dict("records"), (of_few, of_most)):
         assert row["value"] == pytest.approx((outputs[1] - outputs[0]).mean())
         assert row["question"] == "LMGC minus plain" and row["words"].endswith("nats (one seed)")
+    assert understanding_compare.forgotten_in_words(differences) == (
+        "Loss of hidden words in frozen encoders, after 60 instances: LMGC minus plain: "
+        f"{differences['words'].iloc[1]}."
+    )
 
 
 @pytest.mark.slow

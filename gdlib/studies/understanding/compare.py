@@ -114,6 +114,13 @@ def forgotten(by_dose: Mapping[int, Results]) -> tuple[pd.DataFrame, pd.DataFram
     return FORGETTING.sweep(by_dose), differences
 
 
+def forgotten_in_words(differences: pd.DataFrame) -> str:
+    """What the largest dose did to the loss of hidden pieces, in a sentence."""
+    most = differences[differences["size"] == differences["size"].max()]
+    found = "; ".join(most["question"] + ": " + most["words"])
+    return f"Loss of hidden words in frozen encoders, after {most['panel'].iloc[0]}: {found}."
+
+
 def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:
     """The first score by number of training texts (``size``), task (panel) and encoder (arm)."""
     runs = by_size(study, "train_texts")
