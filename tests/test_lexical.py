@@ -1,6 +1,8 @@
 """LMGC, LMGC-M, gloss vectors, small students: on a tiny encoder, against forwards by hand."""
 
+import json
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,10 @@ import torch
 from torch.nn import functional as F
 
 from gdlib.learn.losses import DistillationLoss, soft_kl
-from gdlib.networks import encoders, gloss_vectors
+from gdlib.networks import encoders, gloss_vectors, lexical_mlm
 from gdlib.networks import pairs as lexical
 from gdlib.networks.lexical_models import LABELS, LexicalModel, VectorModel
-from gdlib.networks.lexical_plans import GOLD_ONLY, LexicalPlan
+from gdlib.networks.lexical_plans import LexicalPlan
 from gdlib.networks.masked_lm import NOT_HIDDEN
 from gdlib.networks.sense_coding import Coder
 from gdlib.sources import senses as wsd
@@ -49,42 +51,117 @@ def coder(network: zoo.Network) -> Coder:
 
 def model_of(network: zoo.Network, mlm: bool = False) -> LexicalModel:
     torch.manual_seed(0)
-    return LexicalModel(zoo.classifier(network, LABELS), mlm).eval()
+    return LexicalModel(zoo.classifier(network, LABELS, 0.0), mlm).eval()
 
 
 # ---- the losses
 
 
-def test_lmgc_m_is_the_sum_of_both_losses_on_one_hidden_pair(network, some, coder) -> None:
-    model, coded = model_of(network, mlm=True), coder.code(some[:3])
-    inputs = coder.pairs([(one, place) for one in coded for place in (0, 1)])
-    labels = torch.tensor([int(one.gold[place]) for one in coded for place in (0, 1)])
-    asked = {"labels": labels, "instance": torch.arange(3).repeat_interleave(2)}
-    targets = torch.where(
-        coder.maskable(inputs) & (torch.arange(inputs["input_ids"].shape[1]) % 5 == 0),
-        inputs["input_ids"],
-        NOT_HIDDEN,
-    )
-    hidden = {
-        **inputs,
-        "input_ids": torch.where(
-            targets == NOT_HIDDEN, inputs["input_ids"], coder.tokenizer.mask_token_id
-        ),
-    }
-    loss = lexical.lexical_loss(model, {**hidden, "targets": targets, **asked}, GOLD_ONLY)
+def asked_of(coder: Coder, some: list[Instance], places: int = 2) -> dict[str, torch.Tensor]:
+    """The first pairs of some instances as a batch."""
+    coded = coder.code(some)
+    pairs = [(one, place) for one in coded for place in range(places)]
+    labels = torch.tensor([int(one.gold[place]) for one, place in pairs])
+    instance = torch.arange(len(some)).repeat_interleave(places)
+    return coder.pairs(pairs) | {"labels": labels, "instance": instance}
 
-    bert = model.classifier.bert(
-        **{name: t for name, t in hidden.items() if name != "second"}
-    )  # by hand: the body's states, its pooler, both heads
-    pair_logits = model.classifier.classifier(bert.pooler_output)
-    states = model.mlm_head.norm(F.gelu(model.mlm_head.dense(bert.last_hidden_state)))
-    piece_logits = (
-        states @ model.classifier.bert.embeddings.word_embeddings.weight.T + model.mlm_head.bias
+
+def by_hand(model: LexicalModel, batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """L_WSD of the whole pairs, L_MLM of all copies, by the body's states and both heads."""
+    body = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    whole = model.classifier.bert(**body)
+    pair_logits = model.classifier.classifier(whole.pooler_output)
+    copies = model.classifier.bert(**{**body, "input_ids": batch["masked"]}).last_hidden_state
+    states = model.mlm_head.norm(F.gelu(model.mlm_head.dense(copies)))
+    embeddings = model.classifier.bert.embeddings.word_embeddings.weight
+    piece_logits = (states @ embeddings.T + model.mlm_head.bias).flatten(0, 1)
+    return [
+        F.cross_entropy(pair_logits, batch["labels"]),
+        F.cross_entropy(piece_logits, batch["targets"].flatten(), ignore_index=NOT_HIDDEN),
+    ]
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_lmgc_m_reads_senses_from_the_whole_pair_and_pieces_from_a_hidden_copy(
+    network, some, coder, weight: float
+) -> None:
+    model, batch = model_of(network, mlm=True), asked_of(coder, some[:3])
+    every_fifth = torch.arange(batch["input_ids"].shape[1]) % 5 == 0
+    some_rows = torch.tensor([True, False, False, True, True, False])[:, None]
+    hidden = coder.maskable(batch) & every_fifth & some_rows
+    batch["targets"] = torch.where(hidden, batch["input_ids"], NOT_HIDDEN)
+    batch["masked"] = torch.where(hidden, coder.tokenizer.mask_token_id, batch["input_ids"])
+    plan = replace(PLAN, mlm=True, mlm_weight=weight)
+    of_senses, of_pieces = by_hand(model, batch)
+    loss = lexical_mlm.lexical_loss(model, batch, plan)
+    torch.testing.assert_close(loss, of_senses + weight * of_pieces)
+    nothing = batch | {"targets": torch.full_like(batch["targets"], NOT_HIDDEN)}
+    torch.testing.assert_close(lexical_mlm.lexical_loss(model, nothing, plan), of_senses)
+    alone = {name: batch[name] for name in batch.keys() - {"masked", "targets"}}
+    torch.testing.assert_close(lexical_mlm.lexical_loss(model, alone, PLAN), of_senses)
+
+
+def test_one_pair_of_each_instance_has_a_hidden_copy(some, coder) -> None:
+    batch, plan = asked_of(coder, some[:20]), replace(PLAN, mlm=True, mask_share=0.5)
+    copies = [lexical_mlm.masked_copies(batch, coder, plan, step) for step in (0, 0, 1, 2, 3, 4)]
+    for copy in copies:
+        hidden = copy["targets"] != NOT_HIDDEN
+        assert hidden.any(1).view(20, 2).sum(1).eq(1).all()
+        assert torch.equal(copy["targets"][hidden], batch["input_ids"][hidden])
+        assert torch.equal(copy["masked"][~hidden], batch["input_ids"][~hidden])
+        assert (hidden & batch["second"]).any() and (hidden & ~batch["second"]).any()
+        assert not (hidden & ~coder.maskable(batch)).any()
+        share = hidden.sum() / (coder.maskable(batch) & hidden.any(1, keepdim=True)).sum()
+        assert share == pytest.approx(0.5, abs=0.08)
+    assert torch.equal(copies[0]["masked"], copies[1]["masked"])
+    rows = torch.stack([(copy["targets"] != NOT_HIDDEN).any(1) for copy in copies[1:]])
+    assert rows.any(0).all(), "each pair has its turn"
+
+
+def test_the_head_is_trained_first_and_alone_and_its_losses_are_those_by_hand(
+    network, some, coder
+) -> None:
+    plan = replace(PLAN, mlm=True, mlm_head_steps=300)
+    model, train, held_out = (
+        model_of(network, mlm=True),
+        lexical.Pairs(coder, some, plan),
+        lexical.Pairs(coder, some[:10], plan),
     )
-    of_mlm = F.cross_entropy(piece_logits.flatten(0, 1), targets.flatten(), ignore_index=NOT_HIDDEN)
-    torch.testing.assert_close(loss, F.cross_entropy(pair_logits, labels) + of_mlm)
-    alone = lexical.lexical_loss(model, {**hidden, **asked}, GOLD_ONLY)
-    torch.testing.assert_close(alone, F.cross_entropy(pair_logits, labels))
+    before = {name: t.clone() for name, t in model.classifier.state_dict().items()}
+    steps = train.per_epoch, held_out.per_epoch
+    notes = lexical_mlm.warm_up(model, train.batch, steps[0], held_out.batch, steps[1], plan)
+    assert all(torch.equal(t, before[name]) for name, t in model.classifier.state_dict().items())
+
+    def pieces_of(data: lexical.Pairs) -> list[int]:
+        batches = [data.batch(step)["targets"].flatten() for step in range(data.per_epoch)]
+        return [piece for piece in torch.cat(batches).tolist() if piece != NOT_HIDDEN]
+
+    seen, asked = Counter(pieces_of(train)), pieces_of(held_out)
+    total = seen.total() + 0.1 * len(coder.tokenizer)
+    frequency = -np.mean([math.log((seen[piece] + 0.1) / total) for piece in asked])
+    assert notes["mlm_frequency_loss"] == pytest.approx(frequency, rel=1e-4)
+    sums = 0.0
+    with torch.inference_mode():
+        for step in range(held_out.per_epoch):
+            batch = held_out.batch(step)
+            hidden = (batch["targets"] != NOT_HIDDEN).sum().item()
+            sums += by_hand(model, batch)[1].item() * hidden
+    assert notes["mlm_head_loss"] == pytest.approx(sums / len(asked), rel=0.02)  # maybe bf16
+    assert notes["mlm_head_loss"] < notes["mlm_frequency_loss"] - 0.1
+
+
+def test_both_gradients_are_those_of_each_loss_alone(network, some, coder) -> None:
+    model, plan = model_of(network, mlm=True), replace(PLAN, mlm=True, mlm_weight=7.0)
+    batch = lexical.Pairs(coder, some, plan).batch(0)
+    encoders.freeze(model.classifier, 1, pooler=False)
+    norms = lexical_mlm.gradient_norms(model, batch, plan)
+    found, learning = [], [p for p in model.classifier.bert.parameters() if p.requires_grad]
+    assert 0 < len(learning) < len(list(model.classifier.bert.parameters()))
+    for loss in by_hand(model.eval(), batch):
+        model.zero_grad()
+        loss.backward()
+        found.append(math.sqrt(sum((p.grad**2).sum().item() for p in learning)))
+    assert [norms["wsd_gradient"], norms["mlm_gradient"]] == pytest.approx(found, rel=0.05)
 
 
 @pytest.mark.parametrize("pooling", ["parts", "target"])
@@ -127,10 +204,10 @@ def test_a_student_learns_from_pair_logits_and_gold(network, some, coder) -> Non
         torch.tensor([[1.0, -1.0], [0.5, 2.0]]),
         torch.tensor([0, 1]),
     )
-    loss = lexical.lexical_loss(
+    loss = lexical_mlm.lexical_loss(
         model,
         {**inputs, "labels": labels, "teacher": teacher, "instance": labels},
-        DistillationLoss("kl", 2.0, 0.5, 1.0),
+        replace(PLAN, loss=DistillationLoss("kl", 2.0, 0.5, 1.0)),
     )
     said = model(**inputs)[0]
     torch.testing.assert_close(
@@ -202,6 +279,9 @@ def test_lmgc_m_trains_both_heads_and_keeps_them(network, some, tmp_path: Path) 
     model = LexicalModel.load(tmp_path)
     assert model.mlm_head is not None and model.mlm_head.bias.abs().sum() > 0
     assert history.train_loss[1] > math.log(2) + 1  # the pieces' loss is in it
+    kept = json.loads((tmp_path / "history.json").read_text())
+    assert 1 < kept["mlm_head_loss"] < 5 and 1 < kept["mlm_frequency_loss"] < 5
+    assert kept["wsd_gradient"] > 0 and kept["mlm_gradient"] > 0
 
 
 def test_the_same_seed_gives_the_same_model_and_another_another(

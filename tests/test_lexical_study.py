@@ -63,10 +63,12 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     results = study.results()
     both = [name + how for name in ARMS for how in ("", FREQUENCY)]
     assert results.table["arm"].unique().tolist() == [*BASELINES, *both]
-    assert len(on_tests(results).items) == 40 and len(results.items) == 40 + 30
+    assert len(on_tests(results).items) == 40 and len(results.items) == 40 + 40
     tests = study.data.tests[wsd.EXAMPLES]
     assert tests == other.data.tests[wsd.EXAMPLES] and study.data.train != other.data.train
     assert len(study.data.train) == 60 and all(one.teaches for one in study.data.train)
+    begun = study.second_losses().set_index("arm")
+    assert begun.index.tolist() == ["LMGC-M"] and (begun.drop(columns="model_seed") > 0).all(None)
     said = study.scores(study.model_plan("gloss vectors"), tests)
     (place,) = results.units(arm="gloss vectors").ravel()
     right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]

@@ -102,6 +102,7 @@ def test_f1_by_set_and_by_part_of_speech_are_means_of_right_answers(results: Res
     assert {CHOSEN_ON, "a", "b", "seeds", "model_seeds"} < set(table.columns)
     assert table.loc["LMGC", "value"] == pytest.approx(right[1:3, 10:].mean())
     assert table.loc["LMGC", "a"] == pytest.approx(right[1:3, 10:40].mean())
+    assert table.loc["LMGC", "with held-out"] == pytest.approx(right[1:3].mean())
     assert table.loc["LMGC", ["seeds", "model_seeds"]].tolist() == [1, 2]
     assert table.loc["first sense", CHOSEN_ON] == pytest.approx(right[0, :10].mean())
     assert table.loc["LMGC", "low"] < table.loc["LMGC", "value"] < table.loc["LMGC", "high"]

@@ -70,8 +70,24 @@ def check_forgotten(study: UnderstandingStudy) -> None:
         found = forgotten.outputs[row] * len(texts.gold) / len(texts)
         np.testing.assert_allclose(found, losses, rtol=0.02, atol=0.02)  # bf16
         assert forgotten.scores(MEAN)[row] == pytest.approx(found.sum() / len(texts.gold))
-    differences = understanding_compare.FORGETTING.differences(forgotten)
-    assert differences["question"].tolist() == ["LMGC minus plain"]
+    by_dose = study.forgotten_by_dose()
+    assert list(by_dose) == [30, 60]
+    of_few, of_most = (results.outputs for results in by_dose.values())
+    np.testing.assert_array_equal(of_most, forgotten.outputs)
+    np.testing.assert_array_equal(of_few[0], of_most[0])  # plain
+    assert not np.array_equal(of_few[1], of_most[1])
+    losses, differences = understanding_compare.forgotten(by_dose)
+    assert losses[["arm", "size"]].values.tolist() == [
+        [arm, size] for size in (30, 60) for arm in ("plain", "LMGC")
+    ]
+    assert differences["panel"].tolist() == ["30 instances", "60 instances"]
+    for row, outputs in zip(differences.to_dict("records"), (of_few, of_most)):
+        assert row["value"] == pytest.approx((outputs[1] - outputs[0]).mean())
+        assert row["question"] == "LMGC minus plain" and row["words"].endswith("nats (one seed)")
+    assert understanding_compare.forgotten_in_words(differences) == (
+        "Loss of hidden words in frozen encoders, after 60 instances: LMGC minus plain: "
+        f"{differences['words'].iloc[1]}."
+    )
 
 
 @pytest.mark.slow
@@ -93,6 +109,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "tasks": names,
         "tuning_seeds": (0, 1),
         "encoders": ("plain", "LMGC"),
+        "doses": (30,),
     }
     lines: list[str] = []
     settings = pipeline.settings_of(PLAN, "smoke", moved)
@@ -122,7 +139,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "cola": "Matthews",
         "sick:score": "Pearson",
     }
-    assert len(list((store.root / "lexical-model").iterdir())) == 1, "only LMGC is trained, once"
+    assert len(list((store.root / "lexical-model").iterdir())) == 2, "only LMGC, once a dose"
     tunings = set((store.root / "fine-tuned").iterdir())
     assert len(tunings) == 3 * 2 * 2
     said = results["cola"]

@@ -81,26 +81,41 @@ class LexicalModel(nn.Module):
         self,
         second: Tensor,
         first: Tensor | None = None,
+        masked: Tensor | None = None,
         hidden: Tensor | None = None,
         **inputs: Tensor,
     ) -> tuple[Tensor, Tensor | None]:
-        """Logits of pairs and, where pieces are hidden, those of what they were.
+        """Logits of the pairs as they are and, of their copies with hidden pieces, those of what
+        these were.
 
         *Shape:* second (the gloss's pieces), first (what the gloss is compared with; none: all
-        others), hidden (bool) and inputs ``[pairs, length]`` -> ``[pairs, 2]``, ``[hidden pieces,
-        vocabulary]``.
+        others), masked (ids of the copies), hidden (where; pairs without are not read again) and
+        inputs ``[pairs, length]`` -> ``[pairs, 2]``, ``[hidden pieces, vocabulary]``.
         """
         if self.parts_head is None:
-            out = self.classifier(**inputs, output_hidden_states=hidden is not None)
-            logits, states = out.logits, None if hidden is None else out.hidden_states[-1]
+            logits = self.classifier(**inputs).logits
         else:
             states = self.classifier(**inputs).last_hidden_state
             others = inputs["attention_mask"].bool() & ~second
             logits = self.parts_head(states, others if first is None else first, second)
         if hidden is None:
             return logits, None
-        embedding = self.classifier.get_input_embeddings().weight
-        return logits, self.mlm_head(states[hidden], embedding)
+        return logits, self.mlm_head(self.hidden_states(masked, hidden, **inputs), self.embedding)
+
+    def hidden_states(self, masked: Tensor, hidden: Tensor, **inputs: Tensor) -> Tensor:
+        """The encoder's states at hidden pieces; arguments as of :meth:`forward`.
+
+        *Shape:* ``[hidden pieces, width]``.
+        """
+        some = hidden.any(1)
+        some[0] |= ~some.any()  # an encoder reads one row at least
+        copies = {name: tensor[some] for name, tensor in (inputs | {"input_ids": masked}).items()}
+        return self.classifier.base_model(**copies).last_hidden_state[hidden[some]]
+
+    @property
+    def embedding(self) -> Tensor:
+        """Of the pieces. *Shape:* ``[vocabulary, embedding]``."""
+        return self.classifier.get_input_embeddings().weight
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the bare encoder (a folder that the zoo locates like any network) and, in a file of

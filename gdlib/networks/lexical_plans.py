@@ -31,6 +31,7 @@ class LexicalPlan(Plan):
             :class:`gdlib.networks.lexical_models.LexicalModel`.
         pair_loss: of :data:`gdlib.learn.names.PAIR_LOSSES`.
         mlm: train L_MLM beside L_WSD.
+        mlm_weight: of L_MLM; the paper has 1.
         mask_share: of the pieces, hidden for L_MLM.
         mlm_head_steps: steps for the new MLM head alone, before all else.
         layers: keep so many of the encoder's layers (a small student); 0: all.
@@ -51,6 +52,7 @@ class LexicalPlan(Plan):
     pooling: str = "cls"
     pair_loss: str = "pairs"
     mlm: bool = False
+    mlm_weight: float = 1.0
     mask_share: float = 0.15
     mlm_head_steps: int = 0
     layers: int = 0

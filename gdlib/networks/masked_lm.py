@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
 
 NOT_HIDDEN = -100  # target of a piece that is not hidden
+# of a new head's norm at its start: near the pieces' frequencies, from where it overfits less
+HEAD_SCALE = 0.3
 
 
 def mask_pieces(
@@ -75,8 +77,34 @@ class TiedHead(nn.Module):
         self.norm = nn.LayerNorm(embedding)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
 
+    @torch.no_grad()
+    def start(self, log_shares: Tensor) -> None:
+        """Begin near the frequencies of the pieces, whatever the states. *Shape:*
+        ``[vocabulary]``.
+        """
+        self.bias.copy_(log_shares)
+        self.norm.weight.fill_(HEAD_SCALE)
+
     def forward(self, states: Tensor, embedding: Tensor) -> Tensor:
         """*Shape:* states ``[pieces, width]``, embedding ``[vocabulary, embedding]`` -> ``[pieces,
         vocabulary]``.
         """
         return F.linear(self.norm(F.gelu(self.dense(states))), embedding, self.bias)
+
+
+class OnStates(nn.Module):
+    """A head on states that are computed once, so that it can be trained by itself.
+
+    Args:
+        head: is trained in place.
+        embedding: stands still. *Shape:* ``[vocabulary, embedding]``.
+    """
+
+    def __init__(self, head: TiedHead, embedding: Tensor):
+        super().__init__()
+        self.head = head
+        self.register_buffer("embedding", embedding.detach(), persistent=False)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """*Shape:* ``[pieces, width]`` -> ``[pieces, vocabulary]``."""
+        return self.head(states, self.embedding)

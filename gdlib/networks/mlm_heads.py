@@ -10,7 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gdlib.learn.batches import Batch, ask, batches_by_length
-from gdlib.learn.loop import Loss, Regime, Score, fit, seed_everything, trainable_state
+from gdlib.learn.loop import (
+    History,
+    Loss,
+    Regime,
+    Score,
+    fit,
+    seed_everything,
+    trainable_state,
+)
+from gdlib.networks.masked_lm import OnStates
 from gdlib.networks.mlm_teachers import MaskedTeacher, train_layers
 from gdlib.networks.mlm_texts import MaskedTexts
 
@@ -72,26 +81,57 @@ def train_head(
 def _train_head_alone(
     teacher: MaskedTeacher, train: MaskedTexts, choose: MaskedTexts, plan: HeadPlan, folder: Path
 ) -> pd.DataFrame:
-    states, checks = teacher.states(train), teacher.states(choose)
+    model = OnStates(teacher.model.head, teacher.model.embedding)
+    states = (teacher.states(train), train.gold), (teacher.states(choose), choose.gold)
+    return train_on_states(model, *states, plan.head, plan.seed, folder).table()
+
+
+def train_on_states(
+    model: OnStates,
+    train: tuple[Tensor, Tensor],
+    choose: tuple[Tensor, Tensor],
+    how: Phase,
+    seed: int,
+    folder: Path | None = None,
+) -> History:
+    """Train a head alone; the weights with the least loss on ``choose`` are kept.
+
+    Args:
+        model: the head.
+        train: states and the pieces that are hidden there. *Shape:* ``[positions, width]``,
+            ``[positions]``.
+        choose: the same of other texts.
+        how: steps, rate, positions per step.
+        seed: of the order.
+        folder: where a killed training goes on from; none: no checkpoint.
+    """
+    states, gold = train
 
     def inputs(rows: Sequence[int]) -> Batch:
-        return {"states": states[rows], "gold": train.gold[rows]}
+        return {"states": states[rows], "gold": gold[rows]}
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(model.logits(batch["states"]).float(), batch["gold"])
+        return F.cross_entropy(model(batch["states"]).float(), batch["gold"])
 
     def held_out(model: nn.Module) -> float:
-        logits = ask(
-            model,
-            range(len(checks)),
-            lambda rows: {"states": checks[rows]},
-            model.logits,
-            length=lambda _row: 1,
-            batch=256,
-        )
-        return F.cross_entropy(logits, choose.gold).item()
+        return state_losses(model, *choose).mean().item()
 
-    return _train(teacher.model, [1] * len(states), inputs, loss, held_out, plan, "head", folder)
+    return _train(model, [1] * len(states), inputs, loss, held_out, how, seed, folder)
+
+
+def state_losses(model: OnStates, states: Tensor, gold: Tensor) -> Tensor:
+    """What a head loses at every position, in nats. *Shape:* as of :func:`train_on_states` ->
+    ``[positions]``.
+    """
+
+    def losses(states: Tensor, gold: Tensor) -> Tensor:
+        return F.cross_entropy(model(states).float(), gold, reduction="none")
+
+    def inputs(rows: Sequence[int]) -> Batch:
+        return {"states": states[rows], "gold": gold[rows]}
+
+    every = range(len(states))
+    return ask(model, every, inputs, losses, length=lambda _row: 1, batch=256)
 
 
 def _train_body(
@@ -106,7 +146,8 @@ def _train_body(
     def held_out(_model: nn.Module) -> float:
         return -teacher.keep(choose, 1).gold.mean().item()
 
-    return _train(teacher.model, train.lengths, inputs, loss, held_out, plan, "body", folder)
+    how = plan.body, plan.seed
+    return _train(teacher.model, train.lengths, inputs, loss, held_out, *how, folder).table()
 
 
 def _train(
@@ -115,18 +156,16 @@ def _train(
     inputs: Callable[[list[int]], Batch],
     loss: Loss,
     held_out: Score,
-    plan: HeadPlan,
-    phase: str,
-    folder: Path,
-) -> pd.DataFrame:
-    """One phase of the plan; its history: step, train_loss, held_out."""
-    how: Phase = getattr(plan, phase)
-    order = batches_by_length(lengths, how.batch, plan.seed)
+    how: Phase,
+    seed: int,
+    folder: Path | None,
+) -> History:
+    """One phase of a plan."""
+    order = batches_by_length(lengths, how.batch, seed)
     regime = Regime(
         steps=how.steps,
         lr=how.lr,
         evaluate_every=max(1, how.steps // EVALUATIONS),
-        seed=plan.seed,
+        seed=seed,
     )
-    history = fit(model, lambda step: inputs(order(step)), loss, held_out, regime, resume=folder)
-    return history.table()
+    return fit(model, lambda step: inputs(order(step)), loss, held_out, regime, resume=folder)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -15,9 +14,6 @@ from gdlib.networks.encoders import keep_layers, to_device
 from gdlib.networks.masked_lm import TiedHead
 from gdlib.networks.mlm_texts import NOWHERE, Guessed, MaskedTexts
 from gdlib.sources import zoo
-
-# of a new head's norm at its start: near the pieces' frequencies, from where it overfits less
-HEAD_SCALE = 0.3
 
 
 class MaskedLM(nn.Module):
@@ -37,9 +33,7 @@ class MaskedLM(nn.Module):
             encoder.config.hidden_size, encoder.get_input_embeddings().weight.shape[1], len(guessed)
         )
         self.register_buffer("guessed", guessed, persistent=False)
-        with torch.no_grad():
-            self.head.bias.copy_(log_shares)
-            self.head.norm.weight.fill_(HEAD_SCALE)
+        self.head.start(log_shares)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """*Shape:* all ``[batch, length]`` -> ``[masked positions, guessed]``."""
@@ -53,7 +47,12 @@ class MaskedLM(nn.Module):
 
     def logits(self, states: Tensor) -> Tensor:
         """*Shape:* ``[..., width]`` -> ``[..., guessed]``."""
-        return self.head(states, self.encoder.get_input_embeddings().weight[self.guessed])
+        return self.head(states, self.embedding)
+
+    @property
+    def embedding(self) -> Tensor:
+        """Of the guessed pieces. *Shape:* ``[guessed, embedding]``."""
+        return self.encoder.get_input_embeddings().weight[self.guessed]
 
 
 class WholeMaskedLM(nn.Module):

@@ -6,7 +6,7 @@ a sentence one pair (:mod:`gdlib.networks.sense_coding`), a head with two labels
 candidate with the largest P(right) is the answer.
 
     L_LMGC   = L_WSD = CE(pair logits, is it the right gloss)
-    L_LMGC-M = L_MLM + L_WSD,   both on the same pair with 15% of its pieces hidden, on both sides
+    L_LMGC-M = L_WSD + w L_MLM   (:mod:`gdlib.networks.lexical_mlm`)
 
 Mended against the published code: the gloss's prefix and the target are cut into pieces before the
 quotes are put in (there, the prefix was sliced afterwards, off by one); the attention mask is 1 on
@@ -19,17 +19,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gdlib.learn.batches import Batch, ask, batches_by_length
-from gdlib.learn.loop import History, Regime, fit, seed_everything
-from gdlib.learn.losses import DistillationLoss
-from gdlib.learn.names import PAIR_LOSSES
+from gdlib.learn.loop import History, fit, seed_everything
 from gdlib.networks import fine_tune as recipe
 from gdlib.networks.encoders import evenly, freeze, keep_layers, to_device
+from gdlib.networks.lexical_mlm import gradient_norms, lexical_loss, masked_copies, warm_up
 from gdlib.networks.lexical_models import LABELS, LexicalModel
 from gdlib.networks.lexical_plans import LexicalPlan
-from gdlib.networks.masked_lm import NOT_HIDDEN, mask_pieces, piece_loss
 from gdlib.networks.sense_coding import Coded, Coder, draw_candidates
 from gdlib.sources import zoo
 from gdlib.sources.senses import Instance
@@ -63,24 +61,28 @@ def fine_tune(
     data = Pairs(coder, train, plan)
     if plan.loss.soft_weight and teacher is not None:
         data.learn_from(teacher)
-    if plan.mlm and plan.mlm_head_steps:
-        warm_up(model, data.batch, plan)
+    notes = {}
+    if plan.mlm:
+        checked = Pairs(coder, held_out, plan)
+        notes = warm_up(model, data.batch, data.per_epoch, checked.batch, checked.per_epoch, plan)
     freeze(classifier, plan.trained_layers, pooler=plan.pooling == "cls")
     if model.parts_head is not None:
         start = pair_logits(to_device(model), coder, data.pairs[:256])
         right = torch.tensor([float(coded.gold[place]) for coded, place in data.pairs])
         model.parts_head.center(start, float(right.mean()))
+    if plan.mlm:
+        notes |= gradient_norms(model, data.batch(0), plan)
     checks = coder.code(held_out)
     history = fit(
         model,
         data.batch,
-        lambda model, batch: lexical_loss(model, batch, plan.loss, plan.pair_loss),
+        lambda model, batch: lexical_loss(model, batch, plan),
         lambda model: held_out_score(scores(model, coder, checks), held_out),
         plan.regime(data.per_epoch),
         resume=folder / "checkpoint",
         evaluate_first=True,
     )
-    recipe.save(model, coder.tokenizer, plan, history, folder)
+    recipe.save(model, coder.tokenizer, plan, history, folder, **notes)
     return history
 
 
@@ -121,16 +123,7 @@ class Pairs:
         batch |= {"instance": torch.tensor(numbers), "labels": torch.tensor(labels)}
         if self.teacher_logits:
             batch["teacher"] = torch.cat([self.teacher_logits[number] for number in chosen])
-        if self.plan.mlm:
-            ids, tokenizer = batch["input_ids"], self.coder.tokenizer
-            batch["input_ids"], batch["targets"] = mask_pieces(
-                ids,
-                self.coder.maskable(batch),
-                tokenizer,
-                [self.plan.seed, step],
-                self.plan.mask_share,
-            )
-        return batch
+        return batch | (masked_copies(batch, self.coder, self.plan, step) if self.plan.mlm else {})
 
 
 def draw_batches(
@@ -146,42 +139,6 @@ def draw_batches(
     size = max(1, round(plan.batch * len(coded) / sum(map(len, drawn))))
     lengths = [len(instance.left) + len(instance.right) for instance in coded]
     return drawn, batches_by_length(lengths, size, plan.seed), -(-len(coded) // size)
-
-
-def lexical_loss(
-    model: nn.Module, batch: Batch, mixture: DistillationLoss, form: str = "pairs"
-) -> Tensor:
-    """``L_WSD``, plus ``L_MLM`` where the batch has hidden pieces (``targets``), unweighted as in
-    the paper.
-    """
-    logits, pieces = model(**_inputs(batch))
-    loss = PAIR_LOSSES[form](
-        logits.float(), batch["labels"], batch["instance"], mixture, batch.get("teacher")
-    )
-    return loss + piece_loss(pieces, batch["targets"]) if "targets" in batch else loss
-
-
-def warm_up(model: LexicalModel, batch: Callable[[int], Batch], plan: LexicalPlan) -> None:
-    """Train the new MLM head alone on the same batches, so that the encoder is not pulled about by
-    a random one.
-    """
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith("mlm_head."))
-    steps = plan.mlm_head_steps
-    regime = Regime(steps=steps, lr=1e-3, evaluate_every=steps, seed=plan.seed)
-
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
-        return piece_loss(model(**_inputs(batch))[1], batch["targets"])
-
-    fit(model, batch, loss, lambda _model: 0.0, regime)
-    model.requires_grad_(True)
-
-
-def _inputs(batch: Batch) -> Batch:
-    """What the model reads of a batch; pieces are hidden where there are targets."""
-    names = ("input_ids", "attention_mask", "token_type_ids", "first", "second")
-    inputs = {name: batch[name] for name in names if name in batch}
-    return inputs | ({"hidden": batch["targets"] != NOT_HIDDEN} if "targets" in batch else {})
 
 
 def held_out_score(of_candidates: Sequence[np.ndarray], instances: Sequence[Instance]) -> float:

@@ -42,12 +42,14 @@ COMPARISON = Comparison(
 
 def by_set(results: Results) -> pd.DataFrame:
     """F1 of every method (arm) over all test sets, and on every single one, a column each (the
-    held-out one too): then ``seeds`` and ``model_seeds`` that it was trained with.
+    held-out one too), and on all of them with it; then ``seeds`` and ``model_seeds`` that it was
+    trained with.
     """
     arms = results.table.groupby("arm", sort=False)
+    parts = {part: results.items["part"] == part for part in dict.fromkeys(results.items["part"])}
     columns = {}
-    for part in dict.fromkeys(results.items["part"]):
-        scores = results.where(results.items["part"] == part).scores(SENSE_F1)
+    for part, chosen in {**parts, "with held-out": results.items["part"].notna()}.items():
+        scores = results.where(chosen).scores(SENSE_F1)
         columns[part] = arms["seed"].agg(lambda of_arm, scores=scores: scores[of_arm.index].mean())
     seeds = arms[["seed", "model_seed"]].nunique().set_axis(["seeds", "model_seeds"], axis=1)
     table = COMPARISON.arms(on_tests(results))

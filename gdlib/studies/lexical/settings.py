@@ -14,7 +14,9 @@ class Settings(SweepSettings, ArmSettings, EncoderSettings):
     """Every parameter of the study; the defaults are the ``quick`` profile."""
 
     # senses
-    test_instances: int = knob(400, "senses", "instances per test set at most; 0: all")
+    test_instances: int = knob(
+        400, "senses", "instances asked per test set, and of the held-out part; 0: all"
+    )
     # train
     arms: Names = knob(
         tuple(ARMS),
@@ -70,7 +72,12 @@ PLAN = Plan(
             - At most a few wrong glosses per instance in training, in the default profile; the
               paper takes all of them. All are asked at test.
             - A new masked-language-model head, tied to the embeddings, and its steps alone
-              beforehand: the default encoder comes without one.
+              beforehand, on the states of the standing encoder: the default encoder comes without
+              one. Its held-out loss before all else, and the gradients of both losses at the first
+              step, are in the model's history.
+            - LMGC-M reads senses from the whole pair, and guesses pieces in a copy with hidden ones
+              (one per instance); the paper reads both from the hidden pair. Unweighted, as in the
+              paper (`mlm_weight = 1`).
             - Gloss vectors: one pass per word over kept vectors of glosses. The paper asks pair by
               pair.
             - Every model's scores are also weighed with how frequent the dictionary says each sense

@@ -4,6 +4,7 @@ them.
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from gdlib.studies.shared.settings import ArmSettings, part_of
 
 CHOSEN_ON = "held-out"
 """The part that weights are chosen by: shown, never among the test sets."""
+
+BEGINNING = ("mlm_frequency_loss", "mlm_head_loss", "wsd_gradient", "mlm_gradient")
+"""What :mod:`gdlib.networks.lexical_mlm` notes in the history of a model."""
 
 
 def on_tests(results: Results) -> Results:
@@ -56,15 +60,18 @@ class LexicalStudy(LexicalEncoders):
 
     @derived
     def data(self) -> SenseData:
-        """What is trained on, chosen by and tested on: draws of the sizes asked for.
+        """What is trained on, and what is asked: the held-out part and the tests, at most so many
+        of each.
 
         The tests are the same for every seed.
         """
         size, whole = self.settings.test_instances, self.senses
-        tests = {
-            name: wsd.sample(part, size, wsd.SENSES_TEST_SEED) for name, part in whole.tests.items()
-        }
-        return dataclasses.replace(self.sense_training, tests=tests, dropped=whole.dropped)
+        held_out, *tests = (
+            wsd.sample(part, size, wsd.SENSES_TEST_SEED)
+            for part in (whole.held_out, *whole.tests.values())
+        )
+        asked = {"held_out": held_out, "tests": dict(zip(whole.tests, tests))}
+        return dataclasses.replace(self.sense_training, **asked, dropped=whole.dropped)
 
     @derived
     def questions(self) -> SenseData:
@@ -173,6 +180,19 @@ class LexicalStudy(LexicalEncoders):
         return Results.stack(runs if alike else [on_tests(run) for run in runs])
 
     # ---- what the notebooks show
+
+    def second_losses(self) -> pd.DataFrame:
+        """How masked language modelling began in every model that has it: arm, model_seed, and the
+        notes of :mod:`gdlib.networks.lexical_mlm`.
+        """
+        rows = []
+        for name, seed in product(self.settings.arms, self.settings.model_seeds):
+            if ARMS[name].mlm:
+                history = self.lexical_model(self.model_plan(name, seed)).json("history.json")
+                rows.append(
+                    {"arm": name, "model_seed": seed} | {key: history[key] for key in BEGINNING}
+                )
+        return pd.DataFrame(rows)
 
     def dictionary(self) -> pd.DataFrame:
         """The training words with the most senses of each part of speech: lemma, pos, rank, gloss,

@@ -76,6 +76,8 @@ class LexicalEncoders(Study):
                 "are these examples; known here: definition, synonyms"
             )
         of_arm = {"form": arm.form, "marked": arm.marked, "mlm": arm.mlm}
+        if not arm.mlm:
+            of_arm |= {"mask_share": 0.0, "mlm_weight": 0.0, "mlm_head_steps": 0}
         if arm.form == "vectors":
             of_arm["word_vector"] = more.word_vector
         if arm.small:

@@ -181,8 +181,11 @@ class EncoderSettings:
     mask_share: float = knob(
         0.15, "train", "of the pieces, hidden for masked language modelling", most=1
     )
+    mlm_weight: float = knob(
+        1.0, "train", "of masked language modelling beside the senses (the paper: 1)"
+    )
     mlm_head_steps: int = knob(
-        40, "train", "steps for the new masked-language-model head alone, beforehand"
+        200, "train", "steps for the new masked-language-model head alone, beforehand"
     )
     model_seeds: tuple[int, ...] = knob(
         (0,), "train", "one model per arm each: heads, order, wrong glosses, masks, dropout"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gdlib.compare import stats
+from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY, MEAN, SCORES
 from gdlib.compare.tables import RESAMPLES, Comparison, decided, difference_row
 from gdlib.networks.costs import Timed, measure
@@ -99,6 +100,25 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
     task, that of the score that counts.
     """
     return table[table["counts"]].groupby(["left", "right"], sort=False).tail(1)
+
+
+def forgotten(by_dose: Mapping[int, Results]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The loss of hidden pieces by ``size``, the instances that the encoders were trained on: of
+    every encoder (arm), and the paired differences, one family of them.
+    """
+    tables = [
+        FORGETTING.differences(results).assign(panel=f"{dose:,} instances", size=dose)
+        for dose, results in by_dose.items()
+    ]
+    differences = decided(pd.concat(tables, ignore_index=True), FORGETTING.unit)
+    return FORGETTING.sweep(by_dose), differences
+
+
+def forgotten_in_words(differences: pd.DataFrame) -> str:
+    """What the largest dose did to the loss of hidden pieces, in a sentence."""
+    most = differences[differences["size"] == differences["size"].max()]
+    found = "; ".join(most["question"] + ": " + most["words"])
+    return f"Loss of hidden words in frozen encoders, after {most['panel'].iloc[0]}: {found}."
 
 
 def over_sizes(study: UnderstandingStudy) -> pd.DataFrame:

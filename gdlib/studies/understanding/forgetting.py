@@ -91,6 +91,13 @@ class Forgetting(LexicalEncoders, MaskedHeads):
         items = pd.DataFrame({"text": range(len(texts))})
         return Results(table, losses * (len(texts) / len(texts.gold)), items)
 
-    def forgotten_over_seeds(self) -> Results:
-        """Of every seed, each on texts of its own."""
-        return Results.stack([study.forgotten() for study in self.each_seed()])
+    def forgotten_by_dose(self) -> dict[int, Results]:
+        """Of every seed, each on texts of its own, by the number of instances that the encoders
+        were trained on.
+        """
+        s = self.settings
+        of_dose = {
+            dose: [study.forgotten() for study in self.each_seed(train_instances=dose)]
+            for dose in sorted({s.train_instances, *s.doses})
+        }
+        return {dose: Results.stack(of_seeds) for dose, of_seeds in of_dose.items()}

@@ -61,6 +61,12 @@ class Settings(SweepSettings, EncoderSettings):
     )
     head_steps: int = knob(300, "tune", "optimisation steps of such a head")
     measured_texts: int = knob(1000, "tune", "of these texts, to measure its loss on", least=2)
+    # compare
+    doses: Numbers = knob(
+        (),
+        "compare",
+        "other numbers of train_instances whose encoders show what is forgotten",
+    )
 
 
 NOTEBOOKS = "3_cohesive_distillation/understanding"
