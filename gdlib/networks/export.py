@@ -33,8 +33,9 @@ class Packed(nn.Module):
 
     def __init__(self, student: Student, vocabulary: Vocabulary, temperature: float, pieces: int):
         super().__init__()
-        rows = torch.full((pieces,), UNKNOWN, dtype=torch.int32)
-        rows[list(vocabulary.teacher_ids)] = torch.arange(len(vocabulary), dtype=torch.int32)
+        narrow = torch.int16 if len(vocabulary) < 2**15 else torch.int32  # a twentieth of the file
+        rows = torch.full((pieces,), UNKNOWN, dtype=narrow)
+        rows[list(vocabulary.teacher_ids)] = torch.arange(len(vocabulary), dtype=narrow)
         self.student, self.temperature = student, temperature
         self.register_buffer("rows", rows)
 
@@ -42,7 +43,7 @@ class Packed(nn.Module):
         """*Shape:* ids ``[texts, length]``, padded with the tokenizer's padding -> probabilities
         ``[texts, classes]``.
         """
-        return (self.student(self.rows[ids]) / self.temperature).softmax(dim=-1)
+        return (self.student(self.rows[ids].int()) / self.temperature).softmax(dim=-1)
 
 
 def write(
@@ -72,14 +73,28 @@ def write(
             output_names=["probabilities"],
             dynamic_shapes=({0: "texts", 1: "pieces"},),
             dynamo=True,
+            optimize=False,  # which would fold small weights, and onnxruntime does it at loading
             verbose=False,
         )
     program.save(folder / FULL)
-    onnx.save(eight_bits(onnx.load(folder / FULL)), folder / SMALL)
+    model = bare(onnx.load(folder / FULL))
+    onnx.save(model, folder / FULL)
+    onnx.save(eight_bits(model), folder / SMALL)
     _write_tokenizer(tokenizer, max_length, folder / TOKENIZER)
     about = {"labels": list(labels), "padding": tokenizer.pad_token_id}
     about |= {"unknown": tokenizer.unk_token_id, "temperature": packed.temperature}
     (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), "utf-8")
+
+
+def bare(model: Any) -> Any:
+    """An ONNX model without the exporter's notes (where in whose source each node was), changed in
+    place.
+    """
+    graph = model.graph
+    del model.metadata_props[:], graph.metadata_props[:], graph.value_info[:]
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+    return model
 
 
 def eight_bits(model: Any) -> Any:

@@ -64,9 +64,7 @@ class Vocabulary:
         return digest(self.teacher_ids)
 
     def rows(self, encoded: Iterable[Sequence[int]]) -> list[list[int]]:
-        """Teacher's ids to rows of the student's embedding; a piece it does not know becomes the
-        unknown one.
-        """
+        """Teacher's ids to rows of the student's embedding; an unknown piece has row 1."""
         row_of = self._row_of
         return [[row_of.get(piece, UNKNOWN) for piece in row] or [UNKNOWN] for row in encoded]
 
@@ -133,32 +131,33 @@ class Student(nn.Module):
 
 
 def pool(hidden: Tensor) -> Tensor:
-    """Maximum over time, in which padded positions, which are no larger than all others, never win.
-
-    The pooling of an image one row high takes a processor a tenth of the time of ``max``.
+    """Maximum over time, in which padded positions, which are no larger than all others, never win:
+    as the pooling of an image one row high, which takes a processor a tenth of the time of ``max``.
 
     *Shape:* ``[batch, length, channels]`` -> ``[batch, channels]``.
     """
+    if torch.compiler.is_exporting():
+        return hidden.amax(dim=1)
     return F.adaptive_max_pool2d(hidden.transpose(1, 2).unsqueeze(2), 1).flatten(1)
 
 
 def convolve(layer: nn.Conv1d, hidden: Tensor, real: Tensor, fill: float = 0.0) -> Tensor:
     """A convolution whose output is as long as its input, and ``fill`` at padded positions.
 
-    One product with a matrix, of the real positions, each with its neighbours beside it: torch's
-    own convolution, of all positions, takes a processor twice the time. It is what is exported.
+    One product with a matrix, of the real positions (exported: of all), each with its neighbours
+    beside it: torch's own convolution takes a processor twice the time.
 
     *Shape:* hidden ``[batch, length, channels]``, real ``[batch, length]`` (bool) -> ``[batch,
     length, channels of the layer]``.
     """
     (batch, length), (width,) = real.shape, layer.kernel_size
     padded = F.pad(hidden, (0, 0, (width - 1) // 2, width // 2))
-    if torch.compiler.is_exporting():
-        return layer(padded.transpose(1, 2)).transpose(1, 2).masked_fill(~real[..., None], fill)
-    patches = torch.cat([padded[:, i : i + length] for i in range(width)], dim=-1).flatten(0, 1)
-    places = real.flatten().nonzero().squeeze(1)
+    patches = torch.cat([padded[:, i : i + length] for i in range(width)], dim=-1)
     kernel = layer.weight.transpose(1, 2).flatten(1)
-    rows = F.linear(patches.index_select(0, places), kernel, layer.bias)
+    if torch.compiler.is_exporting():
+        return F.linear(patches, kernel, layer.bias).masked_fill(~real[..., None], fill)
+    places = real.flatten().nonzero().squeeze(1)
+    rows = F.linear(patches.flatten(0, 1).index_select(0, places), kernel, layer.bias)
     whole = rows.new_full((batch * length, layer.out_channels), fill)
     return whole.index_copy(0, places, rows).unflatten(0, (batch, length))
 

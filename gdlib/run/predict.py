@@ -37,6 +37,8 @@ class Exported:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = threads, 3
+        # Else the weights of 8 bits would be made float32 at every call, and not once.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         self.about: dict[str, Any] = json.loads((folder / "student.json").read_text("utf-8"))
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.session = onnxruntime.InferenceSession(file, options)
