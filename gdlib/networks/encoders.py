@@ -1,13 +1,15 @@
 """Encoders: the state of a text, which layers there are and which learn, and on which device."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from accelerate.state import PartialState
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedModel
 
 
 def first_state(states: Tensor, _mask: Tensor) -> Tensor:
@@ -34,7 +36,7 @@ def compared(u: Tensor, v: Tensor) -> Tensor:
     return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)
 
 
-def stack_of(network: PreTrainedModel) -> tuple[nn.Module, str, nn.ModuleList]:
+def stack_of(network: "PreTrainedModel") -> tuple[nn.Module, str, nn.ModuleList]:
     """The list of an encoder's layers, the module that holds it and its name there.
 
     Raises:
@@ -49,7 +51,7 @@ def stack_of(network: PreTrainedModel) -> tuple[nn.Module, str, nn.ModuleList]:
     )
 
 
-def keep_layers(network: PreTrainedModel, places: Sequence[int]) -> None:
+def keep_layers(network: "PreTrainedModel", places: Sequence[int]) -> None:
     """Keep the layers at these places of an encoder alone, in place."""
     parent, name, stack = stack_of(network)
     setattr(parent, name, nn.ModuleList(stack[place] for place in places))
@@ -63,7 +65,7 @@ def evenly(number: int, layers: int) -> list[int]:
     return np.linspace(0, layers - 1, number).round().astype(int).tolist()
 
 
-def freeze(network: PreTrainedModel, trained_layers: int, pooler: bool = True) -> None:
+def freeze(network: "PreTrainedModel", trained_layers: int, pooler: bool = True) -> None:
     """Let only the last so many layers of the encoder learn (0: all of it), and its ``pooler`` if
     that is what is read.
     """
