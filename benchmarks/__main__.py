@@ -6,6 +6,9 @@
     python -m benchmarks --only "one text,size"       # some rows
     python -m benchmarks --quick                      # with the networks of `gdlib run`
 
+Every row that is measured is kept (``--parts``), and the report is made of all rows that were
+measured with the same machine, threads, rounds and versions: so they may be measured one at a time.
+
 The networks are the quick profile's; unless ``--quick`` is given they are trained for a short time
 only, since their speed does not depend on how good they are.
 """
@@ -13,13 +16,13 @@ only, since their speed does not depend on how good they are.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pandas as pd
 import torch
 
-from benchmarks import ROWS, page
+from benchmarks import ROWS, page, parts
+from benchmarks.timing import Lines
 from benchmarks.workbench import Workbench, set_threads
 from gdlib.core.errors import GdlibError
 from gdlib.core.settings import thread_count
@@ -35,22 +38,21 @@ SHORT = {
 """Knobs of a training that is as short as it can be with the networks and texts of ``quick``."""
 
 
-def measure(bench: Workbench, only: Sequence[str]) -> pd.DataFrame:
-    """The lines of some rows, one row after the other; their ratios are on the screen at once, so
+def measure(bench: Workbench, only: Sequence[str]) -> Iterator[tuple[str, Lines]]:
+    """Some rows and their lines, one after the other; their ratios are on the screen at once, so
     that a run which is ended early has told something.
 
     Raises:
         UnknownName: no such row.
     """
-    lines, rows = [], {name: ROWS[name] for name in only}
+    rows = {name: ROWS[name] for name in only}
     for place, (name, row) in enumerate(rows.items(), 1):
         start = time.perf_counter()
         found = row(bench)
         took = time.perf_counter() - start
         said = [f"{one['ours']} / {one['against']}: {one['ratio']:.2f}" for one in found]
         print(f"[{place}/{len(rows)}] {name} ({took:.0f} s)", *said, sep="\n  ", file=sys.stderr)
-        lines += found
-    return page.table_of(lines)
+        yield name, found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--rounds", type=int, default=3, help="measurements of each contestant")
     options.add_argument("--threads", type=int, default=thread_count())
     options.add_argument("--out", type=Path, default=Path("reports/performance"))
+    options.add_argument("--parts", type=Path, default=Path("runs/benchmarks"), help="kept rows")
     options.add_argument("--store", type=Path, default=Path("runs/store"), help="of the networks")
     options.add_argument("--quick", action="store_true", help="train as long as `gdlib run` does")
     given = options.parse_args(arguments)
@@ -70,15 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings(**({} if given.quick else SHORT))
     bench = Workbench(settings, Store(given.store), given.rounds)
     try:
-        table = measure(bench, [name.strip() for name in given.only.split(",")])
         used = {name: versions()[name] for name in ("python", "torch", "transformers")}
         elsewhere = counted(torch.get_num_threads(), "thread")
         about = (
             f"{machine()}, elsewhere {elsewhere}. Texts: {settings.corpus}; "
             f"networks: {settings.teacher}, {settings.generator}, {settings.students[0]}"
             f"{'' if given.quick else ', trained for a short time only'}; "
-            f"{', '.join(map(' '.join, used.items()))}."
+            f"{', '.join(map(' '.join, used.items()))}; rounds: {given.rounds}."
         )
+        for name, lines in measure(bench, [name.strip() for name in given.only.split(",")]):
+            parts.keep(given.parts, name, about, lines)
+        lines, others = parts.joined(given.parts, about, ROWS)
+        if others:
+            print(f"left out, measured with something else: {', '.join(others)}", file=sys.stderr)
+        table = page.table_of(lines)
         report = page.write(table, given.out, about, given.rounds)
     except GdlibError as error:
         raise SystemExit(f"benchmarks: {error}") from None

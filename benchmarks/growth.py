@@ -46,7 +46,9 @@ def growth(bench: Workbench) -> Lines:
         times, peaks = np.median(np.array(runs), axis=0).T
         for other in range(len(names) - 1):
             entry = line("growth", "ms", (names[-1], times[-1]), (names[other], times[other]))
-            lines.append(entry | {"our peak MB": peaks[-1], "its peak MB": peaks[other]})
+            counts = [factor * numbers[kind] for factor in bench.sizes.factors]
+            entry |= {"our peak MB": peaks[-1], "its peak MB": peaks[other]}
+            lines.append(entry | {"our number": counts[-1], "its number": counts[other]})
     return lines
 
 

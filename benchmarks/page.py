@@ -11,13 +11,20 @@ from gdlib.charts.style import BLACK, MARKS, finish, log_axis, panels
 from gdlib.core.wording import grid
 from gdlib.run.publishing import new_report
 
-FIGURE = "figures/ratios.svg"
+FIGURE, GROWTH, PEAK = (f"figures/{name}.svg" for name in ("ratios", "growth", "peak"))
+PLANNED = "paper"
+"""The row whose values are counted and not measured."""
 READ = """\
 A ratio above 1 says that ours is faster, smaller or more often right. Each number is the median of
 {rounds} rounds, in which the contestants took turns; the figure shows the ratios. Times are of this
 machine and this hour: only ratios within one table mean anything. The peak is a product of two
 large matrices; a share of it counts the operations of the texts and not those of padding. Memory
 is the most that a process of its own held.
+"""
+COUNTED = """\
+These are operations counted and not times measured: hours of this machine at its measured peak,
+which is the least it can take, and of a card of 100 TFLOP/s that reaches a third of it. A card of
+another peak takes in proportion. The networks are those above; the paper's are larger.
 """
 
 
@@ -28,7 +35,7 @@ def table_of(lines: Lines) -> pd.DataFrame:
 
 def ratios(table: pd.DataFrame) -> Figure:
     """A dot per line, row by row, on a logarithmic axis; 1 is a tie."""
-    shown = table.dropna(subset="ratio")
+    shown = table[table["row"] != PLANNED].dropna(subset="ratio")
     names = list(shown["row"].unique())
     counts = [int((shown["row"] == name).sum()) for name in names]
     height = 1.2 + 0.28 * sum(counts) + 0.5 * len(names)
@@ -43,6 +50,52 @@ def ratios(table: pd.DataFrame) -> Figure:
     log_axis(axes, shown["ratio"])
     axes.set_xlabel("ratio: above 1 ours is better")
     return finish(figure, "How ours compares")
+
+
+def growth(table: pd.DataFrame) -> Figure | None:
+    """Cost per text, or per student, as they become more: a panel per kind of work."""
+    shown = table.dropna(subset="our number")
+    if shown.empty:
+        return None
+    points = {}
+    for side, value in (("ours", "our value"), ("against", "its value")):
+        number = "our number" if side == "ours" else "its number"
+        for entry in shown[["row", side, "unit", number, value]].itertuples(index=False):
+            row, name, unit, count, cost = entry
+            kind = name.split()[0] if row == "growth" else name.partition(", ")[2]
+            what = f"{kind}, {unit} per text" if row == "growth" else f"{unit} per student"
+            points[what, kind if row != "growth" else "", count] = cost
+    what = list(dict.fromkeys(panel for panel, _, _ in points))
+    figure, axes_of = panels(what, 2.6, columns=len(what))
+    for panel, axes in axes_of.items():
+        arms = list(dict.fromkeys(arm for where, arm, _ in points if where == panel))
+        for arm, mark in zip(arms, MARKS):
+            line = sorted(
+                (n, v) for (where, which, n), v in points.items() if (where, which) == (panel, arm)
+            )
+            axes.plot(*zip(*line), mark.marker, linestyle="-", color=mark.color, label=arm or None)
+        log_axis(axes, [n for where, _, n in points if where == panel])
+        axes.set_ylim(bottom=0)
+    return finish(figure, "Cost of one as they become more")
+
+
+def shares(table: pd.DataFrame) -> Figure | None:
+    """How much of the measured peak, which is the line, each contestant reaches."""
+    found = {}
+    for name, share in (("ours", "our % of peak"), ("against", "its % of peak")):
+        for row, who, value in table[["row", name, share]].dropna().itertuples(index=False):
+            found[f"{row}: {who}"] = value
+    if not found:
+        return None
+    figure, axes_of = panels([""], 1.2 + 0.28 * len(found))
+    (axes,) = axes_of.values()
+    axes.plot(list(found.values()), range(len(found)), MARKS[0].marker, color=MARKS[0].color)
+    axes.set_yticks(range(len(found)), list(found), fontsize=8)
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.axvline(100, **BLACK.of_line, linewidth=1)
+    axes.set_xlim(0, 105)
+    axes.set_xlabel("% of the measured peak of a product of matrices, the line")
+    return finish(figure, "How near each comes to the machine's peak")
 
 
 def write(table: pd.DataFrame, folder: Path, about: str, rounds: int) -> Path:
@@ -60,10 +113,16 @@ def write(table: pd.DataFrame, folder: Path, about: str, rounds: int) -> Path:
     """
     rows = "".join(f"- **{name}**: {ROWS.help[name]}\n" for name in table["row"].unique())
     text = ["# Performance\n", f"{about}\n", READ.format(rounds=rounds), rows]
-    text += [f"![Ratios of all rows.]({FIGURE})\n", grid(table)]
+    figures = {FIGURE: ratios(table), GROWTH: growth(table), PEAK: shares(table)}
+    made = {place: figure for place, figure in figures.items() if figure}
+    text += [f"![{figure.get_suptitle()}.]({place})\n" for place, figure in made.items()]
+    text.append(grid(table[table["row"] != PLANNED].dropna(axis=1, how="all")))
+    if len(planned := table[table["row"] == PLANNED].dropna(axis=1, how="all")):
+        text += ["\n## At the paper's size\n", f"{COUNTED}\n", grid(planned)]
     with new_report(folder) as new:
         (new / FIGURE).parent.mkdir()
-        ratios(table).savefig(new / FIGURE)
+        for place, figure in made.items():
+            figure.savefig(new / place)
         table.to_csv(new / "results.csv", index=False)
         (new / "report.md").write_text("\n".join(text), "utf-8")
     return folder / "report.md"

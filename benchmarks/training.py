@@ -1,5 +1,7 @@
 """Rows on the training of students."""
 
+import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from tempfile import TemporaryDirectory
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 
 from benchmarks.timing import Call, Lines, compare, rate, seconds
 from benchmarks.workbench import Workbench, unless_missing
+from gdlib.core.processes import in_processes
 from gdlib.learn.batches import Batch, autocast, batches_by_length, collate, pad
 from gdlib.learn.loop import Regime, fit
 from gdlib.networks import distillation
@@ -21,15 +24,16 @@ from gdlib.networks.teacher import tokenize
 
 
 def distilling(bench: Workbench) -> Lines:
-    """One student's training. Ours learns from labels that are kept, so one arm pays its share of
-    labelling all texts that the arms learn from; TextBrewer asks the teacher at every step.
+    """One student's training. Ours learns from labels that are kept, so each student of the run (an
+    arm and a seed) pays its share of labelling all texts that they learn from; TextBrewer asks the
+    teacher at every step of each.
     """
     study, steps, seed = bench.study, bench.sizes.steps, 0
     plan = replace(study.student_plan, student_steps=steps)
     lessons, arm = study.lessons[ARMS[MAIN_ARM]], ARMS[MAIN_ARM]
     name, classes = study.settings.students[0], len(study.class_names)
     texts = sum(map(len, study.sources.values()))
-    share = bench.texts[: -(-texts // len(study.arms))]
+    share = bench.texts[: -(-texts // len(study.cells))]
 
     def student() -> nn.Module:
         start = study.vocabulary, study.vectors, plan, seed
@@ -85,6 +89,43 @@ def textbrewer(bench: Workbench, student: Callable[[], nn.Module], precision: st
                 distiller.train(optimizer, batches(), num_steps=steps)
 
     return lambda _: seconds(train)
+
+
+def students(bench: Workbench) -> Lines:
+    """Seconds per student as they become more, by one worker and by two; the start of a worker
+    counts. Ours is the most students with the most workers.
+    """
+    study, arm = bench.study, ARMS[MAIN_ARM]
+    plan = replace(study.student_plan, student_steps=bench.sizes.steps)
+    start = study.settings.students[0], len(study.class_names), study.vocabulary, study.vectors
+    learnt = *study.lessons[arm], study.held_out, study.vocabulary, distillation.loss_of(arm, plan)
+
+    def trained(count: int, workers: int) -> Call:
+        def run() -> None:
+            before = os.environ.get("GDLIB_THREADS")
+            os.environ["GDLIB_THREADS"] = str(workers)
+            try:
+                deque(in_processes(one_student, [(start, learnt, plan, i) for i in range(count)]))
+            finally:
+                os.environ.pop("GDLIB_THREADS")
+                os.environ.update({} if before is None else {"GDLIB_THREADS": before})
+
+        return lambda _: seconds(run) / count
+
+    sizes = [(count, workers) for workers in (2, 1) for count in bench.sizes.students]
+    calls = {f"{count} students, {workers} workers": (count, workers) for count, workers in sizes}
+    measured = {name: trained(*size) for name, size in calls.items()}
+    lines = compare("students", "s", measured, rounds=bench.rounds)
+    return [
+        each | {"our number": calls[each["ours"]][0], "its number": calls[each["against"]][0]}
+        for each in lines
+    ]
+
+
+def one_student(start: Any, learnt: Any, plan: Any, seed: int) -> None:
+    """Train one student in a worker."""
+    student = distillation.new_student(*start, plan, seed)
+    distillation.distil(student, *learnt, plan, seed)
 
 
 def steps(bench: Workbench) -> Lines:

@@ -41,6 +41,7 @@ class Sizes:
         answered: texts that are answered one by one, or by 32.
         factors: by which the texts become more.
         grown: texts at factor 1, to label and to write.
+        students: trained side by side, most first.
     """
 
     batch: int = 64
@@ -50,6 +51,7 @@ class Sizes:
     answered: int = 320
     factors: tuple[int, ...] = (1, 4, 16)
     grown: tuple[int, int] = (250, 16)
+    students: tuple[int, ...] = (8, 4, 2, 1)
 
 
 class Workbench:

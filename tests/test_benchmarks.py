@@ -10,7 +10,7 @@ import pytest
 import tiny
 import torch
 
-from benchmarks import ROWS, page, timing
+from benchmarks import ROWS, page, parts, timing
 from benchmarks.__main__ import main, measure
 from benchmarks.making import tokens
 from benchmarks.workbench import INSTALL, Sizes, Workbench
@@ -19,7 +19,14 @@ from gdlib.core.store import Store
 from gdlib.studies.generation.settings import Settings
 
 SMALL = Sizes(
-    batch=4, new_tokens=8, labelled=20, steps=3, answered=64, factors=(1, 2), grown=(8, 4)
+    batch=4,
+    new_tokens=8,
+    labelled=20,
+    steps=3,
+    answered=64,
+    factors=(1, 2),
+    grown=(8, 4),
+    students=(2, 1),
 )
 
 
@@ -58,6 +65,13 @@ def test_an_unknown_row_is_named(tmp_path):
         main(["--only", "pea", "--out", str(tmp_path)])
 
 
+def test_rows_measured_with_the_same_are_joined_in_their_order(tmp_path):
+    for row, about in (("b", "this"), ("a", "this"), ("c", "other"), ("b", "this")):
+        parts.keep(tmp_path, row, about, [{"row": row, "ratio": 1.5}])
+    lines, others = parts.joined(tmp_path, "this", ["a", "b", "c", "d"])
+    assert [line["row"] for line in lines] == ["a", "b"] and others == ["c"]
+
+
 @pytest.mark.slow
 def test_every_row_gives_lines_with_the_columns_of_the_table(tmp_path, monkeypatch):
     for package in ("textbrewer", "model2vec"):
@@ -70,7 +84,7 @@ def test_every_row_gives_lines_with_the_columns_of_the_table(tmp_path, monkeypat
     }
     settings = config.build(Settings, config.profile("generation", "smoke") | networks)
     bench = Workbench(settings, Store(tmp_path / "store"), rounds=1, sizes=SMALL)
-    table = measure(bench, list(ROWS))
+    table = page.table_of([line for _, lines in measure(bench, list(ROWS)) for line in lines])
     assert table.columns.tolist() == list(timing.COLUMNS)
     assert table["row"].unique().tolist() == list(ROWS)
     here = table[table["note"] != INSTALL]
@@ -85,4 +99,6 @@ def test_every_row_gives_lines_with_the_columns_of_the_table(tmp_path, monkeypat
     written = page.write(table, tmp_path / "out", "a machine", 1)
     assert "| labelling | gdlib " in written.read_text("utf-8")
     assert pd.read_csv(tmp_path / "out" / "results.csv").columns.tolist() == list(timing.COLUMNS)
-    assert (tmp_path / "out" / page.FIGURE).read_text("utf-8").startswith("<?xml")
+    for figure in (page.FIGURE, page.GROWTH, page.PEAK):
+        assert (tmp_path / "out" / figure).read_text("utf-8").startswith("<?xml")
+    assert written.read_text("utf-8").count("13,600 texts labelled") == 1
