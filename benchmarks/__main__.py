@@ -7,7 +7,8 @@
     python -m benchmarks --quick                      # with the networks of `gdlib run`
 
 Every row that is measured is kept (``--parts``), and the report is made of all rows that were
-measured with the same machine, threads, rounds and versions: so they may be measured one at a time.
+measured with the same machine, threads, rounds and versions: so they may be measured one at a time,
+and ``--only ""`` measures nothing and writes the report.
 
 The networks are the quick profile's; unless ``--quick`` is given they are trained for a short time
 only, since their speed does not depend on how good they are.
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{'' if given.quick else ', trained for a short time only'}; "
             f"{', '.join(map(' '.join, used.items()))}; rounds: {given.rounds}."
         )
-        for name, lines in measure(bench, [name.strip() for name in given.only.split(",")]):
+        for name, lines in measure(bench, [row.strip() for row in given.only.split(",") if row]):
             parts.keep(given.parts, name, about, lines)
         lines, others = parts.joined(given.parts, about, ROWS)
         if others:
