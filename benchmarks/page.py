@@ -58,24 +58,28 @@ def growth(table: pd.DataFrame) -> Figure | None:
     if shown.empty:
         return None
     points = {}
-    for side, value in (("ours", "our value"), ("against", "its value")):
-        number = "our number" if side == "ours" else "its number"
-        for entry in shown[["row", side, "unit", number, value]].itertuples(index=False):
-            row, name, unit, count, cost = entry
-            kind = name.split()[0] if row == "growth" else name.partition(", ")[2]
-            what = f"{kind}, {unit} per text" if row == "growth" else f"{unit} per student"
-            points[what, kind if row != "growth" else "", count] = cost
-    what = list(dict.fromkeys(panel for panel, _, _ in points))
-    figure, axes_of = panels(what, 2.6, columns=len(what))
-    for panel, axes in axes_of.items():
-        arms = list(dict.fromkeys(arm for where, arm, _ in points if where == panel))
-        for arm, mark in zip(arms, MARKS):
-            line = sorted(
-                (n, v) for (where, which, n), v in points.items() if (where, which) == (panel, arm)
-            )
-            axes.plot(*zip(*line), mark.marker, linestyle="-", color=mark.color, label=arm or None)
-        log_axis(axes, [n for where, _, n in points if where == panel])
-        axes.set_ylim(bottom=0)
+    for who, value, number in (
+        ("ours", "our value", "our number"),
+        ("against", "its value", "its number"),
+    ):
+        for row, name, unit, count, cost in shown[["row", who, "unit", number, value]].values:
+            kind, _, workers = name.partition(", ")
+            panel = row if row == "students" else kind.split()[0]
+            per = "student" if row == "students" else "text"
+            points[panel, f"{unit} per {per}", workers, count] = cost
+    kinds = list(dict.fromkeys((panel, label) for panel, label, _, _ in points))
+    figure, axes_of = panels([panel for panel, _ in kinds], 2.9, columns=len(kinds))
+    for panel, label in kinds:
+        axes = axes_of[panel]
+        own = {(arm, n): cost for (where, _, arm, n), cost in points.items() if where == panel}
+        for arm, mark in zip(dict.fromkeys(arm for arm, _ in own), MARKS):
+            line = sorted((n, cost) for (which, n), cost in own.items() if which == arm)
+            look = {"linestyle": "-", "color": mark.color, "label": arm or None}
+            axes.plot(*zip(*line), mark.marker, **look)
+        log_axis(axes, [n for _, n in own])
+        axes.set_ylim(0, 1.15 * max(own.values()))
+        axes.set_ylabel(label)
+        axes.set_xlabel("students" if panel == "students" else "texts")
     return finish(figure, "Cost of one as they become more")
 
 
@@ -94,7 +98,7 @@ def shares(table: pd.DataFrame) -> Figure | None:
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.axvline(100, **BLACK.of_line, linewidth=1)
     axes.set_xlim(0, 105)
-    axes.set_xlabel("% of the measured peak of a product of matrices, the line")
+    axes.set_xlabel("% of the measured peak, which is the line")
     return finish(figure, "How near each comes to the machine's peak")
 
 
