@@ -449,6 +449,7 @@ def plain(widget) -> str:
 def test_filter_widgets_filter_live(shown):
     ui, view = shown.ui, shown.view
     assert "200 of 200 texts, page 1 of 25" in plain(ui.count)
+    assert ui.filters["group"].label == "any" and ".gdx-app .gdx-filters {" in ui.app.children[0].value
     moves = {
         "search": "the",
         "fate": "kept",
@@ -479,9 +480,8 @@ def test_filter_widgets_filter_live(shown):
     assert all(line.layout.display == "none" for line in ui.lines)
     ui.buttons["clear"].click()
     assert shown.filters == Filters() and len(shown.rows) == 200
-    assert [ui.filters[name].label for name in ("fate", "label", "guess", "student", "mark")] == [
-        "any"
-    ] * 5
+    choices = ("fate", "label", "guess", "student", "mark", "group")
+    assert [ui.filters[name].label for name in choices] == ["any"] * 6
 
 
 def test_pages_and_open_text(shown):

@@ -83,7 +83,7 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
         scale = {"min": 0.0, "max": highest, "value": (0.0, highest), "step": step}
         return control(w.FloatRangeSlider, description, readout_format=form, **scale)
 
-    groups = [("any", None), (f"of all groups ({sum(view.groups.values()):,})", -1)]
+    groups = [("any", ""), (f"of all groups ({sum(view.groups.values()):,})", -1)]
     first = islice(view.groups.items(), GROUPS)
     groups += [(f"like #{row}: {size:,} texts", row) for row, size in first]
     highest_entropy = float(np.ceil(np.log(max(2, len(view.labels))) * 100) / 100)
@@ -218,7 +218,10 @@ class Widgets:
         training = [line(self.rule, "train"), self.outcome, self.log] if explorer.train else []
         return box(
             "app",
-            w.HTML(explorer.warning and looks.notice(explorer.warning, "warning")),
+            w.HTML(
+                looks.sheet()
+                + (looks.notice(explorer.warning, "warning") if explorer.warning else "")
+            ),
             box("filters", *self.controls),
             box("main", listing, w.VBox([self.summary, marking, self.note, self.detail])),
             line("keep_all", "drop_all", "undo", "save", self.status),

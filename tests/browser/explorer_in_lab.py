@@ -149,13 +149,24 @@ def open_notebook(page: Chromium, url: str, run: bool = True) -> None:
         time.sleep(1)
 
 
+def chosen(page: Chromium) -> bool:
+    """Whether every choice of a filter says that it does not filter."""
+    said = "s.selectedOptions[0]?.text.replaceAll('\\xa0', ' ')"
+    all_of = page.js(f"[...{APP}.querySelectorAll('select')].map(s => {said})")
+    return all_of[:7] == ["generated (600)", *["any"] * 6]
+
+
 def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     check(page.js("window.hacked === undefined"), "hostile texts run nothing")
     check(
         page.js(f"{APP}.querySelector('.gdx-row .text').innerText.includes('<script>')"),
         "hostile texts are shown as they are",
     )
+    check(chosen(page), "every choice says any at first")
     page.wait("document.querySelector('.gdx-static') !== null")  # it comes after the widget
+    page.js("document.querySelectorAll('.gdx-static style').forEach(style => style.remove())")
+    look = f"getComputedStyle({APP}.querySelector('.gdx-filters')).display"
+    check(page.js(look) == "grid", "the widget has its own style sheet")
     check(
         page.js("getComputedStyle(document.querySelector('.gdx-static')).display") == "none",
         "the static page is hidden",
@@ -191,12 +202,7 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.click(button("Clear filters"))
     page.wait(f"{APP}.innerText.includes('600 of 600 texts')")
     time.sleep(0.5)
-    said = "s.selectedOptions[0]?.text.replaceAll('\\xa0', ' ')"
-    chosen = f"[...{APP}.querySelectorAll('select')].map(s => {said})"
-    check(
-        page.js(chosen)[:6] == ["generated (600)", *["any"] * 5],
-        "every choice says any again after Clear filters",
-    )
+    check(chosen(page), "every choice says any again after Clear filters")
 
     page.js(f"{APP}.querySelector('.gdx-row button').focus()")
     page.press("Tab", 9)
