@@ -178,7 +178,8 @@ PLAN = Plan(
             - The loss: a fifth the hidden piece's cross-entropy, four fifths KL to the teachers'
               mixture at temperature 1.
             - Students: two layers of the first teacher under a head fitted to them, or two new
-              narrow ones; all arms have the same steps and batches.
+              narrow ones; all arms have the same steps and batches (one control reads more texts).
+            - Controls: frequencies for a teacher, two heads of one teacher, more texts without one.
             """
         ),
         RESOLVED,
