@@ -23,7 +23,7 @@ from gdlib.studies.mlm.settings import ARMS, PLAN, Settings
 from gdlib.studies.mlm.study import MLMStudy, Trial
 
 ROOT = Path(__file__).parents[1]
-CONTROLS = ("frequencies", "two heads", "no teacher, more texts")
+CONTROLS = ("frequencies", "two heads", "no teacher on more texts")
 
 
 @pytest.fixture(scope="module")
@@ -116,11 +116,10 @@ def test_arms_and_trials(study):
         "best teacher",
         "gate",
         "frequencies",
-        "small, two heads",
-        "large, two heads",
-        "no teacher, more texts",
+        "two heads",
+        "no teacher on more texts",
     ]
-    assert len(study.trials) == 2 * 12 * 2 and len(study.tuned_trials) == 2 * 3 * 2
+    assert len(study.trials) == 2 * 11 * 2 and len(study.tuned_trials) == 2 * 3 * 2
     assert study.looks == [0, 2, 4, 6]
     alone = other(
         study,
@@ -128,22 +127,21 @@ def test_arms_and_trials(study):
         teacher_bodies=("frozen",),
         teacher_depths=(0,),
     )
-    controls = ["frequencies", "small, two heads", "no teacher, more texts"]
-    assert alone.arms == ["no teacher", "small", *controls]
+    assert alone.arms == ["no teacher", "small", *CONTROLS]
 
 
 def test_what_the_controls_are_told_and_read(study):
     """Every lesson again, from the networks and the texts themselves."""
     masked, at = study.masked["student"], torch.arange(12)
-    heads = [study.masked_teacher("small", number) for number in (0, 1)]
+    heads = [study.masked_teacher("large", number) for number in (0, 1)]
     said = [head.keep(masked, len(study.guessed)).dense(at).exp() for head in heads]
     assert (said[0] - said[1]).abs().max() > 0.01  # another seed, another head
-    told = study.lessons("small, two heads")(at).exp()
+    told = study.lessons("two heads")(at).exp()
     # a few pieces are kept, and what is left is spread: so about
     torch.testing.assert_close(told, (said[0] + said[1]) / 2, atol=0.02, rtol=0)
     assert study.heads_of("mean") == [("small", 0), ("large", 0)]
-    assert study.heads_of("small, two heads") == [("small", 0), ("small", 1)]
-    assert study.heads == [("small", 0), ("large", 0), ("small", 1), ("large", 1)]
+    assert study.heads_of("two heads") == [("large", 0), ("large", 1)]
+    assert study.heads == [("small", 0), ("large", 0), ("large", 1)]
 
     learnt_from = [*study.texts["head"], *study.texts["student"]]
     pieces = [id for text in learnt_from for id in study.tokenizer(text)["input_ids"]]
@@ -157,8 +155,8 @@ def test_what_the_controls_are_told_and_read(study):
     assert (weights["mean"].hard_weight, weights["mean"].soft_weight) == (0.2, 0.8)
     assert (weights["frequencies"].hard_weight, weights["frequencies"].soft_weight) == (0.8, 0.2)
 
-    more, head = study.texts_of("no teacher, more texts"), study.masked["head"]
-    assert study.lessons("no teacher, more texts") is study.lessons("no teacher") is None
+    more, head = study.texts_of("no teacher on more texts"), study.masked["head"]
+    assert study.lessons("no teacher on more texts") is study.lessons("no teacher") is None
     assert study.texts_of("mean") is masked and len(more) == len(masked) + len(head)
     assert more.inputs[: len(masked)] == masked.inputs and more.inputs[len(masked) :] == head.inputs
     assert more.gold.tolist() == masked.gold.tolist() + head.gold.tolist()

@@ -154,12 +154,12 @@ def differences(curves: Curves) -> pd.DataFrame:
 
 def questions(curves: Curves, start: str) -> list[tuple[str, str]]:
     """Every arm against plain MLM; every rule against the best single teacher, and against two
-    heads of that one.
+    heads of one.
     """
     pairs = [(arm, PLAIN_ARM) for arm in curves.arms if arm != PLAIN_ARM]
     if curves.singles:
         best = curves.best_single(start)
-        others = [name for name in (best, f"{best}, {TWO_HEADS}") if name in curves.arms]
+        others = [name for name in (best, TWO_HEADS) if name in curves.arms]
         pairs += [(arm, other) for other in others for arm in curves.arms if arm in RULES]
     return pairs
 

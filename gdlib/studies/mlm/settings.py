@@ -10,13 +10,13 @@ from gdlib.studies.shared.knobs import Names, Numbers, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
-FREQUENCIES, TWO_HEADS, MORE_TEXTS = "frequencies", "two heads", "no teacher, more texts"
+FREQUENCIES, TWO_HEADS, MORE_TEXTS = "frequencies", "two heads", "no teacher on more texts"
 ARMS = {
     PLAIN_ARM: "the hidden pieces alone: plain masked language modelling",
     SINGLE: "each teacher alone, an arm by its name",
     **RULES.help,
     FREQUENCIES: "control: the pieces' frequencies for a teacher; the two weights change places",
-    TWO_HEADS: "control: each teacher alone under two heads, weighted alike; an arm each",
+    TWO_HEADS: "control: the last teacher alone under two heads of its own, weighted alike",
     MORE_TEXTS: "control: plain, on the texts of the teachers' heads too",
 }
 """Name to line of help; every rule that combines teachers is an arm. The controls tell several

@@ -59,20 +59,14 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
 
     # ---- arms
 
-    @derived
-    def two_heads(self) -> dict[str, str]:
-        """The arms in which one network teaches under two heads: name to network, of those whose
-        heads are trained here.
-        """
-        return {f"{name}, {TWO_HEADS}": name for name, plan in self.head_plans.items() if plan}
-
     def named(self, arms: Sequence[str]) -> list[str]:
-        """Arms by name: those about each teacher are an arm each; with one teacher there is nothing
-        to combine.
+        """Arms by name: ``single teachers`` is an arm each; with one teacher there is nothing to
+        combine, and a network that brings its head has no other.
         """
-        each, several = {SINGLE: self.networks, TWO_HEADS: self.two_heads}, len(self.networks) > 1
-        arms = [arm for arm in arms if several or arm not in RULES]
-        return [name for arm in arms for name in each.get(arm, [arm])]
+        *_, plan = self.head_plans.values()
+        left_out = {*(RULES if len(self.networks) == 1 else ()), *(() if plan else [TWO_HEADS])}
+        arms = [arm for arm in arms if arm not in left_out]
+        return [name for arm in arms for name in (self.networks if arm == SINGLE else [arm])]
 
     @derived
     def arms(self) -> list[str]:
@@ -80,8 +74,8 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
 
     def heads_of(self, arm: str) -> list[Head]:
         """The heads whose predictions an arm needs."""
-        if arm in self.two_heads:
-            return [(self.two_heads[arm], number) for number in (0, 1)]
+        if arm == TWO_HEADS:
+            return [([*self.networks][-1], number) for number in (0, 1)]
         names = self.networks if arm in RULES else [arm] if arm in self.networks else []
         return [(name, 0) for name in names]
 
