@@ -18,7 +18,7 @@ from gdlib.compare import stats
 from gdlib.compare.results import Results
 from gdlib.compare.scores import MEAN, Score
 from gdlib.compare.stats import Sample
-from gdlib.compare.tables import RESAMPLES, Comparison, decided, difference_row
+from gdlib.compare.tables import Comparison, decided, difference_row
 from gdlib.learn.names import RULES
 from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM, TWO_HEADS
 from gdlib.studies.mlm.study import MLMStudy
@@ -120,7 +120,8 @@ def over_time(study: MLMStudy, curves: Curves) -> pd.DataFrame:
     ]
     seconds = pd.DataFrame(rows, columns=[*key, "seconds"]).groupby(key).mean()
     table = mean_curves(curves).merge(seconds, left_on=key, right_index=True)
-    cost = labelling_seconds(study).set_index("teacher")[["head", "labelling"]].sum(axis=1)
+    cost = labelling_seconds(study, study.arms).set_index("teacher")
+    cost = cost[["head", "labelling"]].sum(axis=1)
     heads = [[label(head) for head in study.heads_of(arm)] for arm in table["arm"]]
     labelling = [float(cost[names].sum()) for names in heads]
     return table.assign(labelling=labelling)
@@ -180,15 +181,9 @@ def crossing(curve: Array, steps: Array, target: Array) -> Array:
     return steps[before] + share.clip(0, 1) * (steps[place] - steps[before])
 
 
-def steps_to(
-    curves: Curves, targets: Mapping[str, str], resamples: int = RESAMPLES
-) -> pd.DataFrame:
-    """The share of the steps after which each arm is as low as another at the end, unit by unit.
-
-    Args:
-        curves: over seeds.
-        targets: the other arm by start.
-        resamples: of the texts.
+def steps_to(curves: Curves, targets: Mapping[str, str]) -> pd.DataFrame:
+    """The share of the steps after which each arm is as low as another (``targets``, by start) at
+    its end, unit by unit.
 
     Returns:
         A table of differences: ``left`` the arm, ``right`` the target, ``value`` the share with its
@@ -205,14 +200,12 @@ def steps_to(
         losses, end = curves.losses(start, arm), curves.losses(start, targets[start])[..., -1:]
         both = np.concatenate([losses, end], axis=-1)  # [units, texts, looks and the target]
         sample = Sample(Score(MEAN.added, beyond), np.moveaxis(both, 0, 1)[:, :, None])
-        around = stats.difference(sample, resamples=resamples)
-        lowest = losses.mean(axis=1).min(axis=-1)
-        reached = int((lowest <= end.mean(axis=(1, 2)) + 1e-9).sum())
+        around = stats.difference(sample)
+        reached = int((losses.mean(axis=1).min(axis=-1) <= end.mean(axis=(1, 2)) + 1e-9).sum())
         row = difference_row(start, arm, targets[start], around)
         rows.append(row | {"reached": reached, "units": len(losses)})
     table = decided(pd.DataFrame(rows)).drop(columns=["question", "words"])
-    shares = ["value", "low", "high", "seeds_low", "seeds_high"]
-    table[shares] += GOAL
+    table[["value", "low", "high", "seeds_low", "seeds_high"]] += GOAL
     return table
 
 
@@ -251,7 +244,7 @@ TUNED = of_classifiers()
 
 
 def tuned_questions(results: Results) -> list[tuple[str, str]]:
-    """Of the fine-tuned arms: each against plain MLM, and each against the start without it."""
+    """Of the fine-tuned arms: each against TF-IDF, plain MLM, and the start without it."""
     arms = results.table["arm"][results.table["student"] != ""].unique()
-    pairs = product(arms, (PLAIN_ARM, START_ARM))
-    return [(left, right) for left, right in pairs if left not in (right, START_ARM)]
+    pairs = product(arms, ("tfidf-lr", PLAIN_ARM, START_ARM))
+    return [pair for pair in pairs if pair[0] != pair[1] and pair != (START_ARM, PLAIN_ARM)]

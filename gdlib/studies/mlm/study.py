@@ -152,7 +152,7 @@ class MLMStudy(MaskedTeachers):
     @derived
     def trained_students(self) -> dict[Trial, Artifact]:
         """All students, trained; missing ones several at a time."""
-        self.ask_teachers()
+        self.ask_teachers(self.arms)
         cells = [(trial,) for trial in self.trials]
         return dict(zip(self.trials, self.make_all("trained_student", cells, "students")))
 

@@ -79,12 +79,6 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         names = self.networks if arm in RULES else [arm] if arm in self.networks else []
         return [(name, 0) for name in names]
 
-    @derived
-    def heads(self) -> list[Head]:
-        """The first head of every teacher, and what more the arms need."""
-        arms = [*self.networks, *self.arms]
-        return list(dict.fromkeys(head for arm in arms for head in self.heads_of(arm)))
-
     def lessons(self, arm: str, part: str = "student") -> Mixture | None:
         """What an arm's students are told at masked positions; None: the hidden pieces alone."""
         if arm == FREQUENCIES:
@@ -119,13 +113,18 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         predictions = self.masked_teacher(*head).keep(self.masked[part], self.settings.kept_pieces)
         predictions.save(folder)
 
-    def ask_teachers(self) -> None:
-        """Train the heads and label the texts of all teachers, several at a time; else it is done
-        when it is first needed.
+    def heads_for(self, arms: Iterable[str]) -> list[Head]:
+        """The heads whose predictions some arms need."""
+        return list(dict.fromkeys(head for arm in arms for head in self.heads_of(arm)))
+
+    def ask_teachers(self, arms: Iterable[str] = ()) -> None:
+        """Train the heads and label the texts that some arms need (none given: each teacher alone),
+        several at a time; else it is done when it is first needed.
         """
-        plans = [(head[0], plan) for head in self.heads if (plan := self.plan_of(*head))]
+        heads = self.heads_for(arms or self.networks)
+        plans = [(head[0], plan) for head in heads if (plan := self.plan_of(*head))]
         self.make_all("trained_head", plans, "heads")
-        self.make_all("teacher_predictions", product(PARTS[1:], self.heads), "labelling")
+        self.make_all("teacher_predictions", product(PARTS[1:], heads), "labelling")
 
     def predictions(self, part: str, heads: Iterable[Head] = ()) -> dict[str, TopPieces]:
         """What some teachers (all, unless given) predict at the masked positions of a part."""

@@ -2,6 +2,8 @@
 its artifacts.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 import torch
 
@@ -35,9 +37,8 @@ def predictors(study: MLMStudy) -> pd.DataFrame:
     (share of positions at which the hidden piece is the likeliest), sees gold.
     """
     hidden, rows = study.masked["held_out"].gold, []
-    for name in dict.fromkeys([*study.named([SINGLE, *RULES]), *study.arms]):
-        if (mixed := study.lessons(name, "held_out")) is None:
-            continue
+    for name in study.named([SINGLE, *RULES]):
+        mixed = study.lessons(name, "held_out")
         gold = mixed.gold
         positions = torch.arange(len(hidden)).split(256)
         right = torch.cat([mixed(at).argmax(-1) == hidden[at] for at in positions])
@@ -57,12 +58,12 @@ def weights(study: MLMStudy) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rule", "teacher", "weight"])
 
 
-def labelling_seconds(study: MLMStudy) -> pd.DataFrame:
-    """Seconds that each teacher cost before any student was trained: its head, and labelling the
-    students' texts.
+def labelling_seconds(study: MLMStudy, arms: Iterable[str] = ()) -> pd.DataFrame:
+    """Seconds that each teacher of some arms (none given: each alone) cost before any student was
+    trained: its head, and labelling the students' texts.
     """
     rows = []
-    for of in study.heads:
+    for of in study.heads_for(arms or study.networks):
         head, labelling = study.head_of(*of), study.teacher_predictions("student", of).seconds
         speed = len(study.masked["student"]) / labelling
         rows.append((label(of), head.seconds if head else 0.0, labelling, speed))
