@@ -69,7 +69,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
     )
     # students
     arms: Names = knob(
-        (PLAIN_ARM, SINGLE, "mean", "confidence", "gate"),
+        (PLAIN_ARM, SINGLE, "mean", "confidence", FREQUENCIES),
         "students",
         "whom a student learns from",
         ARMS,
