@@ -108,7 +108,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         4, "students", "passes over the labelled texts at most; the best held-out look is kept"
     )
     tuned_least_steps: int = knob(
-        300, "students", "optimisation steps at least, with more passes over few texts"
+        200, "students", "optimisation steps at least, with more passes over few texts"
     )
     tuned_pooling: str = knob(
         "parts", "students", "what their head reads: cls, or parts (the mean state)", PAIR_POOLINGS
