@@ -30,6 +30,7 @@ PLAN = StudentPlan(
     steps=30,
     lr=2e-3,
     batch=16,
+    decay="linear",
     evaluate_every=10,
     loss=DistillationLoss(hard_weight=0.5, soft_weight=0.5),
     seed=0,

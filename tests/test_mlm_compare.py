@@ -1,5 +1,7 @@
 """Crossings and differences by hand; the statistic's intervals against those of the mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,8 @@ from gdlib.studies.mlm.compare import (
     crossing,
     differences,
     mean_curves,
-    steps_to_plain,
+    reaches,
+    steps_to,
     verdict,
 )
 
@@ -83,8 +86,8 @@ def test_differences_and_their_verdict():
     assert ("mean", "b", "end") not in found.index
     said = verdict(found.reset_index(), "teacher")
     assert said == (
-        "**Start: teacher.** Several teachers against no teacher faster: mean — against "
-        "the best single teacher faster: mean."
+        "**Start: teacher.** Several teachers against no teacher faster: mean — against a faster: "
+        "mean."
     )
 
 
@@ -95,13 +98,51 @@ def test_nothing_is_not_resolved():
     assert "against no teacher not resolved: mean" in verdict(found, "teacher")
 
 
-def test_steps_until_plain():
-    found = steps_to_plain(curves(1.0, noise=0.02)).set_index("arm")
-    assert found.loc["no teacher", "steps"] == pytest.approx(30)
+def test_share_of_the_steps_of_plain():
+    found = steps_to(curves(1.0, noise=0.02), {"teacher": "no teacher"}).set_index("left")
+    assert set(found["right"]) == {"no teacher"}
+    assert found.loc["no teacher", "value"] == pytest.approx(1)
     # The arm's curve falls by 3 + 1 in 30 steps: it is down by 3 after 22.5.
-    assert found.loc["mean", "steps"] == pytest.approx(22.5, abs=0.2)
-    assert found.loc["mean", "low"] <= 22.5 + 0.2 and found.loc["mean", "high"] >= 22.5 - 0.2
+    mean = found.loc["mean"]
+    assert mean["value"] == pytest.approx(0.75, abs=0.01)
+    assert mean["low"] <= 0.75 + 0.01 and mean["high"] >= 0.75 - 0.01
     assert found["reached"].tolist() == [4, 0, 0, 4] and set(found["units"]) == {4}
+
+
+@pytest.mark.parametrize(
+    ("shift", "noise", "said"),
+    [
+        (3.0, 0.02, "less than 70%: mean"),  # it falls by 3 + 3 and needs 2.5 to be as low as a
+        (0.0, 0.02, "more than 70%: mean"),  # 2.5 of 3
+        (0.6, 0.5, "70% not resolved: mean"),  # 2.5 of 3.6, between seeds that differ
+    ],
+)
+def test_whether_a_rule_needs_less_than_70_percent_of_the_steps(shift, noise, said):
+    given = curves(shift, noise=noise)
+    found = steps_to(given, {"teacher": given.best_single("teacher")})
+    value = found.set_index("left")["value"]["mean"]
+    assert value == pytest.approx(2.5 / (3 + shift), abs=0.03 + noise / 10)
+    sentence = reaches(found, "teacher")
+    start = f"**Start: teacher.** As low as a at its end, after a share of its steps of {said}. "
+    assert sentence.startswith(start)
+    row = found[found["left"] == "b"].iloc[0]
+    assert row["reached"] == 0 and "b 100% [100%, 100%] (got there: 0 of 4)" in sentence
+
+
+def test_the_interval_of_a_share_is_that_of_the_crossings_text_by_text():
+    """Where every text's curve is the same line but for where it starts, shares are a mean over
+    texts, whose standard error is known.
+    """
+    given = curves(1.0, texts=400, units=2, noise=0.0)
+    start = np.random.default_rng(1).normal(0, 0.6, 400)
+    chosen = given.table["arm"] == "mean"
+    lower = given.outputs.copy()
+    lower[chosen] = lower[given.table["arm"] == "no teacher"] - 1 + start[:, None]
+    found = steps_to(replace(given, outputs=lower), {"teacher": "no teacher"}).set_index("left")
+    row = found.loc["mean"]  # 1 below a line that falls by 3: there after 2/3 of the steps
+    half = 1.96 * 0.6 / np.sqrt(400) / 3
+    assert row["value"] == pytest.approx(2 / 3 + start.mean() / 3, abs=1e-6)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.12)
 
 
 def test_mean_curves_and_figures():
@@ -123,9 +164,13 @@ def test_mean_curves_and_figures():
 
 def test_best_single_is_the_one_that_ends_lowest():
     assert curves(0.0).best_single("teacher") == "a"
-    assert mlm_compare.questions(curves(0.0), "teacher") == [
+    asked = [("a", "no teacher"), ("b", "no teacher"), ("mean", "no teacher"), ("mean", "a")]
+    assert mlm_compare.questions(curves(0.0), "teacher") == asked
+    given = curves(0.0)
+    two = given.table.replace({"arm": {"b": "two heads"}})
+    assert mlm_compare.questions(replace(given, table=two, singles=("a",)), "teacher") == [
         ("a", "no teacher"),
-        ("b", "no teacher"),
-        ("mean", "no teacher"),
-        ("mean", "a"),
+        ("two heads", "no teacher"),
+        *asked[2:],
+        ("mean", "two heads"),
     ]

@@ -23,6 +23,7 @@ from gdlib.studies.mlm.settings import ARMS, PLAN, Settings
 from gdlib.studies.mlm.study import MLMStudy, Trial
 
 ROOT = Path(__file__).parents[1]
+CONTROLS = ("frequencies", "two heads", "no teacher on more texts")
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,11 @@ def test_arms_and_trials(study):
         "gold probability",
         "best teacher",
         "gate",
+        "frequencies",
+        "two heads",
+        "no teacher on more texts",
     ]
-    assert len(study.trials) == 2 * 8 * 2 and len(study.tuned_trials) == 2 * 3 * 2
+    assert len(study.trials) == 2 * 11 * 2 and len(study.tuned_trials) == 2 * 3 * 2
     assert study.looks == [0, 2, 4, 6]
     alone = other(
         study,
@@ -123,7 +127,39 @@ def test_arms_and_trials(study):
         teacher_bodies=("frozen",),
         teacher_depths=(0,),
     )
-    assert alone.arms == ["no teacher", "small"]
+    assert alone.arms == ["no teacher", "small", *CONTROLS]
+
+
+def test_what_the_controls_are_told_and_read(study):
+    """Every lesson again, from the networks and the texts themselves."""
+    masked, at = study.masked["student"], torch.arange(12)
+    heads = [study.masked_teacher("large", number) for number in (0, 1)]
+    said = [head.keep(masked, len(study.guessed)).dense(at).exp() for head in heads]
+    assert (said[0] - said[1]).abs().max() > 0.01  # another seed, another head
+    told = study.lessons("two heads")(at).exp()
+    # a few pieces are kept, and what is left is spread: so about
+    torch.testing.assert_close(told, (said[0] + said[1]) / 2, atol=0.02, rtol=0)
+    assert study.heads_of("mean") == [("small", 0), ("large", 0)]
+    assert study.heads_of("two heads") == [("large", 0), ("large", 1)]
+    assert study.heads_for(study.arms) == [("small", 0), ("large", 0), ("large", 1)]
+
+    learnt_from = [*study.texts["head"], *study.texts["student"]]
+    pieces = [id for text in learnt_from for id in study.tokenizer(text)["input_ids"]]
+    counts = torch.bincount(torch.tensor(pieces), minlength=len(study.tokenizer)).float()
+    counts = counts[study.guessed.ids] + 0.1
+    shares = (counts / counts.sum()).expand(12, -1)
+    torch.testing.assert_close(study.lessons("frequencies")(at).exp(), shares, atol=1e-5, rtol=1e-4)
+    weights = {
+        arm: study.student_plan(Trial("teacher", arm, 0)).loss for arm in ("mean", "frequencies")
+    }
+    assert (weights["mean"].hard_weight, weights["mean"].soft_weight) == (0.2, 0.8)
+    assert (weights["frequencies"].hard_weight, weights["frequencies"].soft_weight) == (0.8, 0.2)
+
+    more, head = study.texts_of("no teacher on more texts"), study.masked["head"]
+    assert study.lessons("no teacher on more texts") is study.lessons("no teacher") is None
+    assert study.texts_of("mean") is masked and len(more) == len(masked) + len(head)
+    assert more.inputs[: len(masked)] == masked.inputs and more.inputs[len(masked) :] == head.inputs
+    assert more.gold.tolist() == masked.gold.tolist() + head.gold.tolist()
 
 
 def test_teachers_with_other_pieces_are_refused_in_one_line(study, tmp_path):
@@ -151,7 +187,7 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         os.symlink(ROOT / name, tmp_path / name)
     lines: list[str] = []
     values = values | {
-        "arms": ("no teacher", "mean", "confidence", "gate"),
+        "arms": ("no teacher", "mean", "confidence", "gate", *CONTROLS),
         "test_size": 30,
         "student_seeds": (0,),
     }
@@ -206,6 +242,9 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         "from teacher",
         "from scratch",
     }  # the teacher is no start
+    shown = mlm_views.predictors(study).set_index("name")["loss"]
+    told = study.lessons("frequencies", "held_out").gold.mean().item()
+    assert -told == pytest.approx(mlm_views.frequency_loss(study), rel=1e-5)
     more = other(study, student_seeds=(0, 1), arms=("no teacher", "mean", "best teacher"))
     missing = {trial for trial in more.trials if MLMStudy.trained_student.missing(more, trial)}
     assert missing == {trial for trial in more.trials if trial.seed or trial.arm == "best teacher"}
@@ -216,7 +255,6 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
     np.testing.assert_allclose(
         ends[0], losses[Trial("teacher", "mean", 0)][-1].sum() / len(held_out.gold), rtol=1e-5
     )
-    shown = mlm_views.predictors(study).set_index("name")["loss"]
     assert shown["best teacher"] <= min(shown["small"], shown["large"])
     assert shown["mean"] <= shown[["small", "large"]].mean() + 1e-6  # the logarithm is concave
     cost = mlm_compare.over_time(study, curves)

@@ -21,7 +21,7 @@ from gdlib.learn.mixtures import (
     mixture,
 )
 from gdlib.learn.names import RULES
-from gdlib.learn.predictions import TopPieces, evidence, load, top_pieces
+from gdlib.learn.predictions import TopPieces, everywhere, evidence, load, top_pieces
 
 # Two teachers, two positions, four pieces. Teacher A: sure at the first position, uniform at the
 # second; B the other way.
@@ -154,6 +154,17 @@ def test_everything_kept_is_the_whole_distribution():
     one = kept(logits, torch.zeros(6, dtype=torch.long), 50)
     at = torch.tensor([4, 0, 4])
     torch.testing.assert_close(one.dense(at), logits.log_softmax(-1)[at])
+
+
+def test_one_distribution_everywhere_by_hand():
+    shares, gold = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([2, 0, 2, 1])
+    always = everywhere(shares.log(), gold, "d")
+    torch.testing.assert_close(always.dense(torch.tensor([3, 0])).exp(), shares.expand(2, 3))
+    torch.testing.assert_close(always.gold.exp(), torch.tensor([0.2, 0.5, 0.2, 0.3]))
+    surprise = -sum(share * math.log(share) for share in (0.5, 0.3, 0.2))
+    torch.testing.assert_close(always.entropy, torch.full((4,), surprise))
+    told = mixture({"frequencies": always}, "mean")
+    torch.testing.assert_close(told.gold, shares.log()[gold])
 
 
 def test_kept_and_read_back_is_checked(tmp_path):

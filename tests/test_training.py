@@ -290,6 +290,11 @@ def test_the_cosine_rate_by_hand():
     )
 
 
+def test_the_constant_rate_by_hand():
+    regime = Regime(steps=10, lr=1.0, warmup=0.2, decay="constant")
+    assert [rate(step, regime) for step in (0, 1, 2, 5, 9)] == [1 / 2, 1, 1, 1, 1]
+
+
 def test_the_rate_follows_the_triangle_also_after_a_resume(tmp_path, monkeypatch):
     rates = []
     stepping = torch.optim.AdamW.step

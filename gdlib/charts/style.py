@@ -56,6 +56,7 @@ GREYS = (
     Mark("#555555", "<", (0, (5, 1))),
     Mark("#999999", ">", (0, (2, 1))),
     Mark("#777777", "d", (0, (1, 1))),
+    Mark("#BBBBBB", "h", (0, (5, 1, 1, 1))),
 )
 """For parts of a whole that is drawn in colour."""
 

@@ -41,7 +41,7 @@ class Regime:
     Args:
         steps: optimisation steps at most.
         lr: peak learning rate of AdamW.
-        warmup: share of the steps over which the rate rises from 0; it then falls to 0.
+        warmup: share of the steps over which the rate rises from 0.
         weight_decay: AdamW's, on matrices only.
         evaluate_every: steps between two evaluations on held-out data.
         patience: evaluations without a better score after which training stops; 0 never stops
@@ -50,7 +50,7 @@ class Regime:
         precision: ``"bf16"`` autocasts matrix products, ``"fp32"`` does not, ``"auto"`` takes bf16
             where the hardware has it.
         seed: of everything random inside the loop (dropout).
-        decay: how the rate falls, ``"linear"`` or ``"cosine"``.
+        decay: how the rate then falls to 0, ``"linear"`` or ``"cosine"``; ``"constant"``: it stays.
     """
 
     steps: int
@@ -202,11 +202,11 @@ def writes_files() -> bool:
 
 def rate(step: int, regime: Regime) -> float:
     """The learning rate's factor: linear warm-up to 1, then linearly or along half a cosine to 0 at
-    the last step.
+    the last step, or constant.
     """
     warmup = max(1, round(regime.warmup * regime.steps))
-    if step < warmup:
-        return (step + 1) / warmup
+    if step < warmup or regime.decay == "constant":
+        return min(1.0, (step + 1) / warmup)
     left = max(0.0, (regime.steps - step) / max(1, regime.steps - warmup))
     return left if regime.decay == "linear" else (1 - math.cos(math.pi * left)) / 2
 

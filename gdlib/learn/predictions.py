@@ -64,17 +64,17 @@ class TopPieces:
     @property
     def rest(self) -> Tensor:
         """The probability that is not on the kept pieces. *Shape:* ``[positions]``."""
-        return (1 - self.log_probabilities.exp().sum(dim=-1)).clamp(min=0)
+        return _rest(self.log_probabilities)
 
     def dense(self, positions: Tensor) -> Tensor:
         """Log-probabilities over the whole vocabulary.
 
         *Shape:* ``[number]`` -> ``[number, vocabulary]``; each sums to 1.
         """
-        others = max(1, self.vocabulary - self.pieces.shape[1])
-        even = (self.rest[positions] / others).clamp(min=1e-12).log()
+        kept, others = self.log_probabilities[positions], self.vocabulary - self.pieces.shape[1]
+        even = (_rest(kept) / max(1, others)).clamp(min=1e-12).log()
         whole = even.unsqueeze(-1).expand(-1, self.vocabulary).clone()
-        return whole.scatter_(1, self.pieces[positions].long(), self.log_probabilities[positions])
+        return whole.scatter_(1, self.pieces[positions].long(), kept)
 
     def save(self, folder: Path) -> None:
         """Write ``pieces.safetensors``; vocabulary and digest of the texts travel in its header."""
@@ -85,6 +85,27 @@ class TopPieces:
         }
         header = {"vocabulary": str(self.vocabulary), "texts": self.digest}
         save_file(tensors, folder / FILE, header)
+
+
+def _rest(kept: Tensor) -> Tensor:
+    return (1 - kept.exp().sum(dim=-1)).clamp(min=0)
+
+
+def everywhere(log_probabilities: Tensor, gold: Tensor, digest: str) -> TopPieces:
+    """One distribution at every position, whatever stands around it.
+
+    *Shape:* log_probabilities ``[vocabulary]``, gold ``[positions]``.
+    """
+    positions, vocabulary = len(gold), len(log_probabilities)
+    entropy = -(log_probabilities.exp() * log_probabilities).sum()
+    return TopPieces(
+        torch.arange(vocabulary).expand(positions, -1),
+        log_probabilities.expand(positions, -1),
+        entropy.expand(positions),
+        log_probabilities[gold],
+        vocabulary,
+        digest,
+    )
 
 
 def top_pieces(logits: Tensor, gold: Tensor, number: int) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ class StudentPlan:
             it is; a new one is learnt.
         layers: of either.
         hidden: width of one from scratch.
-        steps, lr, batch, evaluate_every: as in training.
+        steps, lr, decay, batch, evaluate_every: as in training.
         loss: hard and soft parts and the temperature.
         seed: of a start from scratch, of the order of texts, and of dropout.
     """
@@ -37,6 +37,7 @@ class StudentPlan:
     hidden: int
     steps: int
     lr: float
+    decay: str
     batch: int
     evaluate_every: int
     loss: DistillationLoss
@@ -125,7 +126,11 @@ def train_student(
 
     evaluate(to_device(student))
     regime = Regime(
-        steps=plan.steps, lr=plan.lr, evaluate_every=plan.evaluate_every, seed=plan.seed
+        steps=plan.steps,
+        lr=plan.lr,
+        evaluate_every=plan.evaluate_every,
+        seed=plan.seed,
+        decay=plan.decay,
     )
     history = fit(student, lambda step: texts.batch(order(step), pad_id), loss, evaluate, regime)
     return curve, history

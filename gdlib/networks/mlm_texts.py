@@ -49,6 +49,10 @@ class MaskedTexts:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def __add__(self, others: "MaskedTexts") -> "MaskedTexts":
+        """These texts, then the others."""
+        return MaskedTexts(self.inputs + others.inputs, self.targets + others.targets)
+
     @cached_property
     def gold(self) -> Tensor:
         """The hidden pieces, by number of their position. *Shape:* ``[positions]``."""

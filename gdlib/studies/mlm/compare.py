@@ -6,6 +6,7 @@ a run, its students averaged. The texts of several runs are different ones; a pa
 has the same texts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -17,10 +18,11 @@ from gdlib.compare import stats
 from gdlib.compare.results import Results
 from gdlib.compare.scores import MEAN, Score
 from gdlib.compare.stats import Sample
-from gdlib.compare.tables import Comparison, decided
+from gdlib.compare.tables import Comparison, decided, difference_row
 from gdlib.learn.names import RULES
-from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM
+from gdlib.studies.mlm.settings import PLAIN_ARM, START_ARM, TWO_HEADS
 from gdlib.studies.mlm.study import MLMStudy
+from gdlib.studies.mlm.teachers import label
 from gdlib.studies.mlm.views import labelling_seconds
 from gdlib.studies.shared.compare import of_classifiers
 from gdlib.studies.shared.verdicts import in_words
@@ -28,6 +30,8 @@ from gdlib.studies.shared.verdicts import in_words
 Array = NDArray[np.float64]
 COMPARISON = Comparison(MEAN, unit="nats")
 """Losses: below 0, the left arm is the better one."""
+GOAL = 0.7
+"""The share of the best single teacher's steps in which a rule should be as low as that one."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,10 @@ def over_time(study: MLMStudy, curves: Curves) -> pd.DataFrame:
     ]
     seconds = pd.DataFrame(rows, columns=[*key, "seconds"]).groupby(key).mean()
     table = mean_curves(curves).merge(seconds, left_on=key, right_index=True)
-    cost = labelling_seconds(study).set_index("teacher")[["head", "labelling"]].sum(axis=1)
-    labelling = [float(cost[list(study.teachers_of(arm))].sum()) for arm in table["arm"]]
+    cost = labelling_seconds(study, study.arms).set_index("teacher")
+    cost = cost[["head", "labelling"]].sum(axis=1)
+    heads = [[label(head) for head in study.heads_of(arm)] for arm in table["arm"]]
+    labelling = [float(cost[names].sum()) for names in heads]
     return table.assign(labelling=labelling)
 
 
@@ -148,11 +154,14 @@ def differences(curves: Curves) -> pd.DataFrame:
 
 
 def questions(curves: Curves, start: str) -> list[tuple[str, str]]:
-    """Every arm against plain MLM; every rule against the best single teacher."""
+    """Every arm against plain MLM; every rule against the best single teacher, and against two
+    heads of one.
+    """
     pairs = [(arm, PLAIN_ARM) for arm in curves.arms if arm != PLAIN_ARM]
     if curves.singles:
         best = curves.best_single(start)
-        pairs += [(arm, best) for arm in curves.arms if arm in RULES]
+        others = [name for name in (best, TWO_HEADS) if name in curves.arms]
+        pairs += [(arm, other) for other in others for arm in curves.arms if arm in RULES]
     return pairs
 
 
@@ -172,26 +181,51 @@ def crossing(curve: Array, steps: Array, target: Array) -> Array:
     return steps[before] + share.clip(0, 1) * (steps[place] - steps[before])
 
 
-def steps_to_plain(curves: Curves, resamples: int = 999) -> pd.DataFrame:
-    """Steps until an arm is as low as plain MLM at its end, unit by unit, with intervals over texts
-    and over seeds.
+def steps_to(curves: Curves, targets: Mapping[str, str]) -> pd.DataFrame:
+    """The share of the steps after which each arm is as low as another (``targets``, by start) at
+    its end, unit by unit.
 
     Returns:
-        start, arm, steps, low, high, seeds_low, seeds_high, reached (units that got there), units.
-        A unit that does not get there counts as the last step: then the mean is too kind.
+        A table of differences: ``left`` the arm, ``right`` the target, ``value`` the share with its
+        intervals, ``p`` and ``resolved`` of its difference from :data:`GOAL`, ``reached`` how many
+        of the ``units`` got there. One that does not counts as the last step: then the mean is too
+        kind. The target stands among the arms: below 100% it touched its last loss before the end.
     """
-    score = Score(MEAN.added, lambda loss: crossing(loss[..., :-1], curves.steps, loss[..., -1]))
+
+    def beyond(loss: Array) -> Array:
+        return crossing(loss[..., :-1], curves.steps, loss[..., -1]) / curves.steps[-1] - GOAL
+
     rows = []
-    for start, arm in curves.starts_and_arms if PLAIN_ARM in curves.arms else ():
-        losses, target = curves.losses(start, arm), curves.losses(start, PLAIN_ARM)[..., -1:]
-        both = np.concatenate([losses, target], axis=-1)  # [units, texts, looks and the target]
-        sample = Sample(score, np.moveaxis(both, 0, 1)[:, :, None])
-        found = stats.interval(sample, resamples=resamples).columns()
-        lowest = losses.mean(axis=1).min(axis=-1)
-        reached = int((lowest <= target.mean(axis=(1, 2)) + 1e-9).sum())
-        row = {"start": start, "arm": arm, "steps": found.pop("value")} | found
+    for start, arm in curves.starts_and_arms:
+        losses, end = curves.losses(start, arm), curves.losses(start, targets[start])[..., -1:]
+        both = np.concatenate([losses, end], axis=-1)  # [units, texts, looks and the target]
+        sample = Sample(Score(MEAN.added, beyond), np.moveaxis(both, 0, 1)[:, :, None])
+        around = stats.difference(sample)
+        reached = int((losses.mean(axis=1).min(axis=-1) <= end.mean(axis=(1, 2)) + 1e-9).sum())
+        row = difference_row(start, arm, targets[start], around)
         rows.append(row | {"reached": reached, "units": len(losses)})
-    return pd.DataFrame(rows)
+    table = decided(pd.DataFrame(rows)).drop(columns=["question", "words"])
+    table[["value", "low", "high", "seeds_low", "seeds_high"]] += GOAL
+    return table
+
+
+def reaches(table: pd.DataFrame, start: str) -> str:
+    """One sentence per start: does a rule need less than :data:`GOAL` of the steps of the best
+    single teacher? From :func:`steps_to`.
+    """
+    of_start = table[table["panel"] == start]
+    rows = of_start[of_start["left"].isin(RULES)]
+    words = f"less than {GOAL:.0%}: |more than {GOAL:.0%}: |{GOAL:.0%} not resolved: "
+    verdicts = in_words(rows, "left", rows["value"] < GOAL, words)
+    each = [
+        f"{row['left']} {row['value']:.0%} [{row['low']:.0%}, {row['high']:.0%}]"
+        + f" (got there: {row['reached']} of {row['units']})" * (row["reached"] < row["units"])
+        for row in of_start.to_dict("records")
+    ]
+    return (
+        f"**Start: {start}.** As low as {of_start['right'].iloc[0]} at its end, after a share of "
+        f"its steps of {verdicts}. In full: {', '.join(each)}."
+    )
 
 
 def verdict(table: pd.DataFrame, start: str) -> str:
@@ -200,8 +234,7 @@ def verdict(table: pd.DataFrame, start: str) -> str:
     """
     of_start = (table["panel"] == start) & (table["measure"] == "whole training")
     rows, parts = table[of_start & table["left"].isin(RULES)], []
-    right = rows["right"].where(rows["right"] == PLAIN_ARM, "the best single teacher")
-    for against, group in rows.groupby(right, sort=False):
+    for against, group in rows.groupby("right", sort=False):
         words = in_words(group, "left", group["value"] < 0, "faster: |slower: |not resolved: ")
         parts.append(f"against {against} {words}")
     return f"**Start: {start}.** Several teachers " + " — ".join(parts) + "." if parts else ""
@@ -211,7 +244,7 @@ TUNED = of_classifiers()
 
 
 def tuned_questions(results: Results) -> list[tuple[str, str]]:
-    """Of the fine-tuned arms: each against plain MLM, and each against the start without it."""
+    """Of the fine-tuned arms: each against TF-IDF, plain MLM, and the start without it."""
     arms = results.table["arm"][results.table["student"] != ""].unique()
-    pairs = product(arms, (PLAIN_ARM, START_ARM))
-    return [(left, right) for left, right in pairs if left not in (right, START_ARM)]
+    pairs = product(arms, ("tfidf-lr", PLAIN_ARM, START_ARM))
+    return [pair for pair in pairs if pair[0] != pair[1] and pair != (START_ARM, PLAIN_ARM)]

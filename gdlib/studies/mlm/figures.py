@@ -4,6 +4,7 @@ Plain MLM is black, single teachers are grey and rules are in colour, in every f
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,14 +12,15 @@ from matplotlib.figure import Figure
 from gdlib import charts
 from gdlib.charts import Mark
 from gdlib.learn.names import RULES
-from gdlib.studies.mlm.settings import PLAIN_ARM
+from gdlib.studies.mlm.settings import FREQUENCIES, MORE_TEXTS, PLAIN_ARM
 
-FREQUENCIES = "frequencies alone"
+ALONE = "frequencies alone"
 
 
 def marks(arms: Iterable[str]) -> dict[str, Mark]:
     """How arms are drawn."""
-    known = charts.marks_of(RULES) | {PLAIN_ARM: charts.BLACK}
+    plain = {PLAIN_ARM: charts.BLACK, MORE_TEXTS: replace(charts.BLACK, marker="+", line="--")}
+    known = charts.marks_of([*RULES, FREQUENCIES]) | plain
     teachers = [arm for arm in dict.fromkeys(arms) if arm not in known]
     return known | charts.marks_of(teachers, charts.GREYS)
 
@@ -46,7 +48,7 @@ def curves(
     columns = table.columns.intersection(["seeds_low", "seeds_high"])
     table[columns] = table[columns].where(table["arm"] == PLAIN_ARM)
     if frequency is not None:
-        level = pd.DataFrame({"panel": [""], "arm": [FREQUENCIES], "value": [frequency]})
+        level = pd.DataFrame({"panel": [""], "arm": [ALONE], "value": [frequency]})
         table = pd.concat([table, level])
     return charts.lines(
         table,
@@ -55,7 +57,7 @@ def curves(
         title="Convergence",
         label="held-out loss (nats)",
         seeds=seeds,
-        marks=marks(table["arm"]) | {FREQUENCIES: Mark("#000000", "", ":")},
-        references=(FREQUENCIES,),
+        marks=marks(table["arm"]) | {ALONE: Mark("#000000", "", ":")},
+        references=(ALONE,),
         percent=False,
     )

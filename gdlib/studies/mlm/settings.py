@@ -5,17 +5,23 @@ parameters and stages, as data.
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import RULES
-from gdlib.networks.names import BODIES, STARTS
+from gdlib.networks.names import BODIES, PAIR_POOLINGS, STARTS
 from gdlib.studies.shared.knobs import Names, Numbers, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
+FREQUENCIES, TWO_HEADS, MORE_TEXTS = "frequencies", "two heads", "no teacher on more texts"
 ARMS = {
     PLAIN_ARM: "the hidden pieces alone: plain masked language modelling",
     SINGLE: "each teacher alone, an arm by its name",
     **RULES.help,
+    FREQUENCIES: "control: the pieces' frequencies for a teacher; the two weights change places",
+    TWO_HEADS: "control: the last teacher alone under two heads of its own, weighted alike",
+    MORE_TEXTS: "control: plain, on the texts of the teachers' heads too",
 }
-"""Name to line of help; every rule that combines teachers is an arm."""
+"""Name to line of help; every rule that combines teachers is an arm. The controls tell several
+teachers from any soft target, from any two heads, and from more text.
+"""
 
 
 @settings_class
@@ -63,7 +69,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
     )
     # students
     arms: Names = knob(
-        (PLAIN_ARM, SINGLE, "mean", "confidence", "gate"),
+        (PLAIN_ARM, SINGLE, "mean", "confidence", FREQUENCIES),
         "students",
         "whom a student learns from",
         ARMS,
@@ -77,8 +83,14 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
     soft_weight: float = knob(0.8, "students", "weight of the teachers' distribution")
     hard_weight: float = knob(0.2, "students", "weight of the hidden piece beside it")
     student_steps: int = knob(50, "students", "optimisation steps, the same for every arm", least=1)
-    student_lr: float = knob(1e-3, "students", "peak learning rate")
+    student_lr: float = knob(1e-3, "students", "learning rate")
     scratch_lr: float = knob(3e-3, "students", "that of a student from scratch")
+    student_decay: str = knob(
+        "constant",
+        "students",
+        "after a tenth of the steps the rate stays, or falls to 0 in a decay",
+        ("constant", "linear", "cosine"),
+    )
     student_batch: int = knob(16, "students", "texts per step", least=1)
     evaluate_every: int = knob(10, "students", "steps between two looks at the held-out loss")
     student_seeds: Numbers = knob(
@@ -94,6 +106,12 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
     )
     tuned_epochs: int = knob(
         4, "students", "passes over the labelled texts at most; the best held-out look is kept"
+    )
+    tuned_least_steps: int = knob(
+        200, "students", "optimisation steps at least, with more passes over few texts"
+    )
+    tuned_pooling: str = knob(
+        "parts", "students", "what their head reads: cls, or parts (the mean state)", PAIR_POOLINGS
     )
     tuned_lr: float = knob(
         2e-4,
@@ -160,7 +178,8 @@ PLAN = Plan(
             - The loss: a fifth the hidden piece's cross-entropy, four fifths KL to the teachers'
               mixture at temperature 1.
             - Students: two layers of the first teacher under a head fitted to them, or two new
-              narrow ones; all arms have the same steps and batches.
+              narrow ones; all arms have the same steps and batches (one control reads more texts).
+            - Controls: frequencies for a teacher, two heads of one teacher, more texts without one.
             """
         ),
         RESOLVED,

@@ -2,7 +2,7 @@
 run, and what fine-tuning makes of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,24 +12,28 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gdlib.compare.results import Results
+from gdlib.compare.scores import ACCURACY
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
-from gdlib.learn import mixtures
+from gdlib.learn.calibration import fit_temperature
 from gdlib.learn.loop import trainable_state
 from gdlib.learn.losses import DistillationLoss
-from gdlib.learn.mixtures import Mixture
-from gdlib.networks import mlm_students, students, teacher
+from gdlib.networks import mlm_students, students, tuning
 from gdlib.networks.mlm_students import StudentPlan
 from gdlib.networks.mlm_teachers import MaskedLM
+from gdlib.networks.sense_coding import Coder
+from gdlib.networks.tuning import TuningPlan
 from gdlib.sources import zoo
-from gdlib.studies.mlm.settings import PLAIN_ARM, PLAN, SINGLE, START_ARM
+from gdlib.sources.parts import Part
+from gdlib.sources.tasks import Task
+from gdlib.studies.mlm.settings import FREQUENCIES, PLAN, START_ARM
 from gdlib.studies.mlm.teachers import MaskedTeachers
 from gdlib.studies.shared.settings import part_of
 
 STUDENT_KNOBS = (
     *("student_layers", "scratch_hidden", "student_steps", "student_lr", "scratch_lr"),
-    *("student_batch", "evaluate_every", "temperature", "hard_weight", "soft_weight"),
-    *("max_length", "seed"),
+    *("student_decay", "student_batch", "evaluate_every", "temperature", "hard_weight"),
+    *("soft_weight", "max_length", "seed"),
 )
 
 
@@ -47,18 +51,6 @@ class MLMStudy(MaskedTeachers):
     plan = PLAN
 
     # ---- students
-
-    def named(self, arms: Sequence[str]) -> list[str]:
-        """Arms by name: ``single teachers`` is an arm each; with one teacher there is nothing to
-        combine.
-        """
-        if len(self.networks) == 1:
-            arms = [arm for arm in arms if arm in (SINGLE, PLAIN_ARM)]
-        return [name for arm in arms for name in (self.networks if arm == SINGLE else [arm])]
-
-    @derived
-    def arms(self) -> list[str]:
-        return self.named(self.settings.arms)
 
     def trials_of(self, arms: Iterable[str]) -> list[Trial]:
         """The students of some arms, from every start and with every seed."""
@@ -78,19 +70,6 @@ class MLMStudy(MaskedTeachers):
         tuned = self.named(self.settings.tuned_arms)
         return self.trials_of([START_ARM, *(arm for arm in self.arms if arm in tuned)])
 
-    def teachers_of(self, arm: str) -> list[str]:
-        """The teachers whose predictions an arm needs."""
-        if arm in (PLAIN_ARM, START_ARM):
-            return []
-        return [arm] if arm in self.networks else list(self.networks)
-
-    def lessons(self, arm: str) -> Mixture | None:
-        """The mixture of predictions that an arm's students learn; None: hidden pieces alone."""
-        if arm == PLAIN_ARM:
-            return None
-        predictions = self.predictions("student", self.teachers_of(arm))
-        return mixtures.mixture(predictions, arm, self.gate if arm == "gate" else None)
-
     def start_of(self, start: str) -> Artifact | None:
         """The head of students that start from the reference's lowest layers, fitted to these
         layers as they come; None for a start from scratch.
@@ -103,6 +82,9 @@ class MLMStudy(MaskedTeachers):
     def student_plan(self, trial: Trial) -> StudentPlan:
         """How a student starts and learns: arms of one start and seed differ in the loss alone."""
         s = self.settings
+        weights = s.hard_weight, s.soft_weight
+        if trial.arm == FREQUENCIES:  # no text is behind them: told mostly this, nothing is learnt
+            weights = weights[::-1]
         return part_of(
             s,
             StudentPlan,
@@ -110,7 +92,7 @@ class MLMStudy(MaskedTeachers):
             start=trial.start,
             hidden=s.scratch_hidden,
             lr=s.student_lr if trial.start == "teacher" else s.scratch_lr,
-            loss=DistillationLoss("kl", s.temperature, s.hard_weight, s.soft_weight),
+            loss=DistillationLoss("kl", s.temperature, *weights),
             seed=self.seed(trial.seed),
         )
 
@@ -129,9 +111,9 @@ class MLMStudy(MaskedTeachers):
     def made_from(self, trial: Trial) -> dict[str, Any]:
         """What decides a student beside the knobs."""
         labelled = ["student", "choose"] if trial.arm == "gate" else ["student"]
-        cells = product(self.teachers_of(trial.arm), labelled)
+        cells = product(labelled, self.heads_of(trial.arm))
         return self.begins_from(trial) | {
-            "texts": self.masked["student"],
+            "texts": self.texts_of(trial.arm),
             "held out": self.masked["held_out"],
             "predictions": [self.teacher_predictions(*cell) for cell in cells],
         }
@@ -148,12 +130,12 @@ class MLMStudy(MaskedTeachers):
         The curve: ``losses`` (held-out, summed a text, nats) ``[evaluations, texts]``, ``seconds``
         (of training until each evaluation) ``[evaluations]``, and its ``parameters``.
         """
-        student, masked = self.new_student(trial), self.masked
+        student = self.new_student(trial)
         curve, _ = mlm_students.train_student(
             student,
-            masked["student"],
+            self.texts_of(trial.arm),
             self.lessons(trial.arm),
-            masked["held_out"],
+            self.masked["held_out"],
             self.tokenizer.pad_token_id,
             self.student_plan(trial),
         )
@@ -170,7 +152,7 @@ class MLMStudy(MaskedTeachers):
     @derived
     def trained_students(self) -> dict[Trial, Artifact]:
         """All students, trained; missing ones several at a time."""
-        self.ask_teachers()
+        self.ask_teachers(self.arms)
         cells = [(trial,) for trial in self.trials]
         return dict(zip(self.trials, self.make_all("trained_student", cells, "students")))
 
@@ -194,24 +176,31 @@ class MLMStudy(MaskedTeachers):
 
     @artifact(
         "students",
-        *("tuned_epochs", "tuned_lr", "tuned_scratch_lr", "teacher_batch", *STUDENT_KNOBS),
+        *("tuned_epochs", "tuned_least_steps", "tuned_lr", "tuned_scratch_lr", "tuned_pooling"),
+        *("teacher_batch", *STUDENT_KNOBS),
         needs=("guessed", "labelled_parts", "test_texts"),
         given={"tuned_from": lambda study, trial: study.tuned_from(trial)},
     )
     def tuned_student(self, folder: Path, trial: Trial) -> None:
-        """Logits of the test texts, by a student fine-tuned as the teacher is, at its own rate."""
+        """Logits of the test texts, by a student fine-tuned on the labelled ones."""
         s = self.settings
         network = self.student_network(trial, folder / "checkpoint-student")
         lr = s.tuned_lr if trial.start == "teacher" else s.tuned_scratch_lr
         given = {"lr": lr, "batch": s.teacher_batch, "seed": self.seed(trial.seed)}
-        plan = part_of(s, teacher.TeacherPlan, "tuned_", **given)
-        own = folder / "checkpoint-tuned"
-        own.mkdir(exist_ok=True)
-        history = teacher.fine_tune(network, *self.labelled_parts, plan, own)
-        tuned = teacher.Teacher.load(own)
-        logits, size = tuned.signals(self.test_texts).logits, students.parameters(tuned.network)
-        header = {"parameters": str(size), "steps": str(history.best_step)}
-        header["temperature"] = "1"  # it is in the head
+        plan = part_of(s, TuningPlan, "tuned_", **given, tuned_layers=0)
+        train, held_out, labels = self.labelled_parts
+        task = Task(network.name, labels, train, held_out, Part(list(self.test_texts), []))
+        tuned, history = tuning.tune(network, task, plan, ACCURACY.of)
+        coder = Coder(zoo.tokenizer(network), plan.max_length)
+        checks, logits = (
+            tuning.logits(tuned, coder, tuning.encode(coder, part))
+            for part in (task.held_out, task.test)
+        )
+        header = {
+            "parameters": str(students.parameters(tuned)),
+            "steps": str(history.best_step),
+            "temperature": str(fit_temperature(checks, torch.tensor(held_out.labels))),
+        }
         save_file({"logits": logits}, folder / "test.safetensors", header)
 
     def student_network(self, trial: Trial, folder: Path) -> zoo.Network:

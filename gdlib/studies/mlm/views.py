@@ -2,13 +2,17 @@
 its artifacts.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 import torch
 
 from gdlib.learn import mixtures
 from gdlib.learn.names import RULES, SEES_GOLD
 from gdlib.networks.masked_lm import NOT_HIDDEN
+from gdlib.studies.mlm.settings import SINGLE
 from gdlib.studies.mlm.study import MLMStudy
+from gdlib.studies.mlm.teachers import label
 
 
 def examples(study: MLMStudy, number: int = 6) -> pd.DataFrame:
@@ -32,11 +36,9 @@ def predictors(study: MLMStudy) -> pd.DataFrame:
     """Each teacher and each rule as a predictor of the held-out part: name, loss (nats), accuracy
     (share of positions at which the hidden piece is the likeliest), sees gold.
     """
-    hidden, predictions = study.masked["held_out"].gold, study.predictions("held_out")
-    rules, gate = (RULES, study.gate) if len(predictions) > 1 else ((), None)
-    rows = []
-    for name in (*predictions, *rules):
-        mixed = mixtures.mixture(predictions, name, gate)
+    hidden, rows = study.masked["held_out"].gold, []
+    for name in study.named([SINGLE, *RULES]):
+        mixed = study.lessons(name, "held_out")
         gold = mixed.gold
         positions = torch.arange(len(hidden)).split(256)
         right = torch.cat([mixed(at).argmax(-1) == hidden[at] for at in positions])
@@ -56,13 +58,13 @@ def weights(study: MLMStudy) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rule", "teacher", "weight"])
 
 
-def labelling_seconds(study: MLMStudy) -> pd.DataFrame:
-    """Seconds that each teacher cost before any student was trained: its head, and labelling the
-    students' texts.
+def labelling_seconds(study: MLMStudy, arms: Iterable[str] = ()) -> pd.DataFrame:
+    """Seconds that each teacher of some arms (none given: each alone) cost before any student was
+    trained: its head, and labelling the students' texts.
     """
     rows = []
-    for name in study.networks:
-        head, labelling = study.head_of(name), study.teacher_predictions(name, "student").seconds
+    for of in study.heads_for(arms or study.networks):
+        head, labelling = study.head_of(*of), study.teacher_predictions("student", of).seconds
         speed = len(study.masked["student"]) / labelling
-        rows.append((name, head.seconds if head else 0.0, labelling, speed))
+        rows.append((label(of), head.seconds if head else 0.0, labelling, speed))
     return pd.DataFrame(rows, columns=["teacher", "head", "labelling", "texts/s"])

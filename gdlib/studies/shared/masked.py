@@ -3,6 +3,7 @@ trained here. Studies that have them share them in one store.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,17 @@ class MaskedHeads(Study):
         history = mlm_heads.train_head(network, *self.head_parts, plan, folder)
         history.to_parquet(folder / "history.parquet", index=False)
 
-    def head_of(self, name: str) -> Artifact | None:
-        """What was trained of a network; None for one that brings its head."""
+    def plan_of(self, name: str, number: int = 0) -> HeadPlan | None:
+        """How one of a network's heads is trained, each by a seed of its own; None if it brings
+        its head.
+        """
         plan = self.head_plans[name]
-        return self.trained_head(name, plan) if plan else None
+        return plan and replace(plan, seed=plan.seed + 1000 * number)
+
+    def head_of(self, name: str, number: int = 0) -> Artifact | None:
+        """What was trained for one of a network's heads; None if it brings its head."""
+        plan = self.plan_of(name, number)
+        return plan and self.trained_head(name, plan)
 
     def load_masked(self, name: str, trained: Artifact | None, layers: int) -> MaskedTeacher:
         """A network under its own head, under one that was trained, or under a new one."""
@@ -198,7 +206,7 @@ class MaskedHeads(Study):
             layers,
         )
 
-    def masked_teacher(self, name: str) -> MaskedTeacher:
-        """A network, ready to guess hidden pieces."""
+    def masked_teacher(self, name: str, number: int = 0) -> MaskedTeacher:
+        """A network under one of its heads, ready to guess hidden pieces."""
         plan = self.head_plans[name]
-        return self.load_masked(name, self.head_of(name), plan.layers if plan else 0)
+        return self.load_masked(name, self.head_of(name, number), plan.layers if plan else 0)
