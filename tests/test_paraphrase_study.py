@@ -34,7 +34,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("small")
     encoder = str(tiny.encoder(folder / "encoder"))
     corpus, other = (
-        str(tiny.corpus(folder / f"corpus{i}", texts=120, test=30, seed=i)) for i in range(2)
+        str(tiny.corpus(folder / f"corpus{i}", texts=480, test=160, seed=i)) for i in range(2)
     )
     moved = {
         "corpus": corpus,
@@ -74,6 +74,7 @@ def test_originals_and_paraphrases_are_unaligned_and_parts_disjoint(
     own = [normalise(text) for of in parts[:4] for text in (*of.originals, *of.spun)]
     assert len(own) == len(set(own)) == 12 + 48 + 40 + 40
     assert all(len(of.originals) == len(of.spun) for of in parts)
+    assert study.trained_on == ("dictionary",)
     part = study.detector_parts["dictionary"]["train"]
     assert part.labels == [0] * 24 + [1] * 24 and not set(part.texts) & set(
         study.parts["train"].spun
@@ -86,7 +87,7 @@ def test_a_folder_with_too_few_texts_is_refused(small: dict[str, object], tmp_pa
     with pytest.raises(
         BadCorpus,
         match=(
-            r"has \d+ texts to train on of 6 words \(min_words\) or more with words to replace; "
+            r"has \d+ texts to train on of 6 words \(min_words\) or more that all spinners can change; "
             r"expected 5000 or more"
         ),
     ):
@@ -104,7 +105,7 @@ def test_a_folder_with_too_few_texts_is_refused(small: dict[str, object], tmp_pa
 
 def test_unknown_names_are_refused_with_the_choices() -> None:
     with pytest.raises(
-        UnknownName, match='unknown spinners "spinbot"; known: dictionary, masked-lm'
+        UnknownName, match='unknown spinners "spinbot"; known: dictionary, masked-lm, structure'
     ):
         config.build(Settings, {"spinners": ["spinbot"]})
     with pytest.raises(

@@ -1,7 +1,7 @@
 """Detection of machine-made paraphrases over seeds: F1 in-tool and cross-tool, differences, and
 what detecting costs.
 
-A *cell* is (spinner trained on, domain, spinner tested on): the domain's originals, and the
+A *cell* is (what is trained on, domain, spinner tested on): the domain's originals, and the
 paraphrases of that spinner. F1 of a cell is the mean of both classes' F1, that of several cells
 their mean. Resampled are sources: a text that all spinners rewrote is drawn with all its
 paraphrases, an original with all cells that it stands in.
@@ -25,12 +25,16 @@ from gdlib.networks.lexical_arms import ENCODERS
 from gdlib.networks.teacher import Teacher, tokenize
 from gdlib.sources import zoo
 from gdlib.studies.paraphrase.detectors import LABELS
-from gdlib.studies.paraphrase.settings import STUDENT, TFIDF
+from gdlib.studies.paraphrase.settings import STUDENT, TFIDF, TOGETHER
 from gdlib.studies.paraphrase.study import ParaphraseStudy
 from gdlib.studies.shared.compare import by_size
 
 Cell = tuple[str, str, str]
-IN_TOOL, CROSS_TOOL = "in-tool", "cross-tool"
+IN_TOOL, CROSS_TOOL, ONE_OF, LEFT_OUT = TOOLS = (
+    *("in-tool", "cross-tool", "one of several", "the one left out"),
+)
+"""A detector that is trained on one spinner is tested on it or on another one, and one that is
+trained on several is tested on these or on another one."""
 COMPARISON = Comparison(
     Score(lambda added, _: added, mean_f1),
     questions=(
@@ -46,12 +50,13 @@ COMPARISON = Comparison(
 
 
 def cells(results: Results, domains: Sequence[str], tool: str) -> list[Cell]:
-    """All cells of some domains whose test spinner is (``in-tool``) or is not (``cross-tool``) that
-    of training.
-    """
-    spinners = results.table["arm"].unique()
-    triples = product(domains, spinners, spinners)
-    return [(a, domain, b) for domain, a, b in triples if (a == b) is (tool == IN_TOOL)]
+    """All cells of some domains that are of that kind (:data:`TOOLS`)."""
+    tested = filter(None, results.items["spinner"].unique())
+    return [
+        (a, domain, b)
+        for domain, a, b in product(domains, results.table["arm"].unique(), [*tested])
+        if TOOLS[2 * (TOGETHER in a) + (b not in a.split(TOGETHER))] == tool
+    ]
 
 
 def on_cells(results: Results, wanted: Sequence[Cell]) -> Results:
@@ -77,22 +82,23 @@ def matrix(results: Results, domain: str) -> pd.DataFrame:
     """F1 on one domain of every detector (arm), spinner trained on and spinner tested on:
     ``trained``, ``tested``.
     """
-    tables, spinners = [], results.table["arm"].unique()
-    for trained, tested in product(spinners, spinners):
-        table = COMPARISON.arms(on_cells(results, [(trained, domain, tested)]))
-        tables.append(table.assign(trained=trained, tested=tested))
-    return _grouped(tables, "arm")
+    tables = []
+    for tool in TOOLS:
+        for cell in cells(results, [domain], tool):
+            table = COMPARISON.arms(on_cells(results, [cell]))
+            tables.append(table.assign(trained=cell[0], tested=cell[2], tool=tool))
+    return _grouped(tables, "arm", "trained", "tested")
 
 
 def by_domain(results: Results) -> pd.DataFrame:
-    """F1 of every detector (arm) by domain (panel) and ``tool``, in-tool or cross-tool, both
-    directions averaged.
+    """F1 of every detector (arm) by domain (panel) and ``tool`` (:data:`TOOLS`), averaged over what
+    is trained on and the spinners tested on.
 
     ``found``: share of the paraphrases that are called so; ``spared``: share of the originals that
     are called original.
     """
     tables = []
-    for domain, tool in product(results.items["domain"].unique(), (IN_TOOL, CROSS_TOOL)):
+    for domain, tool in product(results.items["domain"].unique(), TOOLS):
         if wanted := cells(results, [domain], tool):
             of_tool = on_cells(results, wanted)
             table = COMPARISON.arms(of_tool).assign(panel=domain, tool=tool)
@@ -104,13 +110,13 @@ def by_domain(results: Results) -> pd.DataFrame:
 
 
 def differences(results: Results) -> pd.DataFrame:
-    """Paired differences of F1 for the study's questions: ``tool`` in-tool and cross-tool,
-    ``where`` in the domain of training and in the others.
+    """Paired differences of F1 for the study's questions: ``tool`` in-tool, cross-tool and the one
+    left out, ``where`` in the domain of training and in the others.
     """
     own, *others = results.items["domain"].unique()
     places = {own: [own]} | ({"other domains": others} if others else {})
     tables = []
-    for tool, (where, domains) in product((IN_TOOL, CROSS_TOOL), places.items()):
+    for tool, (where, domains) in product((IN_TOOL, CROSS_TOOL, LEFT_OUT), places.items()):
         if wanted := cells(results, domains, tool):
             table = COMPARISON.differences(on_cells(results, wanted), resamples=4999)
             tables.append(table.assign(panel=f"{tool}, in {where}", tool=tool, where=where))

@@ -1,18 +1,18 @@
-"""Spinners: programs that put other words into a text, so that it passes for another one.
+"""Spinners: programs that put a text into other words, so that it passes for another one.
 
-Two kinds: a dictionary's synonyms, and a masked language model that fills in words it cannot see.
-Both leave names, numbers, punctuation and the order of words as they are, so that what they did can
-be counted word by word. Each is a function of its texts, its plan and the seed. Their names are in
+Three kinds: a dictionary's synonyms, a masked language model that fills in words it cannot see, and
+rules that move sentences, clauses and function words. The first two leave names, numbers,
+punctuation and the order of words as they are, the third one leaves content words. Each is a
+function of its texts, its plan and the seed. Their names are in
 :data:`gdlib.studies.paraphrase.settings.SPINNERS`.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gdlib.core.errors import BadSetting
 from gdlib.networks.infilling import Infiller, fill_in
-from gdlib.sources.words import with_synonyms
-from gdlib.studies.paraphrase.settings import SPINNERS
+from gdlib.sources.structure import rebuilt
+from gdlib.sources.words import content_words, replaceable, with_synonyms
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,18 @@ class SpinPlan:
 
 @dataclass(frozen=True)
 class Spinner:
-    """A spinner: ``spin(texts, plan, infiller)`` gives the texts in other words; ``reads``: with
-    the network that ``infiller()`` gives.
+    """A spinner.
+
+    Args:
+        spin: from texts, a plan, and what gives the network that it reads with, to the texts in
+            other words, in their order.
+        changes: whether it can change a text; others are not drawn.
+        reads: whether it reads with a network.
     """
 
     spin: Callable[[Sequence[str], SpinPlan, Callable[[], Infiller]], list[str]]
-    reads: bool
-
-
-def by_dictionary(texts: Sequence[str], plan: SpinPlan, _: object) -> list[str]:
-    """Words become one of their synonyms (:func:`gdlib.sources.words.with_synonyms`)."""
-    return with_synonyms(texts, plan.synonym_every, plan.seed)
+    changes: Callable[[str], object]
+    reads: bool = False
 
 
 def by_infilling(
@@ -57,23 +58,10 @@ def by_infilling(
     )
 
 
-DICTIONARY = Spinner(by_dictionary, reads=False)
-MASKED_LM = Spinner(by_infilling, reads=True)
-
-
-def spin(
-    name: str, texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], Infiller]
-) -> list[str]:
-    """The texts in other words, in their order.
-
-    Raises:
-        UnknownName: no such spinner.
-        BadSetting: a plan that changes nothing.
-    """
-    if plan.synonym_every < 1 or not 0 < plan.filled_share <= 1 or plan.filled_top < 1:
-        raise BadSetting(
-            f"synonym_every = {plan.synonym_every}, filled_share = {plan.filled_share}, "
-            f"filled_top = {plan.filled_top}; "
-            "expected 1 or more, a share above 0 up to 1, and 1 or more"
-        )
-    return SPINNERS[name].spin(texts, plan, infiller)
+DICTIONARY = Spinner(
+    lambda texts, plan, _: with_synonyms(texts, plan.synonym_every, plan.seed), replaceable
+)
+MASKED_LM = Spinner(by_infilling, content_words, reads=True)
+STRUCTURE = Spinner(
+    lambda texts, plan, _: rebuilt(texts, plan.seed), lambda text: rebuilt([text], 0) != [text]
+)

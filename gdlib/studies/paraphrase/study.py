@@ -16,7 +16,7 @@ SHOWN = ("parameters", "steps", "held_out", "learnt_from")
 
 
 class Trial(NamedTuple):
-    """One detector: its kind, the spinner whose paraphrases it is trained on, its model seed."""
+    """One detector: its kind, what it is trained on (``trained_on``), its model seed."""
 
     detector: str
     spinner: str
@@ -33,7 +33,7 @@ class ParaphraseStudy(Detectors):
     @property
     def trials(self) -> list[Trial]:
         s = self.settings
-        return [Trial(*each) for each in product(s.detectors, s.spinners, s.model_seeds)]
+        return [Trial(*each) for each in product(s.detectors, self.trained_on, s.model_seeds)]
 
     def detector(self, trial: Trial) -> Artifact:
         """A trained detector."""
@@ -50,14 +50,14 @@ class ParaphraseStudy(Detectors):
         s, names = self.settings, self.compared_encoders
         if set(s.detectors) - {TFIDF}:
             self.make_encoders(names, self.encoder_seeds.values())
-            cells = product(names, s.spinners, s.model_seeds)
+            cells = product(names, self.trained_on, s.model_seeds)
             self.make_all("encoder_detector", cells, "fine-tuning")
         if STUDENT in s.detectors:
-            self.make_all("student_detector", product(s.spinners, s.model_seeds), "students")
+            self.make_all("student_detector", product(self.trained_on, s.model_seeds), "students")
 
     def results(self) -> Results:
-        """Every detector on every test text; ``arm`` is the spinner whose paraphrases it was
-        trained on. Trains what is missing.
+        """Every detector on every test text; ``arm`` is what it was trained on. Trains what is
+        missing.
         """
         self.train()
         s, rows, probabilities = self.settings, [], []

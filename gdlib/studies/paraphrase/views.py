@@ -8,7 +8,7 @@ import pandas as pd
 
 from gdlib.networks.gloss_vectors import text_vectors
 from gdlib.sources.splits import TEST_SEED
-from gdlib.sources.words import changed_share
+from gdlib.sources.words import changed_share, changed_words
 from gdlib.studies.paraphrase.study import ParaphraseStudy
 
 
@@ -41,5 +41,5 @@ def side_by_side(originals: Sequence[str], spun: Mapping[str, Sequence[str]]) ->
 
 
 def _marked(text: str, original: str) -> str:
-    pairs = zip(map(escape, text.split()), map(escape, original.split()), strict=True)
-    return " ".join(word if word == before else f"<mark>{word}</mark>" for word, before in pairs)
+    pairs = zip(map(escape, text.split()), changed_words(original, text), strict=True)
+    return " ".join(f"<mark>{word}</mark>" if changed else word for word, changed in pairs)
