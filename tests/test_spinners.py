@@ -18,10 +18,11 @@ from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.networks.gloss_vectors import text_vectors
 from gdlib.networks.infilling import Infiller, choose_words, draw, mask_words, preferences
 from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
+from gdlib.networks.names import SPINNERS
+from gdlib.networks.spinners import SpinPlan
 from gdlib.sources import synonyms, words, zoo
 from gdlib.sources.wordnet import candidates
-from gdlib.studies.paraphrase.settings import SPINNERS, Settings
-from gdlib.studies.paraphrase.spinners import SpinPlan
+from gdlib.studies.paraphrase.settings import Settings
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
 

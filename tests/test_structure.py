@@ -33,7 +33,7 @@ def said(text: str) -> str:
         ("The dog's tail was short.", "The tail of the dog was short."),
         ("I saw the end of the film.", "I saw the film's end."),
         ("I saw the end of the film industry.", "I saw the end of the film industry."),
-        ("He ate the rest of the very old.", "He ate the rest of the really old."),
+        ("He ate the rest of the very old.", "He ate the rest of the quite old."),
         # pairs of one part of speech
         ("Cheap bread and butter.", "Cheap butter and bread."),
         ("It was cold or dark.", "It was dark or cold."),

@@ -41,41 +41,57 @@ PHRASES = dict(
         everyone > everybody
         for example > for instance
         however > nevertheless
+        had to > needed to
+        has to > needs to
+        have to > need to
         i'm > I am
         in order to > so as to
-        in the > within the
         instead of > in place of
         isn't > is not
+        it's a > it is a
+        it's an > it is an
+        it's not > it is not
+        it's the > it is the
+        just > merely
+        kind of > sort of
         less than > under
         more than > over
         most of the > the greater part of the
         near the > close to the
+        no one > nobody
         often > oftentimes
-        on the > upon the
         one of the > among the
         perhaps > maybe
+        really > truly
         several > a number of
         so that > in such a way that
         someone > somebody
         sometimes > at times
         such as > like
+        that's > that is
         there are > there exist
         there is > there exists
         throughout the > all through the
         together with > along with
         unless > except if
         until > till
-        very > really
+        very > quite
         wasn't > was not
         whether > whether or not
         whether or not > whether
         which are > that are
         which is > that is
         while > whilst
+        with the > along with the
         won't > will not
         wouldn't > would not
     """.strip().splitlines()
 )
+PHRASES |= {
+    f"{old} {word}": f"{new} {word}"
+    for old, new in (("in", "within"), ("on", "upon"))
+    for word in ("the", "a", "an", "this", "his", "her", "its", "their", "my")
+}
 """Phrases of function words, and what is said for them."""
 
 SENTENCES = re.compile(r"(?<=[a-z0-9)]{3}[.!?])\s+(?=[\"'“(]?[A-Z])")

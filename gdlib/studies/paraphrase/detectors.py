@@ -64,12 +64,10 @@ class Detectors(SpunTexts, LexicalEncoders):
     @derived
     def trained_on(self) -> tuple[str, ...]:
         """What detectors are trained on: spinners, or several joined by :data:`TOGETHER`."""
-        s, found = self.settings, []
-        if "each" in s.trained_on:
-            found += s.spinners
-        if "all but one" in s.trained_on:
-            found += map(TOGETHER.join, combinations(s.spinners, len(s.spinners) - 1))
-        return tuple(dict.fromkeys(filter(None, found)))
+        s = self.settings
+        sizes = {"each": 1, "all but one": max(1, len(s.spinners) - 1)}
+        names = (each for kind in s.trained_on for each in combinations(s.spinners, sizes[kind]))
+        return tuple(dict.fromkeys(map(TOGETHER.join, names)))
 
     @derived
     def detector_parts(self) -> dict[str, dict[str, Part]]:

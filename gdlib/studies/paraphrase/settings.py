@@ -3,10 +3,9 @@ and stages, as data.
 """
 
 from gdlib.core.plans import Plan, Stage
-from gdlib.core.registry import Registry
 from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import HELP as ENCODERS
-from gdlib.networks.names import BODIES, STUDENTS
+from gdlib.networks.names import BODIES, SPINNERS, STUDENTS
 from gdlib.studies.shared.knobs import Names, SoftSettings, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, EncoderSettings
 
@@ -17,23 +16,6 @@ DETECTORS = {
     **{name: f"fine-tuned: {ENCODERS[name]}" for name in ENCODER_DETECTORS},
     STUDENT: "a small convolutional network, from the encoder that does best on held-out texts",
 }
-SPINNERS = Registry("spinner")
-"""Objects of :class:`gdlib.studies.paraphrase.spinners.Spinner`."""
-SPINNERS.add(
-    "dictionary",
-    "gdlib.studies.paraphrase.spinners:DICTIONARY",
-    "synonyms of WordNet, at a given frequency",
-)
-SPINNERS.add(
-    "masked-lm",
-    "gdlib.studies.paraphrase.spinners:MASKED_LM",
-    "words hidden and filled in by a masked language model",
-)
-SPINNERS.add(
-    "structure",
-    "gdlib.studies.paraphrase.spinners:STRUCTURE",
-    "sentences, clauses and phrases of function words, by rules; content words stay",
-)
 TRAINED_ON = {
     "each": "the paraphrases of one spinner, of each in turn",
     "all but one": "those of all others together, as many in all; each is left out in turn",

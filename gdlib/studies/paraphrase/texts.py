@@ -12,11 +12,12 @@ import pandas as pd
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.networks.infilling import Infiller
+from gdlib.networks.names import SPINNERS
+from gdlib.networks.spinners import SpinPlan
 from gdlib.sources import corpora, splits
 from gdlib.sources.splits import TEST_SEED
 from gdlib.sources.structure import opening
-from gdlib.studies.paraphrase.settings import SPINNERS, Settings
-from gdlib.studies.paraphrase.spinners import SpinPlan
+from gdlib.studies.paraphrase.settings import Settings
 from gdlib.studies.shared.masked import MaskedHeads
 from gdlib.studies.shared.settings import HeadSettings, part_of
 from gdlib.studies.shared.study import Texts
@@ -82,17 +83,17 @@ class SpunTexts(MaskedHeads):
     def drawn(
         self, part: str, corpus: str, texts: Sequence[str], number: int, least: int, seed: int
     ) -> list[str]:
-        """At most ``number`` texts that are long enough and that every spinner can change, in an
-        order drawn by the seed.
+        """At most ``number`` texts that are neither too short nor too long and that every spinner
+        can change, in an order drawn by the seed.
 
         Raises:
             BadCorpus: there are less than ``least``.
         """
-        shortest = self.settings.min_words
+        shortest, longest = self.settings.min_words, self.settings.max_words
         rules = [SPINNERS[name].changes for name in self.settings.spinners]
         order = np.random.default_rng([seed, len(texts)]).permutation(len(texts))
-        long = (texts[i] for i in order if len(texts[i].split()) >= shortest)
-        fit = (text for text in long if all(changes(text) for changes in rules))
+        of_length = (texts[i] for i in order if shortest <= len(texts[i].split()) <= longest)
+        fit = (text for text in of_length if all(changes(text) for changes in rules))
         found = list(islice(fit, number))
         if len(found) < least:
             raise BadCorpus(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -12,20 +13,21 @@ from gdlib.sources.words import changed_share, changed_words
 from gdlib.studies.paraphrase.study import ParaphraseStudy
 
 
-def measures(study: ParaphraseStudy) -> pd.DataFrame:
+def measures(study: ParaphraseStudy, *, similarity: bool = True) -> pd.DataFrame:
     """What each spinner did to the test texts: domain, spinner, texts, changed (share of words),
-    similarity (cosine of an encoder's mean states).
+    similarity (cosine of an encoder's mean states; if asked for).
     """
     s, rows = study.settings, []
-    for domain, sources in study.tests.items():
-        for spinner in s.spinners:
-            spun = study.spun(spinner, sources.spun, TEST_SEED)
-            changed = np.mean([changed_share(*pair) for pair in zip(sources.spun, spun)])
+    for (domain, sources), spinner in product(study.tests.items(), s.spinners):
+        spun = study.spun(spinner, sources.spun, TEST_SEED)
+        changed = np.mean([changed_share(*pair) for pair in zip(sources.spun, spun)])
+        row = {"domain": domain, "spinner": spinner, "texts": len(spun), "changed": changed}
+        if similarity:
             vectors = text_vectors(study.pretrained, [*sources.spun, *spun], s.max_length)
             before, after = vectors.chunk(2)
-            alike = (before * after).sum(-1).mean().item()
-            rows.append((domain, spinner, len(spun), changed, alike))
-    return pd.DataFrame(rows, columns=["domain", "spinner", "texts", "changed", "similarity"])
+            row["similarity"] = (before * after).sum(-1).mean().item()
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def side_by_side(originals: Sequence[str], spun: Mapping[str, Sequence[str]]) -> str:

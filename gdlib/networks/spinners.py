@@ -4,7 +4,7 @@ Three kinds: a dictionary's synonyms, a masked language model that fills in word
 rules that move sentences, clauses and function words. The first two leave names, numbers,
 punctuation and the order of words as they are, the third one leaves content words. Each is a
 function of its texts, its plan and the seed. Their names are in
-:data:`gdlib.studies.paraphrase.settings.SPINNERS`.
+:data:`gdlib.networks.names.SPINNERS`.
 """
 
 from collections.abc import Callable, Sequence
