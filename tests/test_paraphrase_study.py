@@ -62,8 +62,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "mlm_head_steps": 2,
         "max_length": 24,
     }
-    moved |= {"trained_on": ("each", "all but one"), "detector_epochs": 1}
+    moved |= {"detectors": (*DETECTORS,), "trained_on": ("each", "all but one")}
     return moved | {
+        "detector_epochs": 1,
         "detector_least_steps": 5,
         "student_steps": 20,
         "student_parameters": 40_000,

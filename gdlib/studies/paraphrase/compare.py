@@ -30,11 +30,14 @@ from gdlib.studies.shared.compare import by_size
 
 Cell = tuple[str, str, str]
 TOOLS = IN_TOOL, CROSS_TOOL, ONE_OF, LEFT_OUT = (
-    *("in-tool", "cross-tool", "one of several", "the one left out"),
+    "in-tool",
+    "cross-tool",
+    "one of several",
+    "the one left out",
 )
 """A detector that is trained on one spinner is tested on it or on another one, and one that is
 trained on several is tested on these or on another one."""
-IN, TESTED = ", in ", " > "  # in the names of kinds of cells
+IN = ", in "  # in the names of kinds of cells
 COMPARISON = Comparison(
     Score(lambda added, _: added, mean_f1),
     panel="kind",
@@ -94,9 +97,9 @@ def matrix(results: Results, domain: str) -> pd.DataFrame:
     ``known``: whether that is the same, or a part of it.
     """
     wanted = sum(cells(results, [domain]).values(), [])
-    named = {f"{cell[0]}{TESTED}{cell[2]}": [cell] for cell in wanted}
+    named = {f"{cell[0]}{IN}{cell[2]}": [cell] for cell in wanted}
     table = COMPARISON.arms(on_cells(results, named))
-    table[["trained", "tested"]] = table.pop("panel").str.split(TESTED, expand=True, regex=False)
+    table[["trained", "tested"]] = table.pop("panel").str.split(IN, expand=True, regex=False)
     known = [b in a.split(TOGETHER) for a, b in zip(table["trained"], table["tested"])]
     return table.assign(known=known)
 

@@ -62,12 +62,12 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     )
     spinners: Names = knob(tuple(SPINNERS), "texts", "what paraphrases", SPINNERS)
     synonym_every: int = knob(
-        2,
+        1,
         "texts",
         "dictionary: of the content words that have a synonym, every so manieth",
         least=1,
     )
-    filled_share: float = knob(0.4, "texts", "masked-lm: share of the content words", most=1)
+    filled_share: float = knob(0.7, "texts", "masked-lm: share of the content words", most=1)
     filled_top: int = knob(
         5,
         "texts",
@@ -108,7 +108,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     )
     # train
     detectors: Names = knob(
-        tuple(DETECTORS), "train", "what tells paraphrases from originals", DETECTORS
+        (TFIDF, "plain", STUDENT), "train", "what tells paraphrases from originals", DETECTORS
     )
     trained_on: Names = knob(("each",), "train", "what detectors learn from", TRAINED_ON)
     detector_epochs: int = knob(
@@ -117,7 +117,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         "passes of an encoder over the texts at most; the best held-out look is kept",
     )
     detector_least_steps: int = knob(
-        300, "train", "its optimisation steps at least, with more passes over few texts"
+        150, "train", "its optimisation steps at least, with more passes over few texts"
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
     detector_batch: int = knob(16, "train", "texts per step", least=1)
