@@ -118,3 +118,10 @@ def test_latency_counts_calls_after_warming_up_and_puts_the_threads_back():
 def test_latency_needs_an_input():
     with pytest.raises(ValueError, match="latency needs at least one input"):
         costs.latency(lambda one: one, [])
+
+
+def test_full_batches_of_texts_are_timed() -> None:
+    seen: list[list[int]] = []
+    found = costs.by_batch(seen.append, lambda rows: rows, 70, repeats=1, warmup=0)
+    assert [batch for batch, _ in found] == [1, 32]
+    assert seen == [[i] for i in range(70)] + [[*range(32)], [*range(32, 64)]]

@@ -420,3 +420,15 @@ def test_a_dollar_sign_in_a_name_is_no_formula():
         assert shown == names and not any(
             label.get_parse_math() for label in axes.get_yticklabels()
         )
+
+
+def test_the_matrix_has_in_bold_what_a_column_says_or_the_diagonal() -> None:
+    table = SPUN[SPUN["panel"] == "d"].assign(known=[True, False, True, False])
+
+    def weights(**more: str) -> list[str]:
+        figure = charts.matrix(table, title="", rows="trained on", columns="tested on", **more)
+        (axes,) = [axes for axes in figure.axes if axes.images]
+        return [text.get_fontweight() for text in axes.texts]
+
+    assert weights() == ["bold", "normal", "normal", "bold"]
+    assert weights(bold="known") == ["bold", "normal", "bold", "normal"]

@@ -2,6 +2,7 @@
 forward pass by hand.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from gdlib.core import settings as config
 from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.networks.gloss_vectors import text_vectors
 from gdlib.networks.infilling import Infiller, choose_words, draw, mask_words, preferences
 from gdlib.networks.mlm_teachers import MaskedLM, MaskedTeacher
+from gdlib.networks.names import SPINNERS
+from gdlib.networks.spinners import SpinPlan
 from gdlib.sources import synonyms, words, zoo
 from gdlib.sources.wordnet import candidates
-from gdlib.studies.paraphrase.spinners import SpinPlan, spin
+from gdlib.studies.paraphrase.settings import Settings
 
 PLAN = SpinPlan(synonym_every=1, filled_share=0.5, filled_top=3, filled_nearness=0.0, seed=0)
+
+
+def spin(
+    name: str, texts: Sequence[str], plan: SpinPlan, infiller: Callable[[], Infiller] | None
+) -> list[str]:
+    return SPINNERS[name].spin(texts, plan, infiller)
 
 
 @pytest.mark.parametrize(
@@ -242,10 +252,9 @@ def test_shares_of_changed_words_and_likeness_of_texts(tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_said_in_one_line() -> None:
     with pytest.raises(
-        UnknownName, match='unknown spinner "spinbot"; known: dictionary, masked-lm'
+        UnknownName, match='unknown spinner "spinbot"; known: dictionary, masked-lm, structure'
     ):
         spin("spinbot", ["a text"], PLAN, None)
-    with pytest.raises(
-        BadSetting, match="synonym_every = 0, filled_share = 0.5.*expected 1 or more"
-    ):
-        spin("dictionary", ["a text"], SpinPlan(0, 0.5, 3, 0.0, 0), None)
+    for name in ("synonym_every", "filled_top"):
+        with pytest.raises(BadSetting, match=f"{name} = 0: expected a number from 1"):
+            config.build(Settings, {name: 0})

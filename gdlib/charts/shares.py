@@ -106,6 +106,7 @@ def matrix(
     seeds: int | None = None,
     panel: str = "panel",
     digits: int = 0,
+    bold: str = "",
 ) -> Figure:
     """Shares in percent by row and column, darker where they are greater, the diagonal in bold.
 
@@ -117,10 +118,11 @@ def matrix(
         seeds: how many seeds the values are means over.
         panel: the column that divides the table into panels.
         digits: behind the point.
+        bold: the column that says of a cell whether it is in bold; none: the diagonal is.
     """
-    table = complete(
-        table.assign(arm=table.get("arm", table[rows])), "matrix", rows, columns, panel
-    )
+    strong = table[bold] if bold else table[rows] == table[columns]
+    table = table.assign(arm=table.get("arm", table[rows]), strong=strong)
+    table = complete(table, "matrix", rows, columns, panel)
     down, across = list(table[rows].unique()), list(table[columns].unique())
     names, many = list(table[panel].unique()), len(across) > 8
     abreast = min(len(names), 2)
@@ -129,7 +131,10 @@ def matrix(
     figure, axes_of = panels(names, height, abreast)
     for name, axes in axes_of.items():
         inside = table[table[panel] == name]
-        values = inside.pivot(index=rows, columns=columns, values="value").loc[down, across]
+        values, heavy = (
+            inside.pivot(index=rows, columns=columns, values=name).loc[down, across]
+            for name in ("value", "strong")
+        )
         axes.imshow(values, cmap="Greys", vmin=0, vmax=1, aspect="auto")
         for i, j in np.argwhere(values.to_numpy() >= 0.005):
             axes.text(
@@ -140,7 +145,7 @@ def matrix(
                 va="center",
                 color="white" if values.iloc[i, j] > 0.5 else "black",
                 fontsize=9 if many else 12,
-                fontweight="bold" if down[i] == across[j] else "normal",
+                fontweight="bold" if heavy.iloc[i, j] else "normal",
             )
         axes.set_xticks(range(len(across)), across, rotation=90 if many else 0, fontsize=10)
         axes.set_yticks(range(len(down)), down, fontsize=10)

@@ -108,11 +108,7 @@ def measure(
             "megaflops": flops / 1e6,
         }
         sizes.append({"name": name, **size})
-        for batch in BATCHES:
-            starts = range(0, texts - batch + 1, batch)
-            inputs = [one.inputs(list(range(start, start + batch))) for start in starts]
-            with torch.inference_mode():
-                taken = latency(one.call, inputs, repeats=repeats, warmup=warmup)
+        for batch, taken in by_batch(one.call, one.inputs, texts, repeats=repeats, warmup=warmup):
             row = {"p50": taken.p50, "p95": taken.p95, "ms a text": taken.p50 / batch}
             times.append({"name": name, "batch": batch, **row})
     return pd.DataFrame(sizes), pd.DataFrame(times)
@@ -175,6 +171,27 @@ def latency(
             call(inputs[i % len(inputs)])
         taken = [_milliseconds(call, batch) for _ in range(repeats) for batch in inputs]
     return Latency(*np.quantile(taken, [0.5, 0.95]).tolist())
+
+
+def by_batch(
+    call: Callable[[Any], Any], inputs: Callable[[list[int]], Any], texts: int, **options: int
+) -> list[tuple[int, Latency]]:
+    """The sizes of batches (:data:`BATCHES`), and the :func:`latency` of a call on all full batches
+    of some texts.
+
+    Args:
+        call: what is timed.
+        inputs: indices of texts to what is called with.
+        texts: how many there are.
+        options: of :func:`latency`.
+    """
+    found = []
+    for batch in BATCHES:
+        starts = range(0, texts - batch + 1, batch)
+        batches = [inputs(list(range(start, start + batch))) for start in starts]
+        with torch.inference_mode():
+            found.append((batch, latency(call, batches, **options)))
+    return found
 
 
 @contextmanager

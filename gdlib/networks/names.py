@@ -1,5 +1,5 @@
-"""The names of students, of starts and of poolings, each with what it stands for; nothing here
-loads torch.
+"""The names of students, of starts, of poolings and of spinners, each with what it stands for;
+nothing here loads torch.
 
 To add a student, write its class and ``add`` its name, here or from outside of the library: it is
 then a choice of every knob that takes such a name.
@@ -67,3 +67,21 @@ PAIR_POOLINGS = {
     "parts": "linear in [u, v, |u - v|, u * v] of the mean states of the two parts",
 }
 """What a head over one text or a pair of texts reads."""
+
+SPINNERS = Registry("spinner")
+"""Objects of :class:`gdlib.networks.spinners.Spinner`."""
+SPINNERS.add(
+    "dictionary",
+    "gdlib.networks.spinners:DICTIONARY",
+    "synonyms of WordNet, at a given frequency",
+)
+SPINNERS.add(
+    "masked-lm",
+    "gdlib.networks.spinners:MASKED_LM",
+    "words hidden and filled in by a masked language model",
+)
+SPINNERS.add(
+    "structure",
+    "gdlib.networks.spinners:STRUCTURE",
+    "sentences, clauses and phrases of function words, by rules; content words stay",
+)

@@ -31,15 +31,9 @@ def synonyms(word: str) -> tuple[str, ...]:
     """What may stand for a lower-case word, in its form and in alphabetical order; nothing where
     the table knows nothing.
     """
-    readings = [
-        (sum(sense.tag_count for sense in senses), lemma == word, -place, lemma, pos)
-        for place, pos in enumerate(POS)
-        for lemma in base_forms(word, pos)
-        if (senses := candidates(lemma, pos))
-    ]
-    if not readings:
+    if not (known := reading(word)):
         return ()
-    *_, lemma, pos = max(readings)
+    lemma, pos = known
     ending = ending_of(word, lemma, pos)
     for sense in candidates(lemma, pos):
         others = _lemmas().get(sense.synset, set()) - {lemma}
@@ -47,6 +41,20 @@ def synonyms(word: str) -> tuple[str, ...]:
         if forms:
             return tuple(sorted(forms))
     return ()
+
+
+@cache
+def reading(word: str) -> tuple[str, str] | None:
+    """The lemma and part of speech that a lower-case word has most often in the sense-tagged texts;
+    None where the table does not know it.
+    """
+    readings = [
+        (sum(sense.tag_count for sense in senses), lemma == word, -place, lemma, pos)
+        for place, pos in enumerate(POS)
+        for lemma in base_forms(word, pos)
+        if (senses := candidates(lemma, pos))
+    ]
+    return max(readings)[-2:] if readings else None
 
 
 def ending_of(word: str, lemma: str, pos: str) -> str | None:

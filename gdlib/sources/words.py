@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
@@ -57,8 +58,21 @@ def with_synonyms(texts: Sequence[str], every: int, seed: int) -> list[str]:
     return changed
 
 
+def changed_words(original: str, spun: str) -> list[bool]:
+    """Of every word of ``spun``, cut at white space: whether it is another than before, or stands
+    in another order.
+
+    Those that stay are the matching blocks of :class:`difflib.SequenceMatcher`.
+    """
+    before, after = original.split(), spun.split()
+    changed = [True] * len(after)
+    for block in SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks():
+        changed[block.b : block.b + block.size] = [False] * block.size
+    return changed
+
+
 def changed_share(original: str, spun: str) -> float:
-    """Share of the words, cut at white space, that are others than before."""
-    pairs = zip(original.split(), spun.split(), strict=True)
-    changed = [before != after for before, after in pairs]
-    return sum(changed) / max(1, len(changed))
+    """Share of both texts' words that do not stand in both, in the same order; 0 of no words."""
+    changed = changed_words(original, spun)
+    words = len(original.split()) + len(changed)
+    return 1 - 2 * changed.count(False) / words if words else 0.0

@@ -7,6 +7,7 @@ besides those of the parts that a student learns from and is chosen by) and ``no
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from gdlib.networks.students import Student, Vocabulary
 from gdlib.networks.teacher import Teacher, TeacherPlan, fine_tune
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
-from gdlib.studies.paraphrase.settings import ENCODER_DETECTORS
+from gdlib.studies.paraphrase.settings import ENCODER_DETECTORS, TOGETHER
 from gdlib.studies.paraphrase.texts import SpunTexts
 from gdlib.studies.shared.encoders import LexicalEncoders
 from gdlib.studies.shared.settings import EncoderSettings, part_of
@@ -37,7 +38,7 @@ LOGITS, NOTES = "logits.safetensors", "notes.json"
 
 
 class Detectors(SpunTexts, LexicalEncoders):
-    """Every detector, trained on the paraphrases of every spinner."""
+    """Every detector, trained on the paraphrases of every spinner, or of all but one."""
 
     # ---- what they are made of
 
@@ -61,15 +62,28 @@ class Detectors(SpunTexts, LexicalEncoders):
         return [name for name in ENCODER_DETECTORS if name in self.settings.detectors] or [PLAIN]
 
     @derived
+    def trained_on(self) -> tuple[str, ...]:
+        """What detectors are trained on: spinners, or several joined by :data:`TOGETHER`."""
+        s = self.settings
+        sizes = {"each": 1, "all but one": max(1, len(s.spinners) - 1)}
+        names = (each for kind in s.trained_on for each in combinations(s.spinners, sizes[kind]))
+        return tuple(dict.fromkeys(map(TOGETHER.join, names)))
+
+    @derived
     def detector_parts(self) -> dict[str, dict[str, Part]]:
-        """By spinner, the parts of its paraphrases and originals: ``train``, ``held_out``,
-        ``transfer`` without labels, and ``test``, which is the same for all.
+        """By what is trained on, the parts of its paraphrases and originals: ``train``,
+        ``held_out``, ``transfer`` without labels, and ``test``, which is the same for all.
+
+        Several spinners take turns: each text is rewritten by one of them, so that there are as
+        many texts as of one spinner.
         """
         test, found = Part(self.cases["text"].tolist(), self.cases["gold"].tolist()), {}
-        for spinner in self.settings.spinners:
+        for spinner in self.trained_on:
             parts = found[spinner] = {"test": test}
             for name, sources in self.parts.items():
-                spun = self.spun(spinner, sources.spun, self.settings.seed)
+                seed, names = self.settings.seed, spinner.split(TOGETHER)
+                turns = zip(*(self.spun(each, sources.spun, seed) for each in names))
+                spun = [texts[row % len(names)] for row, texts in enumerate(turns)]
                 labels = [0] * len(sources.originals) + [1] * len(spun)
                 if name == "transfer":
                     labels = [-1] * len(labels)
@@ -98,7 +112,8 @@ class Detectors(SpunTexts, LexicalEncoders):
 
     @artifact(
         "train",
-        *("detector_epochs", "detector_lr", "detector_batch", "max_length", "seed"),
+        *("detector_epochs", "detector_least_steps", "detector_lr", "detector_batch"),
+        *("max_length", "seed"),
         given={
             "network": lambda study, name, _, seed: study.detecting_network(name, seed),
             "detector_parts": lambda study, _, spinner, *__: study.detector_parts[spinner],

@@ -3,10 +3,9 @@ and stages, as data.
 """
 
 from gdlib.core.plans import Plan, Stage
-from gdlib.core.registry import Registry
 from gdlib.core.settings import knob, settings_class
 from gdlib.networks.lexical_arms import HELP as ENCODERS
-from gdlib.networks.names import BODIES, STUDENTS
+from gdlib.networks.names import BODIES, SPINNERS, STUDENTS
 from gdlib.studies.shared.knobs import Names, SoftSettings, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, EncoderSettings
 
@@ -17,18 +16,11 @@ DETECTORS = {
     **{name: f"fine-tuned: {ENCODERS[name]}" for name in ENCODER_DETECTORS},
     STUDENT: "a small convolutional network, from the encoder that does best on held-out texts",
 }
-SPINNERS = Registry("spinner")
-"""Objects of :class:`gdlib.studies.paraphrase.spinners.Spinner`."""
-SPINNERS.add(
-    "dictionary",
-    "gdlib.studies.paraphrase.spinners:DICTIONARY",
-    "synonyms of WordNet, at a given frequency",
-)
-SPINNERS.add(
-    "masked-lm",
-    "gdlib.studies.paraphrase.spinners:MASKED_LM",
-    "words hidden and filled in by a masked language model",
-)
+TRAINED_ON = {
+    "each": "the paraphrases of one spinner, of each in turn",
+    "all but one": "those of all others together, as many in all; each is left out in turn",
+}
+TOGETHER = " + "  # between the names of spinners whose paraphrases are learnt from together
 SIZES = "half of them paraphrased"
 
 
@@ -65,13 +57,22 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     )
     test_size: int = knob(160, "texts", f"test texts per domain at most, {SIZES}", least=1)
     min_words: int = knob(8, "texts", "shorter texts are left out")
-    spinners: Names = knob(("dictionary", "masked-lm"), "texts", "what paraphrases", SPINNERS)
-    synonym_every: int = knob(
-        2, "texts", "dictionary: of the content words that have a synonym, every so manieth"
+    max_words: int = knob(
+        60, "texts", "of a longer text its first sentences, of so many words at most", least=1
     )
-    filled_share: float = knob(0.4, "texts", "masked-lm: share of the content words", most=1)
+    spinners: Names = knob(tuple(SPINNERS), "texts", "what paraphrases", SPINNERS)
+    synonym_every: int = knob(
+        1,
+        "texts",
+        "dictionary: of the content words that have a synonym, every so manieth",
+        least=1,
+    )
+    filled_share: float = knob(0.7, "texts", "masked-lm: share of the content words", most=1)
     filled_top: int = knob(
-        5, "texts", "masked-lm: a word is drawn from the so many likeliest; 1: the likeliest"
+        5,
+        "texts",
+        "masked-lm: a word is drawn from the so many likeliest; 1: the likeliest",
+        least=1,
     )
     filled_nearness: float = knob(
         12.0, "texts", "masked-lm: weight of a word's nearness to the hidden one; 0: blind"
@@ -107,12 +108,16 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     )
     # train
     detectors: Names = knob(
-        tuple(DETECTORS), "train", "what tells paraphrases from originals", DETECTORS
+        (TFIDF, "plain", STUDENT), "train", "what tells paraphrases from originals", DETECTORS
     )
+    trained_on: Names = knob(("each",), "train", "what detectors learn from", TRAINED_ON)
     detector_epochs: int = knob(
         3,
         "train",
         "passes of an encoder over the texts at most; the best held-out look is kept",
+    )
+    detector_least_steps: int = knob(
+        150, "train", "its optimisation steps at least, with more passes over few texts"
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
     detector_batch: int = knob(16, "train", "texts per step", least=1)
@@ -162,8 +167,9 @@ PLAN = Plan(
     ours=(
         *items(
             """
-            - The spinners: WordNet's synonyms and a masked language model. The papers used SpinBot
-              and SpinnerChief, which are closed services.
+            - The spinners: WordNet's synonyms, a masked language model, and rules that move
+              sentences and clauses. The papers used SpinBot and SpinnerChief, which are closed
+              services.
             - Corpora and sizes: the papers have about 200,000 paragraphs of Wikipedia, arXiv and
               theses.
             - F1 is the mean of both classes' F1, over test texts half of which are paraphrased.
@@ -171,8 +177,8 @@ PLAN = Plan(
               BERT-base and others.
             - The student: a small convolutional network that learns the logits of the encoder with
               the fewest held-out errors.
-            - Detectors are trained on every spinner in turn; the papers trained on SpinBot and
-              tested on both.
+            - Detectors are trained on every spinner in turn, or on all but one; the papers trained
+              on SpinBot and tested on both.
             """
         ),
         RESOLVED,

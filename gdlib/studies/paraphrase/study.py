@@ -1,7 +1,6 @@
 """Detection of machine-made paraphrases, part of study 3: the results of one run."""
 
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -15,14 +14,6 @@ from gdlib.studies.paraphrase.settings import PLAN, STUDENT, TFIDF
 SHOWN = ("parameters", "steps", "held_out", "learnt_from")
 
 
-class Trial(NamedTuple):
-    """One detector: its kind, the spinner whose paraphrases it is trained on, its model seed."""
-
-    detector: str
-    spinner: str
-    seed: int
-
-
 class ParaphraseStudy(Detectors):
     """One run: one corpus to train on, one draw of its texts, every detector on every spinner;
     tested on all domains.
@@ -30,18 +21,13 @@ class ParaphraseStudy(Detectors):
 
     plan = PLAN
 
-    @property
-    def trials(self) -> list[Trial]:
-        s = self.settings
-        return [Trial(*each) for each in product(s.detectors, s.spinners, s.model_seeds)]
-
-    def detector(self, trial: Trial) -> Artifact:
-        """A trained detector."""
-        if trial.detector == TFIDF:
-            return self.tfidf_detector(trial.spinner)
-        if trial.detector == STUDENT:
-            return self.student_detector(trial.spinner, trial.seed)
-        return self.encoder_detector(*trial)
+    def detector(self, kind: str, trained: str, seed: int) -> Artifact:
+        """A trained detector, by what it was trained on and its model seed."""
+        if kind == TFIDF:
+            return self.tfidf_detector(trained)
+        if kind == STUDENT:
+            return self.student_detector(trained, seed)
+        return self.encoder_detector(kind, trained, seed)
 
     def train(self) -> None:
         """Train what is not in the store yet, several networks at a time; students after the
@@ -50,22 +36,22 @@ class ParaphraseStudy(Detectors):
         s, names = self.settings, self.compared_encoders
         if set(s.detectors) - {TFIDF}:
             self.make_encoders(names, self.encoder_seeds.values())
-            cells = product(names, s.spinners, s.model_seeds)
+            cells = product(names, self.trained_on, s.model_seeds)
             self.make_all("encoder_detector", cells, "fine-tuning")
         if STUDENT in s.detectors:
-            self.make_all("student_detector", product(s.spinners, s.model_seeds), "students")
+            self.make_all("student_detector", product(self.trained_on, s.model_seeds), "students")
 
     def results(self) -> Results:
-        """Every detector on every test text; ``arm`` is the spinner whose paraphrases it was
-        trained on. Trains what is missing.
+        """Every detector on every test text; ``arm`` is what it was trained on. Trains what is
+        missing.
         """
         self.train()
         s, rows, probabilities = self.settings, [], []
         run = {"corpus": s.corpus, "labels_per_class": s.train_texts, "seed": s.seed}
-        for trial in self.trials:
-            made = self.detector(trial)
+        for kind, trained, seed in product(s.detectors, self.trained_on, s.model_seeds):
+            made = self.detector(kind, trained, seed)
             notes = dict.fromkeys(SHOWN) | made.json(NOTES) | {"seconds": made.seconds}
-            columns = {"student": trial.detector, "arm": trial.spinner, "student_seed": trial.seed}
+            columns = {"student": kind, "arm": trained, "student_seed": seed}
             rows.append(run | columns | {"size": s.train_texts} | notes)
             logits = load_file(made / LOGITS)["test"].astype(np.float64)
             probabilities.append(softmax(logits, axis=-1))

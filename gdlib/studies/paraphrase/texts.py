@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,12 +12,12 @@ import pandas as pd
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.errors import BadCorpus, BadSetting
 from gdlib.networks.infilling import Infiller
+from gdlib.networks.names import SPINNERS
+from gdlib.networks.spinners import SpinPlan
 from gdlib.sources import corpora, splits
 from gdlib.sources.splits import TEST_SEED
-from gdlib.sources.words import replaceable
-from gdlib.studies.paraphrase import spinners
-from gdlib.studies.paraphrase.settings import SPINNERS, Settings
-from gdlib.studies.paraphrase.spinners import SpinPlan
+from gdlib.sources.structure import opening
+from gdlib.studies.paraphrase.settings import Settings
 from gdlib.studies.shared.masked import MaskedHeads
 from gdlib.studies.shared.settings import HeadSettings, part_of
 from gdlib.studies.shared.study import Texts
@@ -63,11 +63,16 @@ class SpunTexts(MaskedHeads):
         return next(iter(self.tested))
 
     def divided(self, corpus: str) -> splits.Splits:
-        """A domain's texts to train on and to test on, as every study divides them: no text is in
-        both.
+        """The beginnings of a domain's texts to train on and to test on, as every study divides
+        them: none is in both, nor anything that is too like one.
         """
+        whole, most = corpora.load(corpus), self.settings.max_words
+        parts = {
+            name: replace(part, texts=[opening(text, most) for text in part.texts])
+            for name, part in whole.parts.items()
+        }
         return splits.split(
-            corpora.load(corpus),
+            replace(whole, parts=parts),
             labels_per_class=1,
             validation_share=0.0,
             transfer_size=10**9,
@@ -78,20 +83,22 @@ class SpunTexts(MaskedHeads):
     def drawn(
         self, part: str, corpus: str, texts: Sequence[str], number: int, least: int, seed: int
     ) -> list[str]:
-        """At most ``number`` texts that are long enough and that a dictionary can change, in an
-        order drawn by the seed.
+        """At most ``number`` texts that are neither too short nor too long and that every spinner
+        can change, in an order drawn by the seed.
 
         Raises:
             BadCorpus: there are less than ``least``.
         """
-        shortest = self.settings.min_words
+        shortest, longest = self.settings.min_words, self.settings.max_words
+        rules = [SPINNERS[name].changes for name in self.settings.spinners]
         order = np.random.default_rng([seed, len(texts)]).permutation(len(texts))
-        fit = (i for i in order if len(texts[i].split()) >= shortest and replaceable(texts[i]))
-        found = [texts[i] for i in islice(fit, number)]
+        of_length = (texts[i] for i in order if shortest <= len(texts[i].split()) <= longest)
+        fit = (text for text in of_length if all(changes(text) for changes in rules))
+        found = list(islice(fit, number))
         if len(found) < least:
             raise BadCorpus(
                 f"corpus {corpus} has {len(found)} {part} of {shortest} words (min_words) or more "
-                f"with words to replace; expected {least} or more"
+                f"that all spinners can change; expected {least} or more"
             )
         return found
 
@@ -160,7 +167,7 @@ class SpunTexts(MaskedHeads):
     def spun_texts(self, folder: Path, spinner: str, texts: Texts, seed: int) -> None:
         """Texts in other words, in their order."""
         plan = part_of(self.settings, SpinPlan, seed=seed)
-        spun = spinners.spin(spinner, texts, plan, lambda: self.infiller)
+        spun = SPINNERS[spinner].spin(texts, plan, lambda: self.infiller)
         (folder / "spun.json").write_text(json.dumps(spun))
 
     def spun(self, spinner: str, texts: Sequence[str], seed: int) -> list[str]:
