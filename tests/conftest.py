@@ -181,7 +181,8 @@ DRIVE = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 import conftest, tinystudy
-from gdlib.run import cli
+from gdlib.run import cli, fork_server
+fork_server.LIBRARIES = ()  # the tiny study needs none
 conftest.patch(tinystudy)
 cli.main()
 """
