@@ -168,8 +168,9 @@ def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
     }
     one, _ = run(tmp_path, settings, monkeypatch)
     numbers = json.loads((one.folder / "report" / "results.json").read_text("utf-8"))["numbers"]
-    run_name = "movies-l60-s0"
-    assert numbers[f"{run_name}/teacher"]["teacher accuracy"]["value"] > 0.65  # chance is 0.5
+    run_name = "wordnet-l20-s0"
+    # Of 14 classes the largest has 9%.
+    assert numbers[f"{run_name}/teacher"]["teacher accuracy"]["value"] > 0.3
     generator = numbers[f"{run_name}/generator"]
     assert generator["perplexity after"]["value"] < generator["perplexity before"]["value"]
     assert numbers[f"{run_name}/samples"]["kept"]["value"] > 5

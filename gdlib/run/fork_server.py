@@ -27,8 +27,11 @@ LIBRARIES = (
     "torch._dynamo",  # which the first optimizer of a process imports
     "matplotlib.pyplot",
     "pandas",
+    "pydantic.dataclasses",
     "scipy.stats",
+    "sklearn.feature_extraction.text",
     "sklearn.linear_model",
+    "sklearn.model_selection",
     "transformers.modeling_utils",
     "transformers.models.auto.modeling_auto",
     "ipykernel.kernelapp",
