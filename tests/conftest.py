@@ -24,12 +24,21 @@ import pytest  # noqa: E402
 from gdlib.core import settings as config  # noqa: E402
 from gdlib.run import report, studies  # noqa: E402
 
-LONGEST = {"test_study.py", "test_transfer.py", "test_tagging_study.py", "test_hostile.py"}
+# The files that take longest, those of a minute or more, from the longest on.
+LONGEST = [
+    f"test_{name}.py"
+    for name in (
+        *("study", "explorer_browser", "transfer", "hostile", "tagging_study", "understanding"),
+        *("additions", "tutorials", "mlm_study", "paraphrase_study", "lexical_study", "ray"),
+        *("pipeline", "benchmarks", "artifacts"),
+    )
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with the longest tests first, so that no worker is left alone with one at last."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    place = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 STUDY = '''
