@@ -179,7 +179,7 @@ def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = se
     set_attribute(config, "_profiles", lambda study: profiles)
 
 
-def _write_report(plan, tasks, store, folder, *, profile, command) -> Path:
+def _write_report(plan, tasks, store, folder, *, profile, command, **_) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
     page.write_text(f"{plan.title}: {len(tasks)} tasks of {profile} by {command}")
