@@ -24,12 +24,21 @@ import pytest  # noqa: E402
 from gdlib.core import settings as config  # noqa: E402
 from gdlib.run import report, studies  # noqa: E402
 
-LONGEST = {"test_study.py", "test_transfer.py", "test_tagging_study.py", "test_hostile.py"}
+# The files that take longest, those of a minute or more, from the longest on.
+LONGEST = [
+    f"test_{name}.py"
+    for name in (
+        *("study", "explorer_browser", "transfer", "hostile", "tagging_study", "understanding"),
+        *("additions", "tutorials", "mlm_study", "paraphrase_study", "lexical_study", "ray"),
+        *("pipeline", "benchmarks", "artifacts"),
+    )
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files with the longest tests first, so that no worker is left alone with one at last."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    place = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 STUDY = '''
@@ -170,7 +179,7 @@ def patch(study: ModuleType, set_attribute: Callable[[Any, str, Any], None] = se
     set_attribute(config, "_profiles", lambda study: profiles)
 
 
-def _write_report(plan, tasks, store, folder, *, profile, command) -> Path:
+def _write_report(plan, tasks, store, folder, *, profile, command, **_) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
     page.write_text(f"{plan.title}: {len(tasks)} tasks of {profile} by {command}")
@@ -181,7 +190,8 @@ DRIVE = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 import conftest, tinystudy
-from gdlib.run import cli
+from gdlib.run import cli, fork_server
+fork_server.LIBRARIES = ()  # the tiny study needs none
 conftest.patch(tinystudy)
 cli.main()
 """

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from forked import run_code
 
 from gdlib.core.reach import Reach
 
@@ -145,16 +146,7 @@ def run(house: Path, code: str = "study.students()", again: str = "", **settings
         "from gdlib.studies.flowers import *\nfrom gdlib.core.store import Store\n"
         f"study = FlowerStudy(Settings(**{settings!r}), Store('store'))\n{code}"
     )
-    environment = os.environ | {
-        "PYTHONPATH": str(house),
-        "GDLIB_THREADS": "1",
-        "GDLIB_AGAIN": again,
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=house, env=environment, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    run_code(script, house, GDLIB_AGAIN=again)
     log = house / "made.log"
     return log.read_text().splitlines() if log.exists() else []
 
@@ -341,25 +333,13 @@ print(json.dumps(found))
 """
 
 
-def reached(package: Path) -> dict[str, str]:
-    done = subprocess.run(
-        [sys.executable, "-c", REACHED],
-        env=os.environ | {"PYTHONPATH": str(package)},
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=package,
-    )
-    return json.loads(done.stdout)
-
-
 def test_which_artifacts_of_the_studies_a_changed_line_makes_again(tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*.parquet")
     shutil.copytree(ROOT / "gdlib", tmp_path / "gdlib", ignore=ignored)
-    before = reached(tmp_path)
+    before = json.loads(run_code(REACHED, tmp_path))
 
     def changed() -> set[str]:
-        now = reached(tmp_path)
+        now = json.loads(run_code(REACHED, tmp_path))
         return {name for name in now if now[name] != before[name]}
 
     message = "is not there and cannot be downloaded"

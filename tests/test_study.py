@@ -159,20 +159,18 @@ def check_export(one: pipeline.Run, study: generation.GenerationStudy, folder: P
 @pytest.mark.slow
 def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
     settings = {
-        "corpus": "movies",
-        "labels_per_class": 60,
-        "teacher_least_steps": 100,
-        "generator_least_steps": 20,
-        "num_samples": 32,
-        "max_new_tokens": 40,
-        "test_size": 400,
+        "corpus": "wordnet",
+        "labels_per_class": 20,
+        "teacher_least_steps": 60,
+        "generator_least_steps": 10,
+        "test_size": 200,
         "students": ("KimCNN",),
-        "student_steps": 60,
     }
-    one, _ = run(tmp_path, settings, monkeypatch, threads=2)
+    one, _ = run(tmp_path, settings, monkeypatch)
     numbers = json.loads((one.folder / "report" / "results.json").read_text("utf-8"))["numbers"]
-    run_name = "movies-l60-s0"
-    assert numbers[f"{run_name}/teacher"]["teacher accuracy"]["value"] > 0.65  # chance is 0.5
+    run_name = "wordnet-l20-s0"
+    # Of 14 classes the largest has 9%.
+    assert numbers[f"{run_name}/teacher"]["teacher accuracy"]["value"] > 0.3
     generator = numbers[f"{run_name}/generator"]
     assert generator["perplexity after"]["value"] < generator["perplexity before"]["value"]
     assert numbers[f"{run_name}/samples"]["kept"]["value"] > 5

@@ -1,9 +1,11 @@
 """Where the stages of a run are executed: here one after the other, or as tasks of a cluster."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from gdlib.core.errors import GdlibError, first_line
+from gdlib.run import kernel
 from gdlib.run.jobs import Job, StageFailed, perform
 from gdlib.run.kernel import kernel_environment
 from gdlib.run.live import LiveLine
@@ -112,6 +114,7 @@ def _perform_remotely(job: Job, *needs: Exception | float | None) -> Exception |
     for need in needs:
         if isinstance(need, Exception):
             return need
+    kernel.KERNELS = repeat(0)  # a worker executes few stages: each kernel is a process of its own
     try:
         return perform(job)
     except (StageFailed, GdlibError, OSError) as error:

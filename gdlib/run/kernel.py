@@ -4,12 +4,14 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 import gdlib
 from gdlib.core.registry import plugins
 from gdlib.core.settings import thread_count
+from gdlib.run.fork_server import ForkedKernel
 
 KERNEL_OPTIONS = (
     # What the kernel itself has to say is left out; what the notebook prints is not concerned.
@@ -19,6 +21,8 @@ KERNEL_OPTIONS = (
     "--IPKernelApp.exec_lines=import tqdm.auto as t, tqdm.std as s; "
     "t.tqdm, t.trange = s.tqdm, s.trange; del t, s",
 )
+
+KERNELS = count()  # that this process has started
 
 
 def execute(
@@ -91,6 +95,14 @@ def _manager(environment: Mapping[str, str]) -> type:
             made.shell_channel_class = Patient
             return made
 
+        async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+            # A process that starts one kernel needs no server; only Linux can fork these libraries.
+            if sys.platform != "linux" or not next(KERNELS):
+                return await super()._async_launch_kernel(kernel_cmd, **options)
+            kernel = ForkedKernel(kernel_cmd, **options)
+            self.provisioner.process = kernel
+            self.provisioner.pid = self.provisioner.pgid = kernel.pid
+
         @property
         def kernel_spec(self) -> KernelSpec:
             command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -108,13 +120,13 @@ def kernel_environment() -> dict[str, str]:
     """What a kernel, here or on another machine, is given besides the environment there, so that a
     run repeats itself.
     """
-    count = str(thread_count())
+    threads = str(thread_count())
     ours = str(Path(gdlib.__file__).parents[1])
     theirs = map(os.path.abspath, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
     return {
         "GDLIB_PLUGINS": ",".join(plugins()),
-        "GDLIB_THREADS": count,
-        "OMP_NUM_THREADS": count,
+        "GDLIB_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(dict.fromkeys([ours, *theirs])),
         "TOKENIZERS_PARALLELISM": "false",
