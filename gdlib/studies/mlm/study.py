@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
-from gdlib.learn import mixtures
+from gdlib.learn import mixtures, tensors
 from gdlib.learn.loop import trainable_state
 from gdlib.learn.losses import DistillationLoss
 from gdlib.learn.mixtures import Mixture
@@ -210,9 +210,9 @@ class MLMStudy(MaskedTeachers):
         history = teacher.fine_tune(network, *self.labelled_parts, plan, own)
         tuned = teacher.Teacher.load(own)
         logits, size = tuned.signals(self.test_texts).logits, students.parameters(tuned.network)
-        header = {"parameters": str(size), "steps": str(history.best_step)}
-        header["temperature"] = "1"  # it is in the head
-        save_file({"logits": logits}, folder / "test.safetensors", header)
+        notes = {"parameters": size, "steps": history.best_step}
+        notes["temperature"] = 1  # it is in the head
+        tensors.save(folder / "test.safetensors", {"logits": logits}, **notes)
 
     def student_network(self, trial: Trial, folder: Path) -> zoo.Network:
         """A student's encoder as a network of the zoo, in a folder."""
