@@ -220,8 +220,10 @@ def check(read: Any, knobs: Any) -> None:
     if isinstance(read, dict):
         assert read
         for each in read.values():
-            parts = (each.train, each.held_out, each.test) if isinstance(each, Task) else (each,)
-            assert all(map(len, parts)), parts
+            names = (
+                ("train", "held_out", "test") if isinstance(each, Task) else ("originals", "spun")
+            )
+            assert all(len(getattr(each, name, each)) for name in names), each
         return
     assert len(read.train) and len(read.validation) and len(read.test)
     seen: set[str] = set()

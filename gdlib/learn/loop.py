@@ -96,8 +96,7 @@ class History:
 
     def table(self) -> pd.DataFrame:
         """A row per evaluation: step, train_loss, held_out."""
-        names = ("step", "train_loss", "held_out")
-        return pd.DataFrame({name: getattr(self, name) for name in names})
+        return pd.DataFrame({n: getattr(self, n) for n in ("step", "train_loss", "held_out")})
 
 
 def fit(
