@@ -8,7 +8,8 @@ bytes of a run that nothing disturbed.
 - ``damaged``: files of every kind of artifact in turn are cut, emptied, changed in a byte, removed.
 - ``disks``: every stage on a disk that is too small, two sizes each; needs the right to mount.
 - ``run``: ``gdlib run`` itself, killed with its process group in every stage; what it started has
-  to be gone within five seconds. Then on a disk that is too small for each stage in turn.
+  to be gone within five seconds.
+- ``filled``: ``gdlib run`` on a disk that is too small for each stage in turn.
 - ``together``: two and four runs in one folder.
 - ``ray``: of a cluster a worker, a node and the head are killed.
 
@@ -26,7 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -83,12 +84,31 @@ class Trials:
         return made
 
     def same(self, project: Project, stage: str, what: str) -> None:
-        """Its artifacts are those of the undisturbed project, byte for byte, the report apart."""
-        found, expected = project.lasting(), self.after[stage]
-        own = {name: of for name, of in found.items() if "/report/" not in name}
-        if own != expected:
-            names = sorted({n for n in {*own, *expected} if own.get(n) != expected.get(n)})
+        """What a fork left is what the undisturbed fork left, byte for byte."""
+        self._compared(project, self.after[stage], what)
+
+    def same_run(self, project: Project, what: str) -> None:
+        """What ``gdlib run`` left, its report too, is what an undisturbed one left."""
+        self._compared(project, self.undisturbed_run, what)
+
+    def _compared(self, project: Project, expected: dict[str, str], what: str) -> None:
+        found = project.lasting()
+        if found != expected:
+            names = sorted({n for n in {*found, *expected} if found.get(n) != expected.get(n)})
             raise SystemExit(f"{what}: {project.folder} is not as undisturbed in {names}")
+
+    @cached_property
+    def undisturbed_run(self) -> dict[str, str]:
+        """What lasts of ``gdlib run`` if nothing disturbs it."""
+        project, start = self.project("run-undisturbed"), time.monotonic()
+        project.must("gdlib run")
+        found = project.lasting()
+        reported = sum("/report/" in name for name in found)
+        self.say(
+            f"gdlib run, undisturbed: {elapsed(start)}, {len(found)} files, {reported} reported"
+        )
+        assert reported > 30
+        return found
 
     # ---- kills
 
@@ -213,7 +233,7 @@ class Trials:
     # ---- the command line
 
     def run(self) -> None:
-        """``gdlib run`` killed in every stage and in its report, and on disks that fill up."""
+        """``gdlib run`` killed in every stage and in its report."""
         project = self.project("run")
         for stage in (*STAGES, "report"):
             reached = partial(self._at_work, project, stage)
@@ -223,9 +243,11 @@ class Trials:
             self.counts["SIGKILL of gdlib run's group", stage] += 1
             self.say(f"gdlib run: killed in {stage}, {started} processes gone within 5 s")
         project.must("gdlib run after kills")
-        self.same(project, STAGES[-1], "gdlib run after kills")
-        self.reported = {n: of for n, of in project.lasting().items() if "/report/" in n}
-        self.say(f"gdlib run: the same bytes; {len(self.reported)} files of the report")
+        self.same_run(project, "gdlib run after kills")
+        self.say("gdlib run: after all kills the same bytes")
+
+    def filled(self) -> None:
+        """``gdlib run`` on a disk that fills up in every stage."""
         with small_disk(self.parent / "disk") as (folder, resize):
             project, sizes = self.project("full", folder=folder / "project"), [0]
             sizes += [self.size[stage] for stage in STAGES]
@@ -240,22 +262,13 @@ class Trials:
                 resize(2**30)
                 self._through(project, stage)
             project.must("gdlib run after full disks")
-            self.same(project, STAGES[-1], "gdlib run after full disks")
-            self.same_report(project, "gdlib run after full disks")
+            self.same_run(project, "gdlib run after full disks")
         self.say("gdlib run: a full disk in every stage, a line each, then the same bytes")
 
     def _through(self, project: Project, stage: str) -> None:
         status = project.start(more=("--only", stage)).wait(WAIT)
         if status:
             raise SystemExit(f"with room again {stage} ended with {status}\n{project.words()}")
-
-    def same_report(self, project: Project, what: str) -> None:
-        found = {n: of for n, of in project.lasting().items() if "/report/" in n}
-        if found != self.reported:
-            names = sorted(
-                n for n in {*found, *self.reported} if found.get(n) != self.reported.get(n)
-            )
-            raise SystemExit(f"{what}: another report in {names}")
 
     def _at_work(self, project: Project, stage: str) -> bool:
         """Whether a run is in a stage, some time after its kernel has begun to make artifacts."""
@@ -295,7 +308,7 @@ class Trials:
             logs = "\n".join(project.words(f"log-{place}") for place in range(number))
             if any(statuses) or "Traceback" in logs:
                 raise SystemExit(f"{number} runs at once ended with {statuses}\n{logs}")
-            self.same(project, STAGES[-1], f"{number} runs at once")
+            self.same_run(project, f"{number} runs at once")
             self.counts["runs in one folder at once", ""] += number
             self.say(f"{number} runs at once: each to its end, {elapsed(start)}")
 
@@ -323,7 +336,7 @@ class Trials:
             self.counts["Ray node killed", "samples"] += 1
             if process.wait(WAIT):
                 raise SystemExit(f"without a worker and a node Ray failed\n{project.words()}")
-            self.same(project, STAGES[-1], "after a worker and a node of Ray were killed")
+            self.same_run(project, "after a worker and a node of Ray were killed")
             self.say("Ray: a worker and a node killed, the same bytes")
             project = self.project("ray-head")
             process = project.start(more=on)
@@ -335,7 +348,7 @@ class Trials:
             self.counts["Ray head killed", "teacher"] += 1
             self.say(f"Ray: without its head the run ended after {elapsed(start)}")
             project.must("after the head of Ray was killed")
-            self.same(project, STAGES[-1], "after the head of Ray was killed")
+            self.same_run(project, "after the head of Ray was killed")
         finally:
             cluster.shutdown()
 
@@ -385,7 +398,7 @@ def table(counts: Counter) -> str:
 
 
 def main() -> None:
-    kinds = ("kills", "damaged", "disks", "run", "together", "ray")
+    kinds = ("kills", "damaged", "disks", "run", "filled", "together", "ray")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=kinds, choices=kinds)
     parser.add_argument("--seed", type=int, default=0)

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 PLAN = pipeline.plan_of("generation")
 STAGES = tuple(stage.name for stage in PLAN.stages)
 WAIT = 900  # seconds after which a run is said to hang
-TIMED = re.compile(r"time")  # in the name of what holds times, which differ from run to run
+TIMED = re.compile(r"tim(e|ing)")  # in the name of what holds times, which differ from run to run
 NOT_LASTING = {"locks", "work", "damaged", "stages"}
 KNOBS = {
     "students": "KimCNN",
@@ -159,11 +159,12 @@ class Project:
 
     def lasting(self) -> dict[str, str]:
         """The digest of every file of the artifacts and of the report that holds no time."""
-        found = {}
+        found, tables = {}, self.store.glob("table/*/artifact.json")
+        timed = {p.parent for p in tables if '"function": "costs"' in p.read_text()}
         for folder in (self.store, self.report):
             for path in folder.rglob("*.*"):
                 kind = path.relative_to(folder).parts[0]
-                skipped = kind in NOT_LASTING if folder == self.store else False
+                skipped = kind in NOT_LASTING or path.parent in timed
                 if path.is_file() and not skipped and not TIMED.search(path.name):
                     digest = manifest(path) if path.name == "artifact.json" else file_digest(path)
                     found[path.relative_to(self.folder).as_posix()] = digest
