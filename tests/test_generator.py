@@ -159,6 +159,13 @@ def test_a_flat_distribution_over_many_tokens_has_the_frequencies_of_its_sorted_
     assert np.abs(found - nucleus / nucleus.sum()).max() < 0.015
 
 
+@pytest.mark.parametrize("top_p", [0.0, 1e-300])
+def test_of_a_nucleus_of_nothing_the_likeliest_token_is_left(top_p):
+    logits = torch.randn(50, 30, generator=torch.Generator().manual_seed(1))
+    drawn = draw(logits, 1.0, top_p, 0, torch.Generator().manual_seed(0))
+    assert drawn.equal(logits.argmax(-1))
+
+
 # sampling
 
 

@@ -1,6 +1,6 @@
 """Files that are not what they should be: whatever a folder holds gives a corpus or one line."""
 
-import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from gdlib.core.errors import GdlibError
-from gdlib.sources import corpora, senses, tagged, tasks
+from gdlib.sources import corpora, tables, tagged, tasks
 
 SIZES = tasks.Sizes(0, 0.2, 0)
 LONE = b'{"text": "half \\ud83d", "label": "a"}'
@@ -108,6 +106,17 @@ def test_a_split_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "validation.csv", index=False)
     pattern = message.format("validation", "dev.csv, validation.csv", "validation")
     refused(lambda: corpora.load(str(tmp_path)), pattern)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir(mode=0o700)
+    os.seteuid(65534)
+    try:
+        message = "folder .*/texts cannot be read: Permission denied$"
+        refused(lambda: tables.files_by_split(tmp_path / "texts"), message)
+    finally:
+        os.seteuid(0)
 
 
 def test_a_task_s_targets_are_finite_numbers(tmp_path: Path) -> None:
@@ -220,94 +229,3 @@ def test_a_list_of_tags_in_latin_1(tmp_path: Path) -> None:
     (tmp_path / "tags.txt").write_bytes("O B-Größe".encode("latin-1"))
     message = "tags.txt is not UTF-8: byte 0xf6 at position 6; save it as UTF-8"
     refused(lambda: read_conll(tmp_path, "a O\n"), message)
-
-
-# ---- whatever a folder holds
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=4,
-)
-ROW = st.fixed_dictionaries({}, optional={"text": JSON, "label": JSON, "tokens": JSON})
-CELL = st.text(st.sampled_from('ab1,"\t\n\r \u00a0\ud7ff\0'), max_size=4)
-CSV = st.lists(st.lists(CELL, max_size=4), max_size=5).map(
-    lambda rows: "text,label\n" + "\n".join(map(",".join, rows))
-)
-LINES = st.lists(
-    st.sampled_from("a O,b\tB-X,# c,# O,\t, ,I-X,d _ _ I-X,e B-X,-DOCSTART-".split(","))
-)
-KINDS = [
-    pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.binary(), pa.list_(pa.string()),
-    pa.list_(pa.int32()), pa.date32(), pa.decimal128(6, 2), pa.struct([("a", pa.string())]),
-    pa.dictionary(pa.int8(), pa.string()), pa.null(), pa.map_(pa.string(), pa.string()),
-]  # fmt: skip
-VALUES: dict[str, list[Any]] = {
-    "string": ["a", "b", ""], "int64": [0, 1, -5], "double": [0.0, 1.5, float("nan")],
-    "bool": [True, False], "binary": [b"a", b"\xff"], "list<item: string>": [["a"], [], [None]],
-    "list<item: int32>": [[1], [0, 7]], "date32[day]": [1, 2], "null": [None],
-    "decimal128(6, 2)": [1, 2], "struct<a: string>": [{"a": "b"}, {}],
-    "map<string, string>": [[("a", "b")]], "dictionary<values=string, indices=int8, ordered=0>": [
-        "a", "b"
-    ],
-}  # fmt: skip
-
-
-@st.composite
-def parquet(draw: st.DrawFn) -> pa.Table:
-    """A table with some of the columns that are looked for, of any of Arrow's kinds."""
-    names = draw(st.lists(st.sampled_from(["text", "label", "tokens", "ner_tags"]), unique=True))
-    size, columns = draw(st.integers(0, 4)), {}
-    for name in names:
-        kind = draw(st.sampled_from(KINDS))
-        values = st.sampled_from([*VALUES[str(kind)], None])
-        columns[name] = pa.array(draw(st.lists(values, min_size=size, max_size=size)), kind)
-    return pa.table(columns)
-
-
-def studied(folder: Path) -> None:
-    """Every kind of corpus is read from the folder, or refused in one line."""
-    for load in (
-        lambda: corpora.load(str(folder)),
-        lambda: tasks.load(str(folder), SIZES, 0),
-        lambda: tasks.read(f"{folder}:tokens"),
-        lambda: tagged.load(str(folder.parent)),
-        lambda: senses.load(str(folder), 0),
-    ):
-        try:
-            load()
-        except GdlibError as error:
-            assert "\n" not in str(error)
-
-
-@settings(
-    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    jsonl=st.lists(ROW.map(json.dumps), max_size=4).map("\n".join),
-    text=CSV,
-    lines=LINES.map("\n".join),
-    table=parquet(),
-    damage=st.none() | st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)),
-)
-def test_whatever_a_folder_holds_is_read_or_refused_in_a_line(
-    tmp_path: Path, jsonl: str, text: str, lines: str, table: pa.Table, damage: Any
-) -> None:
-    pq.write_table(table, tmp_path / "table")
-    whole = (tmp_path / "table").read_bytes()
-    if damage:
-        place = int(damage[0] * len(whole))
-        whole = whole[:place] + damage[1] + whole[place + len(damage[1]) :]
-    for name, content in {
-        "train.jsonl": jsonl.encode("utf-8", "surrogatepass"),
-        "train.csv": text.encode(),
-        "train.conll": lines.encode(),
-        "train.parquet": whole,
-    }.items():
-        folder = tmp_path / "en"
-        folder.mkdir(exist_ok=True)
-        for other in folder.iterdir():
-            other.unlink()
-        (folder / name).write_bytes(content)
-        studied(folder)

@@ -600,11 +600,11 @@ def test_without_a_terminal_the_live_line_is_a_log(monkeypatch: pytest.MonkeyPat
 
 
 def test_threads_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GDLIB_THREADS", "many")
-    with pytest.raises(
-        BadSetting, match='GDLIB_THREADS is "many"; expected a number of threads, 1 or more'
-    ):
-        thread_count()
+    for value in ("many", "0", "-1", "1.5", "5000", "9" * 5_000):
+        monkeypatch.setenv("GDLIB_THREADS", value)
+        message = f'^GDLIB_THREADS is "{value[:40]}"; expected a number of threads from 1 to 1024$'
+        with pytest.raises(BadSetting, match=message):
+            thread_count()
     monkeypatch.setenv("GDLIB_THREADS", "3")
     assert thread_count() == 3
     monkeypatch.delenv("GDLIB_THREADS")

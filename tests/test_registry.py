@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from gdlib.core.errors import UnknownName, unknown
-from gdlib.core.registry import Registry
+from gdlib.core.errors import GdlibError, UnknownName, unknown
+from gdlib.core.registry import Registry, load_plugins
 from gdlib.core.settings import build, choices_of, knob, knobs, settings_class
 from gdlib.run.studies import plan_of
 
@@ -57,6 +57,16 @@ def test_plugins_are_imported_once_by_whoever_looks_a_name_up(tmp_path) -> None:
         check=True,
     ).stdout
     assert shown.split() == ["imported", "True", "/", "1"]
+
+
+def test_a_plugin_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GDLIB_PLUGINS", "os, no_such_plugin")
+    load_plugins.cache_clear()
+    message = (
+        "^GDLIB_PLUGINS names \"no_such_plugin\": No module named 'no_such_plugin'; is its fold"
+    )
+    with pytest.raises(GdlibError, match=message):
+        load_plugins()
 
 
 @pytest.mark.parametrize(

@@ -64,3 +64,12 @@ def test_logits_of_another_number_of_classes():
         StaleArtifact, match=r"^signals have shape \[3, 4\], expected \[texts, 2\]$"
     ):
         Signals(LABELS, torch.zeros(3, 4), "")
+
+
+def test_equal_signals_have_equal_bytes(tmp_path):
+    """safetensors puts several entries of a header into an order that is drawn each time."""
+    kept, files = made(), set()
+    for _ in range(20):
+        kept.save(tmp_path)
+        files.add((tmp_path / signals.FILE).read_bytes())
+    assert len(files) == 1

@@ -54,7 +54,7 @@ def texts_of(splits: Splits, *names: str) -> set[str]:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Corpus, dict[str, float]]:
-    labels_per_class = draw(st.integers(2, 8))
+    labels_per_class = draw(st.integers(3, 8))
     doubles = draw(st.integers(0, 10))  # each may cost a class one text
     sizes = draw(st.lists(st.integers(3 * labels_per_class + doubles, 40), min_size=2, max_size=4))
     corpus = make_corpus(
@@ -262,15 +262,17 @@ def test_fewer_texts_than_asked_for() -> None:
         )
 
 
-def test_nothing_left_to_train_on() -> None:
+@pytest.mark.parametrize(("number", "share", "held_out"), [(1, 0.9, 1), (2, 0.2, 0)])
+def test_nothing_left_to_train_on_or_to_choose_by(number, share, held_out) -> None:
     with pytest.raises(
         BadSetting,
-        match=r"^labels_per_class = 1 with validation_share = 0.9 leaves no text to train on$",
+        match=f"^labels_per_class = {number} with validation_share = {share} holds out {held_out}"
+        "; expected at least one text to train on and one to choose by$",
     ):
         split(
             make_corpus([30, 30]),
-            labels_per_class=1,
-            validation_share=0.9,
+            labels_per_class=number,
+            validation_share=share,
             transfer_size=9,
             test_size=9,
             seed=0,

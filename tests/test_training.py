@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from killed_training import REGIME, batches, held_out, loss, network
 from torch import nn
 
+from gdlib.core.errors import BadSetting
 from gdlib.learn.batches import batches_by_length, in_batches, pad
 from gdlib.learn.loop import Regime, adamw, fit, rate, trainable_state
 
@@ -211,6 +212,14 @@ def test_weights_that_training_made_no_better_are_put_back(goal: float, moved: b
     assert history.best == pytest.approx(abs(model.weight.item() - goal))
     assert history.step == [0, 1, 2, 3, 4]
     assert history.held_out[0] == 1.0 and math.isnan(history.train_loss[0])
+
+
+@pytest.mark.parametrize("steps", [1, 24])
+def test_a_training_that_diverges_is_said_and_leaves_no_network(steps):
+    regime, look = replace(REGIME, lr=1e38, steps=steps), min(steps, REGIME.evaluate_every)
+    message = f"^the training diverged: its held-out score is nan after {look} steps; try a smal"
+    with pytest.raises(BadSetting, match=message + "ler learning rate$"):
+        fit(network(), batches, loss, held_out, regime)
 
 
 def test_the_last_step_is_always_looked_at():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from gdlib.compare.metrics import expected_calibration_error
 from gdlib.core.store import Artifact
+from gdlib.learn import tensors
 from gdlib.networks.names import STUDENTS
 from gdlib.sources.corpora import Part
 from gdlib.sources.splits import Splits
@@ -41,8 +41,8 @@ def test_the_row_of_a_student_by_hand(tmp_path):
     with torch.no_grad():
         logits = student()(torch.tensor(ROWS))
     size = sum(p.numel() for p in student().parameters())
-    header = {"steps": "60", "parameters": str(size), "temperature": "0.5"}
-    save_file({"logits": logits}, tmp_path / "test.safetensors", header)
+    notes = {"steps": 60, "parameters": size, "temperature": 0.5}
+    tensors.save(tmp_path / "test.safetensors", {"logits": logits}, **notes)
     made = Artifact(tmp_path, "trained-student", "key", {}, 1.0)
     trials.student(made, student="KimCNN", arm="hard labels", student_seed=4, size=123)
     results, probabilities = trials.results(), logits.softmax(-1).numpy()

@@ -21,7 +21,7 @@ from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
 
-from gdlib.core.errors import unknown
+from gdlib.core.errors import GdlibError, first_line, unknown
 
 
 class Registry(Mapping[str, Any]):
@@ -79,4 +79,8 @@ def plugins() -> list[str]:
 def load_plugins() -> None:
     """Import the plugins, once in a process."""
     for module in plugins():
-        import_module(module)
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            why = f'GDLIB_PLUGINS names "{module}": {first_line(error)}'
+            raise GdlibError(f"{why}; is its folder in PYTHONPATH?") from error

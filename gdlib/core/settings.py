@@ -25,6 +25,7 @@ settings_class = _dataclass(frozen=True, kw_only=True)
 
 
 LARGEST = 2**31 - 1  # of any number: what random generators take as a seed
+MOST_THREADS = 1024  # far more than a machine has, and systems still start as many
 
 
 def knob(
@@ -137,8 +138,9 @@ def thread_count() -> int:
     Another number, other last bits.
     """
     if given := os.environ.get("GDLIB_THREADS"):
-        if not given.isdecimal() or int(given) < 1:
-            raise BadSetting(f'GDLIB_THREADS is "{given}"; expected a number of threads, 1 or more')
+        if not (given.isdecimal() and len(given) < 9 and 1 <= int(given) <= MOST_THREADS):
+            why = f"expected a number of threads from 1 to {MOST_THREADS}"
+            raise BadSetting(f'GDLIB_THREADS is "{given:.40}"; {why}')
         return int(given)
     import psutil
 

@@ -22,6 +22,7 @@ from accelerate.utils import broadcast_object_list, send_to_device
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from gdlib.core.errors import BadSetting
 from gdlib.core.processes import keep_memory
 from gdlib.learn import checkpoint
 from gdlib.learn.batches import Batch, attention, autocast
@@ -79,6 +80,9 @@ class History:
 
     def add(self, step: int, train_loss: float, held_out: float) -> bool:
         """Add an evaluation; whether it is better than all before."""
+        if not math.isfinite(held_out):
+            what = f"the training diverged: its held-out score is {held_out} after {step} steps"
+            raise BadSetting(f"{what}; try a smaller learning rate")
         self.step.append(step)
         self.train_loss.append(train_loss)
         self.held_out.append(held_out)
@@ -92,8 +96,7 @@ class History:
 
     def table(self) -> pd.DataFrame:
         """A row per evaluation: step, train_loss, held_out."""
-        names = ("step", "train_loss", "held_out")
-        return pd.DataFrame({name: getattr(self, name) for name in names})
+        return pd.DataFrame({n: getattr(self, n) for n in ("step", "train_loss", "held_out")})
 
 
 def fit(
@@ -125,6 +128,9 @@ def fit(
     Returns:
         The history; also ``network`` is on the accelerator's device, in evaluation mode, with the
         best weights.
+
+    Raises:
+        BadSetting: the training diverged: a held-out score is no finite number.
     """
     keep_memory()
     seed_everything(regime.seed)
@@ -181,11 +187,8 @@ def fit(
         if regime.patience and history.evaluations_since_best() >= regime.patience:
             break
         if resume and accelerator.is_main_process and not last:
-            groups = {
-                "network": trainable_state(network),
-                "best": best,
-                **checkpoint.optimizer_tensors(optimizer),
-            }
+            groups = {"network": trainable_state(network), "best": best}
+            groups |= checkpoint.optimizer_tensors(optimizer)
             checkpoint.save(resume, step + 1, groups, asdict(history))
     bar.close()
     network.load_state_dict(best, strict=False)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gdlib.core.errors import StaleArtifact
+from gdlib.learn import tensors
 
 FILE = "pieces.safetensors"
 
@@ -78,13 +77,8 @@ class TopPieces:
 
     def save(self, folder: Path) -> None:
         """Write ``pieces.safetensors``; vocabulary and digest of the texts travel in its header."""
-        tensors = {
-            name: value.contiguous()
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        header = {"vocabulary": str(self.vocabulary), "texts": self.digest}
-        save_file(tensors, folder / FILE, header)
+        named = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors.save(folder / FILE, named, vocabulary=self.vocabulary, texts=self.digest)
 
 
 def _rest(kept: Tensor) -> Tensor:
@@ -131,14 +125,13 @@ def load(folder: Path, vocabulary: int, digest: str) -> TopPieces:
     Raises:
         StaleArtifact: other texts, other masks, or another vocabulary.
     """
-    with safe_open(folder / FILE, "pt") as file:
-        header, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    named, header = tensors.load(folder / FILE)
     if header["texts"] != digest:
         raise StaleArtifact(
             f"predictions in {folder} are for other texts, or other masks, than those given"
         )
-    if int(header["vocabulary"]) != vocabulary:
+    if header["vocabulary"] != vocabulary:
         raise StaleArtifact(
             f"predictions in {folder} are over {header['vocabulary']} pieces; expected {vocabulary}"
         )
-    return TopPieces(**tensors, vocabulary=vocabulary, digest=digest)
+    return TopPieces(**named, vocabulary=vocabulary, digest=digest)

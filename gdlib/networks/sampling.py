@@ -173,6 +173,7 @@ def draw(
         own = probabilities[waiting]
     ordered, ids = probabilities[waiting].sort(dim=-1, descending=True)
     nucleus = ordered.masked_fill(ordered.cumsum(dim=-1) - ordered >= top_p, 0.0)
+    nucleus[:, 0] = ordered[:, 0]  # of a nucleus of nothing the likeliest token is left
     tokens[waiting] = ids.gather(-1, torch.multinomial(nucleus, 1, generator=random)).squeeze(-1)
     return tokens
 

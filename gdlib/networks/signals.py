@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gdlib.core.errors import StaleArtifact
 from gdlib.core.store import texts_digest
+from gdlib.learn import tensors
 
 FILE = "signals.safetensors"
 
@@ -57,8 +56,8 @@ class Signals:
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""
         states = {f"layer/{layer}": state for layer, state in self.states.items()}
-        header = {"labels": "\n".join(self.labels), "texts": self.digest}
-        save_file({"logits": self.logits} | states, folder / FILE, header)
+        named = {"logits": self.logits} | states
+        tensors.save(folder / FILE, named, labels=self.labels, texts=self.digest)
 
 
 def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
@@ -67,10 +66,8 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
     Raises:
         StaleArtifact: other classes, another order of them, or other texts.
     """
-    with safe_open(folder / FILE, "pt") as file:
-        header = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
-    saved = tuple(header["labels"].split("\n"))
+    named, header = tensors.load(folder / FILE)
+    saved = tuple(header["labels"])
     if saved != tuple(labels):
         raise StaleArtifact(
             f"signals in {folder} are for the classes {', '.join(saved)}; expected, in this "
@@ -78,6 +75,6 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
         )
     if header["texts"] != texts_digest(texts):
         raise StaleArtifact(f"signals in {folder} are of other texts than the {len(texts)} given")
-    logits = tensors.pop("logits")
-    states = {int(name.removeprefix("layer/")): state for name, state in tensors.items()}
+    logits = named.pop("logits")
+    states = {int(name.removeprefix("layer/")): state for name, state in named.items()}
     return Signals(saved, logits, header["texts"], states)

@@ -41,14 +41,24 @@ def drawn(number: int, size: int, *seed: int) -> list[int]:
     return sorted(shuffled(number, *seed)[:size])
 
 
-def divide(number: int, held_out_share: float) -> tuple[list[int], list[int]]:
+def divide(number: int, held_out_share: float, knob: str) -> tuple[list[int], list[int]]:
     """The places 0 to ``number``, divided into those to train on and those held out.
 
     The held-out places are spread evenly, so that the beginning of a longer list is divided alike.
+
+    Raises:
+        BadSetting: there would be nothing to train on, or nothing held out though a share of it
+            should be; ``knob`` is the name of the number.
     """
     counts = [round(place * held_out_share) for place in range(number + 1)]
     held_out = np.diff(counts) > 0
-    return np.flatnonzero(~held_out).tolist(), np.flatnonzero(held_out).tolist()
+    places = np.flatnonzero(~held_out).tolist(), np.flatnonzero(held_out).tolist()
+    if not places[0] or held_out_share and not places[1]:
+        raise BadSetting(
+            f"{knob} = {number} with validation_share = {held_out_share} holds out "
+            f"{len(places[1])}; expected at least one text to train on and one to choose by"
+        )
+    return places
 
 
 # ---- the splits
@@ -140,14 +150,9 @@ def split(
 
     Raises:
         BadCorpus: a class has fewer texts than asked for; the message says which.
-        BadSetting: nothing would be left to train on.
+        BadSetting: nothing would be left to train on, or to choose by if it should.
     """
-    places = divide(labels_per_class, validation_share)
-    if not places[0]:
-        raise BadSetting(
-            f"labels_per_class = {labels_per_class} with validation_share = {validation_share} "
-            "leaves no text to train on"
-        )
+    places = divide(labels_per_class, validation_share, "labels_per_class")
     test, seen = draw_test(corpus, test_size)
     whole = corpus.parts["train"]
     near_test = NearDuplicates(NEAR_TEST, map(words_of, test.texts))

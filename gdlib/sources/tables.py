@@ -58,7 +58,11 @@ def files_by_split(folder: Path, formats: Readers = FORMATS) -> dict[str, list[P
     """
     files: dict[str, list[Path]] = {}
     numbers: dict[str, list[str | None]] = {}
-    for path in sorted(filter(Path.is_file, folder.iterdir())):
+    try:
+        paths = sorted(filter(Path.is_file, folder.iterdir()))
+    except OSError as error:
+        raise BadCorpus(f"folder {folder} cannot be read: {error.strerror}") from error
+    for path in paths:
         named = re.fullmatch(r"([a-z]+)([-_.]\d.*)?", path.stem.lower())
         split = SPLIT_NAMES.get(named[1]) if named else None
         if split and path.suffix.lower() in formats:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gdlib.core.errors import BadCorpus, BadSetting
+from gdlib.core.errors import BadCorpus
 from gdlib.sources.parts import Sentences
 from gdlib.sources.splits import TEST_SEED, TEST_SHARE, Splits, divide, shuffled
 from gdlib.sources.tagged import TaggedCorpus
@@ -51,13 +51,7 @@ def split(
         BadCorpus: a language has fewer sentences than asked for.
         BadSetting: nothing would be left to train on, or to choose by.
     """
-    places = divide(labels_per_language, validation_share)
-    if not all(places):
-        raise BadSetting(
-            f"labels_per_language = {labels_per_language} with validation_share = "
-            f"{validation_share} holds out {len(places[1])}; expected at least one sentence to "
-            "train on and one to choose by"
-        )
+    places = divide(labels_per_language, validation_share, "labels_per_language")
     whole, own_test = corpus.parts["train"], corpus.parts.get("test")
     seen, tests, dropped = set[str](), [], {}
     for language in corpus.languages:  # all tests first: no other part may have a test text

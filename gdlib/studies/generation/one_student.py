@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from gdlib.compare.scores import ACCURACY
 from gdlib.core.store import Artifact
+from gdlib.learn import tensors
 from gdlib.networks import distillation
 from gdlib.networks.arms import ARMS, MAIN_ARM
 from gdlib.networks.export import Packed
@@ -39,8 +39,7 @@ class OneStudent(WritingStudy):
     def packed(self, arm: str = MAIN_ARM) -> Packed:
         """That student as it is exported, with the temperature that calibrates it."""
         name, pieces = self.settings.students[0], len(self.teacher.tokenizer)
-        with safe_open(self.shown(name, arm) / "test.safetensors", "pt") as file:
-            temperature = float(file.metadata()["temperature"])
+        temperature = tensors.load(self.shown(name, arm) / "test.safetensors")[1]["temperature"]
         return Packed(self.student(name, arm), self.vocabulary, temperature, pieces)
 
     def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:

@@ -5,6 +5,7 @@ from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import SOFT_LOSSES
 from gdlib.networks.arms import ARMS, MAIN_ARM
 from gdlib.networks.names import EMBEDDINGS, STUDENTS
+from gdlib.studies.shared.knobs import COLDEST
 from gdlib.studies.shared.settings import RESOLVED, WritingSettings
 
 
@@ -40,7 +41,7 @@ class Settings(WritingSettings):
     )
     embedding_dim: int = knob(64, "students", "dimensions of the embeddings", least=1)
     soft_loss: str = knob("kl", "students", "kl (with temperature) or mse on logits", SOFT_LOSSES)
-    temperature: float = knob(2.0, "students", "T of the kl loss")
+    temperature: float = knob(2.0, "students", "T of the kl loss", least=COLDEST)
     soft_weight: float = knob(1.0, "students", "weight of the teacher's logits")
     hard_weight: float = knob(0.5, "students", "weight of the gold labels beside them")
     student_steps: int = knob(
@@ -48,7 +49,7 @@ class Settings(WritingSettings):
     )
     student_lr: float = knob(2e-3, "students", "peak learning rate")
     student_batch: int = knob(64, "students", "texts per step", least=1)
-    student_dropout: float = knob(0.3, "students", "before the readout", most=1)
+    student_dropout: float = knob(0.3, "students", "before the readout", most=0.99)
     evaluate_every: int = knob(
         0, "students", "steps between two looks at the held-out loss; 0: the last weights are kept"
     )

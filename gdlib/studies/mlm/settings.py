@@ -6,7 +6,7 @@ from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import RULES
 from gdlib.networks.names import BODIES, PAIR_POOLINGS, STARTS
-from gdlib.studies.shared.knobs import Names, Numbers, SweepSettings, items
+from gdlib.studies.shared.knobs import COLDEST, Names, Numbers, SweepSettings, items
 from gdlib.studies.shared.settings import RESOLVED, HeadSettings, TeachingSettings
 
 PLAIN_ARM, SINGLE, START_ARM = "no teacher", "single teachers", "start"
@@ -79,7 +79,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         2, "students", "layers, the lowest of the first teacher's, or new", least=1
     )
     scratch_hidden: int = knob(128, "students", "width of a student from scratch", least=1)
-    temperature: float = knob(1.0, "students", "T of the teachers' distribution")
+    temperature: float = knob(1.0, "students", "T of the teachers' distribution", least=COLDEST)
     soft_weight: float = knob(0.8, "students", "weight of the teachers' distribution")
     hard_weight: float = knob(0.2, "students", "weight of the hidden piece beside it")
     student_steps: int = knob(50, "students", "optimisation steps, the same for every arm", least=1)
@@ -92,7 +92,9 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         ("constant", "linear", "cosine"),
     )
     student_batch: int = knob(16, "students", "texts per step", least=1)
-    evaluate_every: int = knob(10, "students", "steps between two looks at the held-out loss")
+    evaluate_every: int = knob(
+        10, "students", "steps between two looks at the held-out loss", least=1
+    )
     student_seeds: Numbers = knob(
         (0, 1, 2),
         "students",

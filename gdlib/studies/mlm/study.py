@@ -15,6 +15,7 @@ from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
+from gdlib.learn import tensors
 from gdlib.learn.calibration import fit_temperature
 from gdlib.learn.loop import trainable_state
 from gdlib.learn.losses import DistillationLoss
@@ -196,12 +197,9 @@ class MLMStudy(MaskedTeachers):
             tuning.logits(tuned, coder, tuning.encode(coder, part))
             for part in (task.held_out, task.test)
         )
-        header = {
-            "parameters": str(students.parameters(tuned)),
-            "steps": str(history.best_step),
-            "temperature": str(fit_temperature(checks, torch.tensor(held_out.labels))),
-        }
-        save_file({"logits": logits}, folder / "test.safetensors", header)
+        notes = {"parameters": students.parameters(tuned), "steps": history.best_step}
+        notes["temperature"] = fit_temperature(checks, torch.tensor(held_out.labels))
+        tensors.save(folder / "test.safetensors", {"logits": logits}, **notes)
 
     def student_network(self, trial: Trial, folder: Path) -> zoo.Network:
         """A student's encoder as a network of the zoo, in a folder."""

@@ -11,6 +11,10 @@ Names = tuple[str, ...]
 Numbers = tuple[int, ...]
 
 
+COLDEST = 0.01
+"""The least temperature: float32 cannot divide logits by much less."""
+
+
 def items(text: str) -> tuple[str, ...]:
     """The items of a Markdown list (``- ...``), each on one line."""
     return tuple(" ".join(item.split()) for item in re.split(r"^\s*- ", text, flags=re.M)[1:])
@@ -45,7 +49,7 @@ class StagedSettings:
     hidden_dim: int = knob(
         100, "students", "H, width of a direction (the paper: 100 to 600)", least=1
     )
-    student_dropout: float = knob(0.2, "students", "on the embeddings and on the states", most=1)
+    student_dropout: float = knob(0.2, "students", "on the embeddings and on the states", most=0.99)
     projection: str = knob(
         "linear", "students", "from its states to the teacher's, after the layer", PROJECTIONS
     )
@@ -68,7 +72,9 @@ class StagedSettings:
     )
     student_lr: float = knob(5e-3, "students", "peak learning rate of a turn, cosine decay")
     student_batch: int = knob(64, "students", "texts per step", least=1)
-    evaluate_every: int = knob(20, "students", "steps between two looks at the held-out score")
+    evaluate_every: int = knob(
+        20, "students", "steps between two looks at the held-out score", least=1
+    )
     student_seeds: Numbers = knob(
         (0, 1, 2), "students", "one student each: start, order and dropout"
     )
@@ -82,6 +88,6 @@ class SoftSettings:
     """How a student learns from the logits of its teacher, and from gold labels."""
 
     soft_loss: str = knob("kl", "train", "kl (with temperature) or mse on logits", SOFT_LOSSES)
-    temperature: float = knob(2.0, "train", "T of the kl loss")
+    temperature: float = knob(2.0, "train", "T of the kl loss", least=COLDEST)
     soft_weight: float = knob(1.0, "train", "weight of the teacher's logits")
     hard_weight: float = knob(0.5, "train", "weight of the gold labels beside them, if any")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from gdlib.core.settings import knob, knobs, settings_class
 from gdlib.learn.names import PAIR_LOSSES
 from gdlib.networks.names import POOLINGS
-from gdlib.studies.shared.knobs import SoftSettings
+from gdlib.studies.shared.knobs import COLDEST, SoftSettings
 
 Part = TypeVar("Part")
 RESOLVED = (
@@ -49,7 +49,7 @@ class TeachingSettings:
         100, "corpus", "gold labels per class, the held-out part included", least=1
     )
     validation_share: float = knob(
-        0.2, "corpus", "share of the labelled texts held out for stopping and choosing", most=1
+        0.2, "corpus", "share of the labelled texts held out to choose by", least=0.01, most=0.99
     )
     transfer_size: int = knob(4000, "corpus", "real unlabelled texts at most (the ceiling arm)")
     test_size: int = knob(3000, "corpus", "test texts at most", least=1)
@@ -68,7 +68,7 @@ class TeachingSettings:
     )
     teacher_lr: float = knob(1e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "texts per step", least=1)
-    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond", least=1)
+    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond", least=3)
     teacher_layers: tuple[int, ...] = knob(
         (), "teacher", "hidden layers whose state is kept beside the logits"
     )
@@ -105,7 +105,9 @@ class WritingSettings(TeachingSettings):
     )
     # samples
     num_samples: int = knob(1600, "samples", "texts to generate", least=1)
-    sampling_temperature: float = knob(0.9, "samples", "1 with top_p 1 is ancestral sampling")
+    sampling_temperature: float = knob(
+        0.9, "samples", "1 with top_p 1 is ancestral sampling", least=COLDEST
+    )
     top_p: float = knob(0.95, "samples", "nucleus; 1 keeps every token", most=1)
     top_k: int = knob(0, "samples", "most likely tokens kept; 0 keeps every token")
     prefix_tokens: int = knob(0, "samples", "first tokens taken over from a random labelled text")
@@ -117,7 +119,7 @@ class WritingSettings(TeachingSettings):
         most=1,
     )
     overlap_words: int = knob(
-        8, "samples", "a run of so many words shared with a test text drops the sample"
+        8, "samples", "a run of so many words shared with a test text drops it", least=1
     )
     min_confidence: float = knob(
         0.0, "samples", "drop samples whose teacher confidence is below", most=1
@@ -151,13 +153,13 @@ class EncoderSettings:
     encoder_lr: float = knob(1e-4, "train", "peak learning rate, linear warm-up and decay")
     encoder_batch: int = knob(32, "train", "pairs per step", least=1)
     encoder_dropout: float = knob(
-        0.0, "train", "of hidden states, attention and head (the paper: 0.2)", most=1
+        0.0, "train", "of hidden states, attention and head (the paper: 0.2)", most=0.99
     )
     max_length: int = knob(
         64,
         "train",
         "word pieces per pair; the sentence's ends are cut beyond (the paper: 160)",
-        least=1,
+        least=8,
     )
     gloss_text: str = knob(
         "definition",
@@ -243,4 +245,4 @@ class HeadSettings:
     body_steps: int = knob(80, "teacher", "optimisation steps of layers and head")
     body_lr: float = knob(5e-4, "teacher", "their peak learning rate")
     body_batch: int = knob(16, "teacher", "texts per step", least=1)
-    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond", least=1)
+    max_length: int = knob(128, "teacher", "word pieces per text, cut beyond", least=3)

@@ -21,6 +21,7 @@ from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
 from gdlib.core.store import texts_digest
 from gdlib.core.study import Study
+from gdlib.learn import tensors
 from gdlib.learn.calibration import fit_temperature
 from gdlib.networks import signals, students, teacher
 from gdlib.networks.distillation import predict
@@ -133,14 +134,14 @@ class TeachingStudy(Study):
         """
         held_out = self.held_out
         checks = predict(student, self.vocabulary.rows(held_out.pieces))
-        header = {
-            "steps": str(steps),
-            "parameters": str(students.parameters(student)),
-            "temperature": str(fit_temperature(checks, held_out.labels)),
+        notes = {
+            "steps": steps,
+            "parameters": students.parameters(student),
+            "temperature": fit_temperature(checks, held_out.labels),
         }
         save_file(student.state_dict(), folder / "student.safetensors")
         logits = predict(student, self.rows(self.test_texts))
-        save_file({"logits": logits}, folder / "test.safetensors", header)
+        tensors.save(folder / "test.safetensors", {"logits": logits}, **notes)
 
     # ---- texts as students read them
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
 from scipy.special import softmax
 from torch import nn
 
 from gdlib.compare.metrics import expected_calibration_error
 from gdlib.compare.results import Results, of_classifiers
 from gdlib.core.store import Artifact
+from gdlib.learn import tensors
 from gdlib.networks import students
 from gdlib.sources.corpora import Part
 
@@ -57,10 +57,8 @@ class Trials:
 
     def student(self, made: Artifact, **columns: Any) -> None:
         """One trained student, from its artifact."""
-        with safe_open(made / "test.safetensors", "np") as file:
-            logits, header = file.get_tensor("logits"), file.metadata()
-        numbers = {name: int(header[name]) for name in ("parameters", "steps")}
-        self.network(logits, float(header["temperature"]), **columns, **numbers)
+        named, notes = tensors.load(made / "test.safetensors")
+        self.network(named["logits"].numpy(), **columns, **notes)
 
     def network(self, logits: np.ndarray, temperature: float, **columns: Any) -> None:
         """A network, as it is and calibrated: ``calibrated_ece`` is the calibration error after its

@@ -30,7 +30,8 @@ class Settings(SweepSettings, StagedSettings):
         0.2,
         "corpus",
         "share of the tagged sentences held out for stopping and choosing",
-        most=1,
+        least=0.01,
+        most=0.99,
     )
     transfer_per_language: int = knob(
         320, "corpus", "sentences per language used without their tags, at most"
@@ -54,7 +55,7 @@ class Settings(SweepSettings, StagedSettings):
     teacher_lr: float = knob(4e-4, "teacher", "peak learning rate, linear warm-up and decay")
     teacher_batch: int = knob(16, "teacher", "sentences per step", least=1)
     max_length: int = knob(
-        48, "teacher", "word pieces per sentence, cut beyond (and counted)", least=1
+        48, "teacher", "word pieces per sentence, cut beyond (and counted)", least=3
     )
     frozen_embeddings: bool = knob(
         True,

@@ -1,0 +1,420 @@
+"""Break runs of study 1 on tiny networks in every stage, and see that each goes on to the very
+bytes of a run that nothing disturbed.
+
+    OMP_NUM_THREADS=1 python tests/breaking.py [--only WHAT ...] [--table FILE]
+
+- ``kills``: a stage's notebook, executed in a fork, is killed (SIGKILL) at moments spread evenly
+  over its time; teacher, generator and students also between two checkpoints, five times each.
+- ``damaged``: files of every kind of artifact in turn are cut, emptied, changed in a byte, removed.
+- ``disks``: every stage on a disk that is too small, two sizes each; needs the right to mount.
+- ``run``: ``gdlib run`` itself, killed with its process group in every stage; what it started has
+  to be gone within five seconds.
+- ``filled``: ``gdlib run`` on a disk that is too small for each stage in turn.
+- ``together``: two and four runs in one folder.
+- ``ray``: of a cluster a worker, a node and the head are killed.
+
+The first thing that goes wrong ends the harness with what was said; its folder is kept. At the end
+it prints its counts.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+from disturbed import (
+    STAGES,
+    WAIT,
+    Project,
+    copy_of,
+    elapsed,
+    networks,
+    one_line,
+    size_of,
+    still,
+)
+
+KILLS_A_STAGE, KILLS_A_TRAINING, DAMAGED = 4, 5, 30
+ENDED_WITHIN = 5  # seconds after a kill in which everything that a run started is gone
+FULL = "No space left|disk is full"
+
+
+class Trials:
+    """What every kind of trial starts from: the undisturbed stages, and the state before each.
+
+    Args:
+        parent: a folder for all projects.
+        seed: of the moments and the files that are drawn.
+    """
+
+    def __init__(self, parent: Path, seed: int):
+        self.parent, self.random = parent, np.random.default_rng(seed)
+        self.networks, self.counts = networks(parent / "networks"), Counter()
+        self.before, self.after, self.size, self.seconds = {}, {}, {}, {}
+        project = self.project("undisturbed")
+        for stage in STAGES:
+            self.before[stage] = copy_of(project, parent / f"before-{stage}")
+            start = time.monotonic()
+            project.must_fork(stage, "undisturbed")
+            self.seconds[stage] = time.monotonic() - start
+            self.after[stage] = project.lasting()
+            self.size[stage] = size_of(project.runs)
+        self.whole = copy_of(project, parent / "whole")
+        shown = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in self.seconds.items())
+        self.say(f"undisturbed, in a fork: {shown}")
+
+    def say(self, line: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+    def project(self, label: str, state: Path | None = None, folder: Path | None = None) -> Project:
+        """A new project, perhaps in a state of the undisturbed one."""
+        made = Project(folder or self.parent / label, self.networks, self.parent / f"logs-{label}")
+        if state:
+            shutil.copytree(state, made.runs, dirs_exist_ok=True)
+        return made
+
+    def same(self, project: Project, stage: str, what: str) -> None:
+        """What a fork left is what the undisturbed fork left, byte for byte."""
+        self._compared(project, self.after[stage], what)
+
+    def same_run(self, project: Project, what: str) -> None:
+        """What ``gdlib run`` left, its report too, is what an undisturbed one left."""
+        self._compared(project, self.undisturbed_run, what)
+
+    def _compared(self, project: Project, expected: dict[str, str], what: str) -> None:
+        found = project.lasting()
+        if found != expected:
+            names = sorted({n for n in {*found, *expected} if found.get(n) != expected.get(n)})
+            raise SystemExit(f"{what}: {project.folder} is not as undisturbed in {names}")
+
+    @cached_property
+    def undisturbed_run(self) -> dict[str, str]:
+        """What lasts of ``gdlib run`` if nothing disturbs it."""
+        project, start = self.project("run-undisturbed"), time.monotonic()
+        project.must("gdlib run")
+        found = project.lasting()
+        reported = sum("/report/" in name for name in found)
+        self.say(
+            f"gdlib run, undisturbed: {elapsed(start)}, {len(found)} files, {reported} reported"
+        )
+        assert reported > 30
+        return found
+
+    # ---- kills
+
+    def kills(self) -> None:
+        """Every stage, and every training between its checkpoints; each goes on after each kill."""
+        for stage in STAGES:
+            killed = 0
+            for part in range(KILLS_A_STAGE):
+                project = self.project(f"killed-{stage}-{part}", self.before[stage])
+                share = (part + self.random.uniform(0.2, 0.8)) / KILLS_A_STAGE
+                start = time.monotonic()
+                while not self._killed_in_fork(project, stage, self._after(share, stage)):
+                    self.seconds[stage] = time.monotonic() - start  # it was faster this time
+                    start = time.monotonic()
+                    shutil.rmtree(project.runs)
+                    shutil.copytree(self.before[stage], project.runs)
+                killed += 1
+                project.must_fork(stage, f"after a kill in {stage}")
+                self.same(project, stage, f"after a kill in {stage}")
+            self.counts["SIGKILL in the stage", stage] = killed
+            self.say(f"{stage}: killed {killed} times, each time the same bytes in the end")
+        for stage in ("teacher", "generator"):
+            project, kind = self.project(f"cut-{stage}", self.before[stage]), f"trained-{stage}"
+            for step in np.linspace(3, 51, KILLS_A_TRAINING, dtype=int).tolist():
+                reached = partial(self._trained, project, kind, step)
+                if not self._killed_in_fork(project, stage, reached) or not project.step(kind):
+                    raise SystemExit(f"{stage}: trained before it could be killed at step {step}")
+                self.counts["SIGKILL between checkpoints", stage] += 1
+            project.must_fork(stage, f"after kills between checkpoints of {stage}")
+            self.same(project, stage, f"after kills between checkpoints of {stage}")
+            self.say(
+                f"{stage}: killed {KILLS_A_TRAINING} times between checkpoints, the same bytes"
+            )
+        project = self.project("cut-students", self.before["students"])
+        for number in range(KILLS_A_TRAINING):
+            if not self._killed_in_fork(
+                project, "students", partial(self._student, project, number)
+            ):
+                raise SystemExit(f"students: trained before student {number} could be killed")
+            self.counts["SIGKILL between checkpoints", "students"] += 1
+        project.must_fork("students", "after kills in the middle of students")
+        self.same(project, "students", "after kills in the middle of students")
+        self.say(
+            f"students: killed {KILLS_A_TRAINING} times in a student's training, the same bytes"
+        )
+
+    def _killed_in_fork(self, project: Project, stage: str, reached: Callable[[], bool]) -> bool:
+        """Start a stage and kill it once something is reached; whether it was still at work."""
+        process, deadline = project.fork(stage), time.monotonic() + WAIT
+        while not reached() and process.is_alive():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"a run hangs in {stage}\n{project.words()}")
+            time.sleep(0.002)
+        process.kill()
+        process.join()
+        if process.exitcode in (1, 2):
+            raise SystemExit(f"{stage} failed before it was killed\n{project.words()}")
+        return process.exitcode == -signal.SIGKILL
+
+    def _after(self, share: float, stage: str) -> Callable[[], bool]:
+        start = time.monotonic()
+        return lambda: time.monotonic() - start >= share * self.seconds[stage]
+
+    def _trained(self, project: Project, kind: str, step: int) -> bool:
+        return project.step(kind) >= step
+
+    def _student(self, project: Project, number: int) -> bool:
+        """Whether so many students are done and the next is being trained."""
+        done = len([*project.store.glob("trained-student/*")])
+        return done >= number and self._after_pause(project.making("trained-student"))
+
+    def _after_pause(self, reached: bool) -> bool:
+        if reached:
+            time.sleep(self.random.uniform(0, 0.2))
+        return reached
+
+    # ---- damaged files
+
+    def damaged(self, a_time: int = 10) -> None:
+        """Damage files of a finished run, and execute all stages again on what is left."""
+        store, drawn = self.whole / "store", list[Path]()
+        kinds = [path for path in sorted(store.iterdir()) if path.name not in ("locks", "work")]
+        while len(drawn) < DAMAGED:
+            for kind in kinds:
+                files = [p for p in sorted(kind.rglob("*")) if p.is_file() and p not in drawn]
+                drawn += files and [files[int(self.random.integers(len(files)))]]
+        for place in range(0, DAMAGED, a_time):
+            project, ways = self.project(f"damaged-{place}", self.whole), Counter()
+            for path in drawn[place : min(place + a_time, DAMAGED)]:
+                way = ("cut", "emptied", "a byte changed", "gone")[int(self.random.integers(4))]
+                damage(project.store / path.relative_to(store), way, self.random)
+                ways[way] += 1
+                self.counts["damaged file", path.relative_to(store).parts[0]] += 1
+            for stage in STAGES:
+                project.must_fork(stage, f"after damaged files in {project.folder}")
+            self.same(project, STAGES[-1], "after damaged files")
+            self.say(f"{ways.total()} damaged files, {dict(ways)}: made again, the same bytes")
+
+    # ---- full disks
+
+    def disks(self) -> None:
+        """Every stage on a disk that has room for a part of what it writes, then for all."""
+        for stage in STAGES:
+            with small_disk(self.parent / f"disk-{stage}") as (folder, resize):
+                project = self.project(f"full-{stage}", self.before[stage], folder / "project")
+                used = shutil.disk_usage(folder).used
+                grows = self.size[stage] - size_of(self.before[stage])
+                for share in (0.02, 0.5):
+                    resize(used + int(share * grows))
+                    process = project.fork(stage)
+                    process.join(WAIT)
+                    if process.exitcode != 2 or not one_line(project.words(), FULL):
+                        raise SystemExit(
+                            f"a full disk ended {stage} with {process.exitcode}\n{project.words()}"
+                        )
+                    self.counts["full disk", stage] += 1
+                resize(2**30)
+                project.must_fork(stage, f"after a full disk in {stage}")
+                self.same(project, stage, f"after a full disk in {stage}")
+            self.say(f"{stage}: {self.counts['full disk', stage]} full disks, a line each, went on")
+
+    # ---- the command line
+
+    def run(self) -> None:
+        """``gdlib run`` killed in every stage and in its report."""
+        project = self.project("run")
+        for stage in (*STAGES, "report"):
+            reached = partial(self._at_work, project, stage)
+            killed, started = self._killed_run(project, reached)
+            if not killed:
+                raise SystemExit(f"gdlib run ended before {stage}\n{project.words()}")
+            self.counts["SIGKILL of gdlib run's group", stage] += 1
+            self.say(f"gdlib run: killed in {stage}, {started} processes gone within 5 s")
+        project.must("gdlib run after kills")
+        self.same_run(project, "gdlib run after kills")
+        self.say("gdlib run: after all kills the same bytes")
+
+    def filled(self) -> None:
+        """``gdlib run`` on a disk that fills up in every stage."""
+        with small_disk(self.parent / "disk") as (folder, resize):
+            project, sizes = self.project("full", folder=folder / "project"), [0]
+            sizes += [self.size[stage] for stage in STAGES]
+            for place, stage in enumerate(STAGES):
+                # receipts with executed notebooks take as much again
+                resize(shutil.disk_usage(folder).used + (sizes[place + 1] - sizes[place]) // 2)
+                status = project.start().wait(WAIT)
+                if status != 2 or not one_line(project.words(), FULL):
+                    raise SystemExit(f"a full disk ended {stage} with {status}\n{project.words()}")
+                at = project.words().count("\n[")
+                self.counts["full disk under gdlib run", STAGES[min(at, 5)]] += 1
+                resize(2**30)
+                self._through(project, stage)
+            project.must("gdlib run after full disks")
+            self.same_run(project, "gdlib run after full disks")
+        self.say("gdlib run: a full disk in every stage, a line each, then the same bytes")
+
+    def _through(self, project: Project, stage: str) -> None:
+        status = project.start(more=("--only", stage)).wait(WAIT)
+        if status:
+            raise SystemExit(f"with room again {stage} ended with {status}\n{project.words()}")
+
+    def _at_work(self, project: Project, stage: str) -> bool:
+        """Whether a run is in a stage, some time after its kernel has begun to make artifacts."""
+        if stage == "report":
+            return self._after_pause(project.report.exists())
+        made = {p.name.rpartition("-")[0] for p in project.store.glob(f"locks/*-{stage}-*.lock")}
+        if not made:
+            return False
+        time.sleep(self.random.uniform(0, 2) * 8)  # its kernel starts, imports, computes
+        return True
+
+    def _killed_run(self, project: Project, reached: Callable[[], bool]) -> tuple[bool, int]:
+        process, deadline = project.start(), time.monotonic() + WAIT
+        while not reached() and process.poll() is None:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"gdlib run hangs\n{project.words()}")
+            time.sleep(0.02)
+        if process.poll() is not None:
+            return False, 0
+        started = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        _, alive = psutil.wait_procs(started, timeout=ENDED_WITHIN)
+        # what nobody has collected yet has ended too
+        if alive := [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
+            raise SystemExit(f"{ENDED_WITHIN} s after gdlib run was killed there is still {alive}")
+        return True, len(started)
+
+    # ---- several at once
+
+    def together(self) -> None:
+        """Two and four runs in one folder."""
+        for number in (2, 4):
+            project, start = self.project(f"together-{number}"), time.monotonic()
+            started = [project.start(f"log-{place}") for place in range(number)]
+            statuses = [process.wait(WAIT) for process in started]
+            logs = "\n".join(project.words(f"log-{place}") for place in range(number))
+            if any(statuses) or "Traceback" in logs:
+                raise SystemExit(f"{number} runs at once ended with {statuses}\n{logs}")
+            self.same_run(project, f"{number} runs at once")
+            self.counts["runs in one folder at once", ""] += number
+            self.say(f"{number} runs at once: each to its end, {elapsed(start)}")
+
+    # ---- Ray
+
+    def ray(self) -> None:
+        """A worker and a node are killed and the run goes on; then the head, which ends it."""
+        from ray.cluster_utils import Cluster
+
+        small = {"object_store_memory": 10**8}
+        head = {"num_cpus": 0, "include_dashboard": False, **small}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
+        on = ("--engine", "ray", "--ray-address", cluster.address)
+        try:
+            project = self.project("ray")
+            process = project.start(more=on)
+            self._until(lambda: project.making("trained-teacher"), process, project)
+            workers = [p for p in psutil.process_iter() if "ray::" in " ".join(p.cmdline()[:1])]
+            at_work = [p for p in workers if "teacher" in p.cmdline()[0]]
+            at_work[0].kill()
+            self.counts["Ray worker killed", "teacher"] += 1
+            self._until(lambda: project.making("raw-samples"), process, project)
+            cluster.remove_node(nodes[0], allow_graceful=False)
+            self.counts["Ray node killed", "samples"] += 1
+            if process.wait(WAIT):
+                raise SystemExit(f"without a worker and a node Ray failed\n{project.words()}")
+            self.same_run(project, "after a worker and a node of Ray were killed")
+            self.say("Ray: a worker and a node killed, the same bytes")
+            project = self.project("ray-head")
+            process = project.start(more=on)
+            self._until(lambda: project.making("trained-teacher"), process, project)
+            cluster.remove_node(cluster.head_node, allow_graceful=False)
+            start, status = time.monotonic(), process.wait(WAIT)
+            if not status or not one_line(project.words(), "Ray"):
+                raise SystemExit(f"without its head a run ended with {status}\n{project.words()}")
+            self.counts["Ray head killed", "teacher"] += 1
+            self.say(f"Ray: without its head the run ended after {elapsed(start)}")
+            project.must("after the head of Ray was killed")
+            self.same_run(project, "after the head of Ray was killed")
+        finally:
+            cluster.shutdown()
+
+    def _until(self, true: Callable[[], bool], process: subprocess.Popen, project: Project) -> None:
+        deadline = time.monotonic() + WAIT
+        while not true():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"waited in vain\n{project.words()}")
+            time.sleep(0.02)
+
+
+def damage(path: Path, way: str, random: np.random.Generator) -> None:
+    """Cut a file, empty it, change a byte of it, or take it away."""
+    content = bytearray(path.read_bytes())
+    path.unlink()
+    if way != "gone":
+        if content:
+            content[int(random.integers(len(content)))] ^= 0xFF
+        kept = {"cut": len(content) // 2, "emptied": 0}.get(way, len(content))
+        path.write_bytes(content[:kept])
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[tuple[Path, Callable[[int], None]]]:
+    """A disk in memory, at first of a gigabyte, and what gives it another size in bytes."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)]
+    subprocess.run(mount, check=True)
+    try:
+
+        def resize(size: int) -> None:
+            subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+        yield folder, resize
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def table(counts: Counter) -> str:
+    """The counts as a table in Markdown."""
+    rows = [
+        "| what was done | where | times | all went on to the same bytes |",
+        "|---|---|---:|---|",
+    ]
+    rows += [f"| {what} | {where} | {n} | yes |" for (what, where), n in counts.items()]
+    return "\n".join(rows)
+
+
+def main() -> None:
+    kinds = ("kills", "damaged", "disks", "run", "filled", "together", "ray")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=kinds, choices=kinds)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", type=Path, help="a file that the counts are written to")
+    given = parser.parse_args()
+    still()
+    parent = Path(tempfile.mkdtemp(prefix="breaking-"))
+    trials = Trials(parent, given.seed)
+    for kind in given.only:
+        getattr(trials, kind)()
+    shown = table(trials.counts)
+    print(shown, flush=True)
+    if given.table:
+        given.table.write_text(f"{shown}\n")
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
