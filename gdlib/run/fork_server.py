@@ -142,7 +142,7 @@ def _main() -> None:
     # As a kernel does before it imports matplotlib, so that figures are shown in the notebook.
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, no child's end could be asked for
-    run_has_ended = select.poll()
+    server, run_has_ended = os.getpid(), select.poll()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         run_has_ended.register(connection, select.POLLRDHUP)
         for name in sys.argv[2:]:
@@ -152,6 +152,8 @@ def _main() -> None:
         gc.freeze()  # what is there now stays; kernels share its memory
         order = _serve(connection)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # ends with the server
+    if os.getppid() != server:  # which has ended meanwhile
+        sys.exit()
     os.setsid()
     os.chdir(order["folder"])
     os.environ.clear()
