@@ -33,9 +33,11 @@ def table_of(lines: Lines) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def ratios(table: pd.DataFrame) -> Figure:
+def ratios(table: pd.DataFrame) -> Figure | None:
     """A dot per line, row by row, on a logarithmic axis; 1 is a tie."""
     shown = table[table["row"] != PLANNED].dropna(subset="ratio")
+    if shown.empty:
+        return None
     names = list(shown["row"].unique())
     counts = [int((shown["row"] == name).sum()) for name in names]
     height = 1.2 + 0.28 * sum(counts) + 0.5 * len(names)
