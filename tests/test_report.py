@@ -305,6 +305,7 @@ def test_long_tables_are_folded_and_headers_are_of_columns(tmp_path):
 
 def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
     display = nbformat.v4.new_output
+    styled = "<table><tr><th>n</th></tr><tr><td id='a'>&lt;b&gt;</td></tr></table>"
     png = {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure size 1x1>"}
     outputs = [
         display("stream", name="stdout", text="a ``` fence\n"),
@@ -312,10 +313,11 @@ def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
         display("display_data", data=png),
         display("display_data", data={"text/markdown": "*Loss &lt;b&gt;.*"}),
         display("display_data", data={"text/markdown": "*Numbers.*"}),
-        display("display_data", data={"text/html": "<table>", "text/plain": "<pandas.Styler>"}),
+        display("display_data", data={"text/html": styled, "text/plain": "<pandas.Styler>"}),
         display("display_data", data={"text/markdown": "**So** <script>"}),
     ]
     code = nbformat.v4.new_code_cell("out.close()", outputs=outputs)
+    code.metadata.tags = ["solution"]
     prose = nbformat.v4.new_markdown_cell("See [here](2_b.ipynb#x), [there](../../docs/c.md).")
     notebook = nbformat.v4.new_notebook(cells=[prose, code])
     section = {
@@ -328,7 +330,7 @@ def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
     for part in (
         f"[notebooks/1_a/1_b.ipynb]({back}/1_b.ipynb)",
         f"[here]({back}/2_b.ipynb#x), [there](../../../docs/c.md)",
-        "```python\nout.close()\n```",
+        "<details><summary>Solution</summary>\n\n```python\nout.close()\n```",
         "````\na ``` fence\n````",
         "![Loss &lt;b&gt;.](../figures/loss.svg)\n\n*Loss &lt;b&gt;.*",
         "| a |\n\n\n*Numbers.*",
@@ -338,4 +340,5 @@ def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
     assert images == {} and "<table" not in text and "50%" not in text and "pandas" not in text
     code.outputs[2].data = {"image/svg+xml": "<svg/>"}
     alone = as_markdown(notebook, {"figures": [], "tables": []}, *place)
+    assert "| n |\n| --- |\n| &lt;b&gt; |\n" in alone[0]
     assert alone[1] == {"b-1.svg": "<svg/>"} and "![a figure of this notebook](b-1.svg)" in alone[0]

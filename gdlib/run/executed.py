@@ -6,14 +6,15 @@ shown as text and never interpreted, as in the report.
 
 import re
 from collections.abc import Mapping
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from posixpath import normpath, relpath
 from typing import Any
 
+import pandas as pd
 from nbformat import NotebookNode
 
-from gdlib.core.wording import notag
+from gdlib.core.wording import grid, notag
 from gdlib.run.live import plain
 
 LONG = 4_000  # characters of one output that are shown
@@ -42,9 +43,12 @@ def as_markdown(
         if cell.cell_type == "markdown":
             parts.append(_linked(cell.source, original, here))
         elif cell.source.strip():
+            is_solution = "solution" in cell.metadata.get("tags", ())
+            parts += ["<details><summary>Solution</summary>"] * is_solution
             parts.append(_fenced(cell.source, "python"))
-        for output in cell.get("outputs", ()):
-            parts += _shown(output, shown, images, Path(here).stem)
+            for output in cell.outputs:
+                parts += _shown(output, shown, images, Path(here).stem)
+            parts += ["</details>"] * is_solution
     return "\n\n".join(part for part in parts if part.strip()) + "\n", images
 
 
@@ -65,7 +69,21 @@ def _shown(
     if "image/png" in data:  # the next output is its caption
         return []
     text = data.get("text/plain", "")
+    if text.startswith("<pandas") and not shown:
+        return [_table(data["text/html"])]
     return [] if re.match(r"<(pandas|Figure|IPython)|\w+\(", text) else [_fenced(text)]
+
+
+def _table(styled: str) -> str:
+    """A table in Markdown, from a styled one's HTML."""
+    rows = [
+        [
+            unescape(re.sub("<[^>]*>", "", text))
+            for text in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row)
+        ]
+        for row in re.findall(r"<tr>(.*?)</tr>", styled, re.DOTALL)
+    ]
+    return grid(pd.DataFrame(rows[1:], columns=rows[0]))
 
 
 def _caption(caption: str) -> str:
