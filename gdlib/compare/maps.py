@@ -57,8 +57,8 @@ def projected(vectors: Vectors, seed: int, at_most: int = 2000) -> Vectors:
         at_most: texts that t-SNE itself sees.
 
     Returns:
-        Places, in a square from 0 to 1. *Shape:* ``[texts, 2]``, float32. Fewer than ten texts are
-        placed by PCA alone.
+        Places, in a square from 0 to 1. *Shape:* ``[texts, 2]``, float32. Fewer than ten texts, and
+        texts that are all the same, are placed by PCA alone.
     """
     points = directions(vectors)
     if len(points) < 3:
@@ -68,7 +68,8 @@ def projected(vectors: Vectors, seed: int, at_most: int = 2000) -> Vectors:
         pca = PCA(min(COMPONENTS, len(drawn), points.shape[1]), random_state=seed)
         points = pca.fit(points[drawn]).transform(points)
         places = points[drawn, :2]
-        if len(drawn) >= 10:
+        # Of texts that are all the same t-SNE divides by a spread of zero, and crashes.
+        if len(drawn) >= 10 and np.ptp(places[:, 0]) > 1e-9:
             perplexity = min(PERPLEXITY, (len(drawn) - 1) / 3)
             tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
             places = tsne.fit_transform(points[drawn])
