@@ -68,7 +68,9 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert tests == other.data.tests[wsd.EXAMPLES] and study.data.train != other.data.train
     assert len(study.data.train) == 60 and all(one.teaches for one in study.data.train)
     begun = study.second_losses().set_index("arm")
-    assert begun.index.tolist() == ["LMGC-M"] and (begun.drop(columns="model_seed") > 0).all(axis=None)
+    assert begun.index.tolist() == ["LMGC-M"] and (begun.drop(columns="model_seed") > 0).all(
+        axis=None
+    )
     said = study.scores(study.model_plan("gloss vectors"), tests)
     (place,) = results.units(arm="gloss vectors").ravel()
     right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]

@@ -39,9 +39,9 @@ def test_memory_that_was_set_free_is_used_again_without_asking_for_it():
         "from gdlib.core.processes import keep_memory\n"
         "if sys.argv[1] == 'keep': keep_memory()\n"
         "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "for _ in range(5): torch.ones(16_000_000)\n"
+        "for _ in range(5): [torch.ones(4_000_000) for _ in range(12)]\n"
         "before = faults()\n"
-        "for _ in range(10): torch.ones(16_000_000)\n"
+        "for _ in range(10): [torch.ones(4_000_000) for _ in range(12)]\n"
         "print(faults() - before)"
     )
 
@@ -49,7 +49,7 @@ def test_memory_that_was_set_free_is_used_again_without_asking_for_it():
         command = [sys.executable, "-c", code, how]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    pages = 10 * 64_000_000 // resource.getpagesize()
+    pages = 10 * 12 * 16_000_000 // resource.getpagesize()
     assert faults("keep") < pages / 4 < faults("leave")
 
 

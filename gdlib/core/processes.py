@@ -83,14 +83,16 @@ def _on_one_thread(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @cache
 def keep_memory() -> None:
-    """Let this process keep up to 2 GiB of memory that it has set free, for its next tensors.
+    """Let this process keep up to 1 GiB of memory that it has set free, for its next tensors.
 
-    A step's large tensors, such as logits over a vocabulary and gradients of an embedding, would
-    else go back to the system when it ends, and be asked for and cleared page by page in the next:
-    a fifth to a third of a step on a processor. Other C libraries than glibc are left as they are.
+    A step's tensors of some megabytes would else go back to the system when it ends, and be asked
+    for and cleared page by page in the next. Those above 32 MiB go back all the same: where their
+    sizes differ from step to step, as logits over a vocabulary do, kept ones would leave holes, and
+    a training once held twice the memory that it needed. Other C libraries than glibc are left as
+    they are.
     """
-    no_maps, trim_above = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of glibc's malloc.h
+    trim_above, map_above = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(no_maps, 0)
-        libc.mallopt(trim_above, 2**31 - 1)
+        libc.mallopt(map_above, 2**25)
+        libc.mallopt(trim_above, 2**30)
