@@ -203,7 +203,9 @@ def test_status_of_a_sweep(here: Path) -> None:
 
 def test_a_report_is_published(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(publishing, "publish", lambda page, to: seen.append((page.name, to)) or to)
+    monkeypatch.setattr(
+        publishing, "publish", lambda page, to, *_: seen.append((page.name, to)) or to
+    )
     result = gdlib("report", "--set", "number=7", "--publish", "reports/mine")
     assert result.exit_code == 0 and "published: reports/mine" in result.output
     assert seen == [("report", Path("reports/mine"))]

@@ -53,7 +53,7 @@ def test_everything_is_kept_with_timings_apart(store):
     assert index == {
         "figures": {"curve": "A curve."}, "tables": {"texts": "Texts."},
         "numbers": {"accuracy": {"value": 0.79, "unit": "share"}},
-        "notes": ["Nothing is **resolved**."],
+        "notes": ["Nothing is **resolved**."], "abstract": "",
     }  # fmt: skip
     assert timings == {
         "numbers": {"labelling": {"value": 2.5, "unit": "s"}},

@@ -6,6 +6,7 @@ import tiny
 import torch
 from torch import nn
 
+from gdlib.compare import baselines
 from gdlib.compare.metrics import expected_calibration_error
 from gdlib.core.store import Artifact
 from gdlib.learn import tensors
@@ -68,7 +69,9 @@ def test_the_row_of_a_student_by_hand(tmp_path):
 
 def test_references(splits):
     trials = Trials(COLUMNS, TEST, TEACHER)
-    trials.references(splits, nn.Linear(3, 2), teacher_steps=9)
+    labelled = splits.labelled
+    answers = baselines.answers(labelled.texts, labelled.labels, TEST.texts, len(splits.labels))
+    trials.references(answers, nn.Linear(3, 2), teacher_steps=9)
     table = trials.results().table.set_index("arm")
     assert table.index.tolist() == ["majority", "tfidf-lr", "tfidf-svm", "teacher"]
     assert table["student"].tolist() == [""] * 4

@@ -129,7 +129,7 @@ def by_domain(results: Results) -> pd.DataFrame:
 def abstract(study: ParaphraseStudy, table: pd.DataFrame) -> str:
     """What :func:`by_domain` found in the domain of training, in sentences."""
     own = table[table["panel"] == study.own]
-    several = " or of several" * (own["tool"].isin([ONE_OF, LEFT_OUT]).any())
+    several = " or of several" if own["tool"].isin([ONE_OF, LEFT_OUT]).any() else ""
     parts = [f"Detectors were trained in {study.own} on the paraphrases of one tool{several}."]
     names = (
         "that tool",
