@@ -45,7 +45,9 @@ def as_markdown(
         elif cell.source.strip():
             is_solution = "solution" in cell.metadata.get("tags", ())
             parts += ["<details><summary>Solution</summary>"] * is_solution
-            parts.append(_fenced(cell.source, "python"))
+            # Where artifacts are kept is no reader's.
+            source = re.sub(r"(?m)^store = .*\n?", "", cell.source)
+            parts.append(_fenced(source, "python") if source.strip() else "")
             for output in cell.outputs:
                 parts += _shown(output, shown, images, Path(here).stem)
             parts += ["</details>"] * is_solution
