@@ -8,13 +8,13 @@ What it shares with other studies (splits, teacher, samples) is in
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gdlib.compare import baselines
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
+from gdlib.learn import tensors
 from gdlib.learn.losses import DistillationLoss
 from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
@@ -151,7 +151,7 @@ class GenerationStudy(OneStudent):
             signals = encoder.signals(part, [last], pooling="mean", title=f"states: {name}")
             states[name] = signals.states[last]
         size = students.parameters(network.base_model)
-        save_file(states, folder / STATES, {"parameters": str(size)})
+        tensors.save(folder / STATES, states, parameters=size)
 
     @property
     def encoders(self) -> dict[str, int]:
@@ -170,9 +170,8 @@ class GenerationStudy(OneStudent):
         """
         labels, classes, found = self.splits.labelled.labels, len(self.class_names), {}
         for name, steps in self.encoders.items():
-            with safe_open(self.encoder_states(steps) / STATES, "pt") as file:
-                states = [file.get_tensor(part) for part in ("labelled", "test")]
-                found[name] = (*states, int(file.metadata()["parameters"]))
+            states, notes = tensors.load(self.encoder_states(steps) / STATES)
+            found[name] = (states["labelled"], states["test"], notes["parameters"])
         vectors = self.vectors
         if vectors is not None:
             table = reduced(vectors, self.settings.embedding_dim)

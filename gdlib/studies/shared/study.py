@@ -86,7 +86,6 @@ class TeachingStudy(Study):
         *(
             "teacher_epochs",
             "teacher_least_steps",
-            "teacher_least_steps",
             "teacher_lr",
             "teacher_batch",
             "max_length",
