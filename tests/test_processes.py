@@ -50,7 +50,10 @@ def test_memory_that_was_set_free_is_used_again_without_asking_for_it():
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     pages = 10 * 12 * 16_000_000 // resource.getpagesize()
-    assert faults("keep") < pages / 4 < faults("leave")
+    by_default = faults("leave")
+    if by_default < pages / 4:
+        pytest.skip(f"this system counts {by_default} faults for {pages} pages that are new")
+    assert faults("keep") < pages / 4
 
 
 def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
