@@ -17,17 +17,22 @@ RIGHT = {"teacher": 90, "distilled on labelled": 70, "generation-distillation": 
 RIGHT |= {"real unlabelled": 80}
 
 
-def cell(seed: int, arms: tuple[str, ...] = ARMS, texts: int = 100) -> Results:
+def cell(
+    seed: int, arms: tuple[str, ...] = ARMS, texts: int = 100, sizes: tuple[int, ...] = ()
+) -> Results:
     """Two classes, half of the texts each; an arm has ``RIGHT + seed`` of every hundred right, the
-    same share of both classes.
+    same share of both classes. With ``sizes`` there are arms with one in so many generated texts.
     """
+    arms = (*arms, *(f"generated /{k}" for k in sizes))
     gold = np.arange(texts) % 2
     rows, outputs = [], []
     for arm in arms:
-        wrong = np.arange(texts) >= (RIGHT[arm] + (seed if arm != "teacher" else 0)) * texts // 100
+        right = RIGHT.get(arm, 70)
+        wrong = np.arange(texts) >= (right + (seed if arm != "teacher" else 0)) * texts // 100
         outputs.append(np.where(wrong, 1 - gold, gold))
         student = "" if arm == "teacher" else "KimCNN"
         row = {"arm": arm, "student": student, "student_seed": 0 if student else -1, "seed": seed}
+        row |= {"size": 1000 // int(arm.partition("/")[2] or 1)} if sizes else {}
         rows.append(row | {"accuracy": float((outputs[-1] == gold).mean()), "corpus": "a folder"})
     return Results(
         pd.DataFrame(rows), np.stack(outputs).astype(np.int16), pd.DataFrame({"gold": gold})
@@ -82,3 +87,37 @@ def test_a_cell_is_added_from_the_results_of_a_run(tmp_path):
     pool_cells.main([str(tmp_path / "splits"), "--add", str(made), "news"])
     assert (tmp_path / "splits" / "cells" / "news-s2.parquet").exists()
     assert "news" in (tmp_path / "splits" / "report.md").read_text()
+
+
+def test_a_question_is_a_family_and_its_average_is_of_the_splits_that_all_corpora_have(tmp_path):
+    for seed in (0, 1, 2):
+        pool_cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
+    for seed in (0, 1):
+        pool_cells.keep(cell(2 * seed, texts=200), tmp_path / "cells" / f"films-s{seed}.parquet")
+    gaps = pool_cells.differences(pool_cells.corpora(tmp_path / "cells"))
+    assert set(gaps["question"]) == {f"{a} minus {b}" for a, b in pool_cells.QUESTIONS if b in ARMS}
+    own = gaps[gaps["question"] == "generation-distillation minus distilled on labelled"]
+    assert own["panel"].tolist() == ["films", "news", "average"]
+    real = gaps[gaps["question"] == "real unlabelled minus generation-distillation"]
+    assert real["value"].to_numpy() == pytest.approx([0.02, 0.02, 0.02])
+    # Holm's correction for two corpora, and none for the average
+    for family in (own[:2], own[2:]):
+        p = np.sort(family["p"])
+        assert family["resolved"].sum() == (0.05 > p * np.arange(len(p), 0, -1)).sum()
+
+
+def test_the_number_of_generated_texts_and_smaller_students_have_parts_of_their_own(tmp_path):
+    for seed in (0, 1):
+        made = cell(seed, sizes=(4, 16))
+        pool_cells.keep(made, tmp_path / "cells" / f"news-s{seed}.parquet")
+        made = tmp_path / f"small-{seed}"
+        made.mkdir()
+        cell(seed, ARMS[:3]).save(made)
+    added = [["--add", str(tmp_path / f"small-{seed}"), "news/small"] for seed in (0, 1)]
+    pool_cells.main([str(tmp_path), *sum(added, [])])
+    sizes = pd.read_csv(tmp_path / "tables" / "sizes.csv")
+    swept = sizes[sizes["arm"] == "generation-distillation"].set_index("size")["value"]
+    assert swept.to_dict() == pytest.approx({62: 0.705, 250: 0.705, 1000: 0.785})
+    text = (tmp_path / "report.md").read_text()
+    assert "figures/sizes.svg" in text and "0.36 million parameters" in text
+    assert (tmp_path / "small" / "news-s1.parquet").exists()

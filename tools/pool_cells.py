@@ -21,34 +21,50 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from matplotlib.figure import Figure
 
 from gdlib import charts
 from gdlib.charts.style import Mark, use_style
 from gdlib.compare import stats, tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY, BALANCED
+from gdlib.compare.tables import Comparison
 from gdlib.core.wording import grid, readable
 from gdlib.networks.arms import MAIN_ARM
-from gdlib.studies.generation.compare import ALONE, COMPARISON, HARD, REAL, SCRAPS
+from gdlib.studies.generation.compare import ALONE, HARD, REAL, SCRAPS
 
 LABELLED = "distilled on labelled"
+PRIMARY = (MAIN_ARM, LABELLED)
 QUESTIONS = (
-    *((MAIN_ARM, arm) for arm in (LABELLED, ALONE, SCRAPS, HARD)),
+    PRIMARY,
+    *((MAIN_ARM, arm) for arm in (ALONE, SCRAPS, HARD)),
     (REAL, MAIN_ARM),
     (REAL, LABELLED),
 )
-ARMS = ("tfidf-lr", "tfidf-svm", "static-lr", "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM)
-ARMS = (*ARMS, HARD, REAL, tables.TEACHER)
+REFERENCES = ("tfidf-lr", "tfidf-svm", "static-lr")
+"""Those that are as small as the student, or smaller."""
+ARMS = (*REFERENCES, "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM, HARD, REAL, tables.TEACHER)
+GOALS = {"ag_news": 0.98, "dbpedia": 0.98, "bbc": 0.96, "movies": 0.95, "wordnet": 0.92}
+"""Of the teacher's accuracy, what the student was to keep: set before any of this was run."""
 
 
 INTRODUCTION = """\
 A student of 1.1 million parameters (KimCNN) and 100 labels per class. Every split has labelled
-texts, a teacher, a generator, samples and students of its own; the test texts are the same. Made
-from the files in `cells/` by `python tools/pool_cells.py`; a later cell counts like every other."""
+texts, a teacher, a generator, samples and students of its own; the test texts are the same. The
+recipe was fixed before, on another corpus (SST-2), and is the same for all. Made from the files in
+`cells/` by `python tools/pool_cells.py`; a later cell counts like every other."""
 DIFFERENCES = """\
 Points of accuracy, paired, with 95% intervals over test texts. *Resolved* means that zero lies
-outside the joint interval over texts and splits, with Holm's correction for all rows of this
-table."""
+outside the joint interval over texts and splits, with Holm's correction over the corpora of each
+question. The last row of a question is the average over the corpora, of the splits that all of
+them have; it is one test of its own."""
+SIZES = """\
+Accuracy with one in 16, one in 4 and all of the generated texts beside the labelled ones; the
+number of texts is the mean over splits, after the funnel. Lines: the teacher's labels on the
+labelled texts alone, and as many real texts as all generated ones."""
+SMALL = """\
+The same cells with students of 0.36 million parameters."""
+AVERAGE = "average"
 
 
 def keep(results: Results, path: Path) -> None:
@@ -100,13 +116,50 @@ def _only(cell: Results, models: set[tuple[object, ...]]) -> Results:
 
 
 def differences(results: Mapping[str, Results]) -> pd.DataFrame:
-    """The paired differences on every corpus, all of them one family of Holm's correction."""
-    rows = []
+    """The paired differences on every corpus and on their average. The corpora of a question are a
+    family of Holm's correction; the average over them is one test.
+    """
+    parts = []
+    for pair in QUESTIONS:
+        samples = {
+            corpus: _sample(of, pair)
+            for corpus, of in results.items()
+            if {*pair} <= set(of.table["arm"])
+        }
+        rows = [
+            tables.difference_row(corpus, *pair, stats.difference(sample))
+            for corpus, sample in samples.items()
+        ]
+        parts.append(tables.decided(pd.DataFrame(rows)))
+        if len(samples) > 1:
+            shared = set.intersection(*(set(results[name].table["seed"]) for name in samples))
+            common = [_sample(_splits(results[name], shared), pair) for name in samples]
+            if shared:
+                row = tables.difference_row(AVERAGE, *pair, stats.difference(*common))
+                parts.append(tables.decided(pd.DataFrame([row])))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _sample(of: Results, pair: tuple[str, str]) -> stats.Sample:
+    return of.sample(ACCURACY, *({"arm": arm} for arm in pair))
+
+
+def _splits(of: Results, seeds: set[int]) -> Results:
+    kept = of.table[of.table["seed"].isin(seeds)]
+    return Results(kept.reset_index(drop=True), of.outputs[kept.index], of.items)
+
+
+def by_size(results: Mapping[str, Results]) -> pd.DataFrame:
+    """Accuracy by number of generated texts: rows of :func:`gdlib.charts.lines`."""
+    parts = []
     for corpus, of in results.items():
-        run = set(of.table["arm"])
-        pairs = [pair for pair in QUESTIONS if {*pair} <= run]
-        rows.append(COMPARISON.differences(of, pairs, pooled=True).assign(panel=corpus))
-    return tables.decided(pd.concat(rows, ignore_index=True))
+        comparison = Comparison(ACCURACY, means=("size",), resamples=tables.RESAMPLES)
+        arms = comparison.arms(of).assign(panel=corpus)
+        swept = arms["arm"].str.fullmatch(rf"generated /\d+|{MAIN_ARM}")
+        level = arms["arm"].isin([LABELLED, REAL])
+        parts += [arms[swept].assign(arm=MAIN_ARM), arms[level]]
+    table = pd.concat(parts, ignore_index=True)
+    return table[table["panel"].isin(table.loc[table["arm"] == LABELLED, "panel"])]
 
 
 def retention(of: Results) -> tuple[float, float, float]:
@@ -131,50 +184,56 @@ def closed(of: Results) -> tuple[float, float]:
 
 
 def summary(results: Mapping[str, Results]) -> pd.DataFrame:
-    """A row per corpus: how many splits, what the student keeps, what is closed of the gap."""
+    """A row per corpus: how many splits, what the student keeps, what is closed of the gap, and the
+    best of the references of the student's size.
+    """
     rows = []
     for corpus, of in results.items():
         share, low, high = retention(of)
-        gap, part = closed(of)
+        real = REAL in set(of.table["arm"])
+        gap, part = closed(of) if real else (float("nan"), float("nan"))
         over = "" if np.isnan(low) else f" [{low:.1%}, {high:.1%}]"
+        goal = GOALS.get(corpus)
+        means = _means(of)
+        reference = means.reindex(REFERENCES).dropna().sort_values()[-1:]
+        above = [f"{100 * (means[MAIN_ARM] - of):+.1f} ({by})" for by, of in reference.items()]
         rows.append(
             {
                 "corpus": corpus,
                 "splits": of.table["seed"].nunique(),
                 "kept of the teacher's accuracy [95% over splits]": f"{share:.1%}{over}",
-                "gap to real texts, balanced accuracy": f"{100 * gap:.1f} points",
-                "share of it closed": f"{part:.0%}" if gap > 0.005 else "no gap to speak of",
+                "goal": f"{goal:.0%}" if goal else "",
+                "gap to real texts, balanced accuracy": f"{100 * gap:.1f} points" if real else "",
+                "share of it closed": f"{part:.0%}" if gap > 0.005 else "no gap to speak of" * real,
+                "above the best reference of its size": "".join(above),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.loc[:, (table != "").any()]
+
+
+def _means(of: Results) -> pd.Series:
+    return pd.Series(of.scores(ACCURACY)).groupby(of.table["arm"].to_numpy()).mean()
 
 
 def accuracies(results: Mapping[str, Results]) -> pd.DataFrame:
     """Arms by corpus: accuracy in %, the mean over splits and student seeds."""
     columns = {}
     for corpus, of in results.items():
-        means = pd.Series(of.scores(ACCURACY)).groupby(of.table["arm"].to_numpy()).mean()
-        columns[corpus] = means.reindex(ARMS).map("{:.1%}".format).replace("nan%", "–")
-    return pd.DataFrame(columns).rename_axis("way of training").reset_index()
+        columns[corpus] = _means(of).reindex(ARMS).map("{:.1%}".format).replace("nan%", "–")
+    table = pd.DataFrame(columns).rename_axis("way of training").reset_index()
+    return table[(table.drop(columns="way of training") != "–").any(axis=1)]
 
 
 def report(folder: Path) -> None:
-    """Write ``report.md``, its tables and its figure from the cells beside it."""
+    """Write ``report.md``, its tables and its figures from the cells beside it."""
     results = corpora(folder / "cells")
     gaps = differences(results)
     for name in ("tables", "figures"):
         (folder / name).mkdir(exist_ok=True)
     gaps.to_csv(folder / "tables" / "differences.csv", index=False)
     use_style()
-    figure = charts.forest(
-        gaps.assign(arm=gaps["question"]),
-        title=f"{gaps['resolved'].sum()} of {len(gaps)} differences resolved over splits",
-        label="points of accuracy",
-        seeds=min(of.replicates for of in results.values()),
-        marks={question: Mark("#000000", "o", "-") for question in gaps["question"]},
-        zero=True,
-    )
-    figure.savefig(folder / "figures" / "differences.svg")
+    _differences_figure(gaps, results).savefig(folder / "figures" / "differences.svg")
     parts = [
         "# Study 1 over splits of the data",
         INTRODUCTION,
@@ -187,18 +246,62 @@ def report(folder: Path) -> None:
         "## Accuracy",
         grid(accuracies(results)),
     ]
+    if {"size"} <= set.union(*(set(of.table) for of in results.values())):
+        sizes = by_size(results)
+        sizes.to_csv(folder / "tables" / "sizes.csv", index=False)
+        _sizes_figure(sizes, results).savefig(folder / "figures" / "sizes.svg")
+        alt = "Accuracy against the number of generated texts, a panel per corpus."
+        parts += ["## The number of generated texts", SIZES, f"![{alt}](figures/sizes.svg)"]
+    if small := corpora(folder / "small"):
+        parts += ["## A smaller student", SMALL, grid(summary(small)), grid(accuracies(small))]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", "utf-8")
+
+
+def _differences_figure(gaps: pd.DataFrame, results: Mapping[str, Results]) -> Figure:
+    """A panel per question, a row per corpus; the title is about the first question."""
+    first = gaps[(gaps["left"] == PRIMARY[0]) & (gaps["right"] == PRIMARY[1])]
+    corpora_of = first[first["panel"] != AVERAGE]
+    resolved = f"resolved on {corpora_of['resolved'].sum()} of {len(corpora_of)} corpora"
+    return charts.forest(
+        gaps.assign(arm=gaps["panel"], panel=gaps["question"]),
+        title=f"Generated texts beside the labelled ones: {resolved}",
+        label="points of accuracy",
+        seeds=min(of.replicates for of in results.values()),
+        marks={name: Mark("#000000", "o", "-") for name in gaps["panel"]},
+        zero=True,
+    )
+
+
+def _sizes_figure(sizes: pd.DataFrame, results: Mapping[str, Results]) -> Figure:
+    return charts.lines(
+        sizes,
+        x="size",
+        x_label="generated texts",
+        title="Accuracy by the number of generated texts",
+        label="accuracy",
+        seeds=min(of.replicates for of in results.values()),
+        references=(LABELLED, REAL),
+        log=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("report", type=Path, help="the report's folder; its cells/ hold the cells")
-    parser.add_argument("--add", nargs=2, metavar=("FOLDER", "NAME"), help="a cell to add first")
+    parser.add_argument(
+        "--add",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FOLDER", "NAME"),
+        help="a cell to add first; the word small after a NAME's slash, for small students",
+    )
     given = parser.parse_args(arguments)
-    if given.add:
-        results = Results.load(Path(given.add[0]))
+    for made, name in given.add:
+        results = Results.load(Path(made))
         seed = json.loads(results.table["seed"].to_json(orient="values"))[0]
-        keep(results, given.report / "cells" / f"{given.add[1]}-s{seed}.parquet")
+        name, _, small = name.partition("/")
+        keep(results, given.report / (small or "cells") / f"{name}-s{seed}.parquet")
     report(given.report)
 
 
