@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase
@@ -66,10 +67,20 @@ def encode(
 def nll(model: nn.Module, batch: Batch) -> Tensor:
     """Negative log-likelihood of the text's tokens, nats, mean over the tokens of the batch;
     prompts and padding don't count.
+
+    The output layer sees the states that predict a token of the text alone: over a vocabulary, what
+    it would make of padding costs a good part of a step.
     """
-    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    targets = batch["targets"][:, 1:].flatten()
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), targets, ignore_index=IGNORED)
+    targets = batch["targets"][:, 1:]
+    is_text = targets != IGNORED
+    bare = extract_model_from_parallel(model)
+    output = getattr(bare, "get_base_model", lambda: bare)().get_output_embeddings()
+    hook = output.register_forward_pre_hook(lambda _, states: (states[0][:, :-1][is_text],))
+    try:
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    finally:
+        hook.remove()
+    return F.cross_entropy(logits.float(), targets[is_text])
 
 
 def collate_text(rows: Rows, pad_id: int) -> Batch:
