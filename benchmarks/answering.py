@@ -59,7 +59,7 @@ def answered(bench: Workbench, row: str, batch: int) -> Lines:
     work = {name: Work(operations[ONNX], "fp32") for name in (ONNX, TORCH)}
     work[TEACHER] = Work(operations["teacher"], bench.precision)
     with one_thread():
-        return compare(row, "ms", calls, rounds=bench.rounds, work=work, threads=1)
+        return compare(row, "ms", calls, rounds=bench.rounds, ours=2, work=work, threads=1)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def sizes(bench: Workbench) -> Lines:
     }
     calls = {name: lambda _, size=size: size() / 1e6 for name, size in needed.items()}
     calls[MODEL2VEC] = unless_missing(calls[MODEL2VEC], "model2vec", "skeletoken")
-    return compare("size", "MB", calls, rounds=1)
+    return compare("size", "MB", calls, rounds=1, ours=2)
 
 
 def on_disk(files: Sequence[Path] | Iterator[Path]) -> int:
@@ -108,7 +108,7 @@ def accuracy(bench: Workbench) -> Lines:
         for name, answer in bench.answers.items()
         if name != TORCH  # which answers as ONNX in float32 does
     }
-    return compare("accuracy", "% right", calls, rounds=1)
+    return compare("accuracy", "% right", calls, rounds=1, ours=2)
 
 
 def commands(bench: Workbench) -> Lines:

@@ -11,6 +11,9 @@ bytes of a run that nothing disturbed.
   to be gone within five seconds.
 - ``filled``: ``gdlib run`` on a disk that is too small for each stage in turn.
 - ``together``: two and four runs in one folder.
+- ``real``: the stages that train, write or compare, each killed once, on the networks of ``quick``.
+- ``ray``: ``gdlib run`` on a Ray cluster of a head and two nodes in this machine: workers killed in
+  two stages, the run goes on by itself; then the head, and the run says so in a line.
 
 The first thing that goes wrong ends the harness with what was said; its folder is kept. At the end
 it prints its counts.
@@ -54,11 +57,13 @@ class Trials:
     Args:
         parent: a folder for all projects.
         seed: of the moments and the files that are drawn.
+        real: take the networks and the corpus of ``quick`` instead of tiny ones.
     """
 
-    def __init__(self, parent: Path, seed: int):
+    def __init__(self, parent: Path, seed: int, real: bool = False):
         self.parent, self.random = parent, np.random.default_rng(seed)
-        self.networks, self.counts = networks(parent / "networks"), Counter()
+        self.networks = None if real else networks(parent / "networks")
+        self.counts = Counter()
         self.before, self.after, self.size, self.seconds = {}, {}, {}, {}
         project = self.project("undisturbed")
         for stage in STAGES:
@@ -114,21 +119,11 @@ class Trials:
     def kills(self) -> None:
         """Every stage, and every training between its checkpoints; each goes on after each kill."""
         for stage in STAGES:
-            killed = 0
             for part in range(KILLS_A_STAGE):
-                project = self.project(f"killed-{stage}-{part}", self.before[stage])
                 share = (part + self.random.uniform(0.2, 0.8)) / KILLS_A_STAGE
-                start = time.monotonic()
-                while not self._killed_in_fork(project, stage, self._after(share, stage)):
-                    self.seconds[stage] = time.monotonic() - start  # it was faster this time
-                    start = time.monotonic()
-                    shutil.rmtree(project.runs)
-                    shutil.copytree(self.before[stage], project.runs)
-                killed += 1
-                project.must_fork(stage, f"after a kill in {stage}")
-                self.same(project, stage, f"after a kill in {stage}")
-            self.counts["SIGKILL in the stage", stage] = killed
-            self.say(f"{stage}: killed {killed} times, each time the same bytes in the end")
+                self._killed_once(f"killed-{stage}-{part}", stage, share)
+            self.counts["SIGKILL in the stage", stage] = KILLS_A_STAGE
+            self.say(f"{stage}: killed {KILLS_A_STAGE} times, each time the same bytes in the end")
         for stage in ("teacher", "generator"):
             project, kind = self.project(f"cut-{stage}", self.before[stage]), f"trained-{stage}"
             for step in np.linspace(3, 51, KILLS_A_TRAINING, dtype=int).tolist():
@@ -153,6 +148,25 @@ class Trials:
         self.say(
             f"students: killed {KILLS_A_TRAINING} times in a student's training, the same bytes"
         )
+
+    def _killed_once(self, label: str, stage: str, share: float) -> None:
+        """Kill a stage after a share of its time, and let it go on to the same bytes."""
+        project, start = self.project(label, self.before[stage]), time.monotonic()
+        while not self._killed_in_fork(project, stage, self._after(share, stage)):
+            self.seconds[stage] = time.monotonic() - start  # it was faster this time
+            shutil.rmtree(project.runs)
+            shutil.copytree(self.before[stage], project.runs)
+            start = time.monotonic()
+        project.must_fork(stage, f"after a kill in {stage}")
+        self.same(project, stage, f"after a kill in {stage}")
+
+    def real(self) -> None:
+        """Every stage but the first killed once on the networks of ``quick``."""
+        trials = Trials(self.parent / "real", int(self.random.integers(2**31)), real=True)
+        for stage in STAGES[1:]:
+            trials._killed_once(f"killed-{stage}", stage, self.random.uniform(0.2, 0.8))
+            self.counts["SIGKILL in the stage, networks of quick", stage] += 1
+            self.say(f"{stage}: killed once on the networks of quick, the same bytes in the end")
 
     def _killed_in_fork(self, project: Project, stage: str, reached: Callable[[], bool]) -> bool:
         """Start a stage and kill it once something is reached; whether it was still at work."""
@@ -311,6 +325,64 @@ class Trials:
             self.counts["runs in one folder at once", ""] += number
             self.say(f"{number} runs at once: each to its end, {elapsed(start)}")
 
+    # ---- on a cluster
+
+    def ray(self) -> None:
+        """Workers of a cluster killed, which the run survives; then its head."""
+        with cluster() as address:
+            project = self.project("ray")
+            process = project.start(more=("--engine", "ray", "--ray-address", address))
+            for stage in ("generator", "students"):
+                self._until(project, process, partial(self._at_work, project, stage))
+                self._kill_worker(stage)
+                self.counts["SIGKILL of a Ray worker", stage] += 1
+            if status := process.wait(WAIT):
+                raise SystemExit(f"a killed worker ended the run: {status}\n{project.words()}")
+            self.same_run(project, "a run whose Ray workers were killed")
+        self.say("ray: a worker killed in two stages, the run went on to the same bytes")
+        project = self.project("headless")
+        with cluster() as address:
+            process = project.start(more=("--engine", "ray", "--ray-address", address))
+            self._until(project, process, partial(self._at_work, project, "samples"))
+            for one in psutil.Process().children(recursive=True):
+                if one.name() in ("gcs_server", "raylet"):
+                    one.kill()
+                    break
+            start = time.monotonic()
+            if process.wait(WAIT) != 2 or not one_line(project.words(), "Ray cluster"):
+                raise SystemExit(f"without Ray's head: {process.returncode}\n{project.words()}")
+        self.counts["SIGKILL of Ray's head: one line", "samples"] += 1
+        self.say(f"ray: the head killed, a line after {elapsed(start)}")
+        with cluster() as address:
+            project.must("a new cluster", more=("--engine", "ray", "--ray-address", address))
+        self.same_run(project, "a run whose Ray cluster was lost")
+        self.say("ray: on a new cluster the run went on to the same bytes")
+
+    def _until(self, project: Project, process: subprocess.Popen, seen: Callable) -> None:
+        while not seen():
+            if process.poll() is not None:
+                raise SystemExit(f"ended too early: {process.returncode}\n{project.words()}")
+            time.sleep(0.02)
+
+    def _kill_worker(self, stage: str) -> None:
+        workers = psutil.Process().children(recursive=True)
+        (worker,) = [p for p in workers if p.cmdline()[:1] and p.cmdline()[0].endswith(f"/{stage}")]
+        worker.kill()
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """The address of a Ray cluster: a head without processors, two nodes of one processor each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for _ in range(2):
+            made.add_node(num_cpus=1)
+        yield made.address
+    finally:
+        made.shutdown()
+
 
 def damage(path: Path, way: str, random: np.random.Generator) -> None:
     """Cut a file, empty it, change a byte of it, or take it away."""
@@ -350,7 +422,7 @@ def table(counts: Counter) -> str:
 
 
 def main() -> None:
-    kinds = ("kills", "damaged", "disks", "run", "filled", "together")
+    kinds = ("kills", "damaged", "disks", "run", "filled", "together", "real", "ray")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=kinds, choices=kinds)
     parser.add_argument("--seed", type=int, default=0)

@@ -43,6 +43,8 @@ KNOBS = {
     "generator_least_steps": 60,
     "student_steps": 40,
 }
+REAL = {"students": "KimCNN", "generator_method": "lora", "student_steps": 40}
+"""Of runs on the networks and the corpus of ``quick``, with few texts and steps."""
 
 
 def networks(folder: Path) -> Path:
@@ -59,16 +61,18 @@ class Project:
 
     Args:
         folder: of this project.
-        networks: where corpus, teacher and generator are.
+        networks: where corpus, teacher and generator are; None: those of ``quick``.
         logs: for what runs say; not in the project, whose disk may be full.
     """
 
-    def __init__(self, folder: Path, networks: Path, logs: Path):
+    def __init__(self, folder: Path, networks: Path | None, logs: Path):
         self.folder, self.logs = folder, logs
         self.runs, self.store = folder / "runs", folder / "runs/store"
         self.report = folder / "runs/generation/smoke/report"
-        self.knobs = {"teacher": networks / "encoder", "generator": networks / "causal"}
-        self.knobs |= {"corpus": networks / "corpus", **KNOBS}
+        self.knobs = dict(REAL)
+        if networks:
+            self.knobs = {"teacher": networks / "encoder", "generator": networks / "causal"}
+            self.knobs |= {"corpus": networks / "corpus", **KNOBS}
         folder.mkdir(parents=True)
         logs.mkdir()
         for name in ("notebooks", "gdlib"):
@@ -90,9 +94,9 @@ class Project:
                 start_new_session=True,
             )
 
-    def must(self, what: str) -> None:
+    def must(self, what: str, more: tuple[str, ...] = ()) -> None:
         """A run to its end; if it ends with an error or a traceback, the harness does."""
-        if (status := self.start().wait(WAIT)) or "Traceback" in self.words():
+        if (status := self.start(more=more).wait(WAIT)) or "Traceback" in self.words():
             raise SystemExit(f"{what}: ended with {status}\n{self.words()}")
 
     # ---- in a fork
@@ -113,15 +117,15 @@ class Project:
             raise SystemExit(f"{what}: ended with {process.exitcode}\n{self.words()}")
 
     def _execute(self, stage: str) -> None:
-        with open(self.logs / "log", "w") as log:
-            os.dup2(log.fileno(), 1)
-            os.dup2(log.fileno(), 2)
+        for number, name in ((1, "shown"), (2, "log")):  # what cells show, and what is said
+            with open(self.logs / name, "w") as log:
+                os.dup2(log.fileno(), number)
         os.chdir(self.folder)
         status = 0
         try:
             self._cells(stage)
         except GdlibError as error:
-            print(f"gdlib: {error}", flush=True)
+            print(f"gdlib: {error}", file=sys.stderr, flush=True)
             status = 2
         except BaseException:
             traceback.print_exc()
@@ -194,7 +198,7 @@ def one_line(words: str, pattern: str) -> bool:
     perhaps; lines of its progress and bars apart.
     """
     bar = r"\[\d+/| +\.\.\.|.*\d+%\||.*\b0(it|text)|\d+ stages|report:|$"
-    lines = [line for line in re.split(r"[\r\n]+", words) if not re.match(bar, line)]
+    lines = [line for line in re.split(r"[\r\n]+|(?=gdlib: )", words) if not re.match(bar, line)]
     said = [line for line in lines if not line.startswith("to go on from here")]
     return len(said) == 1 and bool(re.search(pattern, said[0]))
 

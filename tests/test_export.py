@@ -1,5 +1,6 @@
 """An exported student: the same answers as torch's, from files that need no torch."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from gdlib.core.errors import GdlibError
-from gdlib.networks import export, students
+from gdlib.networks import export, integers, students
 from gdlib.networks.distillation import predict
 from gdlib.networks.students import Vocabulary
 from gdlib.run.cli import app
@@ -24,7 +27,8 @@ from gdlib.sources import zoo
 
 LABELS = ("animals", "food <b>", "music")
 LENGTH = 12
-TEXTS = [*tiny.texts_of("animals", 70, 0), "", "zzz qqq", " ".join(["dog"] * 40)]
+PADDED = ["[PAD]", "cat [PAD] dog [PAD]", "[PAD] horse"]  # a text may hold the padding's name
+TEXTS = [*tiny.texts_of("animals", 70, 0), *PADDED, "", "zzz qqq", " ".join(["dog"] * 40)]
 
 
 @pytest.fixture(scope="module", params=["KimCNN", "BlendCNN", "ResCNN"])
@@ -54,6 +58,7 @@ def test_answers_are_torch_s_whatever_the_text_and_its_batch(exported):
     assert expected.std() > 0.01, "answers that differ from text to text"
 
 
+@pytest.mark.parametrize("exported", ["BlendCNN", "ResCNN"], indirect=True)
 def test_eight_bits_are_close_and_smaller(exported):
     """Every weight lies within half a step of its row, and a step is a 127th of the row's largest;
     what is read from the file takes a quarter of the bytes.
@@ -73,6 +78,71 @@ def test_eight_bits_are_close_and_smaller(exported):
         again = small.reshape(rows.shape) * stored[f"{name}.scale"][:, None]
         steps = np.abs(rows).max(axis=1, keepdims=True) / 127
         assert (np.abs(again - rows) <= 0.5001 * steps + 1e-9).all(), name
+
+
+def rounded(student: students.KimCNN) -> students.KimCNN:
+    """The same network in float64 with weights rounded by hand: the embedding to a 127th of its
+    column's largest, kernels to a 63rd of their output's, the readout to a 127th.
+    """
+    made = copy.deepcopy(student).double()
+
+    def to(weights: torch.Tensor, steps: int, over: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+        unit = weights.abs().amax(over, keepdim=True) / steps
+        return torch.round(weights / unit) * unit, unit
+
+    with torch.no_grad():
+        made.embedding.weight[:], column = to(made.embedding.weight, 127, (0,))
+        for layer in made.convolutions:
+            scaled = layer.weight * column.squeeze(0)[:, None]
+            layer.weight[:] = to(scaled, 63, (1, 2))[0] / column.squeeze(0)[:, None]
+        made.readout[-1].weight[:] = to(made.readout[-1].weight, 127, (1,))[0]
+    return made
+
+
+@pytest.mark.parametrize("exported", ["KimCNN"], indirect=True)
+@pytest.mark.parametrize("extreme", [False, True], ids=["drawn", "the largest weights"])
+def test_products_of_integers_are_those_of_the_rounded_weights(exported, extreme, tmp_path):
+    """Nothing but the weights is rounded, whatever the padding beside a text; and no sum runs over
+    where weights are as large as they can be.
+    """
+    folder, packed, rows, _ = exported
+    packed = copy.deepcopy(packed)
+    if extreme:
+        student = packed.student
+        with torch.no_grad():
+            for weights in (student.embedding.weight[1:], student.convolutions[0].weight):
+                weights.copy_(torch.where(weights < 0, -0.4, 0.4))
+    onnx.save(integers.model(packed), tmp_path / export.SMALL)
+    for name in (export.ABOUT, export.TOKENIZER):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with torch.no_grad():
+        logits = [rounded(packed.student)(torch.tensor([row]))[0] for row in rows]
+    expected = (torch.stack(logits) / packed.temperature).softmax(-1).numpy()
+    found = Exported(tmp_path, small=True).probabilities(TEXTS)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert np.ptp(expected, axis=0).max() > 0.03, "answers that differ from text to text"
+    stored = onnx.load(tmp_path / export.SMALL).graph.initializer
+    sizes = [each.nbytes for each in map(numpy_helper.to_array, stored) if each.dtype == np.uint8]
+    kernels = [layer.weight.numel() for layer in packed.student.convolutions]
+    assert packed.student.embedding.weight.numel() in sizes
+    assert {7 * -(-count // 8) for count in kernels} <= set(sizes), "seven bits a weight"
+
+
+@pytest.mark.parametrize("exported", ["KimCNN"], indirect=True)
+def test_integers_answer_nearly_as_float32_does(exported):
+    folder, _, _, expected = exported
+    found = Exported(folder, small=True).probabilities(TEXTS)
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 127), max_size=40))
+def test_seven_bits_hold_what_was_packed(numbers):
+    packed = integers.seven_bits(np.array(numbers, dtype=np.uint8))
+    assert packed.nbytes == 7 * -(-len(numbers) // 8)
+    eighth = sum((packed[:, place].astype(int) >> 7) << place for place in range(7))
+    found = np.column_stack([packed & 127, eighth]).ravel()
+    assert found[: len(numbers)].tolist() == numbers and not found[len(numbers) :].any()
 
 
 def test_another_student_is_refused(exported):

@@ -280,12 +280,14 @@ def test_nothing_left_to_train_on_or_to_choose_by(number, share, held_out) -> No
 
 
 def test_classes_named_like_the_other_columns_have_columns_of_their_own() -> None:
-    rows = [(f"text {label} {i}", label) for label in ("split", "texts", "b") for i in range(9)]
+    own = ("dropped", "split", "texts", "words")
+    rows = [(f"text {label} {i}", label) for label in ("b", *own) for i in range(9)]
     corpus = build("made", {"train": pd.DataFrame(rows, columns=["text", "label"])})
     counts = split(
         corpus, labels_per_class=4, validation_share=0.25, transfer_size=9, test_size=6, seed=0
     ).counts()
-    expected = ["split", "texts", "b", "split (class)", "texts (class)", "words", "dropped"]
+    named = [f"{name} (class)" for name in own]
+    expected = ["split", "texts", "b", *named, "words", "dropped"]
     assert counts.columns.tolist() == expected
     assert counts["split"].tolist() == ["train", "validation", "transfer", "test"]
     assert counts["texts (class)"].tolist()[0] == 3

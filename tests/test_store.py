@@ -160,6 +160,35 @@ def test_killed_while_a_file_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "index.json").read_text() == "new"
 
 
+def test_what_was_half_written_is_not_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither of a build whose disk was full as its manifest was written, nor of a killed one."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        with pytest.raises(BadStore, match="No space left on device"):
+            store.make("teacher", RECIPE, write("a"))
+    work = next((store.root / "work" / "teacher").iterdir())
+    assert [path.name for path in work.iterdir()] == ["weights.txt"]
+    code = """
+    from pathlib import Path
+    module.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    write_atomically(Path(root) / "inner" / "index.json", "new")
+    """
+    assert python(code, work).wait(timeout=60) == -signal.SIGKILL
+    assert len([*(work / "inner").iterdir()]) == 1
+    made = store.make("teacher", RECIPE, write("b"))
+    undisturbed = Store(tmp_path / "other").make("teacher", RECIPE, write("b"))
+    files = [json.loads((each / MANIFEST).read_text())["files"] for each in (made, undisturbed)]
+    assert files[0] == files[1] and list(files[0]) == ["weights.txt"]
+    left = {path.name for path in made.path.rglob("*") if path.is_file()}
+    assert left == {MANIFEST, "weights.txt"}
+
+
 # ---- damaged, stale
 
 

@@ -34,6 +34,7 @@ from gdlib.core.errors import BadStore, GdlibError, StaleArtifact, first_line
 from gdlib.core.settings import digest, jsonable
 
 MANIFEST = "artifact.json"
+ASIDE = ".aside"  # how a file is named that is being written
 FULL = 1_000_000  # bytes left; the next file would hardly find room
 REFUSALS = ("EACCES", "EDQUOT", "EEXIST", "EIO", "ENOSPC", "ENOTDIR", "EPERM", "EROFS")
 
@@ -187,7 +188,7 @@ class Store:
         return FileLock(locks / f"{path.parent.name}-{path.name}.lock")
 
     def _seal(self, work: Path, kind: str, recipe: Mapping[str, Any], seconds: float) -> None:
-        for left in work.glob("checkpoint*"):
+        for left in [*work.glob("checkpoint*"), *work.rglob(f"*{ASIDE}")]:  # the latter of a kill
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         files = sorted(p for p in work.rglob("*") if p.is_file() and p != work / MANIFEST)
         manifest = {
@@ -214,9 +215,12 @@ def _manifest(folder: Path) -> dict[str, Any]:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write aside and rename: a reader, or a kill, never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-    os.replace(aside, path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}{ASIDE}")
+    try:
+        aside.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def file_digest(path: Path) -> str:

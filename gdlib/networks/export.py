@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import GdlibError
-from gdlib.networks.students import UNKNOWN, Student, Vocabulary
+from gdlib.networks import integers
+from gdlib.networks.students import UNKNOWN, KimCNN, Student, Vocabulary
 
 FULL, SMALL = "student.onnx", "student.int8.onnx"
 TOKENIZER, ABOUT = "tokenizer.json", "student.json"
@@ -36,7 +37,7 @@ class Packed(nn.Module):
         narrow = torch.int16 if len(vocabulary) < 2**15 else torch.int32  # a twentieth of the file
         rows = torch.full((pieces,), UNKNOWN, dtype=narrow)
         rows[list(vocabulary.teacher_ids)] = torch.arange(len(vocabulary), dtype=narrow)
-        self.student, self.temperature = student, temperature
+        self.student, self.vocabulary, self.temperature = student, vocabulary, temperature
         self.register_buffer("rows", rows)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -53,7 +54,8 @@ def write(
     max_length: int,
     folder: Path,
 ) -> None:
-    """Write a student in float32 and with 8-bit weights, its tokenizer, and what both need to know.
+    """Write a student in float32 and with weights of 8 bits (:mod:`gdlib.networks.integers` where
+    it can be), its tokenizer, and what both need to know.
 
     Raises:
         GdlibError: the packages of the extra ``export`` are not installed.
@@ -79,7 +81,8 @@ def write(
     program.save(folder / FULL)
     model = bare(onnx.load(folder / FULL))
     onnx.save(model, folder / FULL)
-    onnx.save(eight_bits(model), folder / SMALL)
+    is_kim = type(packed.student) is KimCNN
+    onnx.save(integers.model(packed) if is_kim else eight_bits(model), folder / SMALL)
     _write_tokenizer(tokenizer, max_length, folder / TOKENIZER)
     about = {"labels": list(labels), "padding": tokenizer.pad_token_id}
     about |= {"unknown": tokenizer.unk_token_id, "temperature": packed.temperature}

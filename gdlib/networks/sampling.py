@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
+from gdlib.core.processes import keep_memory
 from gdlib.learn.batches import has_bf16
 from gdlib.networks import fine_tune as recipe
 from gdlib.sources.corpora import Part
@@ -71,6 +72,7 @@ class Generator:
             For each prompt the new ids without the end token, and whether the end token came in
             time.
         """
+        keep_memory()
         device = next(self.network.parameters()).device
         random = torch.Generator().manual_seed(seed)
         ids = torch.tensor(prompts, device=device)
@@ -166,7 +168,7 @@ def draw(
     for _ in range(DRAWS):
         drawn = draw_from(own, random)
         tokens[waiting] = drawn.squeeze(-1)
-        likelier = own.where(own > own.gather(-1, drawn), 0.0).sum(dim=-1)
+        likelier = mass_above(own, own.gather(-1, drawn))
         waiting = waiting[likelier >= top_p]
         if not len(waiting):
             return tokens
@@ -176,6 +178,16 @@ def draw(
     nucleus[:, 0] = ordered[:, 0]  # of a nucleus of nothing the likeliest token is left
     tokens[waiting] = ids.gather(-1, torch.multinomial(nucleus, 1, generator=random)).squeeze(-1)
     return tokens
+
+
+def mass_above(probabilities: Tensor, least: Tensor) -> Tensor:
+    """The sum of each row's probabilities above a number of its own, row by row, because a
+    processor has a twentieth of the work of what ``where`` does for all.
+
+    *Shape:* ``[rows, vocabulary]``, ``[rows, 1]`` -> ``[rows]``.
+    """
+    rows = zip(probabilities, least.squeeze(-1).tolist(), strict=True)
+    return torch.stack([F.threshold(row, bound, 0.0).sum() for row, bound in rows])
 
 
 def draw_from(probabilities: Tensor, random: torch.Generator, block: int = 256) -> Tensor:

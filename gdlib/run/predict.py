@@ -50,7 +50,7 @@ class Exported:
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """Calibrated probabilities. *Shape:* ``[texts, classes]``."""
         unknown, padding = self.about["unknown"], self.about["padding"]
-        encoded = [each.ids or [unknown] for each in self.tokenizer.encode_batch(list(texts))]
+        encoded = [each.ids or [unknown] for each in self.tokenizer.encode_batch_fast(list(texts))]
         answers = np.zeros((len(encoded), len(self.labels)), dtype=np.float32)
         order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))  # little padding
         for start in range(0, len(order), BATCH):
