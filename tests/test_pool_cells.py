@@ -10,6 +10,7 @@ import pytest
 from gdlib.compare.results import Results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import cells  # noqa: E402
 import pool_cells  # noqa: E402
 
 ARMS = ("teacher", "distilled on labelled", "generation-distillation", "real unlabelled")
@@ -40,8 +41,8 @@ def cell(
 
 
 def test_a_cell_is_read_as_it_was_kept(tmp_path):
-    pool_cells.keep(cell(3), tmp_path / "news-s3.parquet")
-    read = pool_cells.read(tmp_path / "news-s3.parquet")
+    cells.keep(cell(3), tmp_path / "news-s3.parquet")
+    read = cells.read(tmp_path / "news-s3.parquet")
     assert (read.outputs == cell(3).outputs).all()
     assert read.items["gold"].tolist() == cell(3).items["gold"].tolist()
     assert read.table["arm"].tolist() == list(ARMS)
@@ -51,14 +52,14 @@ def test_a_cell_is_read_as_it_was_kept(tmp_path):
 def test_a_byte_holds_256_classes(tmp_path):
     many = Results(cell(0).table, cell(0).outputs + 256, cell(0).items)
     with pytest.raises(ValueError, match="at most 256 classes"):
-        pool_cells.keep(many, tmp_path / "many-s0.parquet")
+        cells.keep(many, tmp_path / "many-s0.parquet")
 
 
 def test_cells_are_stacked_with_the_arms_that_all_of_them_have(tmp_path):
-    pool_cells.keep(cell(0), tmp_path / "news-s0.parquet")
-    pool_cells.keep(cell(1, ARMS[:3]), tmp_path / "news-s1.parquet")
-    pool_cells.keep(cell(0), tmp_path / "my-s-films-s0.parquet")
-    found = pool_cells.corpora(tmp_path)
+    cells.keep(cell(0), tmp_path / "news-s0.parquet")
+    cells.keep(cell(1, ARMS[:3]), tmp_path / "news-s1.parquet")
+    cells.keep(cell(0), tmp_path / "my-s-films-s0.parquet")
+    found = cells.corpora(tmp_path)
     assert set(found) == {"news", "my-s-films"}
     assert set(found["news"].table["arm"]) == set(ARMS[:3])
     assert found["news"].table["seed"].nunique() == 2
@@ -67,7 +68,7 @@ def test_cells_are_stacked_with_the_arms_that_all_of_them_have(tmp_path):
 
 def test_the_report_says_what_is_kept_and_what_is_closed(tmp_path):
     for seed in (0, 1, 2):
-        pool_cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
+        cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
     pool_cells.main([str(tmp_path)])
     text = (tmp_path / "report.md").read_text()
     # (78 + 79 + 80) / 3 / 90; t interval of 3: 4.303 * sd / sqrt(3), sd 1 / 90
@@ -91,10 +92,10 @@ def test_a_cell_is_added_from_the_results_of_a_run(tmp_path):
 
 def test_a_question_is_a_family_and_its_average_is_of_the_splits_that_all_corpora_have(tmp_path):
     for seed in (0, 1, 2):
-        pool_cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
+        cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
     for seed in (0, 1):
-        pool_cells.keep(cell(2 * seed, texts=200), tmp_path / "cells" / f"films-s{seed}.parquet")
-    gaps = pool_cells.differences(pool_cells.corpora(tmp_path / "cells"))
+        cells.keep(cell(2 * seed, texts=200), tmp_path / "cells" / f"films-s{seed}.parquet")
+    gaps = pool_cells.differences(cells.corpora(tmp_path / "cells"))
     assert set(gaps["question"]) == {f"{a} minus {b}" for a, b in pool_cells.QUESTIONS if b in ARMS}
     own = gaps[gaps["question"] == "generation-distillation minus distilled on labelled"]
     assert own["panel"].tolist() == ["films", "news", "average"]
@@ -109,7 +110,7 @@ def test_a_question_is_a_family_and_its_average_is_of_the_splits_that_all_corpor
 def test_the_number_of_generated_texts_and_smaller_students_have_parts_of_their_own(tmp_path):
     for seed in (0, 1):
         made = cell(seed, sizes=(4, 16))
-        pool_cells.keep(made, tmp_path / "cells" / f"news-s{seed}.parquet")
+        cells.keep(made, tmp_path / "cells" / f"news-s{seed}.parquet")
         made = tmp_path / f"small-{seed}"
         made.mkdir()
         cell(seed, ARMS[:3]).save(made)

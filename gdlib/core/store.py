@@ -1,5 +1,4 @@
-"""Artifacts on disk: keyed by everything that made them, written aside and renamed, checked when
-read.
+"""Artifacts on disk: keyed by all that made them, written aside and renamed, checked when read.
 
 An artifact is a folder ``<root>/<kind>/<key>/``. Its key is the digest of its *recipe*: parameters,
 digests of the inputs, digests of the weights, and the code that makes it. ``artifact.json`` in it
@@ -10,8 +9,7 @@ artifact::
 
 ``build`` is given a work folder that outlives a kill: what it left there the last time is there
 again, so that it can go on. The finished folder is renamed into place, so a reader sees a whole
-artifact or none. A lock per key keeps two runs from making the same artifact twice; the second
-waits and then finds it.
+artifact or none. A lock per key lets one of two runs make an artifact; the other then finds it.
 """
 
 import errno

@@ -154,8 +154,7 @@ def draw(
     Args:
         temperature: the logits are divided by it; 1 with ``top_p=1, top_k=0`` is ancestral
             sampling.
-        top_p: the smallest set of tokens whose probability reaches it is kept (the token that
-            crosses it too).
+        top_p: the smallest set of tokens whose probability reaches it is kept.
         top_k: only the k most likely are kept; 0 keeps all.
     """
     logits = logits / temperature
@@ -181,8 +180,7 @@ def draw(
 
 
 def mass_above(probabilities: Tensor, least: Tensor) -> Tensor:
-    """The sum of each row's probabilities above a number of its own, row by row, because a
-    processor has a twentieth of the work of what ``where`` does for all.
+    """The sum of each row's probabilities above a number of its own, row by row: the fastest way.
 
     *Shape:* ``[rows, vocabulary]``, ``[rows, 1]`` -> ``[rows]``.
     """

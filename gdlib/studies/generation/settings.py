@@ -139,7 +139,7 @@ PLAN = Plan(
             "Fine-tuning the generator by low-rank adapters (LoRA), and sampling at temperature "
             "0.9 from a nucleus of 0.95; no class keeps more than an equal share of the samples. "
             "Both were chosen on SST-2, which is no corpus of the reports: adapters by held-out "
-            "perplexity, the equal share by the student's accuracy. How many texts are generated was "
+            "perplexity, the equal share by the student's accuracy. The number of samples was "
             "raised from 1,600 to 6,400 after one split of WordNet had been seen."
         ),
         (
