@@ -55,15 +55,19 @@ def test_a_byte_holds_256_classes(tmp_path):
         cells.keep(many, tmp_path / "many-s0.parquet")
 
 
-def test_cells_are_stacked_with_the_arms_that_all_of_them_have(tmp_path):
+def test_a_question_is_of_the_splits_that_have_both_of_its_arms(tmp_path):
     cells.keep(cell(0), tmp_path / "news-s0.parquet")
     cells.keep(cell(1, ARMS[:3]), tmp_path / "news-s1.parquet")
     cells.keep(cell(0), tmp_path / "my-s-films-s0.parquet")
     found = cells.corpora(tmp_path)
     assert set(found) == {"news", "my-s-films"}
-    assert set(found["news"].table["arm"]) == set(ARMS[:3])
-    assert found["news"].table["seed"].nunique() == 2
-    assert set(found["my-s-films"].table["arm"]) == set(ARMS)
+    assert cells.splits_with(found["news"], ARMS[:3]) == {0, 1}
+    assert cells.splits_with(found["news"], ARMS) == {0}
+    gaps = pool_cells.differences(found).set_index(["question", "panel"])
+    real = gaps.loc["real unlabelled minus generation-distillation", "news"]
+    assert real["value"] == pytest.approx(0.02) and np.isnan(real["seeds_low"])  # one split
+    main = gaps.loc["generation-distillation minus distilled on labelled", "news"]
+    assert main["value"] == pytest.approx(0.08) and main["seeds_low"] == pytest.approx(0.08)
 
 
 def test_the_report_says_what_is_kept_and_what_is_closed(tmp_path):
@@ -93,16 +97,17 @@ def test_a_cell_is_added_from_the_results_of_a_run(tmp_path):
 def test_a_question_is_a_family_and_its_average_is_of_the_splits_that_all_corpora_have(tmp_path):
     for seed in (0, 1, 2):
         cells.keep(cell(seed), tmp_path / "cells" / f"news-s{seed}.parquet")
-    for seed in (0, 1):
-        cells.keep(cell(2 * seed, texts=200), tmp_path / "cells" / f"films-s{seed}.parquet")
+    for seed in (0, 1, 2, 3):
+        cells.keep(cell(seed, texts=200), tmp_path / "cells" / f"films-s{seed}.parquet")
+    cells.keep(cell(0), tmp_path / "cells" / "few-s0.parquet")
     gaps = pool_cells.differences(cells.corpora(tmp_path / "cells"))
     assert set(gaps["question"]) == {f"{a} minus {b}" for a, b in pool_cells.QUESTIONS if b in ARMS}
     own = gaps[gaps["question"] == "generation-distillation minus distilled on labelled"]
-    assert own["panel"].tolist() == ["films", "news", "average"]
+    assert own["panel"].tolist() == ["few", "films", "news", "average"]
     real = gaps[gaps["question"] == "real unlabelled minus generation-distillation"]
-    assert real["value"].to_numpy() == pytest.approx([0.02, 0.02, 0.02])
+    assert real["value"].to_numpy() == pytest.approx([0.02] * 4)
     # Holm's correction for two corpora, and none for the average
-    for family in (own[:2], own[2:]):
+    for family in (own[1:3], own[3:]):
         p = np.sort(family["p"])
         assert family["resolved"].sum() == (0.05 > p * np.arange(len(p), 0, -1)).sum()
 

@@ -1,7 +1,7 @@
 """Cells of a study (a corpus and a seed) as small files: the predicted class of every test text."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Set
 from pathlib import Path
 
 import numpy as np
@@ -37,30 +37,19 @@ def read(path: Path) -> Results:
 
 
 def corpora(folder: Path) -> dict[str, Results]:
-    """The cells of every corpus, stacked over their seeds; the models that all its cells have."""
+    """The cells of every corpus, stacked over their seeds. Not all of them have every arm."""
     found: dict[str, list[Results]] = {}
     for path in sorted(folder.glob("*.parquet")):
         found.setdefault(path.stem.rpartition("-s")[0], []).append(read(path))
-    stacked = {}
-    for corpus, cells in found.items():
-        models = set.intersection(
-            *(set(map(_model, cell.table.to_dict("records"))) for cell in cells)
-        )
-        stacked[corpus] = Results.stack([_only(cell, models) for cell in cells])
-    return stacked
+    return {corpus: Results.stack(cells) for corpus, cells in found.items()}
 
 
-def _model(row: Mapping[str, object]) -> tuple[object, ...]:
-    return row["student"], row["arm"], row["student_seed"]
+def splits_with(of: Results, arms: Collection[str]) -> set[int]:
+    """The seeds of the splits that have all of some arms."""
+    return set.intersection(*(set(of.table.loc[of.table["arm"] == arm, "seed"]) for arm in arms))
 
 
-def _only(cell: Results, models: set[tuple[object, ...]]) -> Results:
-    wanted = [_model(row) in models for row in cell.table.to_dict("records")]
-    table = cell.table[wanted].reset_index(drop=True)
-    return Results(table, cell.outputs[np.flatnonzero(wanted)], cell.items)
-
-
-def of_splits(of: Results, seeds: set[int]) -> Results:
+def of_splits(of: Results, seeds: Set[int]) -> Results:
     """The same of some splits alone."""
     kept = of.table[of.table["seed"].isin(seeds)]
     return Results(kept.reset_index(drop=True), of.outputs[kept.index], of.items)

@@ -12,7 +12,8 @@ run's store does; ``NAME`` is the corpus. A cell that is added later counts like
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import cells
@@ -55,54 +56,54 @@ other."""
 DIFFERENCES = """\
 Points of accuracy, paired, with 95% intervals over test texts. *Resolved* means that zero lies
 outside the joint interval over texts and splits, with Holm's correction over the corpora of each
-question. The last row of a question is the average over the corpora, of the splits that all of
-them have; it is one test of its own."""
+question. The last row of a question is the average over the corpora of three splits and more, of
+the splits that all of these have; it is one test of its own."""
 SIZES = """\
 Accuracy with one in 64, in 16, in 4 and all of the generated texts beside the labelled ones; how
 many that is is the mean over splits, after the funnel. Lines: the teacher's labels on the labelled
 texts alone, and as many real texts as all generated ones, or all that there are."""
 SMALL = "The same cells with students of 0.36 million parameters."
-AVERAGE = "average"
+AVERAGE, LEAST = "average", 3
 
 
 def differences(results: Mapping[str, Results]) -> pd.DataFrame:
     """The paired differences on every corpus, and on their average: see :data:`DIFFERENCES`."""
     parts = []
     for pair in QUESTIONS:
-        samples = {
-            corpus: _sample(of, pair)
-            for corpus, of in results.items()
-            if {*pair} <= set(of.table["arm"])
-        }
+        splits = {corpus: cells.splits_with(of, pair) for corpus, of in results.items()}
+        splits = {corpus: seeds for corpus, seeds in splits.items() if seeds}
         rows = [
-            tables.difference_row(corpus, *pair, stats.difference(sample))
-            for corpus, sample in samples.items()
+            tables.difference_row(
+                corpus, *pair, stats.difference(_sample(results[corpus], pair, s))
+            )
+            for corpus, s in splits.items()
         ]
         parts.append(tables.decided(pd.DataFrame(rows)))
-        if len(samples) > 1:
-            shared = set.intersection(*(set(results[name].table["seed"]) for name in samples))
-            common = [_sample(cells.of_splits(results[name], shared), pair) for name in samples]
-            if shared:
-                row = tables.difference_row(AVERAGE, *pair, stats.difference(*common))
-                parts.append(tables.decided(pd.DataFrame([row])))
+        often = {corpus: seeds for corpus, seeds in splits.items() if len(seeds) >= LEAST}
+        if len(often) > 1 and (shared := set.intersection(*often.values())):
+            common = [_sample(results[corpus], pair, shared) for corpus in often]
+            row = tables.difference_row(AVERAGE, *pair, stats.difference(*common))
+            parts.append(tables.decided(pd.DataFrame([row])))
     return pd.concat(parts, ignore_index=True)
 
 
-def _sample(of: Results, pair: tuple[str, str]) -> stats.Sample:
-    return of.sample(ACCURACY, *({"arm": arm} for arm in pair))
+def _sample(of: Results, pair: tuple[str, str], seeds: Set[int]) -> stats.Sample:
+    return cells.of_splits(of, seeds).sample(ACCURACY, *({"arm": arm} for arm in pair))
 
 
 def by_size(results: Mapping[str, Results]) -> pd.DataFrame:
     """Accuracy by number of generated texts: rows of :func:`gdlib.charts.lines`."""
     parts = []
+    comparison = Comparison(ACCURACY, means=("size",), resamples=tables.RESAMPLES)
     for corpus, of in results.items():
-        comparison = Comparison(ACCURACY, means=("size",), resamples=tables.RESAMPLES)
-        arms = comparison.arms(of).assign(panel=corpus)
-        swept = arms["arm"].str.fullmatch(rf"generated /\d+|{MAIN_ARM}")
-        level = arms["arm"].isin([LABELLED, REAL])
+        names = {arm for arm in of.table["arm"] if re.fullmatch(r"generated /\d+", arm)}
+        if not names:
+            continue
+        seeds = cells.splits_with(of, {*names, MAIN_ARM, LABELLED, REAL})
+        arms = comparison.arms(cells.of_splits(of, seeds)).assign(panel=corpus)
+        swept, level = arms["arm"].isin({*names, MAIN_ARM}), arms["arm"].isin([LABELLED, REAL])
         parts += [arms[swept].assign(arm=MAIN_ARM), arms[level]]
-    table = pd.concat(parts, ignore_index=True)
-    return table[table["panel"].isin(table.loc[table["arm"] == LABELLED, "panel"])]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def retention(of: Results) -> tuple[float, float, float]:
@@ -187,8 +188,7 @@ def report(folder: Path) -> None:
         "## Accuracy",
         grid(accuracies(results)),
     ]
-    if {"size"} <= set.union(*(set(of.table) for of in results.values())):
-        sizes = by_size(results)
+    if len(sizes := by_size(results)):
         sizes.to_csv(folder / "tables" / "sizes.csv", index=False)
         _sizes_figure(sizes, results).savefig(folder / "figures" / "sizes.svg")
         alt = "Accuracy against the number of generated texts, a panel per corpus."
