@@ -181,10 +181,8 @@ def draw(
 
 
 def mass_above(probabilities: Tensor, least: Tensor) -> Tensor:
-    """The sum of each row's probabilities above a number of its own, row by row, because a
-    processor has a twentieth of the work of what ``where`` does for all.
-
-    *Shape:* ``[rows, vocabulary]``, ``[rows, 1]`` -> ``[rows]``.
+    """Each row's sum of the probabilities above one of its own, row by row: a twentieth of the time
+    of ``where`` on all. *Shape:* ``[rows, vocabulary]``, ``[rows, 1]`` -> ``[rows]``.
     """
     rows = zip(probabilities, least.squeeze(-1).tolist(), strict=True)
     return torch.stack([F.threshold(row, bound, 0.0).sum() for row, bound in rows])
