@@ -356,9 +356,10 @@ class Trials:
             process = project.start(more=("--engine", "ray", "--ray-address", address))
             self._until(project, process, partial(self._at_work, project, "samples"))
             for one in psutil.Process().children(recursive=True):
-                if one.name() in ("gcs_server", "raylet"):
+                if one.name() in ("gcs_server", "raylet"):  # the head's were started first
                     one.kill()
-                    break
+                    if one.name() == "raylet":
+                        break
             start = time.monotonic()
             if process.wait(WAIT) != 2 or not one_line(project.words(), "Ray cluster"):
                 raise SystemExit(f"without Ray's head: {process.returncode}\n{project.words()}")
