@@ -160,9 +160,9 @@ def test_a_cluster_whose_head_is_gone_is_one_line(tmp_path: Path) -> None:
     own = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         run = start(project, "run", "--engine", "ray", "--ray-address", own.address)
-        until(lambda: executed(project) or run.poll() is not None, seconds=180)
+        until(lambda: executed(project) or run.poll() is not None, seconds=600)
         own.head_node.kill_gcs_server()
-        _, said = run.communicate(timeout=180)
+        _, said = run.communicate(timeout=600)
     finally:
         (project / "hold-first").unlink()
         own.shutdown()
