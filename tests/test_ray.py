@@ -158,8 +158,9 @@ def test_a_cluster_whose_head_is_gone_is_one_line(tmp_path: Path) -> None:
     project = make_project(tmp_path / "headless")
     (project / "hold-first").touch()
     own = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    address = own.address
     try:
-        run = start(project, "run", "--engine", "ray", "--ray-address", own.address)
+        run = start(project, "run", "--engine", "ray", "--ray-address", address)
         until(lambda: executed(project) or run.poll() is not None, seconds=600)
         own.head_node.kill_gcs_server()
         _, said = run.communicate(timeout=600)
@@ -168,8 +169,8 @@ def test_a_cluster_whose_head_is_gone_is_one_line(tmp_path: Path) -> None:
         own.shutdown()
     assert run.returncode == 2
     assert [line for line in said.splitlines() if "stages on" not in line] == [
-        f"gdlib: the Ray cluster at {own.address} is lost: its head has ended; start a cluster and "
-        "give the same command, which goes on with what is made"
+        f"gdlib: the Ray cluster at {address} is lost: its head has ended; start a cluster and give "
+        "the same command, which goes on with what is made"
     ]
 
 
