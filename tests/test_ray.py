@@ -169,8 +169,8 @@ def test_a_cluster_whose_head_is_gone_is_one_line(tmp_path: Path) -> None:
         own.shutdown()
     assert run.returncode == 2
     assert [line for line in said.splitlines() if "stages on" not in line] == [
-        f"gdlib: the Ray cluster at {address} is lost: its head has ended; start a cluster and give "
-        "the same command, which goes on with what is made"
+        f"gdlib: the Ray cluster at {address} is lost: its head has ended; start a cluster and "
+        "give the same command, which goes on with what is made"
     ]
 
 
