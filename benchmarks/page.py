@@ -17,9 +17,9 @@ PLANNED = "paper"
 READ = """\
 A ratio above 1 says that ours is faster, smaller or more often right. Each number is the median of
 {rounds} rounds, in which the contestants took turns; the figure shows the ratios. Times are of this
-machine and this hour: only ratios within one table mean anything. The peak is a product of two
-large matrices; a share of it counts the operations of the texts and not those of padding. Memory
-is the most that a process of its own held.
+machine and this hour: only ratios within one table mean anything. The peak is torch's product of
+two large matrices, which another library may surpass; a share of it counts the operations of the
+texts and not those of padding. Memory is the most that a process of its own held.
 """
 COUNTED = """\
 These are operations counted and not times measured: hours of this machine at its measured peak,
@@ -99,7 +99,7 @@ def shares(table: pd.DataFrame) -> Figure | None:
     axes.set_yticks(range(len(found)), list(found), fontsize=8)
     axes.set_ylim(len(found) - 0.5, -0.5)
     axes.axvline(100, **BLACK.of_line, linewidth=1)
-    axes.set_xlim(0, 105)
+    axes.set_xlim(0, 1.05 * max(100, *found.values()))
     axes.set_xlabel("% of the measured peak, which is the line")
     return finish(figure, "How near each comes to the machine's peak")
 

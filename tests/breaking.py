@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -52,7 +53,7 @@ FULL = "No space left|disk is full"
 
 
 class Trials:
-    """What every kind of trial starts from: the undisturbed stages, and the state before each.
+    """All kinds of trials, and what they start from: undisturbed stages, an undisturbed run.
 
     Args:
         parent: a folder for all projects.
@@ -64,18 +65,23 @@ class Trials:
         self.parent, self.random = parent, np.random.default_rng(seed)
         self.networks = None if real else networks(parent / "networks")
         self.counts = Counter()
-        self.before, self.after, self.size, self.seconds = {}, {}, {}, {}
+
+    @cached_property
+    def stages(self) -> SimpleNamespace:
+        """Of the undisturbed stages: what there is before each and after it, sizes, seconds."""
+        found = SimpleNamespace(before={}, after={}, size={}, seconds={})
         project = self.project("undisturbed")
         for stage in STAGES:
-            self.before[stage] = copy_of(project, parent / f"before-{stage}")
+            found.before[stage] = copy_of(project, self.parent / f"before-{stage}")
             start = time.monotonic()
             project.must_fork(stage, "undisturbed")
-            self.seconds[stage] = time.monotonic() - start
-            self.after[stage] = project.lasting()
-            self.size[stage] = size_of(project.runs)
-        self.whole = copy_of(project, parent / "whole")
-        shown = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in self.seconds.items())
+            found.seconds[stage] = time.monotonic() - start
+            found.after[stage] = project.lasting()
+            found.size[stage] = size_of(project.runs)
+        found.whole = copy_of(project, self.parent / "whole")
+        shown = ", ".join(f"{stage} {spent:.1f} s" for stage, spent in found.seconds.items())
         self.say(f"undisturbed, in a fork: {shown}")
+        return found
 
     def say(self, line: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
@@ -89,7 +95,7 @@ class Trials:
 
     def same(self, project: Project, stage: str, what: str) -> None:
         """What a fork left is what the undisturbed fork left, byte for byte."""
-        self._compared(project, self.after[stage], what)
+        self._compared(project, self.stages.after[stage], what)
 
     def same_run(self, project: Project, what: str) -> None:
         """What ``gdlib run`` left, its report too, is what an undisturbed one left."""
@@ -125,7 +131,10 @@ class Trials:
             self.counts["SIGKILL in the stage", stage] = KILLS_A_STAGE
             self.say(f"{stage}: killed {KILLS_A_STAGE} times, each time the same bytes in the end")
         for stage in ("teacher", "generator"):
-            project, kind = self.project(f"cut-{stage}", self.before[stage]), f"trained-{stage}"
+            project, kind = (
+                self.project(f"cut-{stage}", self.stages.before[stage]),
+                f"trained-{stage}",
+            )
             for step in np.linspace(3, 51, KILLS_A_TRAINING, dtype=int).tolist():
                 reached = partial(self._trained, project, kind, step)
                 if not self._killed_in_fork(project, stage, reached) or not project.step(kind):
@@ -136,7 +145,7 @@ class Trials:
             self.say(
                 f"{stage}: killed {KILLS_A_TRAINING} times between checkpoints, the same bytes"
             )
-        project = self.project("cut-students", self.before["students"])
+        project = self.project("cut-students", self.stages.before["students"])
         for number in range(KILLS_A_TRAINING):
             if not self._killed_in_fork(
                 project, "students", partial(self._student, project, number)
@@ -151,11 +160,11 @@ class Trials:
 
     def _killed_once(self, label: str, stage: str, share: float) -> None:
         """Kill a stage after a share of its time, and let it go on to the same bytes."""
-        project, start = self.project(label, self.before[stage]), time.monotonic()
+        project, start = self.project(label, self.stages.before[stage]), time.monotonic()
         while not self._killed_in_fork(project, stage, self._after(share, stage)):
-            self.seconds[stage] = time.monotonic() - start  # it was faster this time
+            self.stages.seconds[stage] = time.monotonic() - start  # it was faster this time
             shutil.rmtree(project.runs)
-            shutil.copytree(self.before[stage], project.runs)
+            shutil.copytree(self.stages.before[stage], project.runs)
             start = time.monotonic()
         project.must_fork(stage, f"after a kill in {stage}")
         self.same(project, stage, f"after a kill in {stage}")
@@ -183,7 +192,7 @@ class Trials:
 
     def _after(self, share: float, stage: str) -> Callable[[], bool]:
         start = time.monotonic()
-        return lambda: time.monotonic() - start >= share * self.seconds[stage]
+        return lambda: time.monotonic() - start >= share * self.stages.seconds[stage]
 
     def _trained(self, project: Project, kind: str, step: int) -> bool:
         return project.step(kind) >= step
@@ -202,14 +211,14 @@ class Trials:
 
     def damaged(self, a_time: int = 10) -> None:
         """Damage files of a finished run, and execute all stages again on what is left."""
-        store, drawn = self.whole / "store", list[Path]()
+        store, drawn = self.stages.whole / "store", list[Path]()
         kinds = [path for path in sorted(store.iterdir()) if path.name not in ("locks", "work")]
         while len(drawn) < DAMAGED:
             for kind in kinds:
                 files = [p for p in sorted(kind.rglob("*")) if p.is_file() and p not in drawn]
                 drawn += files and [files[int(self.random.integers(len(files)))]]
         for place in range(0, DAMAGED, a_time):
-            project, ways = self.project(f"damaged-{place}", self.whole), Counter()
+            project, ways = self.project(f"damaged-{place}", self.stages.whole), Counter()
             for path in drawn[place : min(place + a_time, DAMAGED)]:
                 way = ("cut", "emptied", "a byte changed", "gone")[int(self.random.integers(4))]
                 damage(project.store / path.relative_to(store), way, self.random)
@@ -226,9 +235,11 @@ class Trials:
         """Every stage on a disk that has room for a part of what it writes, then for all."""
         for stage in STAGES:
             with small_disk(self.parent / f"disk-{stage}") as (folder, resize):
-                project = self.project(f"full-{stage}", self.before[stage], folder / "project")
+                project = self.project(
+                    f"full-{stage}", self.stages.before[stage], folder / "project"
+                )
                 used = shutil.disk_usage(folder).used
-                grows = self.size[stage] - size_of(self.before[stage])
+                grows = self.stages.size[stage] - size_of(self.stages.before[stage])
                 for share in (0.02, 0.5):
                     resize(used + int(share * grows))
                     process = project.fork(stage)
@@ -263,7 +274,7 @@ class Trials:
         """``gdlib run`` on a disk that fills up in every stage."""
         with small_disk(self.parent / "disk") as (folder, resize):
             project, sizes = self.project("full", folder=folder / "project"), [0]
-            sizes += [self.size[stage] for stage in STAGES]
+            sizes += [self.stages.size[stage] for stage in STAGES]
             for place, stage in enumerate(STAGES):
                 # receipts with executed notebooks take as much again
                 resize(shutil.disk_usage(folder).used + (sizes[place + 1] - sizes[place]) // 2)
@@ -345,9 +356,10 @@ class Trials:
             process = project.start(more=("--engine", "ray", "--ray-address", address))
             self._until(project, process, partial(self._at_work, project, "samples"))
             for one in psutil.Process().children(recursive=True):
-                if one.name() in ("gcs_server", "raylet"):
+                if one.name() in ("gcs_server", "raylet"):  # the head's were started first
                     one.kill()
-                    break
+                    if one.name() == "raylet":
+                        break
             start = time.monotonic()
             if process.wait(WAIT) != 2 or not one_line(project.words(), "Ray cluster"):
                 raise SystemExit(f"without Ray's head: {process.returncode}\n{project.words()}")

