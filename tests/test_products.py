@@ -51,13 +51,14 @@ def test_everything_is_kept_with_timings_apart(store):
     artifact = filled(store, 2.5).close()
     index, timings = read_index(artifact), artifact.json("timings.json")
     assert index == {
-        "figures": {"curve": "A curve."}, "tables": {"texts": "Texts."},
+        "figures": {"curve": "A curve."}, "words": {"curve": ""}, "tables": {"texts": "Texts."},
         "numbers": {"accuracy": {"value": 0.79, "unit": "share"}},
         "notes": ["Nothing is **resolved**."], "abstract": "",
     }  # fmt: skip
     assert timings == {
         "numbers": {"labelling": {"value": 2.5, "unit": "s"}},
         "figures": {"speed": "A speed."},
+        "words": {"speed": ""},
     }
     table = pd.read_parquet(artifact / "texts.parquet")
     assert table.index.tolist() == [0, 1] and table["n"].tolist() == [1, 2]

@@ -44,9 +44,9 @@ class Products:
 
     def __init__(self, store: Store, recipe: dict[str, Any], scope: Scope | None = None):
         self.store, self.recipe, self.scope = store, recipe, scope or Scope()
-        parts = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
+        parts = {"figures": {}, "words": {}, "tables": {}, "numbers": {}, "notes": []}
         self.index: dict[str, Any] = {"abstract": "", **parts}
-        self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
+        self.timings: dict[str, Any] = {"numbers": {}, "figures": {}, "words": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
         self._inset = ""
@@ -66,7 +66,9 @@ class Products:
         return self.store.make("products", self.recipe, self._write, again=True)
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
-        """Show a figure with its caption and keep it (SVG and PNG)."""
+        """Show a figure with its caption and keep it (SVG and PNG), with its words, as a chart has
+        them (:mod:`gdlib.charts.words`).
+        """
         self._figure(self.index, name, figure, caption)
 
     def timed_figure(self, name: str, figure: Figure, caption: str) -> None:
@@ -75,6 +77,7 @@ class Products:
 
     def _figure(self, index: dict[str, Any], name: str, figure: Figure, caption: str) -> None:
         index["figures"][name] = caption
+        index["words"][name] = getattr(figure, "words", "")
         self._figures[name] = figure
         display(figure, _words(caption))
         plt.close(figure)  # or the notebook's backend shows it a second time

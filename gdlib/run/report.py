@@ -158,7 +158,7 @@ def _write_timings(plan: Plan, made: Made, new: Path) -> None:
         timings[task.name] = timed["numbers"]
         times = [(name, number(**value)) for name, value in timed["numbers"].items()]
         rows += [(label(task), task.stage.name, *time) for time in times]
-        figures += copy_figures(timed["figures"], artifact, f"timed-{task.run}", new)
+        figures += copy_figures(timed, artifact, f"timed-{task.run}", new)
     context = {
         "title": f"{plan.title}: timings",
         "machine": machine(),
