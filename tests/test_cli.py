@@ -28,7 +28,7 @@ from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
-from gdlib.run.live import duration
+from gdlib.run.live import duration, wrapped
 from gdlib.run.progress import rerun_line
 
 COMMANDS = (
@@ -72,6 +72,7 @@ def here(_once: Path, tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.Monk
     root = shutil.copytree(_once, tmp_path / "project")
     patch(tiny, monkeypatch.setattr)
     monkeypatch.chdir(root)
+    monkeypatch.setenv("COLUMNS", "1000")  # the tests themselves may run in a narrow terminal
     return root
 
 
@@ -165,6 +166,24 @@ def test_status_says_what_a_change_would_make_run(here: Path) -> None:
     cost = f"a run would execute 2 of 3 stages; the last time they took {spent}"
     assert len(lines) == 4 and lines[3] == cost
     assert gdlib("status", "-s", "number=7").output.endswith("\nall 3 stages are up to date\n")
+
+
+def test_status_fits_the_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gdlib("status", "-s", "number=7").output
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = gdlib("status", "-s", "number=7").output.splitlines()
+    assert max(map(len, lines)) <= 60 < len(whole.splitlines()[0])
+    assert lines[1] == " " * 11 + "value 7 points" and " ".join(lines).split() == whole.split()
+
+
+def test_a_line_is_broken_between_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "teacher  seed 0  accuracy 82.5% · held-out loss 0.656 nats   [about 2 min left]"
+    assert wrapped(line, 3).splitlines() == [
+        "teacher  seed 0  accuracy 82.5%",
+        "   · held-out loss 0.656 nats",
+        "   [about 2 min left]",
+    ]
 
 
 def test_status_says_what_it_does_not_know() -> None:

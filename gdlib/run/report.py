@@ -138,7 +138,7 @@ def _write_notebooks(
         notebook = nbformat.read(executed[task], 4)
         original = f"notebooks/{task.stage.notebook}"
         shown = section(task, artifact, new)
-        timed = artifact.json("timings.json")["figures"]
+        timed = artifact.json("timings.json")
         shown["figures"] += copy_figures(timed, artifact, f"timed-{task.run}", new)
         text, _ = as_markdown(notebook, shown, original, f"{place}/{file}")
         (new / file).write_text(text, "utf-8")
