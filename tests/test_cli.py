@@ -21,6 +21,7 @@ from conftest import ended, executed, make_project, patch, until
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
+from gdlib.core.products import Products
 from gdlib.core.settings import from_notebook, knobs
 from gdlib.core.store import Store
 from gdlib.run import opening, pipeline, publishing, studies
@@ -266,6 +267,11 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     plan = pipeline.plan_of("generation")
     settings = pipeline.settings_of(plan, "quick", {"corpus": "bbc", "seed": 3, "num_samples": 40})
     assert from_notebook(plan.settings, names) == settings and names["store"] == "kept"
+    # What the run has left beside the students is named.
+    assert names["kept"] == ""
+    left = Products(Store("kept"), plan.products_recipe("students", settings)).close()
+    gdlib("explore", *chosen, "--only-write")
+    assert f'kept = "kept/products/{left.path.name}"' in copy.read_text().replace('\\"', '"')
 
 
 EXPLORE = """

@@ -35,6 +35,7 @@ def filled(store, seconds=1.0):
     out.table(
         "texts", pd.DataFrame({"text": ["<b>é</b>", None], "n": [1, 2]}, index=[5, 6]), "Texts."
     )
+    out.aside("rows", pd.DataFrame({"vector": [b"\x00\x3c"]}))
     out.number("accuracy", 0.79, "share")
     out.timing("labelling", seconds, "s")
     out.note("Nothing is **resolved**.")
@@ -62,6 +63,7 @@ def test_everything_is_kept_with_timings_apart(store):
     }
     table = pd.read_parquet(artifact / "texts.parquet")
     assert table.index.tolist() == [0, 1] and table["n"].tolist() == [1, 2]
+    assert pd.read_parquet(artifact / "rows.parquet")["vector"].tolist() == [b"\x00\x3c"]
     assert json.loads((artifact / "texts.json").read_text("utf-8")) == [
         {"text": "<b>é</b>", "n": 1},
         {"text": None, "n": 2},

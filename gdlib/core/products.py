@@ -49,6 +49,7 @@ class Products:
         self.timings: dict[str, Any] = {"numbers": {}, "figures": {}, "words": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
+        self._aside: dict[str, pd.DataFrame] = {}
         self._inset = ""
 
     def close(self) -> Artifact:
@@ -118,6 +119,10 @@ class Products:
         """
         self._inset = html
 
+    def aside(self, name: str, table: pd.DataFrame) -> None:
+        """Keep a table (Parquet) that neither the notebook nor the report shows."""
+        self._aside[name] = table
+
     def _write(self, folder: Path) -> None:
         for name, figure in self._figures.items():
             drawn = folder / f"{name}.svg"
@@ -127,6 +132,8 @@ class Products:
         for name, table in self._tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
             table.to_json(folder / f"{name}.json", orient="records", indent=1, force_ascii=False)
+        for name, table in self._aside.items():
+            table.to_parquet(folder / f"{name}.parquet", index=False)
         for name, content in {"products": self.index, "timings": self.timings}.items():
             text = json.dumps(content, indent=1, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text, "utf-8")

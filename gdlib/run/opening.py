@@ -87,8 +87,12 @@ def explorer_notebook(run: Any) -> Path:
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
+    from gdlib.core.store import Store
+
     task = finished_students(run)
     settings = {"corpus": task.settings.corpus, "seed": task.settings.seed, **task.parameters}
+    left = Store(run.root / run.store).find("products", task.products_recipe)
+    settings["kept"] = f"{run.store}/products/{left.path.name}" if left else ""
     original = load_notebook_node(str(run.root / EXPLORER))
     notebook = parameterize_notebook(original, settings | {"store": run.store})
     copy = run.folder / task.run / Path(EXPLORER).name
