@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 from conftest import ended, executed, make_project, patch, until
@@ -269,7 +270,9 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     assert from_notebook(plan.settings, names) == settings and names["store"] == "kept"
     # What the run has left beside the students is named.
     assert names["kept"] == ""
-    left = Products(Store("kept"), plan.products_recipe("students", settings)).close()
+    out = Products(Store("kept"), plan.products_recipe("students", settings))
+    out.aside("explored", pd.DataFrame({"text": ["a"]}))
+    left = out.close()
     gdlib("explore", *chosen, "--only-write")
     assert f'kept = "kept/products/{left.path.name}"' in copy.read_text().replace('\\"', '"')
 

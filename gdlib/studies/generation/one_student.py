@@ -18,10 +18,9 @@ from gdlib.networks import distillation
 from gdlib.networks.arms import ARMS, MAIN_ARM
 from gdlib.networks.export import Packed
 from gdlib.networks.students import Student
-from gdlib.studies.generation.settings import Settings
+from gdlib.studies.generation.settings import KEPT, Settings
 from gdlib.studies.shared.writing import WritingStudy
 
-KEPT = "explored.parquet"  # beside what the stage students shows
 WIDE = ("vector", "student_logits")  # columns of a row of numbers each, kept as bytes
 
 
