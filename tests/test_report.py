@@ -303,6 +303,9 @@ def test_long_tables_are_folded_and_headers_are_of_columns(tmp_path):
     assert '<li class="h2"><a href="#section-1">B</a></li>' in short
     assert '<li class="h3"><a href="#section-2">C</a></li>' in short
     assert '<h3 id="section-2">' in short
+    row = "|".join(["", *["1"] * (page.WIDE + 1), ""])
+    wide = page.render("\n".join(["# A", "## B", row, row.replace("1", "---"), row]), tmp_path)
+    assert '<div class="scroll wide" ' in wide and '<div class="scroll" ' in short
 
 
 NO_REPORT = {"figures": [], "tables": []}
