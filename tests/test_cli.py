@@ -15,12 +15,14 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import nbformat
+import pandas as pd
 import psutil
 import pytest
 from conftest import ended, executed, make_project, patch, until
 from typer.testing import CliRunner, Result
 
 from gdlib import __version__
+from gdlib.core.products import Products
 from gdlib.core.settings import from_notebook, knobs
 from gdlib.core.store import Store
 from gdlib.run import opening, pipeline, publishing, studies
@@ -28,7 +30,7 @@ from gdlib.run.cli import app
 from gdlib.run.engines import LocalEngine, RayEngine
 from gdlib.run.invocation import from_root
 from gdlib.run.jobs import StageFailed
-from gdlib.run.live import duration
+from gdlib.run.live import duration, wrapped
 from gdlib.run.progress import rerun_line
 
 COMMANDS = (
@@ -72,6 +74,7 @@ def here(_once: Path, tmp_path: Path, tiny: ModuleType, monkeypatch: pytest.Monk
     root = shutil.copytree(_once, tmp_path / "project")
     patch(tiny, monkeypatch.setattr)
     monkeypatch.chdir(root)
+    monkeypatch.setenv("COLUMNS", "1000")  # the tests themselves may run in a narrow terminal
     return root
 
 
@@ -167,6 +170,24 @@ def test_status_says_what_a_change_would_make_run(here: Path) -> None:
     assert gdlib("status", "-s", "number=7").output.endswith("\nall 3 stages are up to date\n")
 
 
+def test_status_fits_the_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = gdlib("status", "-s", "number=7").output
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = gdlib("status", "-s", "number=7").output.splitlines()
+    assert max(map(len, lines)) <= 60 < len(whole.splitlines()[0])
+    assert lines[1] == " " * 11 + "value 7 points" and " ".join(lines).split() == whole.split()
+
+
+def test_a_line_is_broken_between_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "teacher  seed 0  accuracy 82.5% · held-out loss 0.656 nats   [about 2 min left]"
+    assert wrapped(line, 3).splitlines() == [
+        "teacher  seed 0  accuracy 82.5%",
+        "   · held-out loss 0.656 nats",
+        "   [about 2 min left]",
+    ]
+
+
 def test_status_says_what_it_does_not_know() -> None:
     old, new = (SimpleNamespace(expected=seconds) for seconds in (30.0, None))
     start = "a run would execute"
@@ -247,6 +268,13 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     plan = pipeline.plan_of("generation")
     settings = pipeline.settings_of(plan, "quick", {"corpus": "bbc", "seed": 3, "num_samples": 40})
     assert from_notebook(plan.settings, names) == settings and names["store"] == "kept"
+    # What the run has left beside the students is named.
+    assert names["kept"] == ""
+    out = Products(Store("kept"), plan.products_recipe("students", settings))
+    out.aside("explored", pd.DataFrame({"text": ["a"]}))
+    left = out.close()
+    gdlib("explore", *chosen, "--only-write")
+    assert f'kept = "kept/products/{left.path.name}"' in copy.read_text().replace('\\"', '"')
 
 
 EXPLORE = """

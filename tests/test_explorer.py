@@ -700,10 +700,8 @@ def test_the_notebook_runs_on_a_study(tmp_path, monkeypatch):
             self.settings = settings
             assert settings.corpus == "wordnet" and store.root == tmp_path / "store"
 
-        class_names = made.LABELS
-        explored = staticmethod(lambda: (samples, vectors))
+        opened = staticmethod(lambda kept: (samples, made.LABELS, vectors, student))
         ask = staticmethod(made.ask)
-        student_logits = staticmethod(lambda texts: student[: len(texts)])
         train_on = staticmethod(made.train)
 
     monkeypatch.setattr(studies, "class_of", lambda plan: Study)

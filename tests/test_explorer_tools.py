@@ -165,6 +165,17 @@ def test_histograms_count_what_their_bars_filter(shown):
     assert shown.filters == Filters() and len(shown.rows) == 200
 
 
+def test_one_text_far_longer_than_the_others_is_in_the_last_bar():
+    samples, _, _ = made.samples(200)
+    samples.loc[10, "text"] = "word " * 300
+    shown = Explorer(samples, made.LABELS)
+    shown.refilter()
+    last = histogram(shown.view, "words", shown.rows, shown.rows)[-1]
+    shown.act(json.loads(json.dumps({"filters": {"words": last[:2]}})))
+    assert last[1] == 300 and last[0] < 60 and 10 in shown.rows
+    assert len(shown.rows) == last[2] == (shown.view.frame["words"][:200] >= last[0]).sum()
+
+
 def test_near_duplicates_are_listed_by_the_size_of_their_group(shown):
     view = shown.view
     sizes = view.frame["group"][view.generated].value_counts()

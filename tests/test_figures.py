@@ -183,6 +183,30 @@ def test_a_figure_has_the_same_bytes_twice_and_a_title(name):
     assert one.get_suptitle()
 
 
+def test_a_figure_says_what_it_shows():
+    said = {name: repr(EVERY[name]()) for name in EVERY}
+    for name, words in said.items():
+        title = EVERY[name]().get_suptitle().replace("\n", " ")
+        assert words.startswith(f"{title}. ") and words.endswith("."), name
+    assert said["forest"] == (
+        "Differences (2 seeds). Dots with intervals, points: a minus b, cola 2.0 [1.0, 3.0]; "
+        "a minus b, rte -1.0 [-2.0, 0.0]; b minus c, cola 0.0 [-1.0, 1.0]; "
+        "b minus c, rte 3.0 [-1.0, 7.0]."
+    )
+    assert said["arms"].count(";") == 12 and said["arms"].endswith("; teacher 71.0 [70.0, 72.0].")
+    assert "Lines, loss by step: training from 2.00 at 10 to 0.20 at 40;" in said["learning_curve"]
+    assert said["labels"].endswith("; KimCNN from 50.0 at 10 to 60.0 at 500.")
+    assert said["steps"].endswith("D4.2 54.0 at 3,016; teacher 60.0 [20.0, 60.0].")
+    assert "generated, half of them up to 9, nine in ten up to 11.4;" in said["histogram"]
+    assert said["confusion"].endswith("bold cells: act 80.0; animal 90.0; communication 80.0.")
+    assert said["bars"].startswith("Shares. Bars: act, T = 1 90.0; act, T = 4 60.0;")
+
+
+def test_of_many_values_the_first_are_said_and_how_many_more_there_are():
+    words = repr(figures.confusion(np.eye(20), [f"c{k}" for k in range(20)]))
+    assert words.endswith("; c15 100.0; and 4 more.") and repr(Figure()).startswith("<Figure")
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_cut_off_and_no_legend_covers_a_panel(name):
     figure = EVERY[name]()

@@ -178,7 +178,7 @@ def test_no_generated_text_is_kept_then_one_of_a_hostile_corpus(
     one = run(folder, min_confidence=float(np.nextafter(best, 0)))
     assert (one.samples["fate"] == "kept").sum() == 1
     assert "no generated text" not in one.text and "No sample" not in one.text
-    assert "Generated texts beside the labelled ones change it by" in one.text
+    assert "labelled texts alone, generated texts change it by" in one.text
     assert {"labelled only", "real unlabelled", "scraps", "tfidf-lr"} <= set(one.accuracy.index)
     assert set(one.accuracy.index) == set(none.accuracy.index)
     check_files(one)

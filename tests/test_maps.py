@@ -83,6 +83,18 @@ def test_what_a_study_keeps_for_the_explorer(tmp_path):
         assert first == known.setdefault(words, first) <= row
         alike = NearDuplicates(settings.near_duplicate, [words_of(table["text"][first])])
         assert alike.has(words) and table["group"][first] == first
+    # The same, and the student's logits, as they are kept and as they are worked out.
+    study.explored_by_student().to_parquet(tmp_path / "explored.parquet", index=False)
+    made, kept = study.opened(), study.opened(str(tmp_path))
+    whole = table.astype(object).where(table.notna(), None)
+    for frame, *_ in (made, kept):
+        frame = frame.astype(object).where(frame.notna(), None)
+        pd.testing.assert_frame_equal(frame, whole)
+    student = study.student_logits(table["text"].tolist())
+    for _, labels, directions, logits in (made, kept):
+        assert labels == study.class_names
+        np.testing.assert_allclose(directions, vectors, atol=1e-3)
+        np.testing.assert_allclose(logits, student, atol=1e-3 * (1 + np.abs(student).max()))
     # The states of any text, asked of the teacher directly; and the distances in plain numpy.
     last = study.teacher.network.config.num_hidden_layers
     # (Products may be in bf16, which differ by the batch.)

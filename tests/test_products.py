@@ -35,6 +35,7 @@ def filled(store, seconds=1.0):
     out.table(
         "texts", pd.DataFrame({"text": ["<b>é</b>", None], "n": [1, 2]}, index=[5, 6]), "Texts."
     )
+    out.aside("rows", pd.DataFrame({"vector": [b"\x00\x3c"]}))
     out.number("accuracy", 0.79, "share")
     out.timing("labelling", seconds, "s")
     out.note("Nothing is **resolved**.")
@@ -51,16 +52,18 @@ def test_everything_is_kept_with_timings_apart(store):
     artifact = filled(store, 2.5).close()
     index, timings = read_index(artifact), artifact.json("timings.json")
     assert index == {
-        "figures": {"curve": "A curve."}, "tables": {"texts": "Texts."},
+        "figures": {"curve": "A curve."}, "words": {"curve": ""}, "tables": {"texts": "Texts."},
         "numbers": {"accuracy": {"value": 0.79, "unit": "share"}},
         "notes": ["Nothing is **resolved**."], "abstract": "",
     }  # fmt: skip
     assert timings == {
         "numbers": {"labelling": {"value": 2.5, "unit": "s"}},
         "figures": {"speed": "A speed."},
+        "words": {"speed": ""},
     }
     table = pd.read_parquet(artifact / "texts.parquet")
     assert table.index.tolist() == [0, 1] and table["n"].tolist() == [1, 2]
+    assert pd.read_parquet(artifact / "rows.parquet")["vector"].tolist() == [b"\x00\x3c"]
     assert json.loads((artifact / "texts.json").read_text("utf-8")) == [
         {"text": "<b>é</b>", "n": 1},
         {"text": None, "n": 2},

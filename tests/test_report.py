@@ -119,6 +119,8 @@ def test_html_needs_nothing_from_outside_and_runs_nothing(tmp_path, tasks, store
     assert re.findall(r'src="(?!data:image/svg\+xml;base64,)[^"]*"', html) == []
     assert set(re.findall(r'href="([^#"][^"]*)"', html)) == {"timings.html"}
     assert set(re.findall(r'href="#([^"]*)"', html)) == set(re.findall(r' id="([^"]*)"', html))
+    assert '<img alt="85.0 % of the labels are right; % of each gold class. Matrix, ' in html
+    assert 'of its bold cells: a 80.0; b 90.0." src=' in html
     assert "url(" not in html
     assert "@import" not in html
     assert 'name="viewport"' in html
@@ -301,6 +303,12 @@ def test_long_tables_are_folded_and_headers_are_of_columns(tmp_path):
     assert '<li class="h2"><a href="#section-1">B</a></li>' in short
     assert '<li class="h3"><a href="#section-2">C</a></li>' in short
     assert '<h3 id="section-2">' in short
+    row = "|".join(["", *["1"] * (page.WIDE + 1), ""])
+    wide = page.render("\n".join(["# A", "## B", row, row.replace("1", "---"), row]), tmp_path)
+    assert '<div class="scroll wide" ' in wide and '<div class="scroll" ' in short
+
+
+NO_REPORT = {"figures": [], "tables": []}
 
 
 def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
@@ -321,7 +329,7 @@ def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
     prose = nbformat.v4.new_markdown_cell("See [here](2_b.ipynb#x), [there](../../docs/c.md).")
     notebook = nbformat.v4.new_notebook(cells=[prose, code])
     section = {
-        "figures": [{"caption": "Loss <b>.", "file": "loss.svg"}],
+        "figures": [{"caption": "Loss <b>.", "words": "Falls <b> [1].", "file": "loss.svg"}],
         "tables": [{"caption": "Numbers.", "rows": "| a |\n"}],
     }
     place = "notebooks/1_a/1_b.ipynb", "reports/quick/notebooks/b.md"
@@ -332,13 +340,15 @@ def test_an_executed_notebook_is_read_as_markdown_and_its_outputs_as_text():
         f"[here]({back}/2_b.ipynb#x), [there](../../../docs/c.md)",
         "<details><summary>Solution</summary>\n\n```python\nout.close()\n```",
         "````\na ``` fence\n````",
-        "![Loss &lt;b&gt;.](../figures/loss.svg)\n\n*Loss &lt;b&gt;.*",
+        "![Falls &lt;b&gt; \\[1\\].](../figures/loss.svg)\n\n*Loss &lt;b&gt;.*",
         "| a |\n\n\n*Numbers.*",
         "**So** &lt;script>",
     ):
         assert part in text, part
     assert images == {} and "<table" not in text and "50%" not in text and "pandas" not in text
     code.outputs[2].data = {"image/svg+xml": "<svg/>"}
-    alone = as_markdown(notebook, {"figures": [], "tables": []}, *place)
+    alone = as_markdown(notebook, NO_REPORT, *place)
     assert "| n |\n| --- |\n| &lt;b&gt; |\n" in alone[0]
     assert alone[1] == {"b-1.svg": "<svg/>"} and "![a figure of this notebook](b-1.svg)" in alone[0]
+    code.outputs[2].data["text/plain"] = "Falls <b> [1]."
+    assert "![Falls &lt;b&gt; \\[1\\].](b-1.svg)" in as_markdown(notebook, NO_REPORT, *place)[0]

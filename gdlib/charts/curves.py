@@ -20,6 +20,7 @@ from gdlib.charts.style import (
     series_marks,
     value_axis,
 )
+from gdlib.charts.words import described, named, read_off, short, written
 
 
 def lines(
@@ -83,7 +84,21 @@ def lines(
             axes.set_ylim(bottom=0)
     axes.set_xlabel(f"{x_label} (log scale)" if log else x_label)
     value_axis(figure, axes_of, "y", label, percent)
-    return finish(figure, title, seeds)
+    seen = [
+        f"{named(of)} {_ends(part.sort_values('x'), percent)}".strip()
+        for of, part in table.groupby([panel, "arm"], sort=False)
+    ] + read_off(levels, (panel, "arm"), percent)
+    kind = f"Lines, {label} by {x_label}" if label else f"Lines by {x_label}"
+    return finish(figure, title, described(kind, seen), seeds)
+
+
+def _ends(part: pd.DataFrame, percent: bool) -> str:
+    """A line's first and last value in words."""
+    first, last = (
+        f"{written(value, percent)} at {short(x)}"
+        for x, value in part[["x", "value"]].iloc[[0, -1]].to_numpy()
+    )
+    return first if len(part) == 1 else f"from {first} to {last}"
 
 
 def _line(axes: Axes, part: pd.DataFrame, arm: str, look: Mark, bars: bool) -> None:

@@ -20,8 +20,8 @@ from gdlib.charts.style import (
     reference_marks,
     series_marks,
     value_axis,
-    written,
 )
+from gdlib.charts.words import described, read_off, written
 
 
 def forest(
@@ -66,7 +66,7 @@ def forest(
     if numbers:
         written_out = [f"{written(value, percent)}   " for value in table["value"]]
         table = table.assign(note=(written_out + table["note"]).str.strip())
-    names = list(table[panel].unique())
+    names, columns = list(table[panel].unique()), (panel, row, "arm")
     height = 1.6 + len(names) * (0.45 + step * len(rows))
     figure, axes_of = panels(names, height, sharex=shared)
     for name, axes in axes_of.items():
@@ -84,7 +84,8 @@ def forest(
             notes = part.groupby(row)["note"].last().reindex(rows, fill_value="")
             axes.secondary_yaxis("right").set_yticks(range(len(rows)), notes, fontsize=9)
     value_axis(figure, axes_of, "x", "\n".join([label, *away]), percent)
-    return finish(figure, title, seeds)
+    seen = [value for part in (table, lines) for value in read_off(part, columns, percent)]
+    return finish(figure, title, described(f"Dots with intervals, {label}", seen), seeds)
 
 
 def _places(table: pd.DataFrame, panel: str, row: str) -> pd.Series:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from gdlib.charts.style import complete, finish, panels, percent_ticks, series_marks
+from gdlib.charts.words import described, read_off
 
 
 def bars(
@@ -58,7 +59,8 @@ def bars(
             axes.spines["bottom"].set_visible(False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(label)
-    return finish(figure, title)
+    seen = read_off(table, ("panel", row, "arm"), percent)
+    return finish(figure, title, described(f"Bars, {label}" if label else "Bars", seen))
 
 
 def histogram(values_of: Mapping[str, ArrayLike], *, title: str, label: str) -> Figure:
@@ -94,7 +96,13 @@ def histogram(values_of: Mapping[str, ArrayLike], *, title: str, label: str) -> 
     axes.set_xlabel(f"{label}\n(the largest 1 % stand in the last bin)")
     axes.set_ylabel("% of texts")
     percent_ticks(axes.yaxis)
-    return finish(figure, title)
+    seen = [
+        f"{name}, half of them up to {np.median(values):.3g}, nine in ten up to "
+        f"{np.quantile(values, 0.9):.3g}"
+        for name, values in values_of.items()
+        if values.size
+    ]
+    return finish(figure, title, described(f"Histogram, {label}", seen))
 
 
 def matrix(
@@ -153,4 +161,6 @@ def matrix(
         axes.grid(visible=False)
     figure.supxlabel(columns, fontsize=11)
     figure.supylabel(rows, fontsize=11)
-    return finish(figure, title, seeds)
+    seen = read_off(table[table["strong"]], (panel, rows, columns), percent=True)
+    kind = f"Matrix, {rows} down, {columns} across, in %; of its bold cells"
+    return finish(figure, title, described(kind, seen), seeds)

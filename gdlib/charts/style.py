@@ -19,6 +19,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
+from gdlib.charts.words import Described, short
+
 WIDTH = 6.4  # inches, of every figure
 
 
@@ -136,7 +138,7 @@ def use_style() -> None:
 
 def panels(
     titles: Iterable[str], height: float, columns: int = 1, **options: Any
-) -> tuple[Figure, dict[str, Axes]]:
+) -> tuple[Described, dict[str, Axes]]:
     """A figure of the project's width and style with one panel per title.
 
     Args:
@@ -152,7 +154,8 @@ def panels(
     use_style()
     titles = list(titles)
     rows = -(-len(titles) // columns)
-    figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
+    options |= {"figsize": (WIDTH, height), "squeeze": False, "FigureClass": Described}
+    figure, grid = plt.subplots(rows, columns, **options)
     plt.close(figure)
     for axes in list(grid.flat)[len(titles) :]:
         axes.set_axis_off()
@@ -161,13 +164,15 @@ def panels(
     return figure, dict(zip(titles, grid.flat, strict=False))
 
 
-def finish(figure: Figure, title: str, seeds: int | None = None) -> Figure:
-    """Give a figure its title and one legend for all panels, under them.
+def finish(figure: Described, title: str, seen: str, seeds: int | None = None) -> Figure:
+    """Give a figure its title, one legend for all panels, under them, and its words: the title and
+    what is ``seen`` (:func:`gdlib.charts.words.described`).
 
     With ``seeds`` the title says over how many seeds the figure speaks, and says so loudest when it
     is one.
     """
     over = {None: "", 1: " (ONE seed)"}.get(seeds, f" ({seeds} seeds)")
+    figure.words = f"{title}{over}. {seen}"
     words = fill(f"{title}{over}", 56)  # as wide as the figure
     figure.suptitle(words, fontsize=13, fontweight="bold", x=0.01, ha="left")
     handles = {}
@@ -226,18 +231,3 @@ def log_axis(axes: Axes, values: Iterable[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.set_xlim(ticks[0] / 1.4, ticks[-1] * 1.4)
-
-
-def short(value: float) -> str:
-    """A count in few letters: ``950``, ``1,413``, ``12.7k``, ``22.7M``."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= max(size, 1e4):
-            return f"{value / size:.3g}{letter}"
-    if value >= 1e3:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def written(value: float, percent: bool) -> str:
-    """A value as it is written beside its dot or line."""
-    return f"{100 * value:.1f}" if percent else f"{value:.2f}"

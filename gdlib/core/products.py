@@ -44,11 +44,12 @@ class Products:
 
     def __init__(self, store: Store, recipe: dict[str, Any], scope: Scope | None = None):
         self.store, self.recipe, self.scope = store, recipe, scope or Scope()
-        parts = {"figures": {}, "tables": {}, "numbers": {}, "notes": []}
+        parts = {"figures": {}, "words": {}, "tables": {}, "numbers": {}, "notes": []}
         self.index: dict[str, Any] = {"abstract": "", **parts}
-        self.timings: dict[str, Any] = {"numbers": {}, "figures": {}}
+        self.timings: dict[str, Any] = {"numbers": {}, "figures": {}, "words": {}}
         self._figures: dict[str, Figure] = {}
         self._tables: dict[str, pd.DataFrame] = {}
+        self._aside: dict[str, pd.DataFrame] = {}
         self._inset = ""
 
     def close(self) -> Artifact:
@@ -66,7 +67,9 @@ class Products:
         return self.store.make("products", self.recipe, self._write, again=True)
 
     def figure(self, name: str, figure: Figure, caption: str) -> None:
-        """Show a figure with its caption and keep it (SVG and PNG)."""
+        """Show a figure with its caption and keep it (SVG and PNG), with its words, as a chart has
+        them (:mod:`gdlib.charts.words`).
+        """
         self._figure(self.index, name, figure, caption)
 
     def timed_figure(self, name: str, figure: Figure, caption: str) -> None:
@@ -75,6 +78,7 @@ class Products:
 
     def _figure(self, index: dict[str, Any], name: str, figure: Figure, caption: str) -> None:
         index["figures"][name] = caption
+        index["words"][name] = getattr(figure, "words", "")
         self._figures[name] = figure
         display(figure, _words(caption))
         plt.close(figure)  # or the notebook's backend shows it a second time
@@ -115,6 +119,10 @@ class Products:
         """
         self._inset = html
 
+    def aside(self, name: str, table: pd.DataFrame) -> None:
+        """Keep a table (Parquet) that neither the notebook nor the report shows."""
+        self._aside[name] = table
+
     def _write(self, folder: Path) -> None:
         for name, figure in self._figures.items():
             drawn = folder / f"{name}.svg"
@@ -124,6 +132,8 @@ class Products:
         for name, table in self._tables.items():
             table.to_parquet(folder / f"{name}.parquet", index=False)
             table.to_json(folder / f"{name}.json", orient="records", indent=1, force_ascii=False)
+        for name, table in self._aside.items():
+            table.to_parquet(folder / f"{name}.parquet", index=False)
         for name, content in {"products": self.index, "timings": self.timings}.items():
             text = json.dumps(content, indent=1, ensure_ascii=False)
             (folder / f"{name}.json").write_text(text, "utf-8")

@@ -3,8 +3,8 @@ selection.
 
 ::
 
-    table, vectors = study.explored()
-    Explorer(table, study.class_names, vectors=vectors, marks_path=path, train=study.train_on)
+    table, labels, vectors, logits = study.opened()
+    Explorer(table, labels, vectors=vectors, student_logits=logits, train=study.train_on)
 
 This module says what a person can do; what is shown comes from :mod:`gdlib.explorer.view` (numbers)
 and :mod:`gdlib.explorer.html` (looks). Filters, order and page live in the kernel, since marking,

@@ -73,15 +73,15 @@ def histogram(
     values = view.frame[column].to_numpy()
     if column == "confidence":
         lows = np.arange(BARS) / BARS
-        highs = [*np.nextafter(lows[1:], 0), 1.0]  # what stands on an edge is counted once
+        highs = np.append(np.nextafter(lows[1:], 0), 1.0)  # what stands on an edge is counted once
     else:
         wide = int(np.quantile(values, 0.99)) // BARS + 1
         lows = np.arange(0, min(BARS * wide, values.max() + 1), wide)
-        highs = [*(lows[1:] - 1), values.max()]
+        highs = np.append(lows[1:] - 1, values.max())
     bars = lows.searchsorted(values, "right") - 1
     bars[np.isnan(values)] = len(lows)  # no bar: the teacher never saw the text
     counts = [np.bincount(bars[some], minlength=len(lows)) for some in (rows, among)]
-    return [*zip(lows.tolist(), highs, *(each.tolist() for each in counts))]
+    return [*zip(lows.tolist(), highs.tolist(), *(each.tolist() for each in counts))]
 
 
 def exported(view: SampleView, rows: np.ndarray, marks: pd.DataFrame) -> pd.DataFrame:

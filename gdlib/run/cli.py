@@ -158,7 +158,7 @@ def status(
       gdlib status --set num_samples=4000     what would run again?
     """
     from gdlib.run.jobs import finished, numbers_of
-    from gdlib.run.live import duration
+    from gdlib.run.live import duration, wrapped
     from gdlib.run.progress import numbers_line, rerun_line
 
     jobs, todo = choose().jobs().values(), []
@@ -170,7 +170,8 @@ def status(
         else:
             todo.append(job)
             state += f" (about {duration(job.expected)})" if job.expected else ""
-        typer.echo(f"{job.stage.name:<10} {job.run:<18} {state:<20} {numbers}".rstrip())
+        line = f"{job.stage.name:<10} {job.run:<18} {state:<20} {numbers}".rstrip()
+        typer.echo(wrapped(line, 11))
     typer.echo(rerun_line(len(jobs), todo))
 
 

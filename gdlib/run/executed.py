@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from nbformat import NotebookNode
 
-from gdlib.core.wording import grid, notag
+from gdlib.core.wording import cell, grid, notag
 from gdlib.run.live import plain
 
 LONG = 4_000  # characters of one output that are shown
@@ -34,21 +34,21 @@ def as_markdown(
     """
     images: dict[str, str] = {}
     shown = {
-        _caption(figure["caption"]): f"![{escape(figure['caption'])}]({FIGURES}/{figure['file']})"
+        _caption(figure["caption"]): f"![{cell(figure['words'])}]({FIGURES}/{figure['file']})"
         for figure in section["figures"]
     } | {_caption(table["caption"]): table["rows"] for table in section["tables"]}
     back = relpath(original, Path(here).parent.as_posix())
     parts = [f"*Executed from [{original}]({back}): prose, code, and what it showed.*"]
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            parts.append(_linked(cell.source, original, here))
-        elif cell.source.strip():
-            is_solution = "solution" in cell.metadata.get("tags", ())
+    for step in notebook.cells:
+        if step.cell_type == "markdown":
+            parts.append(_linked(step.source, original, here))
+        elif step.source.strip():
+            is_solution = "solution" in step.metadata.get("tags", ())
             parts += ["<details><summary>Solution</summary>"] * is_solution
             # Where artifacts are kept is no reader's.
-            source = re.sub(r"(?m)^store = .*\n?", "", cell.source)
+            source = re.sub(r"(?m)^store = .*\n?", "", step.source)
             parts.append(_fenced(source, "python") if source.strip() else "")
-            for output in cell.outputs:
+            for output in step.outputs:
                 parts += _shown(output, shown, images, Path(here).stem)
             parts += ["</details>"] * is_solution
     return "\n\n".join(part for part in parts if part.strip()) + "\n", images
@@ -67,7 +67,8 @@ def _shown(
     if image := data.get("image/svg+xml"):
         name = f"{stem}-{len(images) + 1}.svg"
         images[name] = image
-        return [f"![a figure of this notebook]({name})"]
+        said = data.get("text/plain", "<")  # a chart says what it shows
+        return [f"![{'a figure of this notebook' if said.startswith('<') else cell(said)}]({name})"]
     if "image/png" in data:  # the next output is its caption
         return []
     text = data.get("text/plain", "")

@@ -2,7 +2,9 @@
 
 import os
 import re
+import shutil
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -86,6 +88,16 @@ class LiveLine:
 def plain(text: str) -> str:
     """Text without the control sequences that colour it on a terminal."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def wrapped(line: str, indent: int) -> str:
+    """The line of a stage as several that fit the terminal, each but the first indented, broken
+    between its columns and between its numbers; a pipe gets it whole.
+    """
+    columns = shutil.get_terminal_size((10_000, 0)).columns
+    held = re.sub(r"(?<=\S) (?=[^\s·])", "\xa0", line)
+    how = {"subsequent_indent": " " * indent, "break_on_hyphens": False}
+    return textwrap.fill(held, columns, **how).replace("\xa0", " ")
 
 
 def duration(seconds: float) -> str:

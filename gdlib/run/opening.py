@@ -87,8 +87,14 @@ def explorer_notebook(run: Any) -> Path:
     from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
+    from gdlib.core.store import Store
+    from gdlib.studies.generation.settings import KEPT
+
     task = finished_students(run)
     settings = {"corpus": task.settings.corpus, "seed": task.settings.seed, **task.parameters}
+    left = Store(run.root / run.store).find("products", task.products_recipe)
+    is_there = left is not None and (left / KEPT).is_file()
+    settings["kept"] = f"{run.store}/products/{left.path.name}" if is_there else ""
     original = load_notebook_node(str(run.root / EXPLORER))
     notebook = parameterize_notebook(original, settings | {"store": run.store})
     copy = run.folder / task.run / Path(EXPLORER).name

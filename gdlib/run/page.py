@@ -20,8 +20,9 @@ from gdlib.core.errors import GdlibError
 from gdlib.core.products import INSET
 from gdlib.core.templates import templates
 
-SCROLLED = '<div class="scroll" tabindex="0">{}</div>'
-"""A wide table is scrolled by itself, also with the keyboard."""
+SCROLLED = '<div class="scroll{}" tabindex="0">{}</div>'
+"""A wide table is scrolled by itself, also with the keyboard; on paper its letters are small."""
+WIDE = 6  # columns beyond which a table is wide
 FOLDED = "<details><summary>Show all {} rows</summary>{}</details>"
 ROWS = 15  # beyond which a table is folded
 LONG = 24  # characters of a cell beyond which its column is given room
@@ -76,7 +77,8 @@ def render(text: str, folder: Path, inset: str = "") -> str:
 def _table(match: re.Match[str]) -> str:
     """A table in its box, folded if it is long; its headers say that they are of columns."""
     table = re.sub(r"<th\b(?!ead)", '<th scope="col"', match[0])
-    scrolled, rows = SCROLLED.format(table), table.count("<tr>") - 1
+    wide, rows = " wide" * (table.count("<th ") > WIDE), table.count("<tr>") - 1
+    scrolled = SCROLLED.format(wide, table)
     return FOLDED.format(rows, scrolled) if rows > ROWS else scrolled
 
 

@@ -21,7 +21,7 @@ from gdlib.core.store import Store
 from gdlib.run.engines import Engine, LocalEngine
 from gdlib.run.inputs import folder_digests, notebook_digests
 from gdlib.run.jobs import NOTEBOOK, Job, finished, publish
-from gdlib.run.live import duration, shorter
+from gdlib.run.live import duration, shorter, wrapped
 from gdlib.run.progress import Progress, expected_seconds
 from gdlib.run.studies import plan_of as plan_of
 
@@ -139,7 +139,7 @@ class Run:
         progress, waiting = Progress(jobs), []
 
         def done(job: Job, seconds: float | None) -> None:
-            self.say(progress.line(job, seconds))
+            self.say(wrapped(progress.line(job, seconds), 6))
 
         for job in jobs:
             if not job.again and (receipt := finished(job)):

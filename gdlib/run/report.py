@@ -138,7 +138,7 @@ def _write_notebooks(
         notebook = nbformat.read(executed[task], 4)
         original = f"notebooks/{task.stage.notebook}"
         shown = section(task, artifact, new)
-        timed = artifact.json("timings.json")["figures"]
+        timed = artifact.json("timings.json")
         shown["figures"] += copy_figures(timed, artifact, f"timed-{task.run}", new)
         text, _ = as_markdown(notebook, shown, original, f"{place}/{file}")
         (new / file).write_text(text, "utf-8")
@@ -158,7 +158,7 @@ def _write_timings(plan: Plan, made: Made, new: Path) -> None:
         timings[task.name] = timed["numbers"]
         times = [(name, number(**value)) for name, value in timed["numbers"].items()]
         rows += [(label(task), task.stage.name, *time) for time in times]
-        figures += copy_figures(timed["figures"], artifact, f"timed-{task.run}", new)
+        figures += copy_figures(timed, artifact, f"timed-{task.run}", new)
     context = {
         "title": f"{plan.title}: timings",
         "machine": machine(),

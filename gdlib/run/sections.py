@@ -38,21 +38,25 @@ def section(task: Task, artifact: Artifact, new: Path) -> dict[str, Any]:
         "numbers": "" if once else headline([(task, artifact)]),
         "abstract": index["abstract"],
         "notes": index["notes"],
-        "figures": copy_figures(index["figures"], artifact, stem, new),
+        "figures": copy_figures(index, artifact, stem, new),
         "tables": _copy_tables(index["tables"], artifact, stem, new),
     }
 
 
 def copy_figures(
-    captions: dict[str, str], artifact: Artifact, stem: str, new: Path
+    index: dict[str, Any], artifact: Artifact, stem: str, new: Path
 ) -> list[dict[str, str]]:
-    """The figures of an artifact, copied as SVG and PNG under names that begin with ``stem``."""
+    """The figures of an artifact, copied as SVG and PNG under names that begin with ``stem``: their
+    captions, files and what they show in words, by which somebody knows them who does not see them.
+    """
+    captions = index["figures"]
     for name in captions:
         for form in ("svg", "png"):
             copy = new / "figures" / f"{stem}-{name}.{form}"
             shutil.copyfile(artifact / f"{name}.{form}", copy)
     return [
-        {"caption": caption, "file": f"{stem}-{name}.svg"} for name, caption in captions.items()
+        {"caption": caption, "file": f"{stem}-{name}.svg", "words": index["words"][name] or caption}
+        for name, caption in captions.items()
     ]
 
 

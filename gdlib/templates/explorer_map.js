@@ -14,7 +14,7 @@ function render({ model, el }) {
   canvas.setAttribute("aria-label", "Map of the texts; the list shows the same texts");
   el.classList.add("gdx-map");
   el.append(canvas, legend);
-  let view = [0, 0, 1, 1], drag = null, places, kinds;
+  let view = [0, 0, 1, 1], drag = null, asked = 0, places, kinds, codes, order;
   const width = () => canvas.clientWidth - 2 * PAD, height = () => canvas.clientHeight - 2 * PAD;
   const toX = (x) => PAD + (x - view[0]) / (view[2] - view[0]) * width();
   const toY = (y) => PAD + (view[3] - y) / (view[3] - view[1]) * height();
@@ -24,7 +24,18 @@ function render({ model, el }) {
   function load() {
     places = array(model, "places", Float32Array);
     kinds = array(model, "kinds", Uint8Array);
-    draw();
+    colour();
+  }
+
+  function colour() {
+    codes = array(model, "codes", Uint8Array);
+    order = Uint32Array.from(codes.keys()).sort((one, other) => codes[one] - codes[other]);  // a pen changes seldom
+    later();
+  }
+
+  function later() {  // what changes together is drawn once
+    cancelAnimationFrame(asked);
+    asked = requestAnimationFrame(draw);
   }
 
   function draw() {
@@ -33,22 +44,24 @@ function render({ model, el }) {
     canvas.width = canvas.clientWidth * scale;
     canvas.height = canvas.clientHeight * scale;
     pen.setTransform(scale, 0, 0, scale, 0, 0);
-    const codes = array(model, "codes", Uint8Array), shown = array(model, "shown", Uint8Array);
+    const shown = array(model, "shown", Uint8Array);
     const palette = model.get("palette"), size = count > 20000 ? 2 : count > 3000 ? 4 : 5;
     // First what the filters leave out; of the rest the real texts, small and pale, then the generated, then the labelled.
-    for (const [kind, alpha, side] of [[-1, 0.25, size - 2], [2, 0.45, size - 1], [0, 0.9, size], [1, 1, size + 2]])
-      for (let code = 0; code < palette.length; code++) {
-        pen.fillStyle = kind < 0 ? "#999" : palette[code];
-        pen.globalAlpha = alpha;
-        for (let i = 0; i < count; i++) {
-          if (codes[i] !== code || (shown[i] ? kinds[i] !== kind : kind >= 0)) continue;
-          const x = toX(places[2 * i]), y = toY(places[2 * i + 1]), half = Math.max(1, side) / 2;
-          pen.fillRect(x - half, y - half, 2 * half, 2 * half);
-          if (kind === 1) { pen.strokeStyle = ink; pen.lineWidth = 1; pen.strokeRect(x - half, y - half, 2 * half, 2 * half); }
-        }
-      }
-    pen.globalAlpha = 1;
     pen.strokeStyle = ink;
+    pen.lineWidth = 1;
+    for (const [kind, alpha, side] of [[-1, 0.25, size - 2], [2, 0.45, size - 1], [0, 0.9, size], [1, 1, size + 2]]) {
+      const half = Math.max(1, side) / 2;
+      let code = -1;
+      pen.globalAlpha = alpha;
+      for (const i of order) {
+        if (shown[i] ? kinds[i] !== kind : kind >= 0) continue;
+        if (codes[i] !== code) { code = codes[i]; pen.fillStyle = kind < 0 ? "#999" : palette[code]; }
+        const x = toX(places[2 * i]) - half, y = toY(places[2 * i + 1]) - half;
+        pen.fillRect(x, y, 2 * half, 2 * half);
+        if (kind === 1) pen.strokeRect(x, y, 2 * half, 2 * half);
+      }
+    }
+    pen.globalAlpha = 1;
     const current = model.get("current");
     if (current >= 0) {
       const x = toX(places[2 * current]), y = toY(places[2 * current + 1]);
@@ -96,7 +109,7 @@ function render({ model, el }) {
   canvas.addEventListener("pointermove", (event) => {
     if (!drag) return;
     drag = [drag[0], drag[1], event.offsetX, event.offsetY];
-    draw();
+    later();
   });
   canvas.addEventListener("pointerup", () => {
     if (!drag) return;
@@ -122,9 +135,10 @@ function render({ model, el }) {
 
   const sized = new ResizeObserver(() => draw());
   model.on("change:places", load);
-  for (const name of ["codes", "shown", "current", "value"]) model.on(`change:${name}`, draw);
+  model.on("change:codes", colour);
+  for (const name of ["shown", "current", "value"]) model.on(`change:${name}`, later);
   load();
   sized.observe(canvas);
-  return () => sized.disconnect();
+  return () => { sized.disconnect(); cancelAnimationFrame(asked); };
 }
 export default { render };

@@ -55,8 +55,10 @@ def abstract(study: GenerationStudy, overview: pd.DataFrame, answers: pd.DataFra
         f"from {source}"
     )
     told = {
-        (MAIN_ARM, "distilled on labelled"): "Generated texts beside the labelled ones change it",
-        (MAIN_ARM, SCRAPS): "They change it, against as many scraps of the labelled texts,",
+        (MAIN_ARM, "distilled on labelled"): (
+            "Against the teacher's labels on the labelled texts alone, generated texts change it"
+        ),
+        (MAIN_ARM, SCRAPS): "Against as many scraps of the labelled texts they change it",
         (REAL, MAIN_ARM): "As many real texts in their place change it",
     }
     return in_sentences(lead, main, teacher, answers if main["size"] else answers[:0], told)

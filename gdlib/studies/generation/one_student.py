@@ -3,9 +3,11 @@ on a selection.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 
@@ -16,8 +18,10 @@ from gdlib.networks import distillation
 from gdlib.networks.arms import ARMS, MAIN_ARM
 from gdlib.networks.export import Packed
 from gdlib.networks.students import Student
-from gdlib.studies.generation.settings import Settings
+from gdlib.studies.generation.settings import KEPT, Settings
 from gdlib.studies.shared.writing import WritingStudy
+
+WIDE = ("vector", "student_logits")  # columns of a row of numbers each, kept as bytes
 
 
 class OneStudent(WritingStudy):
@@ -45,6 +49,34 @@ class OneStudent(WritingStudy):
     def student_logits(self, texts: Sequence[str], name: str | None = None) -> np.ndarray:
         """The logits of that student on some texts. *Shape:* ``[texts, classes]``."""
         return distillation.predict(self.student(name), self.rows(texts)).numpy()
+
+    def explored_by_student(self) -> pd.DataFrame:
+        """:meth:`explored` as one table that can be kept, with the vectors and the logits of that
+        student (float16) and the names of the classes.
+        """
+        table, vectors = self.explored()
+        wide = zip(WIDE, (vectors, self.student_logits(table["text"].tolist())), strict=True)
+        rows = {name: [row.tobytes() for row in np.float16(values)] for name, values in wide}
+        table = table.assign(**rows)
+        table.attrs["classes"] = list(self.class_names)
+        return table
+
+    def opened(
+        self, kept: str = ""
+    ) -> tuple[pd.DataFrame, tuple[str, ...], np.ndarray, np.ndarray]:
+        """What the explorer is opened with: the texts, the names of the classes, a vector and the
+        student's logits of each text. *Shape:* ``[texts, width]`` and ``[texts, classes]``.
+
+        Args:
+            kept: the folder in which the stage *students* has left them (a second to read); empty:
+                they are worked out.
+        """
+        table = pd.read_parquet(Path(kept, KEPT)) if kept else self.explored_by_student()
+        vectors, logits = (
+            np.frombuffer(b"".join(table.pop(name)), np.float16).reshape(len(table), -1)
+            for name in WIDE
+        )
+        return table, tuple(table.attrs["classes"]), np.float32(vectors), np.float32(logits)
 
     def ask(self, text: str) -> dict[str, np.ndarray]:
         """The logits of "teacher" and "student" (:meth:`student`) for any text. *Shape:*

@@ -8,6 +8,8 @@ from gdlib.networks.names import EMBEDDINGS, STUDENTS
 from gdlib.studies.shared.knobs import COLDEST
 from gdlib.studies.shared.settings import RESOLVED, WritingSettings
 
+KEPT = "explored.parquet"  # what the explorer shows, among what the stage students leaves
+
 
 @settings_class
 class Settings(WritingSettings):
