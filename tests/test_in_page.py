@@ -134,6 +134,12 @@ def test_the_page_reads_and_answers_as_torch_does(packed, tmp_path):
         named = "[...document.querySelectorAll('#ask .answers section:first-child span')]"
         labels = browser.js(f"{named}.slice(0, 3).map((e) => e.textContent)")
         assert labels == list(LABELS)
+        bars = browser.js(
+            "[...document.querySelectorAll('#ask .answer')].map((e) => [parseFloat(e.lastChild"
+            ".textContent), e.querySelector('i').offsetWidth, e.offsetWidth])"
+        )
+        for share, wide, line in bars:  # as long as the share says, with room for the number
+            assert wide == pytest.approx(0.4 * line * share / 100, abs=1)
         browser.click("document.querySelectorAll('#ask button')[1]")
         browser.wait("document.querySelector('#ask .words').textContent.includes('onerror')")
         assert browser.js("document.querySelectorAll('img, #ask b b').length") == 0

@@ -148,7 +148,7 @@
       data.labels.forEach((label, place) => {
         const line = element("div");
         line.className = place === best ? "answer best" : "answer";
-        line.append(element("span", label), element("i", "", { width: `${60 * shares[place]}%` }),
+        line.append(element("span", label), element("i", "", { width: `${40 * shares[place]}%` }),
           element("b", `${(100 * shares[place]).toFixed(1)}%`));
         card.append(line);
       });
