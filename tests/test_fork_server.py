@@ -95,3 +95,34 @@ def test_a_forked_process_says_how_it_ended_and_ends_with_its_server(
     left.server.process.wait()
     until(lambda: ended(left.pid))
     assert left.poll() == 1 and left.wait() == 1
+
+
+def test_a_kernel_that_does_not_come_up_is_started_again(monkeypatch, tmp_path):
+    """Two runs may draw the same port; a kernel that died at work is not started again."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    from gdlib.core.errors import GdlibError
+    from gdlib.run import kernel
+
+    raised: list[Exception] = []
+
+    def execute(*_: object, **__: object) -> None:
+        calls.append(0)
+        if raised:
+            raise raised.pop()
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    late, calls = RuntimeError("Kernel didn't respond in 300 seconds"), []
+    given = tmp_path / "a.ipynb", tmp_path / "b.ipynb", {}, tmp_path
+    raised[:] = [late] * 2
+    kernel.execute(*given)
+    assert len(calls) == 3 and not raised
+    raised[:] = [late] * 3
+    with pytest.raises(GdlibError, match="^no kernel has started in 3 tries: Kernel didn't res"):
+        kernel.execute(*given)
+    calls.clear()
+    raised[:] = [DeadKernelError("Kernel died")]
+    with pytest.raises(DeadKernelError):
+        kernel.execute(*given)
+    assert len(calls) == 1

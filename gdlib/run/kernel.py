@@ -3,12 +3,14 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
 import gdlib
+from gdlib.core.errors import GdlibError
 from gdlib.core.registry import plugins
 from gdlib.core.settings import thread_count
 from gdlib.run.fork_server import ForkedKernel
@@ -22,6 +24,7 @@ KERNEL_OPTIONS = (
     "t.tqdm, t.trange = s.tqdm, s.trange; del t, s",
 )
 
+STARTS, START_WITHIN = 3, 300  # tries, and seconds of each: a busy machine takes its time
 KERNELS = count()  # that this process has started
 
 
@@ -51,20 +54,42 @@ def execute(
 
     # It warns of knobs that the parameters cell does not name.
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with open(os.devnull, "w") as nowhere:
-        papermill.execute_notebook(
-            notebook.absolute(),
-            output.absolute(),
-            parameters=dict(parameters),
-            kernel_name="python3",
-            language="python",
-            kernel_manager_class=_manager({**kernel_environment(), **(environment or {})}),
-            coalesce_streams=True,
-            cwd=folder,
-            progress_bar=False,
-            stdout_file=stream or nowhere,
-            stderr_file=stream or nowhere,
-        )
+    for left in reversed(range(STARTS)):
+        with open(os.devnull, "w") as nowhere, suppress(NotStarted), _starting(last=not left):
+            papermill.execute_notebook(
+                notebook.absolute(),
+                output.absolute(),
+                parameters=dict(parameters),
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=_manager({**kernel_environment(), **(environment or {})}),
+                coalesce_streams=True,
+                cwd=folder,
+                progress_bar=False,
+                start_timeout=START_WITHIN,
+                stdout_file=stream or nowhere,
+                stderr_file=stream or nowhere,
+            )
+            return
+
+
+class NotStarted(Exception):
+    """A kernel that has not come up; no cell was executed."""
+
+
+@contextmanager
+def _starting(last: bool) -> Iterator[None]:
+    """Kernels of two runs may draw the same free port, and then one does not come up: nbclient says
+    so with a bare ``RuntimeError``.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # one of its own for a kernel that died at work
+            raise
+        if last:
+            raise GdlibError(f"no kernel has started in {STARTS} tries: {error}") from None
+        raise NotStarted from error
 
 
 def _manager(environment: Mapping[str, str]) -> type:
