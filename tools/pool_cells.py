@@ -162,9 +162,12 @@ def accuracies(results: Mapping[str, Results]) -> pd.DataFrame:
     """Arms by corpus: accuracy in %, the mean over splits and student seeds."""
     columns = {}
     for corpus, of in results.items():
-        columns[corpus] = _means(of).reindex(ARMS).map("{:.1%}".format).replace("nan%", "–")
-    table = pd.DataFrame(columns).rename_axis("way of training").reset_index()
-    return table[(table.drop(columns="way of training") != "–").any(axis=1)]
+        splits = of.table.groupby("arm")["seed"].nunique()
+        whole = int(splits.max())
+        fewer = [f" ({count} of {whole} splits)" * (count < whole) for count in splits.tolist()]
+        columns[corpus] = (_means(of).map("{:.1%}".format) + fewer).reindex(ARMS)
+    table = pd.DataFrame(columns).dropna(how="all").fillna("–")
+    return table.rename_axis("way of training").reset_index()
 
 
 def report(folder: Path) -> None:
@@ -214,16 +217,10 @@ def _differences_figure(gaps: pd.DataFrame, results: Mapping[str, Results]) -> F
 
 
 def _sizes_figure(sizes: pd.DataFrame, results: Mapping[str, Results]) -> Figure:
-    return charts.lines(
-        sizes,
-        x="size",
-        x_label="generated texts",
-        title="Accuracy by the number of generated texts",
-        label="accuracy",
-        seeds=min(of.replicates for of in results.values()),
-        references=(LABELLED, REAL),
-        log=True,
-    )
+    looks = {"title": "Accuracy by the number of generated texts", "label": "accuracy"}
+    looks |= {"x": "size", "x_label": "generated texts", "references": (LABELLED, REAL)}
+    seeds = min(of.replicates for of in results.values())
+    return charts.lines(sizes, seeds=seeds, log=True, **looks)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
