@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from benchmarks import ROWS
 from benchmarks.timing import COLUMNS, Lines
 from gdlib.charts.style import BLACK, MARKS, finish, log_axis, panels
+from gdlib.charts.words import described
 from gdlib.core.wording import grid
 from gdlib.run.publishing import new_report
 
@@ -51,7 +52,9 @@ def ratios(table: pd.DataFrame) -> Figure | None:
         axes.axvline(1, **BLACK.of_line, linewidth=1)
     log_axis(axes, shown["ratio"])
     axes.set_xlabel("ratio: above 1 ours is better")
-    return finish(figure, "How ours compares")
+    of = (f"{row['row']}, {row['ours']} / {row['against']}" for row in shown.to_dict("records"))
+    seen = [f"{name} {ratio:.2f}" for name, ratio in zip(of, shown["ratio"])]
+    return finish(figure, "How ours compares", described("Dots, the ratio of each", seen))
 
 
 def growth(table: pd.DataFrame) -> Figure | None:
@@ -82,7 +85,8 @@ def growth(table: pd.DataFrame) -> Figure | None:
         axes.set_ylim(0, 1.15 * max(own.values()))
         axes.set_ylabel(label)
         axes.set_xlabel("students" if panel == "students" else "texts")
-    return finish(figure, "Cost of one as they become more")
+    seen = [f"{panel} {arm} {n:,.0f}: {cost:.3g}" for (panel, _, arm, n), cost in points.items()]
+    return finish(figure, "Cost of one as they become more", described("Lines, the cost", seen))
 
 
 def shares(table: pd.DataFrame) -> Figure | None:
@@ -101,7 +105,8 @@ def shares(table: pd.DataFrame) -> Figure | None:
     axes.axvline(100, **BLACK.of_line, linewidth=1)
     axes.set_xlim(0, 1.05 * max(100, *found.values()))
     axes.set_xlabel("% of the measured peak, which is the line")
-    return finish(figure, "How near each comes to the machine's peak")
+    seen = described("Dots, % of the peak", [f"{who} {of:.0f}" for who, of in found.items()])
+    return finish(figure, "How near each comes to the machine's peak", seen)
 
 
 def write(table: pd.DataFrame, folder: Path, about: str, rounds: int) -> Path:
@@ -121,7 +126,7 @@ def write(table: pd.DataFrame, folder: Path, about: str, rounds: int) -> Path:
     text = ["# Performance\n", f"{about}\n", READ.format(rounds=rounds), rows]
     figures = {FIGURE: ratios(table), GROWTH: growth(table), PEAK: shares(table)}
     made = {place: figure for place, figure in figures.items() if figure}
-    text += [f"![{figure.get_suptitle()}.]({place})\n" for place, figure in made.items()]
+    text += [f"![{figure!r}]({place})\n" for place, figure in made.items()]
     text.append(grid(table[table["row"] != PLANNED].dropna(axis=1, how="all")))
     if len(planned := table[table["row"] == PLANNED].dropna(axis=1, how="all")):
         text += ["\n## At the paper's size\n", f"{COUNTED}\n", grid(planned)]
