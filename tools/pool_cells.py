@@ -27,7 +27,7 @@ from gdlib.compare import stats, tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY, BALANCED
 from gdlib.compare.tables import Comparison
-from gdlib.core.wording import grid, readable
+from gdlib.core.wording import counted, grid, readable
 from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation.compare import ALONE, HARD, REAL, SCRAPS
 
@@ -206,12 +206,13 @@ def _differences_figure(gaps: pd.DataFrame, results: Mapping[str, Results]) -> F
     first = gaps[(gaps["left"] == PRIMARY[0]) & (gaps["right"] == PRIMARY[1])]
     corpora_of = first[first["panel"] != AVERAGE]
     resolved = f"resolved on {corpora_of['resolved'].sum()} of {len(corpora_of)} corpora"
+    of = {name: f"{name}, {counted(of.replicates, 'split')}" for name, of in results.items()}
+    rows = gaps["panel"].replace(of)
     return charts.forest(
-        gaps.assign(arm=gaps["panel"], panel=gaps["question"]),
+        gaps.assign(arm=rows, panel=gaps["question"]),
         title=f"Generated texts beside the labelled ones: {resolved}",
         label="points of accuracy",
-        seeds=min(of.replicates for of in results.values()),
-        marks={name: Mark("#000000", "o", "-") for name in gaps["panel"]},
+        marks={name: Mark("#000000", "o", "-") for name in rows},
         zero=True,
     )
 
