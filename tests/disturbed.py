@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 PLAN = pipeline.plan_of("generation")
 STAGES = tuple(stage.name for stage in PLAN.stages)
 WAIT = 3600  # seconds after which a run is said to hang; on a busy machine it only waits
-TIMED = re.compile(r"tim(e|ing)")  # in the name of what holds times, which differ from run to run
+TIMED = re.compile(r"tim(e|ing)|-compare\.md$")  # names of files with times, which are never alike
 NOT_LASTING = {"locks", "work", "damaged", "stages"}
 KNOBS = {
     "students": "KimCNN",
