@@ -22,12 +22,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gdlib import charts
-from gdlib.charts.style import Mark, use_style
+from gdlib.charts.style import Mark
 from gdlib.compare import stats, tables
 from gdlib.compare.results import Results
-from gdlib.compare.scores import ACCURACY, BALANCED
+from gdlib.compare.scores import ACCURACY, BALANCED, Score
 from gdlib.compare.tables import Comparison
-from gdlib.core.wording import counted, grid, readable
+from gdlib.core.wording import cell, counted, grid, readable
 from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation.compare import ALONE, HARD, REAL, SCRAPS
 
@@ -121,8 +121,7 @@ def closed(of: Results) -> tuple[float, float]:
     """Of the gap in balanced accuracy between the teacher's labels on the labelled texts and as
     many real texts: how wide it is, and what share of it generated texts close.
     """
-    scores = of.scores(BALANCED)
-    means = pd.Series(scores).groupby(of.table["arm"].to_numpy()).mean()
+    means = _means(of, BALANCED)
     gap = means[REAL] - means[LABELLED]
     return float(gap), float((means[MAIN_ARM] - means[LABELLED]) / gap) if gap else float("nan")
 
@@ -138,7 +137,7 @@ def summary(results: Mapping[str, Results]) -> pd.DataFrame:
         goal = GOALS.get(corpus)
         means = _means(of)
         reference = means.reindex(REFERENCES).dropna().sort_values()[-1:]
-        above = [f"{100 * (means[MAIN_ARM] - of):+.1f} ({by})" for by, of in reference.items()]
+        above = [f"{100 * (means[MAIN_ARM] - its):+.1f} ({by})" for by, its in reference.items()]
         rows.append(
             {
                 "corpus": corpus,
@@ -154,8 +153,8 @@ def summary(results: Mapping[str, Results]) -> pd.DataFrame:
     return table.loc[:, (table != "").any()]
 
 
-def _means(of: Results) -> pd.Series:
-    return pd.Series(of.scores(ACCURACY)).groupby(of.table["arm"].to_numpy()).mean()
+def _means(of: Results, score: Score = ACCURACY) -> pd.Series:
+    return pd.Series(of.scores(score)).groupby(of.table["arm"].to_numpy()).mean()
 
 
 def accuracies(results: Mapping[str, Results]) -> pd.DataFrame:
@@ -177,28 +176,31 @@ def report(folder: Path) -> None:
     for name in ("tables", "figures"):
         (folder / name).mkdir(exist_ok=True)
     gaps.to_csv(folder / "tables" / "differences.csv", index=False)
-    use_style()
-    _differences_figure(gaps, results).savefig(folder / "figures" / "differences.svg")
+    drawn = _drawn(_differences_figure(gaps, results), folder, "differences")
     parts = [
         "# Study 1 over splits of the data",
         INTRODUCTION,
         grid(summary(results)),
         "## Differences",
         DIFFERENCES,
-        "![Paired differences on every corpus, with intervals over test texts (thick) and over "
-        "splits (thin).](figures/differences.svg)",
+        drawn,
         grid(readable(gaps)),
         "## Accuracy",
         grid(accuracies(results)),
     ]
     if len(sizes := by_size(results)):
         sizes.to_csv(folder / "tables" / "sizes.csv", index=False)
-        _sizes_figure(sizes, results).savefig(folder / "figures" / "sizes.svg")
-        alt = "Accuracy against the number of generated texts, a panel per corpus."
-        parts += ["## The number of generated texts", SIZES, f"![{alt}](figures/sizes.svg)"]
+        drawn = _drawn(_sizes_figure(sizes, results), folder, "sizes")
+        parts += ["## The number of generated texts", SIZES, drawn]
     if small := cells.corpora(folder / "small"):
         parts += ["## A smaller student", SMALL, grid(summary(small)), grid(accuracies(small))]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", "utf-8")
+
+
+def _drawn(figure: Figure, folder: Path, name: str) -> str:
+    """Leave a figure in the report's folder, the same bytes each time, and show it."""
+    figure.savefig(folder / "figures" / f"{name}.svg", metadata={"Date": None})
+    return f"![{cell(repr(figure))}](figures/{name}.svg)"
 
 
 def _differences_figure(gaps: pd.DataFrame, results: Mapping[str, Results]) -> Figure:
