@@ -40,6 +40,7 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
         hidden_dims=(25,),
         student_steps=10,
         same_steps=("D1", "D4.1"),
+        projection_sweep=("gelu",),
     )
     found = {arm.name: asdict(arm) for arm in arms(s)}
     assert len(found) == len(arms(s)), "a name stands once"
@@ -66,6 +67,7 @@ def test_every_arm_after_the_strategies_differs_from_the_main_one_in_one_thing()
         "layer 4": {"teacher_layer": 4},
         "random embedding": {"embedding": "random"},
         "last state": {"pooling": "last"},
+        "gelu projection": {"projection": "gelu"},
         "E=16, H=25": {"embedding_dim": 16, "hidden_dim": 25},
         "E=16, H=100": {"embedding_dim": 16},
         "E=64, H=25": {"hidden_dim": 25},

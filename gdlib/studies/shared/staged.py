@@ -20,7 +20,7 @@ from gdlib.studies.shared.knobs import StagedSettings
 
 LENGTH = 32  # pieces per query
 STAGED_KNOBS = (
-    *("hard_weight", "representation_weight", "soft_weight", "representation", "projection"),
+    *("hard_weight", "representation_weight", "soft_weight", "representation"),
     *("student_dropout", "student_lr", "student_batch", "evaluate_every", "seed"),
 )
 """The knobs that :meth:`StagedStudents.new_bilstm` and :meth:`StagedStudents.train_staged` read."""
@@ -80,6 +80,7 @@ class StagedStudents(Study):
         *,
         steps: int,
         patience: int,
+        projection: str,
         seed: int,
     ) -> pd.DataFrame:
         """Train a student in place.
@@ -90,6 +91,7 @@ class StagedStudents(Study):
             parts: the labelled, the transfer and the held-out texts, in rows of its embedding.
             steps: of a turn, at most.
             patience: looks without a better held-out score that end a turn; 0: never.
+            projection: of :data:`gdlib.networks.names.PROJECTIONS`.
             seed: of order and dropout.
 
         Returns:
@@ -106,5 +108,5 @@ class StagedStudents(Study):
             decay="cosine",
         )
         return distil_by(
-            STRATEGIES[strategy], student, loss, *parts, regime, s.student_batch, s.projection
+            STRATEGIES[strategy], student, loss, *parts, regime, s.student_batch, projection
         )

@@ -78,7 +78,7 @@ class TaggingStudy(StagedStudents, TaggedTeaching):
 
     @artifact(
         "students",
-        *(*STAGED_KNOBS, "embedding"),
+        *(*STAGED_KNOBS, "embedding", "projection"),
         needs=("trained_tagger", "splits", "vocabulary"),
         given={"lessons": lambda study, _: [study.labelling(part) for part in LESSONS]},
     )
@@ -90,7 +90,13 @@ class TaggingStudy(StagedStudents, TaggedTeaching):
         parts, seed = (sources["train"], transfer, sources["validation"]), self.seed(trial.seed)
         student = self.new_student(trial, seed)
         trace = self.train_staged(
-            student, trial.strategy, parts, steps=trial.steps, patience=trial.patience, seed=seed
+            student,
+            trial.strategy,
+            parts,
+            steps=trial.steps,
+            patience=trial.patience,
+            projection=self.settings.projection,
+            seed=seed,
         )
         trace.to_parquet(folder / "trace.parquet", index=False)
         save_model(student, folder / "student.safetensors")

@@ -10,7 +10,7 @@ from typing import Any
 from gdlib.core.plans import Plan, Stage
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.strategies import STRATEGIES, as_long
-from gdlib.networks.names import EMBEDDINGS
+from gdlib.networks.names import EMBEDDINGS, PROJECTIONS
 from gdlib.studies.shared.knobs import (
     Names,
     Numbers,
@@ -49,6 +49,9 @@ class Settings(SweepSettings, StagedSettings, WritingSettings):
         ("random",), "students", "arms with another embedding", EMBEDDINGS
     )
     pooling_sweep: Names = knob(("last",), "students", "arms with another pooling", POOLINGS)
+    projection_sweep: Names = knob(
+        (), "students", "arms with another projection (gelu: the papers')", PROJECTIONS
+    )
     embedding_dims: Numbers = knob((16,), "students", "the grid: arms with another E ...")
     hidden_dims: Numbers = knob(
         (25, 50), "students", "... times another H, beside the default ones"
@@ -70,13 +73,14 @@ class Arm:
     Args:
         name: as it stands in every table and figure.
         family: the figure it belongs to; ``strategy``, ``steps``, ``text``, ``size``, ``layer``,
-            ``embedding``, ``pooling``, ``grid``.
+            ``embedding``, ``pooling``, ``projection``, ``grid``.
         strategy: of :data:`gdlib.learn.strategies.STRATEGIES`.
         steps: of a turn (a stage; with unfreezing, a layer's in it).
         text: the transfer texts: ``real``, ``generated``, ``as many real`` as generated ones, or
             ``both``.
         divisor: of the transfer texts only one in so many is used.
-        teacher_layer, embedding, pooling, embedding_dim, hidden_dim: as the settings' knobs.
+        teacher_layer, embedding, pooling, projection, embedding_dim, hidden_dim: as the settings'
+            knobs.
     """
 
     name: str = field(metadata={"label": True})
@@ -88,6 +92,7 @@ class Arm:
     teacher_layer: int
     embedding: str
     pooling: str
+    projection: str
     embedding_dim: int
     hidden_dim: int
 
@@ -99,7 +104,7 @@ class Arm:
 
 def arms(s: Settings) -> list[Arm]:
     """Every arm of a study; the strategies first, then what varies one thing of the main one."""
-    same = ("teacher_layer", "embedding", "pooling", "embedding_dim", "hidden_dim")
+    same = ("teacher_layer", "embedding", "pooling", "projection", "embedding_dim", "hidden_dim")
     text = "real" if "real" in s.transfer_texts else s.transfer_texts[0]
     main = Arm(
         s.strategy,
@@ -135,6 +140,8 @@ def _variations(s: Settings, text: str) -> Iterator[tuple[str, str, dict[str, An
         yield "embedding", f"{embedding} embedding", {"embedding": embedding}
     for pooling in s.pooling_sweep:
         yield "pooling", f"{pooling} state", {"pooling": pooling}
+    for projection in s.projection_sweep:
+        yield "projection", f"{projection} projection", {"projection": projection}
     dims, widths = (*s.embedding_dims, s.embedding_dim), (*s.hidden_dims, s.hidden_dim)
     for e, h in product(dict.fromkeys(dims), dict.fromkeys(widths)):
         if (e, h) != (s.embedding_dim, s.hidden_dim):

@@ -121,7 +121,13 @@ class TransferStudy(StagedStudents, WritingStudy):
         patience = 0 if arm.family == "steps" else self.settings.patience
         student = self.new_student(arm, seed)
         trace = self.train_staged(
-            student, arm.strategy, parts, steps=arm.steps, patience=patience, seed=seed
+            student,
+            arm.strategy,
+            parts,
+            steps=arm.steps,
+            patience=patience,
+            projection=arm.projection,
+            seed=seed,
         )
         return student, trace
 
