@@ -15,7 +15,8 @@ class Arm:
     Args:
         name: as it stands in every table and figure.
         sources: of ``labelled``, ``generated``, ``real`` (unlabelled texts of the corpus), ``real
-            mix`` (real ones with the generated texts' mix of classes), ``scraps``.
+            mix`` (real ones with the generated texts' mix of classes), ``scraps``, ``feedback``
+            (generated in a second round, see :mod:`gdlib.studies.generation.feedback`).
         target: ``gold`` labels; the teacher's ``soft`` logits; or ``hard``: the teacher's most
             likely class on unlabelled texts, gold on labelled ones.
         help: one line.
@@ -55,6 +56,14 @@ for entry in (
         "as many words, pairs, crops and splices of the labelled texts: no language model",
     ),
     Arm("generated + scraps", (*GENERATED, "scraps"), "soft", "both"),
+    Arm(
+        "feedback",
+        (*GENERATED, "feedback"),
+        "soft",
+        "half of the generated texts, and as many that begin like those on which teacher and "
+        "student disagree most",
+        2,
+    ),
 ):
     ARMS.add(entry.name, entry, entry.help)
 

@@ -123,13 +123,15 @@ def join(sources: Sequence[Source]) -> Source:
 
 def transfer_set(arm: Arm, sources: Mapping[str, Source]) -> tuple[Source, Source | None]:
     """The labelled texts of an arm, and its other texts, if any. Real texts and scraps are cut to
-    the number of generated ones, so that arms differ in one thing at a time.
+    the number of generated ones, and a second round to what the first leaves of it, so that arms
+    differ in one thing at a time.
 
     For ``hard`` targets the labels of unlabelled texts are filled in with the teacher's argmax.
     """
     generated, real = sources["generated"], sources["real"]
     size = len(generated)
-    most = {"generated": -(-size // arm.divisor), "real": size, "scraps": size}
+    first = -(-size // arm.divisor)
+    most = {"generated": first, "feedback": size - first, "real": size, "scraps": size}
     if "real mix" in arm.sources:
         sources = {**sources, "real mix": real.rows(same_mix(real, generated))}
     others = [sources[name].head(most.get(name, len(sources[name]))) for name in arm.sources[1:]]

@@ -25,6 +25,7 @@ COMPARISON = of_classifiers(
         (MAIN_ARM, HARD),
         (MAIN_ARM, SCRAPS),
         (f"generated + {SCRAPS}", MAIN_ARM),
+        ("feedback", MAIN_ARM),
         (REAL, MAIN_ARM),
         ("real (generated mix)", MAIN_ARM),
         ("generated + real", REAL),

@@ -21,6 +21,12 @@ from gdlib.networks.students import Student
 from gdlib.studies.generation.settings import KEPT, Settings
 from gdlib.studies.shared.writing import WritingStudy
 
+STUDENT_KNOBS = (
+    *("student_parameters", "embedding_dim", "student_dropout", "student_steps", "student_lr"),
+    *("student_batch", "evaluate_every", "patience", "soft_loss", "temperature", "hard_weight"),
+    *("soft_weight", "max_length", "seed"),
+)
+"""The knobs by which a student is built, trained and given its texts."""
 WIDE = ("vector", "student_logits")  # columns of a row of numbers each, kept as bytes
 
 
@@ -31,9 +37,13 @@ class OneStudent(WritingStudy):
 
     def student(self, name: str | None = None, arm: str = MAIN_ARM) -> Student:
         """The student of an arm, of the first student seed and (unless named) architecture."""
-        name, plan = name or self.settings.students[0], self.student_plan
-        student = plan.build(name, len(self.class_names), self.vocabulary)
-        student.load_state_dict(load_file(self.shown(name, arm) / "student.safetensors"))
+        name = name or self.settings.students[0]
+        return self.loaded(name, self.shown(name, arm))
+
+    def loaded(self, name: str, made: Artifact) -> Student:
+        """A trained student of an architecture, read."""
+        student = self.student_plan.build(name, len(self.class_names), self.vocabulary)
+        student.load_state_dict(load_file(made / "student.safetensors"))
         return student.eval()
 
     def shown(self, name: str, arm: str = MAIN_ARM) -> Artifact:

@@ -32,6 +32,12 @@ class Settings(WritingSettings):
     sample_divisors: tuple[int, ...] = knob(
         (4, 16, 64), "students", "the sweep: arms with one in k of the generated texts"
     )
+    feedback_tokens: int = knob(
+        8,
+        "students",
+        "arm feedback: first tokens taken over from a disputed text",
+        least=1,
+    )
     student_parameters: int = knob(
         1_100_000,
         "students",
@@ -163,8 +169,9 @@ PLAN = Plan(
             "and the last weights are kept."
         ),
         (
-            "The arms with real unlabelled text and with scraps, the sweep over the number of "
-            "samples, and the funnel. Near-duplicates of test texts are in no other part."
+            "The arms with real unlabelled text, with scraps and with a second round of texts "
+            "(feedback), the sweep over the number of samples, and the funnel. Near-duplicates "
+            "of test texts are in no other part."
         ),
         (
             "One vocabulary for all arms, from labelled, generated and real unlabelled texts: "

@@ -26,7 +26,8 @@ from gdlib.networks.students import Student
 from gdlib.networks.teacher import Teacher, tokenize
 from gdlib.sources import zoo
 from gdlib.sources.scraps import scraps
-from gdlib.studies.generation.one_student import OneStudent
+from gdlib.studies.generation.feedback import FEEDBACK, FeedbackStudy
+from gdlib.studies.generation.one_student import STUDENT_KNOBS
 from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.shared.settings import part_of
 from gdlib.studies.shared.study import Texts
@@ -36,7 +37,7 @@ Lessons = tuple[Source, Source | None]
 VECTORS, STATES = "vectors.safetensors", "states.safetensors"
 
 
-class GenerationStudy(OneStudent):
+class GenerationStudy(FeedbackStudy):
     """One run of study 1: what every arm of every student makes of the samples."""
 
     settings: Settings
@@ -67,7 +68,14 @@ class GenerationStudy(OneStudent):
     def lessons(self) -> dict[Arm, Lessons]:
         """The labelled and the other texts of every arm, with what a student learns of them."""
         arms = dict.fromkeys([*self.arms, ARMS[MAIN_ARM]])
-        return {arm: transfer_set(arm, self.sources) for arm in arms}
+        return {arm: self.lessons_of(arm) for arm in arms}
+
+    def lessons_of(self, arm: Arm) -> Lessons:
+        """Those of any arm. A second round is written after its first student, so it is no part of
+        what that one learns from.
+        """
+        again = {FEEDBACK: self.feedback} if FEEDBACK in arm.sources else {}
+        return transfer_set(arm, self.sources | again)
 
     @derived
     def vocabulary(self) -> students.Vocabulary:
@@ -103,16 +111,14 @@ class GenerationStudy(OneStudent):
 
     @artifact(
         "students",
-        *("student_parameters", "embedding_dim", "student_dropout", "student_steps"),
-        *("student_lr", "student_batch", "evaluate_every", "patience", "soft_loss", "temperature"),
-        *("hard_weight", "soft_weight", "max_length", "seed"),
+        *STUDENT_KNOBS,
         needs=("trained_teacher", "piece_vectors", "vocabulary", "held_out", "test_texts")
         + ("class_names",),
-        given={"lessons": lambda study, _name, arm, _number: study.lessons[arm]},
+        given={"lessons": lambda study, _name, arm, _number: study.lessons_of(arm)},
     )
     def trained_student(self, folder: Path, name: str, arm: Arm, number: int) -> None:
         """A student of an architecture, by an arm and a student seed."""
-        student, steps = self.distil(name, self.lessons[arm], arm, number)
+        student, steps = self.distil(name, self.lessons_of(arm), arm, number)
         self.leave(folder, student, steps)
 
     def distil(self, name: str, lessons: Lessons, arm: Arm, number: int) -> tuple[Student, int]:

@@ -1,5 +1,6 @@
 """What studies have besides a teacher that let a language model write: a generator, its samples."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,17 @@ from gdlib.studies.shared.samples import SamplingPlan
 from gdlib.studies.shared.settings import WritingSettings, part_of
 from gdlib.studies.shared.study import TeachingStudy, Texts
 
+SAMPLING = (
+    *("num_samples", "sampling_temperature", "top_p", "top_k", "prefix_tokens"),
+    *("max_new_tokens", "sampling_batch", "seed"),
+)
+"""The knobs that say how texts are sampled."""
 SAMPLES, MAP, GROUPS = "samples.jsonl", "map.parquet", "groups.parquet"
+
+
+def written_in(file: Path) -> Texts:
+    """The raw samples of a file in which something is written."""
+    return Texts(text for text in samples.read(file)["text"] if not funnel.is_empty(text))
 
 
 class WritingStudy(TeachingStudy):
@@ -58,8 +69,7 @@ class WritingStudy(TeachingStudy):
 
     @artifact(
         "samples",
-        *("num_samples", "sampling_temperature", "top_p", "top_k", "prefix_tokens"),
-        *("max_new_tokens", "sampling_batch", "seed"),
+        *SAMPLING,
         needs=("trained_generator", "labelled_parts"),
     )
     def raw_samples(self, folder: Path) -> None:
@@ -70,8 +80,7 @@ class WritingStudy(TeachingStudy):
     @derived
     def written(self) -> Texts:
         """The samples in which something is written, for the teacher to judge."""
-        texts = samples.read(self.raw_samples() / SAMPLES)["text"]
-        return Texts(text for text in texts if not funnel.is_empty(text))
+        return written_in(self.raw_samples() / SAMPLES)
 
     @artifact(
         "samples",
@@ -81,15 +90,29 @@ class WritingStudy(TeachingStudy):
     )
     def judged_samples(self, folder: Path) -> None:
         """Every sample with its fate in the funnel and the teacher's view of it."""
-        s, labelled, test = self.settings, self.splits.labelled.texts, self.splits.test.texts
-        table = samples.read(self.raw_samples() / SAMPLES)
-        alike = {"near_duplicate": s.near_duplicate, "overlap_words": s.overlap_words}
-        table["fate"] = funnel.fates(table, labelled, test, **alike)
-        rows = np.flatnonzero(table["fate"] != "empty")
-        table = funnel.judged(table, self.signals(self.written), rows)
-        table["fate"] = funnel.select(table, min_confidence=s.min_confidence, balance=s.balance)
-        table["memorised"] = sharing_runs(table["text"], labelled, s.overlap_words)
+        labelled, raw = self.splits.labelled.texts, samples.read(self.raw_samples() / SAMPLES)
+        table = self.through_the_funnel(raw, labelled, self.written)
+        table["memorised"] = sharing_runs(table["text"], labelled, self.settings.overlap_words)
         table.to_parquet(folder / "samples.parquet", index=False)
+
+    def through_the_funnel(
+        self, raw: pd.DataFrame, known: Sequence[str], written: Texts
+    ) -> pd.DataFrame:
+        """Raw samples with their fates and the teacher's view.
+
+        Args:
+            raw: columns ``text`` and ``ended``.
+            known: texts of which no sample may be a near-duplicate.
+            written: the samples in which something is written.
+        """
+        s = self.settings
+        alike = {"near_duplicate": s.near_duplicate, "overlap_words": s.overlap_words}
+        table = raw.assign(fate=funnel.fates(raw, known, self.splits.test.texts, **alike))
+        table = funnel.judged(
+            table, self.signals(written), np.flatnonzero(table["fate"] != "empty")
+        )
+        select = {"min_confidence": s.min_confidence, "balance": s.balance}
+        return table.assign(fate=funnel.select(table, **select))
 
     def samples(self) -> pd.DataFrame:
         """Every generated text with its fate in the funnel and the teacher's view of it."""
@@ -98,7 +121,10 @@ class WritingStudy(TeachingStudy):
     @derived
     def generated(self) -> Source:
         """The samples that passed the funnel."""
-        table = self.samples()
+        return self.kept_of(self.samples())
+
+    def kept_of(self, table: pd.DataFrame) -> Source:
+        """Those of some judged samples that passed, with the teacher's logits."""
         kept = table[table["fate"] == "kept"]
         logits = np.array(kept["teacher_logits"].tolist(), dtype=np.float32)
         logits = torch.tensor(logits.reshape(-1, len(self.splits.labels)))
