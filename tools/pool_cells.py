@@ -20,28 +20,31 @@ import cells
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from teaching import FOLLOWED, LABELLED, closed, followed, means, retention
 
 from gdlib import charts
 from gdlib.charts.style import Mark
 from gdlib.compare import stats, tables
 from gdlib.compare.results import Results
-from gdlib.compare.scores import ACCURACY, BALANCED, Score
+from gdlib.compare.scores import ACCURACY
 from gdlib.compare.tables import Comparison
 from gdlib.core.wording import cell, counted, grid, readable
 from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation.compare import ALONE, HARD, REAL, SCRAPS
+from gdlib.studies.generation.feedback import FEEDBACK
 
-LABELLED = "distilled on labelled"
 PRIMARY = (MAIN_ARM, LABELLED)
 QUESTIONS = (
     PRIMARY,
     *((MAIN_ARM, arm) for arm in (ALONE, SCRAPS, HARD)),
+    (FEEDBACK, MAIN_ARM),
     (REAL, MAIN_ARM),
     (REAL, LABELLED),
 )
 REFERENCES = ("tfidf-lr", "tfidf-svm", "static-lr")
 """Those that are as small as the student, or smaller."""
-ARMS = (*REFERENCES, "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM, HARD, REAL, tables.TEACHER)
+ARMS = (*REFERENCES, "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM, FEEDBACK, HARD, REAL)
+ARMS = (*ARMS, tables.TEACHER)
 GOALS = {"ag_news": 0.98, "dbpedia": 0.98, "bbc": 0.96, "movies": 0.95, "wordnet": 0.92}
 """Of the teacher's accuracy, what the student was to keep: set before any of this was run."""
 
@@ -106,26 +109,6 @@ def by_size(results: Mapping[str, Results]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def retention(of: Results) -> tuple[float, float, float]:
-    """The share of its teacher's accuracy that the student keeps: the mean over splits, and its
-    95% interval by Student's t (NaN with one split).
-    """
-    table = of.table
-    student = table[table["arm"] == MAIN_ARM].groupby("seed")["accuracy"].mean()
-    teacher = table[table["arm"] == tables.TEACHER].groupby("seed")["accuracy"].mean()
-    shares = (student / teacher).to_numpy()
-    return float(shares.mean()), *stats.over_seeds(shares)
-
-
-def closed(of: Results) -> tuple[float, float]:
-    """Of the gap in balanced accuracy between the teacher's labels on the labelled texts and as
-    many real texts: how wide it is, and what share of it generated texts close.
-    """
-    means = _means(of, BALANCED)
-    gap = means[REAL] - means[LABELLED]
-    return float(gap), float((means[MAIN_ARM] - means[LABELLED]) / gap) if gap else float("nan")
-
-
 def summary(results: Mapping[str, Results]) -> pd.DataFrame:
     """A row per corpus: splits, what the student keeps, what is closed of the gap, references."""
     rows = []
@@ -135,9 +118,9 @@ def summary(results: Mapping[str, Results]) -> pd.DataFrame:
         gap, part = closed(of) if real else (float("nan"), float("nan"))
         over = "" if np.isnan(low) else f" [{low:.1%}, {high:.1%}]"
         goal = GOALS.get(corpus)
-        means = _means(of)
-        reference = means.reindex(REFERENCES).dropna().sort_values()[-1:]
-        above = [f"{100 * (means[MAIN_ARM] - its):+.1f} ({by})" for by, its in reference.items()]
+        found = means(of)
+        reference = found.reindex(REFERENCES).dropna().sort_values()[-1:]
+        above = [f"{100 * (found[MAIN_ARM] - its):+.1f} ({by})" for by, its in reference.items()]
         rows.append(
             {
                 "corpus": corpus,
@@ -153,10 +136,6 @@ def summary(results: Mapping[str, Results]) -> pd.DataFrame:
     return table.loc[:, (table != "").any()]
 
 
-def _means(of: Results, score: Score = ACCURACY) -> pd.Series:
-    return pd.Series(of.scores(score)).groupby(of.table["arm"].to_numpy()).mean()
-
-
 def accuracies(results: Mapping[str, Results]) -> pd.DataFrame:
     """Arms by corpus: accuracy in %, the mean over splits and student seeds."""
     columns = {}
@@ -164,7 +143,7 @@ def accuracies(results: Mapping[str, Results]) -> pd.DataFrame:
         splits = of.table.groupby("arm")["seed"].nunique()
         whole = int(splits.max())
         fewer = [f" ({count} of {whole} splits)" * (count < whole) for count in splits.tolist()]
-        columns[corpus] = (_means(of).map("{:.1%}".format) + fewer).reindex(ARMS)
+        columns[corpus] = (means(of).map("{:.1%}".format) + fewer).reindex(ARMS)
     table = pd.DataFrame(columns).dropna(how="all").fillna("–")
     return table.rename_axis("way of training").reset_index()
 
@@ -187,6 +166,9 @@ def report(folder: Path) -> None:
         grid(readable(gaps)),
         "## Accuracy",
         grid(accuracies(results)),
+        "## What is taken over from the teacher",
+        FOLLOWED,
+        grid(followed(results)),
     ]
     if len(sizes := by_size(results)):
         sizes.to_csv(folder / "tables" / "sizes.csv", index=False)
