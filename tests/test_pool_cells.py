@@ -114,7 +114,7 @@ def test_a_question_is_a_family_and_its_average_is_of_the_splits_that_all_corpor
         assert family["resolved"].sum() == (0.05 > p * np.arange(len(p), 0, -1)).sum()
 
 
-def test_the_number_of_generated_texts_and_smaller_students_have_parts_of_their_own(tmp_path):
+def test_the_number_of_texts_smaller_students_and_fewer_labels_have_parts_of_their_own(tmp_path):
     for seed in (0, 1):
         made = cell(seed, sizes=(4, 16))
         cells.keep(made, tmp_path / "cells" / f"news-s{seed}.parquet")
@@ -122,6 +122,7 @@ def test_the_number_of_generated_texts_and_smaller_students_have_parts_of_their_
         made.mkdir()
         cell(seed, ARMS[:3]).save(made)
     added = [["--add", str(tmp_path / f"small-{seed}"), "news/small"] for seed in (0, 1)]
+    added.append(["--add", str(tmp_path / "small-0"), "news, 10 labels/fewer"])
     pool_cells.main([str(tmp_path), *sum(added, [])])
     sizes = pd.read_csv(tmp_path / "tables" / "sizes.csv")
     swept = sizes[sizes["arm"] == "generation-distillation"].set_index("size")["value"]
@@ -129,6 +130,8 @@ def test_the_number_of_generated_texts_and_smaller_students_have_parts_of_their_
     text = (tmp_path / "report.md").read_text()
     assert "figures/sizes.svg" in text and "0.36 million parameters" in text
     assert (tmp_path / "small" / "news-s1.parquet").exists()
+    _, fewer = text.split("## Fewer labels")
+    assert "| news, 10 labels | 1 | 86.7% |" in fewer  # 78 of the teacher's 90
 
 
 def test_a_difference_is_the_sum_of_what_is_gained_and_lost_by_doing_as_the_teacher_does(tmp_path):

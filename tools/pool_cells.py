@@ -65,7 +65,11 @@ SIZES = """\
 Accuracy with one in 64, in 16, in 4 and all of the generated texts beside the labelled ones; how
 many that is is the mean over splits, after the funnel. Lines: the teacher's labels on the labelled
 texts alone, and as many real texts as all generated ones, or all that there are."""
-SMALL = "The same cells with students of 0.36 million parameters."
+FURTHER = {
+    "small": ("A smaller student", "The same cells with students of 0.36 million parameters."),
+    "fewer": ("Fewer labels", "Fewer labels per class, and all else as above."),
+}
+"""Folders with cells of another kind: the title and the introduction of their part."""
 AVERAGE, LEAST = "average", 3
 
 
@@ -174,8 +178,9 @@ def report(folder: Path) -> None:
         sizes.to_csv(folder / "tables" / "sizes.csv", index=False)
         drawn = _drawn(_sizes_figure(sizes, results), folder, "sizes")
         parts += ["## The number of generated texts", SIZES, drawn]
-    if small := cells.corpora(folder / "small"):
-        parts += ["## A smaller student", SMALL, grid(summary(small)), grid(accuracies(small))]
+    for name, (title, introduction) in FURTHER.items():
+        if found := cells.corpora(folder / name):
+            parts += [f"## {title}", introduction, grid(summary(found)), grid(accuracies(found))]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", "utf-8")
 
 
@@ -217,14 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         action="append",
         default=[],
         metavar=("FOLDER", "NAME"),
-        help="a cell to add first; the word small after a NAME's slash, for small students",
+        help=f"a cell to add first; after a slash in its NAME one of {', '.join(FURTHER)}",
     )
     given = parser.parse_args(arguments)
     for made, name in given.add:
         results = Results.load(Path(made))
         seed = json.loads(results.table["seed"].to_json(orient="values"))[0]
-        name, _, small = name.partition("/")
-        cells.keep(results, given.report / (small or "cells") / f"{name}-s{seed}.parquet")
+        name, _, kind = name.partition("/")
+        cells.keep(results, given.report / (kind or "cells") / f"{name}-s{seed}.parquet")
     report(given.report)
 
 

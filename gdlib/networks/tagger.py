@@ -76,9 +76,9 @@ def encode(
     """
     if not tokens:
         return Encoded([], [])
-    encoded = tokenizer(
-        [list(row) for row in tokens], is_split_into_words=True, add_special_tokens=False
-    )
+    # What is too long is cut and counted here, so that the tokenizer need not warn of it.
+    how = {"is_split_into_words": True, "add_special_tokens": False, "verbose": False}
+    encoded = tokenizer([list(row) for row in tokens], **how)
     mark = tokenizer.convert_tokens_to_ids(MARK)
     most, pieces, first, cut = max_length - 2, [], [], 0
     for number, row in enumerate(tokens):
