@@ -207,14 +207,14 @@ def test_a_quarter_of_every_batch_is_labelled_whatever_else_there_is():
 
 
 def test_without_looks_the_last_weights_are_kept():
-    texts = told(60, 0)
+    texts = targets(60, 0)
     p = plan(evaluate_every=0, student_steps=25)
     student = new_student("KimCNN", 3, VOCABULARY, EMBEDDING, p, 0)
-    history = distil(student, texts, None, told(20, 1), VOCABULARY, p.loss, p, 0)
+    history = distil(student, texts, None, targets(20, 1), VOCABULARY, p.loss, p, 0)
     assert history.step == [25] and history.best_step == 25
 
 
-def told(number, seed):
+def targets(number, seed):
     """Texts whose class is that of their first piece modulo 3; the teacher says so, softly."""
     random = np.random.default_rng(seed)
     pieces = [random.integers(2, 60, random.integers(1, 9)).tolist() for _ in range(number)]
@@ -224,7 +224,7 @@ def told(number, seed):
 
 
 def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
-    data, held_out, test = told(400, 0), told(60, 1), told(200, 2)
+    data, held_out, test = targets(400, 0), targets(60, 1), targets(200, 2)
     data = Source(data.pieces, data.teacher_logits, torch.full((400,), -1))  # not one gold label
     labelled = data.head(9)
     p = plan(student_steps=150, loss=DistillationLoss())
@@ -247,7 +247,7 @@ def test_a_student_learns_from_soft_targets_alone_and_is_deterministic():
 
 def test_predict_keeps_the_order_whatever_the_batch():
     student = new_student("ResCNN", 3, VOCABULARY, EMBEDDING, plan(), seed=1).eval()
-    rows = VOCABULARY.rows(told(30, 3).pieces)
+    rows = VOCABULARY.rows(targets(30, 3).pieces)
     with torch.no_grad():
         alone = torch.cat([student(torch.tensor([row])) for row in rows])
     for batch in (1, 7, 256):

@@ -209,9 +209,9 @@ def test_a_student_learns_from_pair_logits_and_gold(network, some, coder) -> Non
         {**inputs, "labels": labels, "teacher": teacher, "instance": labels},
         replace(PLAN, loss=DistillationLoss("kl", 2.0, 0.5, 1.0)),
     )
-    said = model(**inputs)[0]
+    predictions = model(**inputs)[0]
     torch.testing.assert_close(
-        loss, soft_kl(said, teacher, 2.0) + 0.5 * F.cross_entropy(said, labels)
+        loss, soft_kl(predictions, teacher, 2.0) + 0.5 * F.cross_entropy(predictions, labels)
     )
 
 
@@ -307,11 +307,11 @@ def test_a_small_student_learns_its_teachers_answers(network, some, coder, tmp_p
     lexical.fine_tune(network, some, some, plan, tmp_path / "student", tmp_path / "teacher")
     models = [LexicalModel.load(tmp_path / name) for name in ("teacher", "student")]
     assert [len(encoders.stack_of(model.classifier)[2]) for model in models] == [2, 1]
-    said = [
+    predictions = [
         np.array([s.argmax() for s in lexical.scores(model, coder, coder.code(some))])
         for model in models
     ]
-    assert (said[0] == said[1]).mean() > 0.75
+    assert (predictions[0] == predictions[1]).mean() > 0.75
 
 
 def test_layers_are_kept_from_first_to_last_and_the_lower_ones_can_stand_still(

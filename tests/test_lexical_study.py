@@ -71,9 +71,9 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert begun.index.tolist() == ["LMGC-M"] and (begun.drop(columns="model_seed") > 0).all(
         axis=None
     )
-    said = study.scores(study.model_plan("gloss vectors"), tests)
+    predictions = study.scores(study.model_plan("gloss vectors"), tests)
     (place,) = results.units(arm="gloss vectors").ravel()
-    right = [one.gold[int(score.argmax())] for score, one in zip(said, tests)]
+    right = [one.gold[int(score.argmax())] for score, one in zip(predictions, tests)]
     np.testing.assert_array_equal(right, on_tests(results).outputs[place])
     quick = config.replace(settings, arms=("gloss vectors",), labels_sweep=(30,))
     by_size = lexical_compare.over_sizes(LexicalStudy(quick, store)).set_index(["arm", "size"])[

@@ -74,12 +74,12 @@ def test_the_head_is_tied_to_the_embeddings_and_holds_no_copy_of_them() -> None:
     torch.manual_seed(0)
     embedding, head = nn.Embedding(9, 4), TiedHead(6, 4, 9)
     states = torch.randn(3, 6)
-    said = head(states, embedding.weight)
+    predictions = head(states, embedding.weight)
     by_hand = (
         head.norm(F.gelu(states @ head.dense.weight.T + head.dense.bias)) @ embedding.weight.T
         + head.bias
     )
-    torch.testing.assert_close(said, by_hand)
+    torch.testing.assert_close(predictions, by_hand)
     assert sum(p.numel() for p in head.parameters()) == 6 * 4 + 4 + 2 * 4 + 9
-    said.sum().backward()
+    predictions.sum().backward()
     assert embedding.weight.grad is not None

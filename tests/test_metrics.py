@@ -6,7 +6,7 @@ import pytest
 
 from gdlib.compare import metrics
 
-GOLD, SAID = [0, 0, 1, 1, 2], [0, 1, 1, 1, 0]
+GOLD, PREDICTED = [0, 0, 1, 1, 2], [0, 1, 1, 1, 0]
 
 
 def test_calibration_error_by_hand():

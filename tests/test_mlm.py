@@ -188,17 +188,17 @@ def test_a_head_is_trained_on_a_frozen_body_and_beats_frequencies(
             0, targets != NOT_HIDDEN
         ]
         head, embedding = teacher.model.head, teacher.model.encoder.get_input_embeddings().weight
-        said = (
+        predicted = (
             head.norm(F.gelu(head.dense(states))) @ embedding[guessed.ids].T + head.bias
         ).log_softmax(-1)
     at = (parts["choose"].text_of == row).nonzero()[:, 0]
     torch.testing.assert_close(
         kept.gold[at],
-        said.gather(1, targets[targets != NOT_HIDDEN, None])[:, 0],
+        predicted.gather(1, targets[targets != NOT_HIDDEN, None])[:, 0],
         atol=0.03,
         rtol=0.02,
     )
-    assert kept.pieces[at, 0].tolist() == said.argmax(-1).tolist()
+    assert kept.pieces[at, 0].tolist() == predicted.argmax(-1).tolist()
 
 
 def test_layers_are_trained_after_the_head(folder, tokenizer, guessed, parts, tmp_path):
@@ -257,11 +257,11 @@ def test_a_network_that_brings_its_head(folder, tokenizer, guessed, parts, tmp_p
         torch.tensor(parts["choose"].targets[0]),
     )
     with torch.no_grad():
-        said = (
+        predicted = (
             theirs(input_ids=ids).logits[0, targets != NOT_HIDDEN][:, guessed.ids].log_softmax(-1)
         )
     torch.testing.assert_close(
-        kept.dense((parts["choose"].text_of == 0).nonzero()[:, 0]), said, atol=0.03, rtol=0.02
+        kept.dense((parts["choose"].text_of == 0).nonzero()[:, 0]), predicted, atol=0.03, rtol=0.02
     )
     lowest = new_teacher(
         tmp_path, tokenizer, guessed, layers=1
@@ -325,12 +325,12 @@ def oracle(texts, vocabulary):
 
 
 def test_a_student_learns_and_its_curve_is_what_it_says(folder, tokenizer, guessed, parts):
-    def trained(told, loss=PLAN.loss):
+    def trained(taught, loss=PLAN.loss):
         student = begin(folder, tokenizer, guessed)
         curve, history = mlm_students.train_student(
             student,
             parts["train"],
-            told,
+            taught,
             parts["held_out"],
             0,
             dataclasses.replace(PLAN, loss=loss),
@@ -353,16 +353,16 @@ def test_a_student_learns_and_its_curve_is_what_it_says(folder, tokenizer, guess
     # The soft part alone, from a teacher that knows the answer, teaches as well; from one that says
     # nothing it does not.
     soft = DistillationLoss(hard_weight=0.0, soft_weight=1.0)
-    _, told, _ = trained(oracle(parts["train"], len(guessed)), soft)
-    assert told.losses[-1].sum() < told.losses[0].sum() - 0.2 * len(parts["held_out"].gold)
-    assert not np.array_equal(told.losses[-1], curve.losses[-1])
+    _, taught, _ = trained(oracle(parts["train"], len(guessed)), soft)
+    assert taught.losses[-1].sum() < taught.losses[0].sum() - 0.2 * len(parts["held_out"].gold)
+    assert not np.array_equal(taught.losses[-1], curve.losses[-1])
     flat = TopPieces(
         **top_pieces(torch.zeros(len(parts["train"].gold), len(guessed)), parts["train"].gold, 4),
         vocabulary=len(guessed),
         digest="",
     )
     _, nothing, _ = trained(Mixture((flat,), torch.ones(1, len(parts["train"].gold))), soft)
-    assert nothing.losses[-1].mean() > told.losses[-1].mean() + 0.15
+    assert nothing.losses[-1].mean() > taught.losses[-1].mean() + 0.15
 
 
 def test_losses_of_texts_by_hand(folder, tokenizer, guessed, parts):

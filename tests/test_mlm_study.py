@@ -134,11 +134,11 @@ def test_what_the_controls_are_told_and_read(study):
     """Every lesson again, from the networks and the texts themselves."""
     masked, at = study.masked["student"], torch.arange(12)
     heads = [study.masked_teacher("large", number) for number in (0, 1)]
-    said = [head.keep(masked, len(study.guessed)).dense(at).exp() for head in heads]
-    assert (said[0] - said[1]).abs().max() > 0.01  # another seed, another head
-    told = study.lessons("two heads")(at).exp()
+    predictions = [head.keep(masked, len(study.guessed)).dense(at).exp() for head in heads]
+    assert (predictions[0] - predictions[1]).abs().max() > 0.01  # another seed, another head
+    targets = study.lessons("two heads")(at).exp()
     # a few pieces are kept, and what is left is spread: so about
-    torch.testing.assert_close(told, (said[0] + said[1]) / 2, atol=0.02, rtol=0)
+    torch.testing.assert_close(targets, (predictions[0] + predictions[1]) / 2, atol=0.02, rtol=0)
     assert study.heads_of("mean") == [("small", 0), ("large", 0)]
     assert study.heads_of("two heads") == [("large", 0), ("large", 1)]
     assert study.heads_for(study.arms) == [("small", 0), ("large", 0), ("large", 1)]
@@ -243,8 +243,8 @@ def test_every_notebook_runs_and_what_the_store_holds_is_consistent(values, tmp_
         "from scratch",
     }  # the teacher is no start
     shown = mlm_views.predictors(study).set_index("name")["loss"]
-    told = study.lessons("frequencies", "held_out").gold.mean().item()
-    assert -told == pytest.approx(mlm_views.frequency_loss(study), rel=1e-5)
+    targets = study.lessons("frequencies", "held_out").gold.mean().item()
+    assert -targets == pytest.approx(mlm_views.frequency_loss(study), rel=1e-5)
     more = other(study, student_seeds=(0, 1), arms=("no teacher", "mean", "best teacher"))
     missing = {trial for trial in more.trials if MLMStudy.trained_student.missing(more, trial)}
     assert missing == {trial for trial in more.trials if trial.seed or trial.arm == "best teacher"}

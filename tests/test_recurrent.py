@@ -117,9 +117,9 @@ def test_padding_changes_nothing(pooling, rows, more):
     batch = torch.nn.functional.pad(pad(rows, PAD), (0, more))
     with torch.no_grad():
         together = network(batch)
-        for row, said in zip(rows, together):
-            said = said[: len(row)] if pooling == "none" else said
-            assert torch.allclose(said, network(torch.tensor([row]))[0], atol=1e-5)
+        for row, predictions in zip(rows, together):
+            predictions = predictions[: len(row)] if pooling == "none" else predictions
+            assert torch.allclose(predictions, network(torch.tensor([row]))[0], atol=1e-5)
 
 
 @given(

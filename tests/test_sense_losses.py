@@ -45,8 +45,8 @@ def test_a_teacher_is_learnt_from_over_each_instance_s_own_candidates() -> None:
         LOGITS, LABELS, INSTANCE, DistillationLoss("kl", 2.0, 0.5, 1.5), teacher
     )
     soft = [
-        soft_kl(torch.tensor([row]), torch.tensor([said]), 2.0)
-        for row, said in zip(ODDS, ([2.0, 1.0, -1.0], [0.5, 0.0]))
+        soft_kl(torch.tensor([row]), torch.tensor([predictions]), 2.0)
+        for row, predictions in zip(ODDS, ([2.0, 1.0, -1.0], [0.5, 0.0]))
     ]
     hard = PAIR_LOSSES["candidates"](LOGITS, LABELS, INSTANCE, GOLD)
     torch.testing.assert_close(loss, 0.5 * hard + 1.5 * (soft[0] + soft[1]) / 2)

@@ -89,8 +89,10 @@ def test_the_teacher_learns_at_first_pieces_and_leaves_frozen_embeddings_alone(
     teacher: tagging.Tagger, network: zoo.Network, folder: Path
 ) -> None:
     test = part(30, 2)
-    said = teacher.encode(test).tags(teacher.token_signals(test).predicted.tolist())
-    right = np.mean([a == b for row, gold in zip(said, test.tags) for a, b in zip(row, gold)])
+    predictions = teacher.encode(test).tags(teacher.token_signals(test).predicted.tolist())
+    right = np.mean(
+        [a == b for row, gold in zip(predictions, test.tags) for a, b in zip(row, gold)]
+    )
     assert right > 0.9
     before = zoo.encoder(network).get_input_embeddings().weight
     assert torch.equal(teacher.embedding, before)
@@ -131,7 +133,7 @@ def test_a_depth_that_the_network_does_not_have(network: zoo.Network) -> None:
 def test_signals_are_those_of_one_sentence_alone(teacher: tagging.Tagger) -> None:
     """Item by item, against a forward pass of each sentence by itself, without padding."""
     sentences = part(5, 3)
-    told = teacher.token_signals(sentences, (1,), batch=4)
+    targets = teacher.token_signals(sentences, (1,), batch=4)
     logits, states = [], []
     for tokens in sentences.tokens:
         inputs = teacher.tokenizer(
@@ -144,19 +146,21 @@ def test_signals_are_those_of_one_sentence_alone(teacher: tagging.Tagger) -> Non
         logits.append(out.logits[0, first])
         states.append(out.hidden_states[1][0, first])
     tolerance = 0.05  # where the hardware has bf16, products run in it
-    torch.testing.assert_close(told.logits, torch.cat(logits), atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(targets.logits, torch.cat(logits), atol=tolerance, rtol=tolerance)
     torch.testing.assert_close(
-        told.states[1].float(), torch.cat(states), atol=tolerance, rtol=tolerance
+        targets.states[1].float(), torch.cat(states), atol=tolerance, rtol=tolerance
     )
-    assert told.states[1].dtype == torch.float16
+    assert targets.states[1].dtype == torch.float16
 
 
 def test_signals_on_disk_are_checked(teacher: tagging.Tagger, tmp_path: Path) -> None:
     sentences = part(3, 4)
-    told = teacher.token_signals(sentences, (2,))
-    told.save(tmp_path)
+    targets = teacher.token_signals(sentences, (2,))
+    targets.save(tmp_path)
     read = signals.load(tmp_path, TAGS, sentences.texts)
-    assert torch.equal(read.logits, told.logits) and torch.equal(read.states[2], told.states[2])
+    assert torch.equal(read.logits, targets.logits) and torch.equal(
+        read.states[2], targets.states[2]
+    )
     with pytest.raises(StaleArtifact, match="are of other texts than the 6 given"):
         signals.load(tmp_path, TAGS, sentences.texts[::-1])
     with pytest.raises(StaleArtifact, match="expected, in this order: I-PER"):
@@ -172,14 +176,14 @@ def test_signals_on_disk_are_checked(teacher: tagging.Tagger, tmp_path: Path) ->
 
 
 def source(teacher: tagging.Tagger, sentences: Sentences, labelled: bool) -> Source:
-    encoded, told = teacher.encode(sentences), teacher.token_signals(sentences, (1,))
+    encoded, targets = teacher.encode(sentences), teacher.token_signals(sentences, (1,))
     labels = (
         torch.tensor(encoded.labels(sentences.tags))
         if labelled
-        else torch.full((len(told.logits),), -1)
+        else torch.full((len(targets.logits),), -1)
     )
     return Source(
-        VOCABULARY.rows(encoded.pieces), told.logits, labels, told.states[1], encoded.places
+        VOCABULARY.rows(encoded.pieces), targets.logits, labels, targets.states[1], encoded.places
     )
 
 
@@ -226,20 +230,22 @@ def test_the_loss_of_a_batch_is_that_of_its_items(teacher: tagging.Tagger) -> No
 def test_a_student_learns_to_tag(teacher: tagging.Tagger, name: str) -> None:
     torch.manual_seed(1)
     student = BiLSTM(len(VOCABULARY), len(TAGS), 16, 16, 0.1, "none")
-    told = (
+    targets = (
         source(teacher, part(20, 8), True),
         source(teacher, part(40, 9), False),
         source(teacher, part(10, 10), True),
     )
     regime = Regime(steps=180, lr=0.02, evaluate_every=20, seed=1)
-    trace = distil_by(STRATEGIES[name], student, StagedLoss(), *told, regime, 16, "linear")
+    trace = distil_by(STRATEGIES[name], student, StagedLoss(), *targets, regime, 16, "linear")
     assert trace["stage"].nunique() == len(STRATEGIES[name].stages)
     test = part(20, 11)
     encoded = teacher.encode(test)
-    said = encoded.tags(
+    predictions = encoded.tags(
         predict_tags(student, VOCABULARY.rows(encoded.pieces), encoded.places, batch=7).tolist()
     )
-    right = np.mean([a == b for row, gold in zip(said, test.tags) for a, b in zip(row, gold)])
+    right = np.mean(
+        [a == b for row, gold in zip(predictions, test.tags) for a, b in zip(row, gold)]
+    )
     assert right > 0.8
     assert all(p.requires_grad for p in student.parameters())
 
@@ -247,11 +253,14 @@ def test_a_student_learns_to_tag(teacher: tagging.Tagger, name: str) -> None:
 def test_what_a_student_says_does_not_depend_on_the_batch(teacher: tagging.Tagger) -> None:
     torch.manual_seed(2)
     student = BiLSTM(len(VOCABULARY), len(TAGS), 8, 6, 0.0, "none").eval()
-    told = source(teacher, part(6, 12), True)
+    targets = source(teacher, part(6, 12), True)
     alone = np.concatenate(
-        [predict_tags(student, [row], [places]) for row, places in zip(told.pieces, told.places)]
+        [
+            predict_tags(student, [row], [places])
+            for row, places in zip(targets.pieces, targets.places)
+        ]
     )
-    assert np.array_equal(alone, predict_tags(student, told.pieces, told.places, batch=5))
+    assert np.array_equal(alone, predict_tags(student, targets.pieces, targets.places, batch=5))
 
 
 def test_tiny_sentences_are_valid(tmp_path: Path) -> None:

@@ -88,8 +88,8 @@ def test_classes_are_learnt_and_the_held_out_part_chooses(
         "animals", ("animals", "food"), sentences(60, 0), sentences(24, 1), sentences(40, 2)
     )
     model, history = task_tuning.tune(network, task, plan, SCORES["accuracy"].of)
-    said = task_tuning.answer(model, network, task, plan)
-    assert (said == task.test.gold).mean() > 0.85
+    predictions = task_tuning.answer(model, network, task, plan)
+    assert (predictions == task.test.gold).mean() > 0.85
     assert history.best == min(history.held_out) and history.best_step in history.step
     coder = Coder(zoo.tokenizer(network), PLAN.max_length)
     logits = task_tuning.logits(model, coder, encode(coder, task.held_out))
@@ -110,8 +110,10 @@ def test_numbers_are_told_in_their_own_units(network: zoo.Network) -> None:
         "weights", (), *map(numbers, (sentences(60, 0), sentences(24, 1), sentences(40, 2)))
     )
     model, _ = task_tuning.tune(network, task, PLAN, SCORES["Pearson"].of)
-    said = task_tuning.answer(model, network, task, PLAN)
-    assert np.corrcoef(said, task.test.gold)[0, 1] > 0.7 and 100.5 < said.mean() < 102.5
+    predictions = task_tuning.answer(model, network, task, PLAN)
+    assert (
+        np.corrcoef(predictions, task.test.gold)[0, 1] > 0.7 and 100.5 < predictions.mean() < 102.5
+    )
     coder = Coder(zoo.tokenizer(network), PLAN.max_length)
     logits = task_tuning.logits(model, coder, encode(coder, task.held_out))
     gold = torch.tensor((task.held_out.gold - task.train.gold.mean()) / task.train.gold.std())

@@ -71,9 +71,9 @@ def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(
     teachers, positions, pieces, seed
 ):
     random = torch.Generator().manual_seed(seed)
-    said = (3 * torch.randn(teachers, positions, pieces, generator=random)).log_softmax(-1)
+    predicted = (3 * torch.randn(teachers, positions, pieces, generator=random)).log_softmax(-1)
     gold = torch.randint(pieces, (positions,), generator=random)
-    seen = evidence(said, gold)
+    seen = evidence(predicted, gold)
     gate = Gate(
         torch.randn(teachers, 2 * teachers, generator=random),
         torch.randn(teachers, generator=random),
@@ -81,10 +81,10 @@ def test_every_rule_gives_a_distribution_and_one_teacher_is_itself(
     for name in RULES:
         weights = (gate if name == "gate" else RULES[name])(seen)
         torch.testing.assert_close(weights.sum(dim=0), torch.ones(positions))
-        mixed = combine(said, weights)
+        mixed = combine(predicted, weights)
         torch.testing.assert_close(mixed.exp().sum(-1), torch.ones(positions))
         if teachers == 1:
-            torch.testing.assert_close(mixed, said[0])
+            torch.testing.assert_close(mixed, predicted[0])
     # Of all mixtures none gives the gold piece more than the best teacher alone, and none less than
     # the worst.
     best = combine(seen.gold, best_teacher(seen))
@@ -163,8 +163,8 @@ def test_one_distribution_everywhere_by_hand():
     torch.testing.assert_close(always.gold.exp(), torch.tensor([0.2, 0.5, 0.2, 0.3]))
     surprise = -sum(share * math.log(share) for share in (0.5, 0.3, 0.2))
     torch.testing.assert_close(always.entropy, torch.full((4,), surprise))
-    told = mixture({"frequencies": always}, "mean")
-    torch.testing.assert_close(told.gold, shares.log()[gold])
+    targets = mixture({"frequencies": always}, "mean")
+    torch.testing.assert_close(targets.gold, shares.log()[gold])
 
 
 def test_kept_and_read_back_is_checked(tmp_path):
@@ -189,16 +189,17 @@ def test_mixture_of_an_arm():
         [torch.randn(5, 7, generator=torch.Generator().manual_seed(i)) for i in range(2)]
     )
     gold = torch.tensor([0, 1, 2, 3, 4])
-    said = {name: kept(one, gold, 7) for name, one in zip(("a", "b"), logits)}
+    predicted = {name: kept(one, gold, 7) for name, one in zip(("a", "b"), logits)}
     at = torch.tensor([3, 1])
     whole = logits.log_softmax(-1)
-    torch.testing.assert_close(mixture(said, "b")(at), whole[1][at])
-    torch.testing.assert_close(mixture(said, "mean")(at).exp(), whole.exp().mean(dim=0)[at])
-    seen = evidence_of(list(said.values()))
+    torch.testing.assert_close(mixture(predicted, "b")(at), whole[1][at])
+    torch.testing.assert_close(mixture(predicted, "mean")(at).exp(), whole.exp().mean(dim=0)[at])
+    seen = evidence_of(list(predicted.values()))
     torch.testing.assert_close(seen.entropy, evidence(whole, gold).entropy)
     torch.testing.assert_close(
-        mixture(said, "best teacher")(at).gather(1, gold[at, None])[:, 0], seen.gold.amax(0)[at]
+        mixture(predicted, "best teacher")(at).gather(1, gold[at, None])[:, 0],
+        seen.gold.amax(0)[at],
     )
     gate = Gate(torch.zeros(2, 4), torch.tensor([100.0, 0.0]))
-    torch.testing.assert_close(mixture(said, "gate", gate)(at), whole[0][at])
-    assert isinstance(mixture(said, "gate", gate), Mixture)
+    torch.testing.assert_close(mixture(predicted, "gate", gate)(at), whole[0][at])
+    assert isinstance(mixture(predicted, "gate", gate), Mixture)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-SAID = 16  # values that are said at most: the tables have all
+MOST = 16  # values that are read out at most: the tables have all
 
 
 class Described(Figure):
@@ -22,9 +22,9 @@ class Described(Figure):
 
 def described(kind: str, values: Iterable[str]) -> str:
     """A chart in words: what is drawn, and what can be read off, a value after the other."""
-    said = list(values)
-    more = [f"and {len(said) - SAID:,} more"] if len(said) > SAID else []
-    return f"{kind}: {'; '.join(said[:SAID] + more)}."
+    values = list(values)
+    more = [f"and {len(values) - MOST:,} more"] if len(values) > MOST else []
+    return f"{kind}: {'; '.join(values[:MOST] + more)}."
 
 
 def read_off(table: pd.DataFrame, columns: Sequence[str], percent: bool) -> list[str]:
@@ -35,13 +35,13 @@ def read_off(table: pd.DataFrame, columns: Sequence[str], percent: bool) -> list
         columns: that say what a row is of.
         percent: whether the values are shares.
     """
-    said = []
+    found = []
     for row in table.to_dict("records"):
         of = named(str(row[column]) for column in columns)
         ends = [written(row[end], percent) for end in ("low", "high") if row[end] == row[end]]
         interval = [f"[{', '.join(ends)}]"] if len(ends) == 2 else []
-        said.append(" ".join(filter(None, [of, written(row["value"], percent), *interval])))
-    return said
+        found.append(" ".join(filter(None, [of, written(row["value"], percent), *interval])))
+    return found
 
 
 def named(parts: Iterable[str]) -> str:

@@ -67,8 +67,10 @@ def _shown(
     if image := data.get("image/svg+xml"):
         name = f"{stem}-{len(images) + 1}.svg"
         images[name] = image
-        said = data.get("text/plain", "<")  # a chart says what it shows
-        return [f"![{'a figure of this notebook' if said.startswith('<') else cell(said)}]({name})"]
+        words = data.get("text/plain", "<")  # a chart says what it shows
+        return [
+            f"![{'a figure of this notebook' if words.startswith('<') else cell(words)}]({name})"
+        ]
     if "image/png" in data:  # the next output is its caption
         return []
     text = data.get("text/plain", "")

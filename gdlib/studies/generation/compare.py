@@ -55,14 +55,14 @@ def abstract(study: GenerationStudy, overview: pd.DataFrame, answers: pd.DataFra
         f"{settings.students[0]} of {main['parameters'] / 1e6:.1f} million parameters that learns "
         f"from {source}"
     )
-    told = {
+    openings = {
         (MAIN_ARM, "distilled on labelled"): (
             "Against the teacher's labels on the labelled texts alone, generated texts change it"
         ),
         (MAIN_ARM, SCRAPS): "Against as many scraps of the labelled texts they change it",
         (REAL, MAIN_ARM): "As many real texts in their place change it",
     }
-    return in_sentences(lead, main, teacher, answers if main["size"] else answers[:0], told)
+    return in_sentences(lead, main, teacher, answers if main["size"] else answers[:0], openings)
 
 
 def size_curve(arms: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -80,16 +80,16 @@ class MaskedTeachers(MaskedHeads, TeachingStudy):
         return [(name, 0) for name in names]
 
     def lessons(self, arm: str, part: str = "student") -> Mixture | None:
-        """What an arm's students are told at masked positions; None: the hidden pieces alone."""
+        """The targets of an arm's students at masked positions; None: the hidden pieces alone."""
         if arm == FREQUENCIES:
             texts, shares = self.masked[part], self.guessed.log_shares
-            told = {arm: predictions.everywhere(shares, texts.gold, texts.digest)}
+            targets = {arm: predictions.everywhere(shares, texts.gold, texts.digest)}
         elif heads := self.heads_of(arm):
-            told = self.predictions(part, heads)
+            targets = self.predictions(part, heads)
         else:
             return None
         gate = self.gate if arm == "gate" else None
-        return mixtures.mixture(told, arm if arm in RULES else "mean", gate)
+        return mixtures.mixture(targets, arm if arm in RULES else "mean", gate)
 
     def texts_of(self, arm: str) -> MaskedTexts:
         """What an arm's students read."""

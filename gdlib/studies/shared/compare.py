@@ -11,7 +11,7 @@ from gdlib.compare.scores import ACCURACY, BALANCED, MACRO_F1
 from gdlib.compare.tables import Comparison, Pairs
 from gdlib.studies.shared.study import Study
 
-TOLD = {
+OPENINGS = {
     ("D1", "D0"): "The teacher's logits beside the labels (D1 minus D0) change the score",
     ("D3.1", "D1"): "Its states, learnt before the logits (D3.1 minus D1), change it",
     ("D4.2", "D4.1"): "Gradual unfreezing (D4.2 minus D4.1) changes it",
@@ -57,7 +57,7 @@ def in_sentences(
     main: pd.Series,
     teacher: pd.Series,
     answers: pd.DataFrame,
-    told: Mapping[tuple[str, str], str],
+    openings: Mapping[tuple[str, str], str],
     score: str = "an accuracy",
 ) -> str:
     """What a comparison found, in sentences written from its tables.
@@ -67,7 +67,7 @@ def in_sentences(
         main: its row of :meth:`Comparison.overview`.
         teacher: the teacher's row.
         answers: differences (:meth:`Comparison.differences`).
-        told: the two arms of a difference to what the sentence says before the number.
+        openings: the two arms of a difference to what the sentence says before the number.
         score: what the values are.
     """
     times = f"{teacher['parameters'] / main['parameters']:.0f} times fewer parameters"
@@ -76,6 +76,6 @@ def in_sentences(
         f"{main['retention']:.1%} of its teacher's {teacher['value']:.1%}, with {times}."
     ]
     for row in answers.to_dict("records"):
-        if said := told.get((row["left"], row["right"])):
-            sentences.append(f"{said} by {row['words']}.")
+        if opening := openings.get((row["left"], row["right"])):
+            sentences.append(f"{opening} by {row['words']}.")
     return " ".join(sentences)

@@ -12,7 +12,7 @@ from gdlib.compare import tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ENTITY_F1
 from gdlib.compare.tables import TEACHER, Comparison
-from gdlib.studies.shared.compare import TOLD, by_size, in_sentences
+from gdlib.studies.shared.compare import OPENINGS, by_size, in_sentences
 from gdlib.studies.tagging.study import TaggingStudy
 from gdlib.studies.tagging.trials import first_trial
 
@@ -158,7 +158,7 @@ def abstract(study: TaggingStudy, overview: pd.DataFrame, answers: pd.DataFrame)
         f"BiLSTM of {main['parameters'] / 1e6:.1f} million parameters that is taught by "
         f"{settings.main_strategy}"
     )
-    return in_sentences(lead, main, rows.loc[TEACHER], answers, TOLD, "an entity F1")
+    return in_sentences(lead, main, rows.loc[TEACHER], answers, OPENINGS, "an entity F1")
 
 
 def over_labels(study: TaggingStudy) -> pd.DataFrame:

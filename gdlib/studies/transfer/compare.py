@@ -6,7 +6,7 @@ import pandas as pd
 
 from gdlib.compare.tables import TEACHER, Comparison
 from gdlib.learn.strategies import STRATEGIES
-from gdlib.studies.shared.compare import TOLD, by_size, in_sentences, of_classifiers
+from gdlib.studies.shared.compare import OPENINGS, by_size, in_sentences, of_classifiers
 from gdlib.studies.transfer.settings import Arm, Settings, arms
 from gdlib.studies.transfer.study import TransferStudy
 
@@ -57,7 +57,7 @@ def abstract(study: TransferStudy, overview: pd.DataFrame, answers: pd.DataFrame
         f"On {settings.corpus}, with {settings.labels_per_class} labels per class, a BiLSTM of "
         f"{main['parameters'] / 1e6:.1f} million parameters that is taught by {settings.strategy}"
     )
-    return in_sentences(lead, main, rows.loc[TEACHER], answers, TOLD)
+    return in_sentences(lead, main, rows.loc[TEACHER], answers, OPENINGS)
 
 
 def by_steps(study: TransferStudy, overview: pd.DataFrame) -> pd.DataFrame:
