@@ -162,7 +162,7 @@ def convolve(layer: nn.Conv1d, hidden: Tensor, real: Tensor, fill: float = 0.0) 
     places = real.flatten().nonzero().squeeze(1)
     rows = F.linear(patches.flatten(0, 1).index_select(0, places), kernel, layer.bias)
     whole = rows.new_full((batch * length, layer.out_channels), fill)
-    return whole.index_copy(0, places, rows).unflatten(0, (batch, length))
+    return whole.index_copy_(0, places, rows).unflatten(0, (batch, length))
 
 
 class KimCNN(Student):
