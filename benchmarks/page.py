@@ -133,7 +133,7 @@ def write(table: pd.DataFrame, folder: Path, about: str, rounds: int) -> Path:
     with new_report(folder) as new:
         (new / FIGURE).parent.mkdir()
         for place, figure in made.items():
-            figure.savefig(new / place)
+            figure.savefig(new / place, metadata={"Date": None})
         table.to_csv(new / "results.csv", index=False)
         (new / "report.md").write_text("\n".join(text), "utf-8")
     return folder / "report.md"

@@ -2,7 +2,9 @@
 time is asserted.
 """
 
+import filecmp
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -70,6 +72,13 @@ def test_rows_measured_with_the_same_are_joined_in_their_order(tmp_path):
         parts.keep(tmp_path, row, about, [{"row": row, "ratio": 1.5}])
     lines, others = parts.joined(tmp_path, "this", ["a", "b", "c", "d"])
     assert [line["row"] for line in lines] == ["a", "b"] and others == ["c"]
+
+
+def test_a_page_has_the_same_bytes_each_time(tmp_path):
+    table = pd.read_csv(Path(__file__).parents[1] / "reports" / "performance" / "results.csv")
+    one, other = (page.write(table, tmp_path / name, "a machine", 3).parent for name in "ab")
+    names = ["report.md", "results.csv", page.FIGURE, page.GROWTH, page.PEAK]
+    assert filecmp.cmpfiles(one, other, names, shallow=False) == (names, [], [])
 
 
 @pytest.mark.slow

@@ -126,11 +126,15 @@ def test_help_fills_its_lines(monkeypatch) -> None:
     )
 
 
-def test_help_needs_nothing_heavy() -> None:
-    heavy = ("torch", "transformers", "pandas", "datasets", "ray", "papermill")
-    code = (
-        f"import sys, gdlib.run.cli; print([module for module in {heavy} if module in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("run.cli", ("torch", "transformers", "pandas", "datasets", "ray", "papermill")),
+        ("studies.generation.study", ("transformers", "sklearn", "scipy.stats", "datasets")),
+    ],
+)
+def test_what_is_imported_needs_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:
+    code = f"import sys, gdlib.{module}; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

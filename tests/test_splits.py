@@ -1,6 +1,7 @@
 """Splits: what must hold for every corpus (properties), and the errors."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -123,7 +124,8 @@ def test_properties(case: tuple[Corpus, dict[str, float]]) -> None:
 
     # seeded
     again, other = split(corpus, **knobs), split(corpus, **{**knobs, "seed": knobs["seed"] + 1})
-    assert again.digest == splits.digest
+    afresh = split(replace(corpus), **knobs)  # nothing is kept of a corpus not seen before
+    assert again.digest == splits.digest == afresh.digest
     assert (other.test.texts, other.test.labels) == (splits.test.texts, splits.test.labels)
 
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 Vectors = NDArray[np.floating]
@@ -60,6 +58,9 @@ def projected(vectors: Vectors, seed: int, at_most: int = 2000) -> Vectors:
         Places, in a square from 0 to 1. *Shape:* ``[texts, 2]``, float32. Fewer than ten texts, and
         texts that are all the same, are placed by PCA alone.
     """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
     points = directions(vectors)
     if len(points) < 3:
         return np.full((len(points), 2), 0.5, np.float32)

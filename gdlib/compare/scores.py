@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from seqeval.metrics.sequence_labeling import get_entities
 
 from gdlib.core.registry import Registry
 
@@ -168,6 +167,8 @@ def entity_counts(gold: Tags, predicted: Tags) -> NDArray[np.int16]:
     Raises:
         ValueError: a sentence whose tags are not as many as the gold ones.
     """
+    from seqeval.metrics.sequence_labeling import get_entities
+
     rows = []
     for number, (true, tags) in enumerate(zip(gold, predicted, strict=True)):
         if len(true) != len(tags):

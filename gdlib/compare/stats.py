@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import scipy  # what is taken of it is imported when it is first asked for
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, stats
 
 from gdlib.compare.scores import MEAN, Score
 
@@ -151,17 +151,17 @@ def p_value(around: Interval, units: int) -> float:
         return 1.0
     below = around.value > 0
     widths = [around.value - (around.low if below else around.high)]
-    laws = [stats.norm()]
+    laws = [scipy.stats.norm()]
     if units > 1:
         widths.append(around.value - (around.seeds_low if below else around.seeds_high))
-        laws.append(stats.t(units - 1))
+        laws.append(scipy.stats.t(units - 1))
 
     def beyond_zero(level: float) -> float:
         scales = [law.isf(level / 2) / law.isf(LEVEL / 2) for law in laws]
         return float(np.linalg.norm(np.multiply(widths, scales))) - abs(around.value)
 
     least = 1e-12  # where all items and units agree, zero is reached at no level
-    return optimize.brentq(beyond_zero, least, 1) if beyond_zero(least) > 0 else least
+    return scipy.optimize.brentq(beyond_zero, least, 1) if beyond_zero(least) > 0 else least
 
 
 def bootstrap(
@@ -175,7 +175,7 @@ def bootstrap(
         with warnings.catch_warnings():
             # scipy warns when BCa is not defined; the NaN it gives is looked at below
             warnings.simplefilter("ignore")
-            around = stats.bootstrap(
+            around = scipy.stats.bootstrap(
                 data,
                 statistic,
                 n_resamples=resamples,
@@ -197,5 +197,7 @@ def over_seeds(values: Array) -> tuple[float, float]:
     mean = float(values.mean())
     if np.ptp(values) < 1e-12:
         return mean, mean
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=stats.sem(values))
+    low, high = scipy.stats.t.interval(
+        0.95, len(values) - 1, loc=mean, scale=scipy.stats.sem(values)
+    )
     return float(low), float(high)

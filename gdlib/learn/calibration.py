@@ -1,10 +1,9 @@
 """Temperature scaling: one number makes a network's probabilities as sure as they are right."""
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 from torch import nn
 
 COLDEST, HOTTEST = 0.05, 20.0
@@ -30,11 +29,12 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     targets = (number * np.eye(classes)[labels] + 1) / (number + classes)
 
     def loss(log_temperature: float) -> float:
-        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=-1)
+        log_probabilities = scipy.special.log_softmax(logits / np.exp(log_temperature), axis=-1)
         return -(targets * log_probabilities).sum(axis=-1).mean()
 
     bounds = (np.log(COLDEST), np.log(HOTTEST))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+    found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded")
+    return float(np.exp(found.x))
 
 
 def cool(classifier: nn.Module, temperature: float) -> None:

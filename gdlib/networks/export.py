@@ -4,16 +4,18 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import GdlibError
 from gdlib.networks import integers
 from gdlib.networks.students import UNKNOWN, KimCNN, Student, Vocabulary
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 FULL, SMALL = "student.onnx", "student.int8.onnx"
 TOKENIZER, ABOUT = "tokenizer.json", "student.json"
@@ -49,7 +51,7 @@ class Packed(nn.Module):
 
 def write(
     packed: Packed,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     labels: Sequence[str],
     max_length: int,
     folder: Path,
@@ -133,7 +135,7 @@ def scaled_rows(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(rows / scale[:, None]).astype(np.int8).reshape(weights.shape), scale
 
 
-def _write_tokenizer(tokenizer: PreTrainedTokenizerBase, max_length: int, path: Path) -> None:
+def _write_tokenizer(tokenizer: "PreTrainedTokenizerBase", max_length: int, path: Path) -> None:
     """The tokenizer as students read: cut at ``max_length`` pieces, and no special ones."""
     from tokenizers import Tokenizer
     from tokenizers.processors import TemplateProcessing

@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from gdlib.learn.batches import Batch, Row, batches_by_length, row_length
 from gdlib.learn.loop import History, Loss, Regime, Score, fit, writes_files
 from gdlib.sources.formats import quiet
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 PLAN, HISTORY = "plan.json", "history.json"
 EVALUATIONS = 2  # on the held-out part, per epoch
@@ -93,7 +95,7 @@ def train(
 
 def save(
     model: Any,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     plan: Plan,
     history: History,
     folder: Path,
@@ -120,19 +122,21 @@ def save(
 
 
 def load(
-    family: Any, folder: Path, dtype: torch.dtype = torch.float32
-) -> tuple[nn.Module, PreTrainedTokenizerBase, dict[str, Any]]:
+    family: str, folder: Path, dtype: torch.dtype = torch.float32
+) -> tuple[nn.Module, "PreTrainedTokenizerBase", dict[str, Any]]:
     """The network, tokenizer and plan that :func:`save` left, on a GPU if there is one.
 
     Args:
-        family: an ``AutoModel`` class of transformers.
+        family: the name of an ``AutoModel`` class of transformers.
         folder: of the network.
         dtype: of the weights.
     """
+    import transformers
+
     with quiet():
-        network = family.from_pretrained(
+        network = getattr(transformers, family).from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=dtype
         )
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     plan = json.loads((folder / PLAN).read_text("utf-8"))
     return network.cuda() if torch.cuda.is_available() else network, tokenizer, plan

@@ -5,12 +5,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
 from gdlib.learn.batches import Batch, autocast, collate, from_place, passes
@@ -20,6 +20,9 @@ from gdlib.networks.fine_tune import Plan
 from gdlib.networks.sampling import blank, prompt
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 IGNORED = -100
 
@@ -49,7 +52,7 @@ Rows = list[tuple[list[int], int]]
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, part: Part, names: Sequence[str], max_tokens: int
+    tokenizer: "PreTrainedTokenizerBase", part: Part, names: Sequence[str], max_tokens: int
 ) -> Rows:
     """Each text as ``prompt + blank + text + EOS`` and the length of its prompt.
 

@@ -3,19 +3,21 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
 from gdlib.core.processes import keep_memory
 from gdlib.learn.batches import has_bf16
 from gdlib.networks import fine_tune as recipe
 from gdlib.sources.corpora import Part
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 DRAWS = 8  # from the whole distribution, before a nucleus is sorted out
 
@@ -30,7 +32,7 @@ class Generator:
     """
 
     def __init__(
-        self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str] = ()
+        self, network: nn.Module, tokenizer: "PreTrainedTokenizerBase", labels: Sequence[str] = ()
     ):
         self.network, self.tokenizer, self.labels = network.eval(), tokenizer, tuple(labels)
         attend_faster(network)
@@ -41,7 +43,7 @@ class Generator:
         where the hardware multiplies bf16.
         """
         dtype = torch.bfloat16 if has_bf16() else torch.float32
-        network, tokenizer, plan = recipe.load(AutoModelForCausalLM, folder, dtype)
+        network, tokenizer, plan = recipe.load("AutoModelForCausalLM", folder, dtype)
         return cls(network, tokenizer, plan["labels"])
 
     def prompt(self, label: int | None = None) -> list[int]:
@@ -206,7 +208,7 @@ def draw_from(probabilities: Tensor, random: torch.Generator, block: int = 256) 
     return chosen * block + torch.searchsorted(within, left, right=True)
 
 
-def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list[int]:
+def prompt(tokenizer: "PreTrainedTokenizerBase", label: str | None = None) -> list[int]:
     """BOS (or EOS, for tokenizers without BOS, like GPT-2's), then ``label:`` if there is one."""
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     return [start] + (
@@ -214,7 +216,7 @@ def prompt(tokenizer: PreTrainedTokenizerBase, label: str | None = None) -> list
     )
 
 
-def blank(tokenizer: PreTrainedTokenizerBase) -> str:
+def blank(tokenizer: "PreTrainedTokenizerBase") -> str:
     """What stands before a text so that its first word is cut as it is inside a sentence: a blank,
     unless the tokenizer puts it.
 

@@ -22,15 +22,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
 from gdlib.core.settings import digest
 from gdlib.networks.names import STUDENTS
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 PAD, UNKNOWN = 0, 1
 
@@ -74,7 +77,7 @@ class Vocabulary:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     texts: Sequence[str],
     max_length: int,
     special: bool = False,
@@ -159,7 +162,7 @@ def convolve(layer: nn.Conv1d, hidden: Tensor, real: Tensor, fill: float = 0.0) 
     places = real.flatten().nonzero().squeeze(1)
     rows = F.linear(patches.flatten(0, 1).index_select(0, places), kernel, layer.bias)
     whole = rows.new_full((batch * length, layer.out_channels), fill)
-    return whole.index_copy(0, places, rows).unflatten(0, (batch, length))
+    return whole.index_copy_(0, places, rows).unflatten(0, (batch, length))
 
 
 class KimCNN(Student):

@@ -9,10 +9,10 @@ or that has no piece at all, is tagged ``O``, because cutting must never help a 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForTokenClassification, PreTrainedTokenizerBase
 
 from gdlib.learn.batches import Batch
 from gdlib.learn.loop import History
@@ -22,6 +22,9 @@ from gdlib.networks.signals import Signals
 from gdlib.networks.teacher import Items, Teacher, TeacherPlan, learn
 from gdlib.sources import zoo
 from gdlib.sources.tagged import Sentences
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 LOST = -1  # the place of a token without a piece
 MARK = "\u2581"  # SentencePiece's mark of the beginning of a word
@@ -65,7 +68,7 @@ class Encoded:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, tokens: Sequence[Sequence[str]], max_length: int
+    tokenizer: "PreTrainedTokenizerBase", tokens: Sequence[Sequence[str]], max_length: int
 ) -> Encoded:
     """Tokens to pieces, at most ``max_length`` of them with the two special ones that a teacher
     puts around them.
@@ -98,7 +101,7 @@ def encode(
 class Tagger(Teacher):
     """A fine-tuned encoder with a tag per piece; ``labels`` are the tags."""
 
-    family = AutoModelForTokenClassification
+    family = "AutoModelForTokenClassification"
 
     def encode(self, sentences: Sentences) -> Encoded:
         """Sentences as word pieces."""
@@ -133,7 +136,7 @@ class Tagger(Teacher):
         return replace(signals, states=states)
 
 
-def with_ends(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[int]) -> list[int]:
+def with_ends(tokenizer: "PreTrainedTokenizerBase", pieces: Sequence[int]) -> list[int]:
     """Pieces between the encoder's two special tokens."""
     return [tokenizer.cls_token_id, *pieces, tokenizer.sep_token_id]
 
@@ -164,7 +167,7 @@ def fine_tune(
     return learn(tagger, tokenizer, *parts, plan, folder, patience=4 * recipe.EVALUATIONS)
 
 
-def _items(tokenizer: PreTrainedTokenizerBase, part: Sentences, max_length: int) -> Items:
+def _items(tokenizer: "PreTrainedTokenizerBase", part: Sentences, max_length: int) -> Items:
     """Ids with special tokens, and a tag at each token's first piece, -1 at all other places."""
     encoded, rows = encode(tokenizer, part.tokens, max_length), []
     for pieces, first, tags in zip(encoded.pieces, encoded.first, part.tags):

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerBase
 
 from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
@@ -22,6 +21,9 @@ from gdlib.networks.signals import Signals
 from gdlib.networks.students import encode
 from gdlib.sources import zoo
 from gdlib.sources.corpora import Part
+
+if TYPE_CHECKING:  # it takes as long to import as torch
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +47,9 @@ class Teacher:
         max_length: word pieces per text.
     """
 
-    family: type = AutoModelForSequenceClassification
+    family = "AutoModelForSequenceClassification"
 
-    def __init__(self, network: nn.Module, tokenizer: PreTrainedTokenizerBase, max_length: int):
+    def __init__(self, network: nn.Module, tokenizer: "PreTrainedTokenizerBase", max_length: int):
         self.network, self.tokenizer, self.max_length = network.eval(), tokenizer, max_length
         self.labels = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
 
@@ -183,7 +185,7 @@ Items = list[tuple[list[int], list[int]]]
 
 def learn(
     classifier: nn.Module,
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     train: Items,
     held_out: Items,
     plan: TeacherPlan,
@@ -241,7 +243,7 @@ def learn(
 
 
 def tokenize(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int
+    tokenizer: "PreTrainedTokenizerBase", texts: Sequence[str], max_length: int
 ) -> list[list[int]]:
     """Texts to piece ids with the encoder's special tokens."""
     return encode(tokenizer, texts, max_length, special=True)

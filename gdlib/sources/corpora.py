@@ -37,10 +37,10 @@ HUB_TEXTS = (  # DBpedia; Yahoo Answers
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
-    """A corpus as it came in. ``parts`` has ``train`` always, ``test``, ``validation`` and
-    ``unlabeled`` where given.
+    """A corpus as it came in, equal to itself alone. ``parts`` has ``train`` always, ``test``,
+    ``validation`` and ``unlabeled`` where given.
     """
 
     name: str

@@ -8,7 +8,7 @@ part of a larger one, and so are its training and held-out parts.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -153,10 +153,7 @@ def split(
         BadSetting: nothing would be left to train on, or to choose by if it should.
     """
     places = divide(labels_per_class, validation_share, "labels_per_class")
-    test, seen = draw_test(corpus, test_size)
-    whole = corpus.parts["train"]
-    near_test = NearDuplicates(NEAR_TEST, map(words_of, test.texts))
-    pool = _unlike(near_test, whole.unseen(set(seen)))
+    test, seen, near_test, pool = _beside_test(corpus, test_size)
     members = _by_class(pool.labels, len(corpus.labels), seed)
     for label, rows in zip(corpus.labels, members, strict=True):
         if len(rows) < labels_per_class:
@@ -164,18 +161,34 @@ def split(
                 f'corpus {corpus.name}: class "{label}" has {len(rows)} texts left beside the test '
                 f"set, labels_per_class = {labels_per_class} asked for"
             )
-    train, validation = (
-        pool.take(rows[place] for place in chosen for rows in members) for chosen in places
-    )
+    labelled = [[rows[place] for place in chosen for rows in members] for chosen in places]
+    train, validation = map(pool.take, labelled)
 
-    source = corpus.parts.get("unlabeled", pool)
-    rest = source.unseen(seen.union(train.keys(), validation.keys()))
-    rest = rest if source is pool else _unlike(near_test, rest)
+    unlabelled = corpus.parts.get("unlabeled")
+    if unlabelled is not None:
+        known = seen.union(train.keys(), validation.keys())
+        rest = _unlike(near_test, unlabelled.unseen(known))
+    else:
+        rest = pool.take(sorted({*range(len(pool))}.difference(*labelled)))
     transfer = rest.take(shuffled(len(rest), seed, len(corpus.labels))[:transfer_size])
+    whole = corpus.parts["train"]
     dropped = {"train": len(whole) - len(pool) - (0 if "test" in corpus.parts else len(test))}
-    if "unlabeled" in corpus.parts:
-        dropped["transfer"] = len(source) - len(rest)
+    if unlabelled is not None:
+        dropped["transfer"] = len(unlabelled) - len(rest)
     return Splits(corpus.labels, train, validation, transfer, test, dropped)
+
+
+@lru_cache(1)
+def _beside_test(
+    corpus: Corpus, test_size: int
+) -> tuple[Part, set[Hashable], NearDuplicates, Part]:
+    """What all splits of a corpus share: the test part, the keys that no other part may have, the
+    test texts to compare others with, and the texts of train that are like none of them.
+    """
+    test, seen = draw_test(corpus, test_size)
+    near_test = NearDuplicates(NEAR_TEST, map(words_of, test.texts))
+    pool = _unlike(near_test, corpus.parts["train"].unseen(set(seen)))
+    return test, seen, near_test, pool
 
 
 def _unlike(known: NearDuplicates, part: Part) -> Part:

@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from gdlib.compare import baselines
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.store import Artifact
@@ -174,6 +173,8 @@ class GenerationStudy(FeedbackStudy):
         text's piece vectors, with as many numbers as a student has, and over the mean states of the
         pretrained encoder, as it is and by SetFit's recipe.
         """
+        from gdlib.compare import baselines  # scikit-learn takes a second to import
+
         labels, classes, found = self.splits.labelled.labels, len(self.class_names), {}
         for name, steps in self.encoders.items():
             states, notes = tensors.load(self.encoder_states(steps) / STATES)

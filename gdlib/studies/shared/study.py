@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from gdlib.compare import baselines
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
 from gdlib.core.store import texts_digest
@@ -114,6 +113,8 @@ class TeachingStudy(Study):
 
     def references(self) -> Trials:
         """The baselines, trained on all labelled texts, and the teacher, on the test part."""
+        from gdlib.compare import baselines  # scikit-learn takes a second to import
+
         s, parts = self.settings, self.splits
         columns: dict[str, Any] = {"corpus": s.corpus, "labels_per_class": s.labels_per_class}
         logits = self.signals(parts.test.texts).logits.numpy()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
+import scipy
 from torch import nn
 
 from gdlib.compare.metrics import expected_calibration_error
@@ -67,10 +67,10 @@ class Trials:
         *Shape:* ``[texts, classes]``.
         """
         logits = logits.astype(np.float64)
-        calibrated = softmax(logits / temperature, axis=-1).max(axis=-1)
+        calibrated = scipy.special.softmax(logits / temperature, axis=-1).max(axis=-1)
         right = logits.argmax(axis=-1) == np.array(self.test.labels)
         columns["calibrated_ece"] = expected_calibration_error(calibrated, right)
-        self.count(softmax(logits, axis=-1), **columns)
+        self.count(scipy.special.softmax(logits, axis=-1), **columns)
 
     def count(self, probabilities: np.ndarray, **columns: Any) -> None:
         """One row, from class probabilities of the test texts. *Shape:* ``[texts, classes]``."""
