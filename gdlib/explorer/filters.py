@@ -5,8 +5,19 @@ from dataclasses import dataclass
 KEPT, IN_TEST = "kept", "in test set"
 STUDENT = ("agrees", "differs")
 GENERATED = "generated"
+FAR = "distance of generated from real"
 BY_GROUP = "size of its group of near-duplicates"
 SOURCES = (GENERATED, "labelled", "real")  # explorer_map.js knows them by their numbers
+# What texts are sorted by: the column of the view's frame.
+SORTS = {
+    "order generated": "row",
+    "teacher's confidence": "confidence",
+    "teacher's entropy": "entropy",
+    "length in words": "words",
+    "distance of student from teacher": "gap",
+    FAR: "distance",
+    BY_GROUP: "alike",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Filters:
         group: row of the first text of a group of near-duplicates, or -1: those of all groups.
         brush: lowest x and y, highest x and y of a rectangle on the map; a text without a place
             does not pass.
-        sort: one of :attr:`SampleView.sorts`; texts without the value come last either way.
+        sort: one of :data:`SORTS`; texts without the value come last either way.
         descending: largest first.
     """
 
