@@ -37,11 +37,7 @@ class Explorer:
     """Browse, filter, compare and mark the samples of a run. Displays itself at the end of a cell.
 
     Args:
-        table: the samples, alone or among real texts (see
-            :class:`gdlib.explorer.view.SampleView`).
-        labels: class names.
-        vectors: a vector of length one per text, for the nearest ones. *Shape:* ``(texts, width)``
-        student_logits: a student's logits for every text. *Shape:* ``(texts, classes)``
+        table, labels, vectors, student_logits: as :class:`gdlib.explorer.view.SampleView` has them.
         marks_path: JSON file of the marks; read now if it is there.
         train: trains a student on the samples in the given rows; returns at least ``accuracy``,
             ``baseline_accuracy`` (the same student on the unselected texts) and ``texts``.
@@ -65,9 +61,7 @@ class Explorer:
         self.train, self.ask = train, ask
         self.marks, self.warning = load_marks(self.path, self.view.digest, len(self.view))
         self.saved = self.marks
-        self.results: list[Mapping[str, Any]] = []
-        self.undoable: list[pd.DataFrame] = []
-        self._is_setting = False
+        self.results, self.undoable, self._is_setting = [], [], False
 
     @cached_property
     def ui(self) -> Widgets:
@@ -155,7 +149,7 @@ class Explorer:
 
     def act(self, content: Mapping[str, Any]) -> None:
         """What was clicked in the HTML or on the map: filters (a second click takes one back), a
-        text to open, or something of the tools.
+        text to open, a guess in the quiz or the wish for another round.
         """
         if wanted := content.get("filters"):
             # What was a tuple comes back from the page as a list.
@@ -165,7 +159,11 @@ class Explorer:
             self.set_filters(plain if is_so else wanted)
         if "open" in content:
             self.open_text(content["open"])
-        self.ui.tools.act(content)
+        if "guess" in content:
+            self.ui.tools.quiz.guess(*content["guess"])
+        if "draw" in content:
+            self.ui.tools.quiz.draw()
+        self.ui.tools.refresh()
 
     def open_text(self, row: int) -> None:
         """Open any text, and the page of the list on which it is, if the filters left it."""
@@ -230,7 +228,7 @@ class Explorer:
         ui, problem = self.ui, "see the error below"
         rows = self.view.selection(self.marks, ui.rule.value, self.rows)
         ui.outcome.value = looks.notice(f"Training on {len(rows):,} texts ...", "soft")
-        ui.enable(train=False)
+        ui.buttons["train"].disabled = True
         ui.log.clear_output()
         with ui.log:
             try:

@@ -13,20 +13,15 @@ import ipywidgets as w
 import numpy as np
 import traitlets
 
-from gdlib.core.templates import templates
+from gdlib.core.templates import source
 from gdlib.explorer.html import looks
 from gdlib.explorer.view import SampleView
-
-
-def _script(name: str) -> str:
-    environment = templates(autoescape=False)
-    return environment.loader.get_source(environment, name)[0]
 
 
 class Html(anywidget.AnyWidget):
     """HTML whose parts with ``data-act`` can be clicked: what stands there goes to ``act``."""
 
-    _esm = _script("explorer_html.js")
+    _esm = source("explorer_html.js")
     value = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, act: Callable[[dict[str, Any]], None], **given: Any):
@@ -43,7 +38,7 @@ class TextMap(anywidget.AnyWidget):
         act: is given ``{"open": row}`` when a dot is clicked.
     """
 
-    _esm = _script("explorer_map.js")
+    _esm = source("explorer_map.js")
     places, kinds, codes, shown = (traitlets.Bytes().tag(sync=True) for _ in range(4))
     palette = traitlets.List().tag(sync=True)
     current = traitlets.Int(-1).tag(sync=True)

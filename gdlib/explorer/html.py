@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 from markupsafe import Markup
 
-from gdlib.core.templates import templates
+from gdlib.core.templates import source, templates
 from gdlib.explorer.filters import BY_GROUP
 from gdlib.explorer.measures import histogram, keywords, neighbours
 from gdlib.explorer.view import SampleView
@@ -64,8 +64,8 @@ def picture(view: SampleView) -> str:
 def _macros() -> SimpleNamespace:
     """The macros; each gives its HTML in a frame of the style sheet's class."""
     environment = templates(autoescape=True)
-    style = environment.loader.get_source(environment, "explorer.css")[0]
-    environment.globals |= {"ranked": ranked, "overlap": overlap, "style": Markup(style)}
+    style = Markup(source("explorer.css"))
+    environment.globals |= {"ranked": ranked, "overlap": overlap, "style": style}
     environment.globals |= {"neighbours": neighbours, "keywords": keywords, "histogram": histogram}
     environment.globals["by_group"] = BY_GROUP
     environment.filters |= {"percent": percent, "n": "{:,}".format}

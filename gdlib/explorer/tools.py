@@ -116,15 +116,6 @@ class Tools:
         elif page is self.questions:
             page.value = looks.quiz(view, self.quiz)
 
-    def act(self, content: dict[str, Any]) -> None:
-        """A guess, or the wish for another round."""
-        if "guess" in content:
-            self.quiz.guess(*content["guess"])
-        if "draw" in content:
-            self.quiz.draw()
-        if {"guess", "draw"} & set(content):
-            self.refresh()
-
     def say(self, text: str) -> None:
         """Ask teacher and student about a sentence."""
         if text.strip():

@@ -82,19 +82,21 @@ class SampleView:
         fates = sorted(dict.fromkeys(table["fate"].dropna()), key=lambda fate: fate != KEPT)
         self.frame = pd.DataFrame(
             {
+                # What can be exported.
+                "row": range(len(self)),
                 "source": pd.Categorical(table.get("source", [GENERATED] * len(self)), SOURCES),
                 "fate": pd.Categorical(table["fate"], fates),
                 "label": pd.Categorical.from_codes(self.teacher_label, self.labels),
                 "guess": pd.Categorical.from_codes(self.student_label, self.labels),
-                "student": pd.Categorical(self.agreement, STUDENT),
                 **{name: table[name] for name in ("confidence", "entropy")},
                 **{name: table.get(name, np.nan) for name in ("x", "y", "distance")},
+                # What else is filtered and sorted by.
+                "student": pd.Categorical(self.agreement, STUDENT),
                 "words": [float(len(text.split())) for text in self.texts],
                 "gap": distance,
                 "group": group,
                 # By the size of the group, and within that group by group.
                 "alike": np.where(alike > 0, alike + 1 - group / len(self), np.nan),
-                "row": range(len(self)),
             }
         )
         self.generated = (self.frame["source"] == GENERATED).to_numpy()

@@ -136,11 +136,6 @@ class Widgets:
         }
         self.app = self._arranged(explorer)
 
-    def enable(self, **possible: object) -> None:
-        """Let the named buttons be pressed, or not."""
-        for name, is_possible in possible.items():
-            self.buttons[name].disabled = not is_possible
-
     def refresh_tools(self, _: object = None) -> None:
         """Bring the buttons in line with what can be done now."""
         explorer = self.explorer
@@ -153,25 +148,25 @@ class Widgets:
         chosen = explorer.view.selection(explorer.marks, self.rule.value, explorer.rows)
         # The unselected student has learnt from exactly these: a difference would be noise.
         selected = chosen != explorer.view.unselected
-        self.enable(
-            previous_page=page > 0,
-            next_page=page + 1 < self.page.max,
+        possible = {
+            "previous_page": page > 0,
+            "next_page": page + 1 < self.page.max,
             **dict.fromkeys(("keep", "drop", "unmark"), is_open),
-            previous_text=place is not None and place > 0,
-            next_text=place is not None and place + 1 < left,
+            "previous_text": place is not None and place > 0,
+            "next_text": place is not None and place + 1 < left,
             **dict.fromkeys(("keep_all", "drop_all"), left),
-            undo=explorer.undoable,
-            save=explorer.path is not None and changed,
-            train=chosen and selected,
-        )
+            "undo": explorer.undoable,
+            "save": explorer.path is not None and changed,
+            "train": chosen and selected,
+        }
+        for name, is_possible in possible.items():
+            self.buttons[name].disabled = not is_possible
         self.note.disabled = not is_open
         self.buttons["keep_all"].description = f"Keep all {left:,} shown"
         self.buttons["drop_all"].description = f"Drop all {left:,} shown"
-        self.buttons["train"].description = (
-            f"Train a student on {len(chosen):,} texts"
-            if selected
-            else f"Nothing is selected: all {len(chosen):,} texts, as in the run"
-        )
+        some = f"Train a student on {len(chosen):,} texts"
+        every = f"Nothing is selected: all {len(chosen):,} texts, as in the run"
+        self.buttons["train"].description = some if selected else every
         self.status.value = looks.status(explorer.marks, changed)
 
     def _arranged(self, explorer: "Explorer") -> w.Box:
