@@ -29,13 +29,11 @@ class Filters:
             are one phrase.
         source: "generated", "labelled" or "real" (unlabelled).
         fate: what became of the text in the funnel ("kept", "duplicate", ...).
-        label: name of the teacher's class.
-        guess: name of the student's class.
+        label, guess: names of the teacher's and of the student's class.
         student: "agrees" or "differs", by the teacher's class; a text without one does not pass.
         mark: "keep", "drop", "note" (has one) or "unmarked" (neither mark nor note).
-        confidence: lowest and highest of the teacher's confidence; a text the teacher never saw
-            does not pass.
-        entropy: the same for the entropy of its distribution, in nats.
+        confidence, entropy: lowest and highest of the teacher's confidence and of the entropy of
+            its distribution, in nats; a text that it never saw does not pass.
         words: fewest and most words.
         group: row of the first text of a group of near-duplicates, or -1: those of all groups.
         brush: lowest x and y, highest x and y of a rectangle on the map; a text without a place

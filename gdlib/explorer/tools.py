@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from gdlib.explorer.explorer import Explorer
 
 GROUPS = 50  # of near-duplicates, the largest ones, that can be chosen
+ROUND = 5  # texts of the quiz
+AUTO = {"width": "auto"}
 
 
 def button(description: str, action: Callable[..., None], *given: object, **more: Any) -> w.Button:
     """A button as wide as its description, which calls the action with what is given."""
-    made = w.Button(description=description, layout=w.Layout(width="auto"), **more)
+    made = w.Button(description=description, layout=AUTO, **more)
     made.on_click(lambda _: action(*given))
     return made
 
@@ -38,31 +40,23 @@ def box(name: str, *widgets: w.Widget) -> w.Box:
 
 
 class Quiz:
-    """Which of five texts are real? Rounds are drawn in the same order every time.
-
-    Args:
-        view: the texts, generated ones that were kept and real unlabelled ones.
-        size: texts per round.
+    """Which of five texts are real? Rounds are drawn in the same order every time, of generated
+    texts that were kept and of real unlabelled ones, if there are enough of both.
     """
 
-    def __init__(self, view: SampleView, size: int = 5):
+    def __init__(self, view: SampleView):
         self.parts = [np.flatnonzero(view.kept), np.flatnonzero(view.of("real"))]
-        self.size, self.random = size, np.random.default_rng(0)
-        self.right = self.asked = 0
+        self.is_possible = min(map(len, self.parts)) >= ROUND
+        self.right, self.asked, self.random = 0, 0, np.random.default_rng(0)
         self.draw()
-
-    @property
-    def is_possible(self) -> bool:
-        """Whether there are enough texts of both kinds."""
-        return min(map(len, self.parts)) >= self.size
 
     def draw(self) -> None:
         """The next round, with at least one text of each kind."""
         self.guesses: dict[int, bool] = {}
         self.truth: dict[int, bool] = {}
         if self.is_possible:
-            number = int(self.random.integers(1, self.size))
-            generated = self.random.choice(self.parts[0], self.size - number, replace=False)
+            number = int(self.random.integers(1, ROUND))
+            generated = self.random.choice(self.parts[0], ROUND - number, replace=False)
             real = self.random.choice(self.parts[1], number, replace=False)
             rows = self.random.permutation([*generated, *real])
             self.truth = {row: row in real for row in rows.tolist()}
@@ -84,7 +78,7 @@ class Tools:
             Html(explorer.act) for _ in range(6)
         )
         hint = {"placeholder": "a sentence of your own, then Enter", "continuous_update": False}
-        self.sentence = w.Text(layout=w.Layout(width="auto"), **hint)
+        self.sentence = w.Text(layout=AUTO, **hint)
         self.sentence.observe(lambda change: self.say(change["new"]), "value")
         files = (
             button(f"The texts shown as {kind.upper()}", self.export, kind, icon="download")

@@ -14,7 +14,7 @@ from IPython import get_ipython
 from gdlib.explorer.filters import FAR, GENERATED
 from gdlib.explorer.frontend import Html, TextMap
 from gdlib.explorer.html import looks
-from gdlib.explorer.tools import GROUPS, Tools, box, button
+from gdlib.explorer.tools import AUTO, GROUPS, Tools, box, button
 from gdlib.explorer.view import SampleView
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ def live_frontend() -> bool:
     """Whether somebody sits before this kernel: JupyterLab and VS Code say so; papermill and
     nbconvert do not.
     """
-    shell = get_ipython()
-    return "JPY_SESSION_NAME" in os.environ or (
-        shell is not None and "__vsc_ipynb_file__" in shell.user_ns
-    )
+    names = getattr(get_ipython(), "user_ns", {})
+    return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in names
 
 
 def labelled(
@@ -108,8 +106,7 @@ class Widgets:
         self.tools, self.log = Tools(explorer), w.Output()
         self.page = labelled(40, w.BoundedIntText, "Page", "130px", min=1, max=1)
         self.page.observe(lambda change: explorer.turn(change["new"] - 1 - explorer.page), "value")
-        self.advance = w.Checkbox(description="go on after a mark", indent=False)
-        self.advance.layout.width = "auto"
+        self.advance = w.Checkbox(description="go on after a mark", indent=False, layout=AUTO)
         hint = {"placeholder": "what you see; Enter keeps it", "continuous_update": False}
         self.note = labelled(40, w.Text, "Note", "auto", **hint)
         self.note.observe(lambda change: explorer.write_note(change["new"]), "value")
