@@ -516,10 +516,7 @@ def test_marking_undoing_saving_and_finding_again(shown):
     assert ui.buttons["save"].disabled and ui.buttons["undo"].disabled
     ui.buttons["drop"].click()
     ui.note.value = "half a <b>sentence</b>"
-    assert (
-        verdicts(shown.marks) == {0: "drop"}
-        and re.match(r"\s*#0\s*✎\s*drop", plain(ui.list))
-    )
+    assert verdicts(shown.marks) == {0: "drop"} and re.match(r"\s*#0\s*✎\s*drop", plain(ui.list))
     assert "half a <b>sentence</b>" in plain(ui.detail) and "not saved" in plain(ui.status)
     ui.advance.value = True
     ui.buttons["keep"].click()

@@ -1,6 +1,7 @@
 """Products: all of a stage or nothing, timings apart, the same bytes for the same products."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from gdlib.charts.style import use_style
-from gdlib.core.products import Products, read_index
+from gdlib.core.products import Products, read_index, styled
 from gdlib.core.scope import KNOB, VALUE, Scope, Undeclared
 from gdlib.core.store import Store
 
@@ -106,8 +107,8 @@ def test_names_of_columns_and_captions_are_escaped(store, monkeypatch):
     products = Products(store, RECIPE)
     products.table("counts", pd.DataFrame({bad: [1], "texts": [2]}), f"Texts of {bad}.")
     products.figure("curve", plt.figure(), f"A curve of {bad}.")
-    caption, styled, figure, other = shown
-    for text in (caption.data, styled.to_html(), other.data):
+    caption, table, figure, other = shown
+    for text in (caption.data, table.to_html(), other.data):
         assert "<script>" not in text and "&lt;script&gt;" in text
 
 
@@ -115,9 +116,16 @@ def test_what_is_shown_is_escaped(store, monkeypatch):
     shown = []
     monkeypatch.setattr("gdlib.core.products.display", lambda *things: shown.extend(things))
     filled(store)
-    [styled] = [thing for thing in shown if hasattr(thing, "to_html")]
-    assert "&lt;b&gt;" in styled.to_html() and "<b>" not in styled.to_html()
+    [table] = [thing for thing in shown if hasattr(thing, "to_html")]
+    assert "&lt;b&gt;" in table.to_html() and "<b>" not in table.to_html()
     assert not plt.get_fignums()  # closed, or a notebook shows them twice
+
+
+def test_a_table_has_numbers_as_in_the_report_and_texts_to_the_left():
+    table = pd.DataFrame({"text": ["a"], "count": [6400], "share": [float("nan")]})
+    page = styled(table).to_html()
+    assert "6,400" in page and "–" in page and page.count("text-align: left") == 1
+    assert re.search(r"\.col0 *{\s*text-align: left", page)
 
 
 @pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
