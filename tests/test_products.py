@@ -50,7 +50,7 @@ def files(artifact, but=()):
 
 
 def test_everything_is_kept_with_timings_apart(store):
-    artifact = filled(store, 2.5).close()
+    artifact = filled(store, 2.5).write()
     index, timings = read_index(artifact), artifact.json("timings.json")
     assert index == {
         "figures": {"curve": "A curve."}, "words": {"curve": ""}, "tables": {"texts": "Texts."},
@@ -76,9 +76,9 @@ def test_everything_is_kept_with_timings_apart(store):
 
 def test_made_again_it_is_the_same_but_for_its_timings(store):
     apart = ("timings.json", "artifact.json")
-    first = filled(store, 1.0).close()
+    first = filled(store, 1.0).write()
     before, recorded = files(first, apart), first.json("artifact.json")["files"]
-    second = filled(store, 9.0).close()
+    second = filled(store, 9.0).write()
     assert second.path == first.path and files(second, apart) == before
     changed = {
         name for name, sha in second.json("artifact.json")["files"].items() if recorded[name] != sha
@@ -90,7 +90,7 @@ def test_closing_replaces_what_the_recipe_left_before(store):
     filled(store).close()
     out = Products(store, RECIPE)
     out.number("accuracy", 0.8)
-    artifact = out.close()
+    artifact = out.write()
     assert read_index(artifact)["figures"] == {} and not (artifact / "curve.svg").exists()
     assert read_index(artifact)["numbers"] == {"accuracy": {"value": 0.8, "unit": ""}}
 
@@ -135,7 +135,7 @@ def test_a_figure_is_a_sound_svg_whatever_a_class_is_called(store, monkeypatch):
     drawn.suptitle("red \x1b[31m \x00 \ufffe <script>x</script> --> $\\frac{$")
     out = Products(store, {"stage": "corpus"})
     out.figure("classes", drawn, "")
-    tree = ElementTree.parse(out.close() / "classes.svg")
+    tree = ElementTree.parse(out.write() / "classes.svg")
     tags = {each.tag.rpartition("}")[2] for each in tree.iter()}
     assert "path" in tags and "script" not in tags
 
@@ -144,7 +144,7 @@ def test_a_figure_is_a_sound_svg_whatever_a_class_is_called(store, monkeypatch):
 def test_a_stage_that_reads_a_knob_that_does_not_decide_it_leaves_nothing(store, sources):
     scope = Scope()
     scope.read(KNOB, "seed")
-    assert Products(store, RECIPE, scope).close()
+    assert Products(store, RECIPE, scope).write()
     scope.read(*((VALUE, "arms", sources) if sources else (KNOB, "students")))
     out = Products(store, RECIPE | {"stage": "teacher"}, scope)
     with pytest.raises(Undeclared, match="^the stage teacher reads students, which neither it nor"):

@@ -33,7 +33,7 @@ NO_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 
 
 class Products:
-    """Collects the products of one stage; :meth:`close` writes them as one artifact of kind
+    """Collects the products of one stage; :meth:`write` writes them as one artifact of kind
     ``products``.
 
     Args:
@@ -53,7 +53,11 @@ class Products:
         self._aside: dict[str, pd.DataFrame] = {}
         self._inset = ""
 
-    def close(self) -> Artifact:
+    def close(self) -> None:
+        """The last line of a notebook, which would show what it returns: :meth:`write`."""
+        self.write()
+
+    def write(self) -> Artifact:
         """Write everything; what the same recipe left before is replaced.
 
         Raises:
