@@ -276,7 +276,7 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     assert names["kept"] == ""
     out = Products(Store("kept"), plan.products_recipe("students", settings))
     out.aside("explored", pd.DataFrame({"text": ["a"]}))
-    left = out.close()
+    left = out.write()
     gdlib("explore", *chosen, "--only-write")
     assert f'kept = "kept/products/{left.path.name}"' in copy.read_text().replace('\\"', '"')
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -331,15 +332,15 @@ def test_nothing_generated_gets_out_of_its_place():
         looks.words(view, hostile[0]),
         looks.grid(view, grid(view, np.arange(len(view)))),
         looks.quiz(view, game),
-        looks.answer(hostile[:3], view.shares(0)),
-        looks.map_hint(),
+        looks.compared(hostile[:3], view.shares(0)),
+        looks.legend(hostile[:3], ["#123456"] * 3),
         looks.results([trained | {hostile[0]: hostile[1]}], hostile[0]),
         looks.notice(hostile[0], "warning"),
     ]
     for row in range(len(view)):
         detail = looks.detail(view, row, marks)
         assert view.texts[row] in Reader(detail).text
-        pages += [detail, looks.line(view, row, marks)]
+        pages += [detail, looks.lines(view, [row], marks, row)]
     for page in pages:
         seen = Reader(page)
         assert seen.tags <= OURS and seen.attributes <= ATTRIBUTES
@@ -361,10 +362,10 @@ def test_bars_name_the_likeliest_classes_and_sum_the_rest():
     )
     labels = [f"class {k}" for k in range(14)]
     view = SampleView(frame, labels, np.stack([shares[::-1]] * 2))
-    text = Reader(looks.bars(view, 0)).text
+    text = Reader(looks.compared(labels, view.shares(0))).text
     assert "class 0" in text and "class 13" in text and "6 others" in text and "30.0%" in text
-    assert "–" in looks.bars(view, 1)
-    assert "never saw" in looks.bars(SampleView(frame, labels), 1)
+    assert "–" in looks.compared(labels, view.shares(1))
+    assert "never saw" in looks.compared(labels, SampleView(frame, labels).shares(1))
 
 
 # ---- marks
@@ -446,6 +447,13 @@ def plain(widget) -> str:
     return Reader(widget.value).text
 
 
+def listed(ui) -> tuple[list[int], int | None]:
+    """The texts that can be opened in the list, and the one that is open."""
+    said = re.findall(r'class="row( current)?" role="button".*?data-act="([^"]+)"', ui.list.value)
+    rows = [(json.loads(unescape(act))["open"], bool(current)) for current, act in said]
+    return [row for row, _ in rows], next((row for row, is_open in rows if is_open), None)
+
+
 def test_filter_widgets_filter_live(shown):
     ui, view = shown.ui, shown.view
     assert "200 of 200 texts, page 1 of 25" in plain(ui.count)
@@ -478,7 +486,7 @@ def test_filter_widgets_filter_live(shown):
         and ui.buttons["keep_all"].disabled
         and ui.buttons["next_text"].disabled
     )
-    assert all(line.layout.display == "none" for line in ui.lines)
+    assert listed(ui) == ([], None)
     ui.buttons["clear"].click()
     assert shown.filters == Filters() and len(shown.rows) == 200
     choices = ("fate", "label", "guess", "student", "mark", "group")
@@ -489,14 +497,12 @@ def test_pages_and_open_text(shown):
     ui = shown.ui
     assert ui.buttons["previous_page"].disabled and not ui.buttons["next_page"].disabled
     ui.buttons["next_page"].click()
-    assert shown.page == 1 and [line.opener.description for line in ui.lines] == [
-        f"Show text {k}" for k in range(8, 16)
-    ]
-    ui.lines[3].opener.click()
-    assert "Text #11" in plain(ui.detail) and "gdx-current" in ui.lines[3]._dom_classes
+    assert shown.page == 1 and listed(ui)[0] == [*range(8, 16)]
+    ui.list._handle_custom_msg({"open": 11}, [])
+    assert "Text #11" in plain(ui.detail) and listed(ui) == ([*range(8, 16)], 11)
     for _ in range(5):
         ui.buttons["next_text"].click()
-    assert shown.current == 16 and shown.page == 2 and "gdx-current" in ui.lines[0]._dom_classes
+    assert shown.current == 16 and shown.page == 2 and listed(ui)[1] == 16
     ui.buttons["previous_text"].click()
     assert shown.current == 15 and shown.page == 1
     ui.page.value = 25
@@ -510,11 +516,7 @@ def test_marking_undoing_saving_and_finding_again(shown):
     assert ui.buttons["save"].disabled and ui.buttons["undo"].disabled
     ui.buttons["drop"].click()
     ui.note.value = "half a <b>sentence</b>"
-    assert (
-        verdicts(shown.marks) == {0: "drop"}
-        and "drop" in plain(ui.lines[0].text)
-        and "✎" in plain(ui.lines[0].text)
-    )
+    assert verdicts(shown.marks) == {0: "drop"} and re.match(r"\s*#0\s*✎\s*drop", plain(ui.list))
     assert "half a <b>sentence</b>" in plain(ui.detail) and "not saved" in plain(ui.status)
     ui.advance.value = True
     ui.buttons["keep"].click()

@@ -1,6 +1,7 @@
 """Products: all of a stage or nothing, timings apart, the same bytes for the same products."""
 
 import json
+import re
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from gdlib.charts.style import use_style
-from gdlib.core.products import Products, read_index
+from gdlib.core.products import Products, read_index, styled
 from gdlib.core.scope import KNOB, VALUE, Scope, Undeclared
 from gdlib.core.store import Store
 
@@ -49,7 +50,7 @@ def files(artifact, but=()):
 
 
 def test_everything_is_kept_with_timings_apart(store):
-    artifact = filled(store, 2.5).close()
+    artifact = filled(store, 2.5).write()
     index, timings = read_index(artifact), artifact.json("timings.json")
     assert index == {
         "figures": {"curve": "A curve."}, "words": {"curve": ""}, "tables": {"texts": "Texts."},
@@ -75,9 +76,9 @@ def test_everything_is_kept_with_timings_apart(store):
 
 def test_made_again_it_is_the_same_but_for_its_timings(store):
     apart = ("timings.json", "artifact.json")
-    first = filled(store, 1.0).close()
+    first = filled(store, 1.0).write()
     before, recorded = files(first, apart), first.json("artifact.json")["files"]
-    second = filled(store, 9.0).close()
+    second = filled(store, 9.0).write()
     assert second.path == first.path and files(second, apart) == before
     changed = {
         name for name, sha in second.json("artifact.json")["files"].items() if recorded[name] != sha
@@ -89,7 +90,7 @@ def test_closing_replaces_what_the_recipe_left_before(store):
     filled(store).close()
     out = Products(store, RECIPE)
     out.number("accuracy", 0.8)
-    artifact = out.close()
+    artifact = out.write()
     assert read_index(artifact)["figures"] == {} and not (artifact / "curve.svg").exists()
     assert read_index(artifact)["numbers"] == {"accuracy": {"value": 0.8, "unit": ""}}
 
@@ -106,8 +107,8 @@ def test_names_of_columns_and_captions_are_escaped(store, monkeypatch):
     products = Products(store, RECIPE)
     products.table("counts", pd.DataFrame({bad: [1], "texts": [2]}), f"Texts of {bad}.")
     products.figure("curve", plt.figure(), f"A curve of {bad}.")
-    caption, styled, figure, other = shown
-    for text in (caption.data, styled.to_html(), other.data):
+    caption, table, figure, other = shown
+    for text in (caption.data, table.to_html(), other.data):
         assert "<script>" not in text and "&lt;script&gt;" in text
 
 
@@ -115,9 +116,16 @@ def test_what_is_shown_is_escaped(store, monkeypatch):
     shown = []
     monkeypatch.setattr("gdlib.core.products.display", lambda *things: shown.extend(things))
     filled(store)
-    [styled] = [thing for thing in shown if hasattr(thing, "to_html")]
-    assert "&lt;b&gt;" in styled.to_html() and "<b>" not in styled.to_html()
+    [table] = [thing for thing in shown if hasattr(thing, "to_html")]
+    assert "&lt;b&gt;" in table.to_html() and "<b>" not in table.to_html()
     assert not plt.get_fignums()  # closed, or a notebook shows them twice
+
+
+def test_a_table_has_numbers_as_in_the_report_and_texts_to_the_left():
+    table = pd.DataFrame({"text": ["a"], "count": [6400], "share": [float("nan")]})
+    page = styled(table).to_html()
+    assert "6,400" in page and "–" in page and page.count("text-align: left") == 1
+    assert re.search(r"\.col0 *{\s*text-align: left", page)
 
 
 @pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
@@ -127,7 +135,7 @@ def test_a_figure_is_a_sound_svg_whatever_a_class_is_called(store, monkeypatch):
     drawn.suptitle("red \x1b[31m \x00 \ufffe <script>x</script> --> $\\frac{$")
     out = Products(store, {"stage": "corpus"})
     out.figure("classes", drawn, "")
-    tree = ElementTree.parse(out.close() / "classes.svg")
+    tree = ElementTree.parse(out.write() / "classes.svg")
     tags = {each.tag.rpartition("}")[2] for each in tree.iter()}
     assert "path" in tags and "script" not in tags
 
@@ -136,7 +144,7 @@ def test_a_figure_is_a_sound_svg_whatever_a_class_is_called(store, monkeypatch):
 def test_a_stage_that_reads_a_knob_that_does_not_decide_it_leaves_nothing(store, sources):
     scope = Scope()
     scope.read(KNOB, "seed")
-    assert Products(store, RECIPE, scope).close()
+    assert Products(store, RECIPE, scope).write()
     scope.read(*((VALUE, "arms", sources) if sources else (KNOB, "students")))
     out = Products(store, RECIPE | {"stage": "teacher"}, scope)
     with pytest.raises(Undeclared, match="^the stage teacher reads students, which neither it nor"):

@@ -74,6 +74,12 @@ def test_of_a_difference_the_words_stand_for_its_numbers():
     assert wording.readable(nats)["difference"].tolist() == ["-0.026 [-0.034, -0.019] nats"]
 
 
+def test_words_that_are_counted_are_no_difference():
+    counts = pd.DataFrame([{"texts": "real", "distinct_2": 0.8, "self_bleu": 13.5, "words": 12.3}])
+    shown = wording.readable(counts)
+    assert [*shown.columns] == ["texts", "distinct-2", "self-BLEU", "words per text"]
+
+
 def test_columns_named_by_data_stay_as_they_are():
     classes = pd.DataFrame({"split": ["test"], "value": [3], "low": [1], "high": [2]})
     pd.testing.assert_frame_equal(wording.readable(classes), classes)

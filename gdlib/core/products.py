@@ -21,10 +21,11 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from gdlib.core.scope import KNOB, Scope, Undeclared
 from gdlib.core.store import Artifact, Store
-from gdlib.core.wording import readable
+from gdlib.core.wording import numeric, plain, readable
 
 INSET = "inset.html"
 NO_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
@@ -32,7 +33,7 @@ NO_XML = "[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 
 
 class Products:
-    """Collects the products of one stage; :meth:`close` writes them as one artifact of kind
+    """Collects the products of one stage; :meth:`write` writes them as one artifact of kind
     ``products``.
 
     Args:
@@ -52,7 +53,11 @@ class Products:
         self._aside: dict[str, pd.DataFrame] = {}
         self._inset = ""
 
-    def close(self) -> Artifact:
+    def close(self) -> None:
+        """The last line of a notebook, which would show what it returns: :meth:`write`."""
+        self.write()
+
+    def write(self) -> Artifact:
         """Write everything; what the same recipe left before is replaced.
 
         Raises:
@@ -89,9 +94,7 @@ class Products:
         """
         self._tables[name] = table.reset_index(drop=True)
         self.index["tables"][name] = caption
-        styled = readable(self._tables[name].head(shown)).style.hide(axis="index")
-        styled = styled.format(precision=3, escape="html").format_index(escape="html", axis=1)
-        display(_words(caption), styled)
+        display(_words(caption), styled(readable(self._tables[name].head(shown))))
 
     def number(self, name: str, value: float | int | str, unit: str = "") -> None:
         """Keep a key number; the line that a run prints for the stage shows it."""
@@ -144,6 +147,14 @@ class Products:
 def _words(caption: str) -> Markdown:
     """A caption, which may quote the name of a corpus or of a class: no tag in it is one."""
     return Markdown(f"*{escape(caption, quote=False)}*")
+
+
+def styled(table: pd.DataFrame) -> Styler:
+    """A table for a notebook: no index, values as in the report, texts to the left."""
+    texts = [k for k, (_, column) in enumerate(table.items()) if not numeric(column)]
+    left = [{"selector": f".col{k}", "props": "text-align: left"} for k in texts]
+    shown = table.style.hide(axis="index").format(lambda value: escape(plain(value)))
+    return shown.format_index(escape="html", axis=1).set_table_styles(left)
 
 
 def read_index(artifact: Artifact) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The templates of pages and reports (``gdlib/templates``)."""
 
+from importlib.resources import files
+
 import jinja2
 
 
@@ -13,3 +15,8 @@ def templates(*, autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def source(name: str) -> str:
+    """The text of a script or a style sheet among them, as it stands."""
+    return (files("gdlib") / "templates" / name).read_text("utf-8")

@@ -16,6 +16,7 @@ import pandas as pd
 HEADERS = {
     "balanced_accuracy": "balanced accuracy",
     "calibrated_ece": "calibration error, calibrated",
+    **{f"distinct_{n}": f"distinct-{n}" for n in (1, 2, 3)},
     "ece": "calibration error",
     "embedding_dim": "embedding dimensions",
     "hidden_dim": "hidden dimensions",
@@ -24,8 +25,9 @@ HEADERS = {
     "megaflops": "million operations",
     "panel": "for",
     "seeds": "over seeds",
+    "self_bleu": "self-BLEU",
     "student_seed": "student seed",
-    "words": "difference",
+    "words": "words per text",
 }
 """Columns whose header is not their name."""
 SHARES = ("balanced_accuracy", "macro_f1", "agreement", "ece", "calibrated_ece", "retention")
@@ -83,7 +85,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
     shown, titles, names = table, dict(HEADERS), set(table.columns)
     if {"left", "right", "words"} <= names:
         unit = ", points" if table["words"].str.contains("] points", regex=False).all() else ""
-        titles["words"] += unit
+        titles["words"] = "difference" + unit
         shown = _in_order(shown.drop(columns=[*SPOKEN], errors="ignore"))
     elif {"arm", "value", "low", "high"} <= names:
         share = bool((table[["value", "low", "high"]].abs().max() <= 1).all())

@@ -15,7 +15,7 @@ Widgets die with their kernel, so a static page is displayed too, hidden while a
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,26 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, display
 
+from gdlib.core.errors import GdlibError
+from gdlib.explorer.filters import Filters
 from gdlib.explorer.html import looks, picture
 from gdlib.explorer.marks import load_marks, save_marks
-from gdlib.explorer.view import Filters, SampleView
+from gdlib.explorer.view import SampleView
 from gdlib.explorer.widgets import Widgets, live_frontend
+
+PAGE = 8  # texts
 
 
 class Explorer:
     """Browse, filter, compare and mark the samples of a run. Displays itself at the end of a cell.
 
     Args:
-        table: the samples, alone or among real texts (see
-            :class:`gdlib.explorer.view.SampleView`).
-        labels: class names.
-        vectors: a vector of length one per text, for the nearest ones. *Shape:* ``(texts, width)``
-        student_logits: a student's logits for every text. *Shape:* ``(texts, classes)``
+        table, labels, vectors, student_logits: as :class:`gdlib.explorer.view.SampleView` has them.
         marks_path: JSON file of the marks; read now if it is there.
         train: trains a student on the samples in the given rows; returns at least ``accuracy``,
             ``baseline_accuracy`` (the same student on the unselected texts) and ``texts``.
         ask: the logits of "teacher" and "student" for a text that a person types. *Shape:*
             ``(classes,)`` each
-        page_size: texts per page.
     """
 
     def __init__(
@@ -56,27 +55,22 @@ class Explorer:
         marks_path: str | os.PathLike[str] | None = None,
         train: Callable[[list[int]], Mapping[str, Any]] | None = None,
         ask: Callable[[str], Mapping[str, np.ndarray]] | None = None,
-        page_size: int = 8,
     ):
         self.view = SampleView(table, labels, student_logits, vectors)
         self.path = None if marks_path is None else Path(marks_path)
-        self.train, self.ask, self.page_size = train, ask, page_size
+        self.train, self.ask = train, ask
         self.marks, self.warning = load_marks(self.path, self.view.digest, len(self.view))
         self.saved = self.marks
-        self.results: list[Mapping[str, Any]] = []
-        self._is_setting = False
-        self.undoable: list[pd.DataFrame] = []
-        self._ui: Widgets | None = None
+        self.results, self.undoable, self._is_setting = [], [], False
 
-    @property
+    @cached_property
     def ui(self) -> Widgets:
         """The widgets, made when first asked for: in a notebook without a frontend they would only
         leave dead state.
         """
-        if self._ui is None:
-            self._ui = Widgets(self)
-            self.refresh(restart=True)
-        return self._ui
+        self.ui = Widgets(self)  # which the refresh asks for
+        self.refresh(restart=True)
+        return self.ui
 
     def show(self, live: bool = True) -> None:
         """Display the static page and, before a live frontend, the widget that hides it. The widget
@@ -104,13 +98,11 @@ class Explorer:
     @property
     def shown(self) -> list[int]:
         """The rows on this page."""
-        start = self.page * self.page_size
-        return self.rows[start : start + self.page_size].tolist()
+        return self.rows[self.page * PAGE :][:PAGE].tolist()
 
     def place(self) -> int | None:
         """Where the open text stands among those the filters left."""
-        places = np.flatnonzero(self.rows == self.current)
-        return int(places[0]) if len(places) else None
+        return next(iter(np.flatnonzero(self.rows == self.current).tolist()), None)
 
     def refresh(self, restart: bool = False) -> None:
         """Bring every widget in line with filters, page, marks and the open text.
@@ -118,19 +110,17 @@ class Explorer:
         Args:
             restart: turn to the first page and open its first text.
         """
-        ui, view = self.ui, self.view
-        filters = self.filters
+        ui, view, filters = self.ui, self.view, self.filters
         passes, among = view.passes(filters, self.marks), view.of(filters.source)
         self.rows = view.ordered(passes & among, filters)
         if restart:
             self.page, self.current = 0, int(self.rows[0]) if len(self.rows) else None
-        pages = max(1, -(-len(self.rows) // self.page_size))
+        pages = max(1, -(-len(self.rows) // PAGE))
         self.page = min(max(self.page, 0), pages - 1)
-        for line, row in zip_longest(ui.lines, self.shown):
-            line.show(row, looks.line(view, row, self.marks), current=row == self.current)
         with ui.page.hold_trait_notifications():
             ui.page.max, ui.page.value = pages, self.page + 1
         ui.note.value = self.marks["note"].get(self.current, "")
+        ui.list.value = looks.lines(view, self.shown, self.marks, self.current)
         ui.count.value = looks.count(among.sum(), self.rows, self.page, pages)
         ui.summary.value = looks.summary(view, self.rows, np.flatnonzero(among))
         ui.detail.value = looks.detail(view, self.current, self.marks)
@@ -159,49 +149,41 @@ class Explorer:
 
     def act(self, content: Mapping[str, Any]) -> None:
         """What was clicked in the HTML or on the map: filters (a second click takes one back), a
-        text to open, or something of the tools.
+        text to open, a guess in the quiz or the wish for another round.
         """
         if wanted := content.get("filters"):
             # What was a tuple comes back from the page as a list.
             wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
             is_so = all(self.ui.filters[name].value == value for name, value in wanted.items())
-            self.set_filters(
-                {name: self.ui.unfiltered[name] for name in wanted} if is_so else wanted
-            )
+            plain = {name: self.ui.unfiltered[name] for name in wanted}
+            self.set_filters(plain if is_so else wanted)
         if "open" in content:
             self.open_text(content["open"])
-        self.ui.tools.act(content)
-
-    def uncovered(self) -> None:
-        """List the real texts, those that are farthest from every generated one first."""
-        wanted = {"source": "real", "sort": "distance of generated from real", "descending": True}
-        self.set_filters(self.ui.unfiltered | wanted)
+        if "guess" in content:
+            self.ui.tools.quiz.guess(*content["guess"])
+        if "draw" in content:
+            self.ui.tools.quiz.draw()
+        self.ui.tools.refresh()
 
     def open_text(self, row: int) -> None:
         """Open any text, and the page of the list on which it is, if the filters left it."""
         self.current = row
         place = self.place()
-        self.page = self.page if place is None else place // self.page_size
+        self.page = self.page if place is None else place // PAGE
         self.refresh()
-
-    def turn_to(self, page: int) -> None:
-        if page != self.page:
-            self.page = page
-            self.refresh()
 
     def turn(self, pages: int) -> None:
-        self.turn_to(self.page + pages)
-
-    def open(self, line: int) -> None:
-        self.current = self.shown[line]
-        self.refresh()
+        if pages:
+            self.page += pages
+            self.refresh()
 
     def step(self, step: int) -> None:
         """To the next or previous text, and to the page it is on."""
         place = self.place()
         if place is not None and 0 <= place + step < len(self.rows):
-            self.current, self.page = int(self.rows[place + step]), (place + step) // self.page_size
-        self.refresh()
+            self.open_text(int(self.rows[place + step]))
+        else:
+            self.refresh()
 
     def _write(self, rows: Any, column: str, value: str) -> None:
         """Write a mark or a note to some rows, so that it can be undone."""
@@ -234,3 +216,26 @@ class Explorer:
             self.ui.refresh_tools()
         except OSError as error:
             self.ui.status.value = looks.notice(f"the marks were not saved: {error}", "warning")
+
+    def train_selection(self) -> None:
+        """Train a student on the chosen rows: its progress bars below, then the result beside the
+        unselected one.
+
+        A message meant for people is shown as it is; any other error with its traceback, below the
+        button. JupyterLab runs this outside the kernel's main thread (where its kernels know
+        subshells): ``train`` can set no signal handler.
+        """
+        ui, problem = self.ui, "see the error below"
+        rows = self.view.selection(self.marks, ui.rule.value, self.rows)
+        ui.outcome.value = looks.notice(f"Training on {len(rows):,} texts ...", "soft")
+        ui.buttons["train"].disabled = True
+        ui.log.clear_output()
+        with ui.log:
+            try:
+                self.results.append({"chosen": ui.rule.label, **self.train(rows)})
+                problem = ""
+                ui.log.clear_output()
+            except (GdlibError, KeyboardInterrupt) as error:
+                problem = str(error) or "stopped"
+        ui.outcome.value = looks.results(self.results, problem)
+        ui.refresh_tools()

@@ -9,26 +9,22 @@ from collections.abc import Callable
 from typing import Any
 
 import anywidget
+import ipywidgets as w
 import numpy as np
 import traitlets
 
-from gdlib.core.templates import templates
-from gdlib.explorer.colours import codes_of
+from gdlib.core.templates import source
+from gdlib.explorer.html import looks
 from gdlib.explorer.view import SampleView
-
-
-def _script(name: str) -> str:
-    environment = templates(autoescape=False)
-    return environment.loader.get_source(environment, name)[0]
 
 
 class Html(anywidget.AnyWidget):
     """HTML whose parts with ``data-act`` can be clicked: what stands there goes to ``act``."""
 
-    _esm = _script("explorer_html.js")
+    _esm = source("explorer_html.js")
     value = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, act: Callable[[dict[str, Any]], None] = lambda _: None, **given: Any):
+    def __init__(self, act: Callable[[dict[str, Any]], None], **given: Any):
         super().__init__(**given)
         self.on_msg(lambda _, content, __: act(content))
 
@@ -42,19 +38,15 @@ class TextMap(anywidget.AnyWidget):
         act: is given ``{"open": row}`` when a dot is clicked.
     """
 
-    _esm = _script("explorer_map.js")
-    places = traitlets.Bytes().tag(sync=True)
-    kinds = traitlets.Bytes().tag(sync=True)
-    codes = traitlets.Bytes().tag(sync=True)
-    shown = traitlets.Bytes().tag(sync=True)
+    _esm = source("explorer_map.js")
+    places, kinds, codes, shown = (traitlets.Bytes().tag(sync=True) for _ in range(4))
     palette = traitlets.List().tag(sync=True)
-    names = traitlets.List().tag(sync=True)
     current = traitlets.Int(-1).tag(sync=True)
     value = traitlets.Tuple().tag(sync=True)
 
     def __init__(self, view: SampleView, act: Callable[[dict[str, Any]], None]):
         # Dots are numbered among the texts with a place, which not every row has.
-        self.view, self.rows = view, np.flatnonzero(view.placed)
+        self.view, self.rows, self.legend = view, np.flatnonzero(view.placed), w.HTML()
         frame = view.frame.iloc[self.rows]
         super().__init__(
             places=frame[["x", "y"]].to_numpy(np.float32).tobytes(),
@@ -66,10 +58,10 @@ class TextMap(anywidget.AnyWidget):
 
     def colour_by(self, column: str) -> None:
         """Colour the dots by a column of the view's frame."""
-        codes, palette, names = codes_of(self.view, column)
+        codes, palette, self.names = self.view.coloured(column)
         with self.hold_sync():
-            self.palette, self.names = palette, names
-            self.codes = codes[self.rows].tobytes()
+            self.palette, self.codes = palette, codes[self.rows].tobytes()
+        self.legend.value = looks.legend(self.names, palette)
 
     def show(self, passes: np.ndarray, row: int | None) -> None:
         """Show the texts that pass above the others, and mark the open one. *Shape:* ``[texts]``"""

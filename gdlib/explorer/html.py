@@ -5,13 +5,13 @@ escape every value.
 import base64
 import io
 import re
-from typing import Any
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 from markupsafe import Markup
 
-from gdlib.core.templates import templates
-from gdlib.explorer.colours import codes_of
+from gdlib.core.templates import source, templates
 from gdlib.explorer.filters import BY_GROUP
 from gdlib.explorer.measures import histogram, keywords, neighbours
 from gdlib.explorer.view import SampleView
@@ -53,7 +53,7 @@ def picture(view: SampleView) -> str:
         return ""
     from gdlib.charts.places import map_of_texts  # matplotlib: half a second, only for a map
 
-    codes, colours, names = codes_of(view, "label")
+    codes, colours, names = view.coloured("label")
     places, rows = view.frame[["x", "y"]].to_numpy(), view.placed
     panels = {"real": rows & ~view.generated, "generated": rows & view.generated}
     figure, file = map_of_texts(places, codes, names, colours, panels), io.BytesIO()
@@ -61,15 +61,23 @@ def picture(view: SampleView) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _macros() -> Any:
+def _macros() -> SimpleNamespace:
+    """The macros; each gives its HTML in a frame of the style sheet's class."""
     environment = templates(autoescape=True)
-    style = environment.loader.get_source(environment, "explorer.css")[0]
-    environment.globals |= {"ranked": ranked, "overlap": overlap, "style": Markup(style)}
+    style = Markup(source("explorer.css"))
+    environment.globals |= {"ranked": ranked, "overlap": overlap, "style": style}
     environment.globals |= {"neighbours": neighbours, "keywords": keywords, "histogram": histogram}
     environment.globals["by_group"] = BY_GROUP
-    environment.filters["percent"] = percent
-    return environment.get_template("explorer.html.j2").module
+    environment.filters |= {"percent": percent, "n": "{:,}".format}
+
+    def framed(macro: Callable[..., Markup]) -> Callable[..., Markup]:
+        # Out of reach of MathJax: generated text may hold dollar signs.
+        frame = Markup('<div class="gdx tex2jax_ignore mathjax_ignore">{}</div>')
+        return lambda *given, **more: frame.format(macro(*given, **more))
+
+    found = vars(environment.get_template("explorer.html.j2").module).items()
+    return SimpleNamespace(**{name: framed(one) for name, one in found if callable(one)})
 
 
-# One function per piece of the page: static, line, detail, bars, summary, results, notice.
+# One function per piece of the page: static, lines, detail, summary, results, notice.
 looks = _macros()

@@ -10,12 +10,6 @@ from gdlib.explorer.filters import SOURCES
 from gdlib.explorer.view import SampleView
 
 BARS = 20  # of a histogram, at most
-# The columns of an export, by those of the view's frame.
-EXPORTED = {
-    **{name: name for name in ("row", "source", "fate")},
-    **{"label": "teacher_class", "guess": "student_class"},
-    **{name: name for name in ("confidence", "entropy", "x", "y", "distance")},
-}
 
 
 def neighbours(view: SampleView, row: int) -> dict[str, tuple[int, float]]:
@@ -86,6 +80,7 @@ def histogram(
 
 def exported(view: SampleView, rows: np.ndarray, marks: pd.DataFrame) -> pd.DataFrame:
     """Some texts, in their order, with what is known of them and a person's marks."""
-    frame = view.frame.iloc[rows].rename(columns=EXPORTED)[[*EXPORTED.values()]]
+    renamed = {"label": "teacher_class", "guess": "student_class"}
+    frame = view.frame.loc[rows, "row":"distance"].rename(columns=renamed)
     frame.insert(0, "text", [view.texts[row] for row in rows])
     return frame.join(marks).astype({name: object for name in frame.select_dtypes("category")})

@@ -13,11 +13,17 @@ from scipy.special import softmax
 from gdlib.compare.keyness import words_in
 from gdlib.core.errors import BadSetting
 from gdlib.core.store import texts_digest
-from gdlib.explorer.filters import BY_GROUP, GENERATED, IN_TEST, KEPT, SOURCES, STUDENT, Filters
+from gdlib.explorer.filters import GENERATED, IN_TEST, KEPT, SORTS, SOURCES, STUDENT, Filters
 from gdlib.explorer.marks import marked, no_marks
 
 COUNTED = 20_000  # texts whose words are counted: more say the same and take seconds
 COLUMNS = ("text", "fate", "teacher_logits", "teacher_label", "confidence", "entropy")
+# Okabe and Ito's colours, which colour-blind readers tell apart, then tints of them.
+PALETTE = (
+    *("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b5a900", "#7f7f7f"),
+    *("#6a51a3", "#a65628", "#66c2a5", "#e7298a", "#1b4f72", "#a1d99b", "#fb9a99", "#4d4d4d"),
+)
+UNSEEN = "#bbbbbb"
 
 
 class SampleView:
@@ -51,9 +57,7 @@ class SampleView:
                 f"{', '.join(COLUMNS)}"
             )
         if vectors is not None and len(vectors) != len(table):
-            raise BadSetting(
-                f"{len(vectors)} vectors for {len(table)} texts; expected one per text"
-            )
+            raise BadSetting(f"{len(vectors)} vectors for {len(table)} texts; expected as many")
         table = table.reset_index(drop=True)
         self.labels, self.vectors = tuple(labels), vectors
         self.texts: list[str] = table["text"].tolist()
@@ -78,19 +82,21 @@ class SampleView:
         fates = sorted(dict.fromkeys(table["fate"].dropna()), key=lambda fate: fate != KEPT)
         self.frame = pd.DataFrame(
             {
+                # What can be exported.
+                "row": range(len(self)),
                 "source": pd.Categorical(table.get("source", [GENERATED] * len(self)), SOURCES),
                 "fate": pd.Categorical(table["fate"], fates),
                 "label": pd.Categorical.from_codes(self.teacher_label, self.labels),
                 "guess": pd.Categorical.from_codes(self.student_label, self.labels),
-                "student": pd.Categorical(self.agreement, STUDENT),
                 **{name: table[name] for name in ("confidence", "entropy")},
                 **{name: table.get(name, np.nan) for name in ("x", "y", "distance")},
+                # What else is filtered and sorted by.
+                "student": pd.Categorical(self.agreement, STUDENT),
                 "words": [float(len(text.split())) for text in self.texts],
                 "gap": distance,
                 "group": group,
                 # By the size of the group, and within that group by group.
                 "alike": np.where(alike > 0, alike + 1 - group / len(self), np.nan),
-                "row": range(len(self)),
             }
         )
         self.generated = (self.frame["source"] == GENERATED).to_numpy()
@@ -99,20 +105,12 @@ class SampleView:
         self.kept = (self.frame["fate"] == KEPT).to_numpy()
         # A student can learn from a row that the teacher has labelled; text of the test set is out
         # of bounds.
-        may = self.generated & (self.frame["fate"] != IN_TEST)
-        self.trainable = (may & (self.teacher_label >= 0)).to_numpy()
+        may = self.generated & (self.frame["fate"] != IN_TEST).to_numpy()
+        self.trainable = may & (self.teacher_label >= 0)
+        # By what there is nothing to sort by is not offered.
         self.sorts = {
-            "order generated": "row",
-            "teacher's confidence": "confidence",
-            "teacher's entropy": "entropy",
-            "length in words": "words",
+            name: by for name, by in SORTS.items() if by == "row" or self.frame[by].notna().any()
         }
-        if student_logits is not None:
-            self.sorts["distance of student from teacher"] = "gap"
-        if self.placed.any():
-            self.sorts["distance of generated from real"] = "distance"
-        if self.groups:
-            self.sorts[BY_GROUP] = "alike"
         self._lowered = [text.lower() for text in self.texts]
 
     def __len__(self) -> int:
@@ -141,9 +139,18 @@ class SampleView:
 
     def of(self, source: str) -> np.ndarray:
         """Which texts are of a source, or of any (""). *Shape:* ``(texts,)``, boolean."""
-        return (
-            np.full(len(self), True) if not source else (self.frame["source"] == source).to_numpy()
-        )
+        return (self.frame["source"] == source).to_numpy() | (not source)
+
+    def coloured(self, column: str) -> tuple[np.ndarray, list[str], list[str]]:
+        """The number of each text's colour on the map, the colours, and what each means: the kinds
+        of a column, then that a text has none. *Shape:* ``[texts]``, uint8.
+        """
+        values = self.frame[column].cat
+        kinds = [str(kind) for kind in values.categories]
+        codes = np.where(values.codes < 0, len(kinds), values.codes)
+        has_none = len(kinds) in codes[self.placed]
+        colours = [PALETTE[k % len(PALETTE)] for k in range(len(kinds))]
+        return codes.astype(np.uint8), [*colours, UNSEEN], [*kinds, *["none"] * has_none]
 
     def passes(self, filters: Filters, marks: pd.DataFrame) -> np.ndarray:
         """Which texts pass every filter but that of the source, which a map shows by itself.

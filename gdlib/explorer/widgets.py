@@ -3,7 +3,6 @@
 """
 
 import os
-from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,10 @@ import ipywidgets as w
 import numpy as np
 from IPython import get_ipython
 
-from gdlib.explorer.colours import COLOURS
-from gdlib.explorer.filters import GENERATED
+from gdlib.explorer.filters import FAR, GENERATED
 from gdlib.explorer.frontend import Html, TextMap
 from gdlib.explorer.html import looks
-from gdlib.explorer.tools import GROUPS, Tools
-from gdlib.explorer.training import train_selection
+from gdlib.explorer.tools import AUTO, GROUPS, Tools, box, button
 from gdlib.explorer.view import SampleView
 
 if TYPE_CHECKING:
@@ -35,32 +32,20 @@ MARKS = {
     "with a note": "note",
     "not marked": "unmarked",
 }
+# What a dot's colour can say: the column of the view's frame.
+COLOURS = {
+    "teacher's class": "label",
+    "student and teacher": "student",
+    "real or generated": "source",
+}
 
 
 def live_frontend() -> bool:
     """Whether somebody sits before this kernel: JupyterLab and VS Code say so; papermill and
     nbconvert do not.
     """
-    shell = get_ipython()
-    return "JPY_SESSION_NAME" in os.environ or (
-        shell is not None and "__vsc_ipynb_file__" in shell.user_ns
-    )
-
-
-def button(description: str, action: Callable[..., None], *given: object, **more: Any) -> w.Button:
-    """A button as wide as its description, which calls the action with what is given."""
-    made = w.Button(description=description, layout=w.Layout(width="auto"), **more)
-    made.on_click(lambda _: action(*given))
-    return made
-
-
-def box(name: str, *widgets: w.Widget) -> w.Box:
-    """Widgets under one class of the style sheet; those under "wrap" stand side by side, the last
-    ones below where there is no room.
-    """
-    made = (w.HBox if name == "wrap" else w.VBox)(widgets)
-    made.add_class(f"gdx-{name}")
-    return made
+    names = getattr(get_ipython(), "user_ns", {})
+    return "JPY_SESSION_NAME" in os.environ or "__vsc_ipynb_file__" in names
 
 
 def labelled(
@@ -75,9 +60,9 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
     """The controls of :class:`gdlib.explorer.view.Filters`, by the name of their field."""
     control = partial(labelled, 122)
 
-    def category(description: str, column: str) -> w.Dropdown:
+    def category(description: str, column: str, **more: Any) -> w.Dropdown:
         counted = [(f"{name} ({count:,})", name) for name, count in view.counts(column).items()]
-        return control(w.Dropdown, description, options=[("any", ""), *counted])
+        return control(w.Dropdown, description, options=[("any", ""), *counted], **more)
 
     def span(description: str, highest: float, step: float, form: str) -> w.FloatRangeSlider:
         scale = {"min": 0.0, "max": highest, "value": (0.0, highest), "step": step}
@@ -87,13 +72,14 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
     first = islice(view.groups.items(), GROUPS)
     groups += [(f"like #{row}: {size:,} texts", row) for row, size in first]
     highest_entropy = float(np.ceil(np.log(max(2, len(view.labels))) * 100) / 100)
-    controls = {
+    alone = {"disabled": "student" not in view.probabilities}
+    return {
         "search": control(w.Text, "Search", placeholder='words, or "a phrase"'),
-        "source": category("Texts", "source"),
+        "source": category("Texts", "source", value=GENERATED),
         "fate": category("Dropped because", "fate"),
         "label": category("Teacher's class", "label"),
-        "guess": category("Student's class", "guess"),
-        "student": category("Student", "student"),
+        "guess": category("Student's class", "guess", **alone),
+        "student": category("Student", "student", **alone),
         "mark": control(w.Dropdown, "My mark", options=MARKS),
         "confidence": span("Confidence", 1.0, 0.01, ".2f"),
         "entropy": span("Entropy (nats)", highest_entropy, 0.01, ".2f"),
@@ -102,25 +88,6 @@ def filter_widgets(view: SampleView) -> dict[str, w.Widget]:
         "sort": control(w.Dropdown, "Sort by", options=list(view.sorts)),
         "descending": w.Checkbox(description="largest first"),
     }
-    controls["source"].value = GENERATED
-    for name in ("guess", "student"):
-        controls[name].disabled = "student" not in view.probabilities
-    return controls
-
-
-class Line(w.Box):
-    """One line of the list: HTML under an unseen button, which opens it by a click or Enter."""
-
-    def __init__(self, explorer: "Explorer", position: int):
-        self.opener, self.text = button("", explorer.open, position), w.HTML()
-        super().__init__([self.opener, self.text])
-        self.add_class("gdx-row")
-
-    def show(self, row: int | None, text: str, current: bool) -> None:
-        """Show a row of the samples; ``None`` hides the line."""
-        self.layout.display = "none" if row is None else None
-        self.opener.description, self.text.value = f"Show text {row}", text
-        (self.add_class if current else self.remove_class)("gdx-current")
 
 
 class Widgets:
@@ -128,29 +95,28 @@ class Widgets:
 
     def __init__(self, explorer: "Explorer"):
         self.explorer, self.filters = explorer, filter_widgets(explorer.view)
-        self.controls = tuple(self.filters.values())
-        self.map = None
+        self.controls, self.map = tuple(self.filters.values()), None
         if explorer.view.placed.any():
             self.map = self.filters["brush"] = TextMap(explorer.view, explorer.act)
         for control in self.filters.values():
             control.observe(explorer.refilter, "value")
         self.unfiltered = {name: control.value for name, control in self.filters.items()}
-        self.summary, self.detail = Html(explorer.act), Html(explorer.act)
+        self.list, self.summary, self.detail = (Html(explorer.act) for _ in range(3))
         self.count, self.status, self.outcome = w.HTML(), w.HTML(), w.HTML()
-        self.tools = Tools(explorer)
-        self.lines = [Line(explorer, k) for k in range(explorer.page_size)]
+        self.tools, self.log = Tools(explorer), w.Output()
         self.page = labelled(40, w.BoundedIntText, "Page", "130px", min=1, max=1)
-        self.page.observe(lambda change: explorer.turn_to(change["new"] - 1), "value")
-        self.advance = w.Checkbox(description="go on after a mark", indent=False)
-        self.advance.layout.width = "auto"
+        self.page.observe(lambda change: explorer.turn(change["new"] - 1 - explorer.page), "value")
+        self.advance = w.Checkbox(description="go on after a mark", indent=False, layout=AUTO)
         hint = {"placeholder": "what you see; Enter keeps it", "continuous_update": False}
         self.note = labelled(40, w.Text, "Note", "auto", **hint)
         self.note.observe(lambda change: explorer.write_note(change["new"]), "value")
         self.rule = labelled(60, w.Dropdown, "Train on", "360px", options=RULES)
         self.rule.observe(self.refresh_tools, "value")
-        self.log = w.Output()
+        far = self.unfiltered | {"source": "real", "sort": FAR, "descending": True}
         self.buttons = {
-            "uncovered": button("Real texts far from every generated one", explorer.uncovered),
+            "uncovered": button(
+                "Real texts far from every generated one", explorer.set_filters, far
+            ),
             "clear": button("Clear filters", explorer.clear_filters, icon="times"),
             "previous_page": button("Previous page", explorer.turn, -1),
             "next_page": button("Next page", explorer.turn, 1),
@@ -163,14 +129,9 @@ class Widgets:
             "drop_all": button("", explorer.mark_all, "drop"),
             "undo": button("Undo", explorer.undo, icon="undo"),
             "save": button("Save marks", explorer.save_marks, icon="save", button_style="primary"),
-            "train": button("", train_selection, explorer, icon="play", button_style="success"),
+            "train": button("", explorer.train_selection, icon="play", button_style="success"),
         }
         self.app = self._arranged(explorer)
-
-    def enable(self, **possible: object) -> None:
-        """Let the named buttons be pressed, or not."""
-        for name, is_possible in possible.items():
-            self.buttons[name].disabled = not is_possible
 
     def refresh_tools(self, _: object = None) -> None:
         """Bring the buttons in line with what can be done now."""
@@ -184,56 +145,48 @@ class Widgets:
         chosen = explorer.view.selection(explorer.marks, self.rule.value, explorer.rows)
         # The unselected student has learnt from exactly these: a difference would be noise.
         selected = chosen != explorer.view.unselected
-        self.enable(
-            previous_page=page > 0,
-            next_page=page + 1 < self.page.max,
-            keep=is_open,
-            drop=is_open,
-            unmark=is_open,
-            previous_text=place is not None and place > 0,
-            next_text=place is not None and place + 1 < left,
-            keep_all=left,
-            drop_all=left,
-            undo=explorer.undoable,
-            save=explorer.path is not None and changed,
-            train=chosen and selected,
-        )
+        possible = {
+            "previous_page": page > 0,
+            "next_page": page + 1 < self.page.max,
+            **dict.fromkeys(("keep", "drop", "unmark"), is_open),
+            "previous_text": place is not None and place > 0,
+            "next_text": place is not None and place + 1 < left,
+            **dict.fromkeys(("keep_all", "drop_all"), left),
+            "undo": explorer.undoable,
+            "save": explorer.path is not None and changed,
+            "train": chosen and selected,
+        }
+        for name, is_possible in possible.items():
+            self.buttons[name].disabled = not is_possible
         self.note.disabled = not is_open
         self.buttons["keep_all"].description = f"Keep all {left:,} shown"
         self.buttons["drop_all"].description = f"Drop all {left:,} shown"
-        self.buttons["train"].description = (
-            f"Train a student on {len(chosen):,} texts"
-            if selected
-            else f"Nothing is selected: all {len(chosen):,} texts, as in the run"
-        )
+        some = f"Train a student on {len(chosen):,} texts"
+        every = f"Nothing is selected: all {len(chosen):,} texts, as in the run"
+        self.buttons["train"].description = some if selected else every
         self.status.value = looks.status(explorer.marks, changed)
 
     def _arranged(self, explorer: "Explorer") -> w.Box:
         def line(*widgets: str | w.Widget) -> w.Box:
             return box("wrap", *(self.buttons.get(widget, widget) for widget in widgets))
 
+        above = []
+        if self.map is not None:
+            colours = labelled(70, w.Dropdown, "Colour by", "260px", options=COLOURS)
+            colours.observe(lambda change: self.map.colour_by(change["new"]), "value")
+            uncovered = ["uncovered"] if FAR in explorer.view.sorts else []
+            above = [line(colours, *uncovered), self.map, self.map.legend]
         paging = line("previous_page", self.page, "next_page")
-        listing = w.VBox([*self._map(), line(self.count, "clear"), *self.lines, paging])
+        listing = w.VBox([*above, line(self.count, "clear"), self.list, paging])
         marking = line("keep", "drop", "unmark", "previous_text", "next_text", self.advance)
+        warning = looks.notice(explorer.warning, "warning") if explorer.warning else ""
         training = [line(self.rule, "train"), self.outcome, self.log] if explorer.train else []
         return box(
             "app",
-            w.HTML(
-                looks.sheet()
-                + (looks.notice(explorer.warning, "warning") if explorer.warning else "")
-            ),
+            w.HTML(looks.sheet() + warning),
             box("filters", *self.controls),
             box("main", listing, w.VBox([self.summary, marking, self.note, self.detail])),
             line("keep_all", "drop_all", "undo", "save", self.status),
             self.tools.app,
             *training,
         )
-
-    def _map(self) -> list[w.Widget]:
-        """The map under the choice of its colours, if there is one."""
-        if self.map is None:
-            return []
-        colours = labelled(70, w.Dropdown, "Colour by", "260px", options=COLOURS)
-        colours.observe(lambda change: self.map.colour_by(change["new"]), "value")
-        hint = w.HTML(looks.map_hint())
-        return [box("wrap", colours, self.buttons["uncovered"]), self.map, hint]

@@ -13,7 +13,7 @@ from pandas.io.formats.style import Styler
 
 from gdlib.charts.style import use_style
 from gdlib.core.errors import unknown
-from gdlib.core.products import Products
+from gdlib.core.products import Products, styled
 from gdlib.core.settings import from_notebook, knobs, plain, thread_count
 from gdlib.core.store import Store
 from gdlib.run import studies
@@ -105,5 +105,4 @@ def settings_table(settings: Any, stage: str) -> Styler:
             rows.append((name, str(value), meta["help"], bold))
     table = pd.DataFrame(rows, columns=["setting", "value", "", "bold"])
     bold = table.pop("bold")
-    styled = table.style.hide(axis="index").apply(lambda _: bold, subset=["value"])
-    return styled.format(escape="html")
+    return styled(table).apply(lambda _: bold, subset=["value"])

@@ -2,7 +2,11 @@
 // Dragging over bars of a histogram sends the range from the first to the last of them.
 function render({ model, el }) {
   let from = null, to = null;
-  const draw = () => { el.innerHTML = model.get("value"); };
+  const draw = () => {  // what has the keyboard keeps it
+    const held = el.contains(document.activeElement) && document.activeElement.dataset.act;
+    el.innerHTML = model.get("value");
+    if (held) [...el.querySelectorAll("[role=button]")].find((one) => one.dataset.act === held)?.focus({ preventScroll: true });
+  };
   const act = (event) => {
     const at = event.target.closest("[data-act]");
     if (!at || (event.type === "keydown" && event.key !== "Enter" && event.key !== " ")) return;
@@ -22,16 +26,11 @@ function render({ model, el }) {
     if (from !== to) model.send({ filters: { [ranges[0][0]]: [ranges[0][1][0], ranges.at(-1)[1][1]] } });
     from = to = null;
   };
-  el.addEventListener("click", act);
-  el.addEventListener("keydown", act);
-  el.addEventListener("pointerdown", (event) => { from = to = event.target.closest(".bin[data-act]"); });
-  window.addEventListener("pointermove", over);
-  window.addEventListener("pointerup", drop);
+  const start = (event) => { from = to = event.target.closest(".bin[data-act]"); };
+  const heard = [[el, "click", act], [el, "keydown", act], [el, "pointerdown", start], [window, "pointermove", over], [window, "pointerup", drop]];
+  heard.forEach(([where, what, how]) => where.addEventListener(what, how));
   model.on("change:value", draw);
   draw();
-  return () => {
-    window.removeEventListener("pointermove", over);
-    window.removeEventListener("pointerup", drop);
-  };
+  return () => heard.forEach(([where, what, how]) => where.removeEventListener(what, how));
 }
 export default { render };

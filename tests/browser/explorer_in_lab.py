@@ -159,7 +159,7 @@ def chosen(page: Chromium) -> bool:
 def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     check(page.js("window.hacked === undefined"), "hostile texts run nothing")
     check(
-        page.js(f"{APP}.querySelector('.gdx-row .text').innerText.includes('<script>')"),
+        page.js(f"{APP}.querySelector('.row .text').innerText.includes('<script>')"),
         "hostile texts are shown as they are",
     )
     check(chosen(page), "every choice says any at first")
@@ -192,10 +192,10 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
         page.press("ArrowRight", 39)
     page.wait(f"{APP}.querySelector('.widget-readout').innerText !== '0.00 – 1.00'")
     time.sleep(0.6)
-    page.click(f"{APP}.querySelectorAll('.gdx-row button')[2]")
-    page.wait(f"{APP}.querySelectorAll('.gdx-row')[2].classList.contains('gdx-current')", 10)
+    page.click(f"{APP}.querySelectorAll('.row')[2]")
+    page.wait(f"{APP}.querySelectorAll('.row')[2].classList.contains('current')", 10)
     check(
-        page.js(f"{APP}.querySelectorAll('.gdx-current').length") == 1,
+        page.js(f"{APP}.querySelectorAll('.row.current').length") == 1,
         "a click on a line opens it, the other is closed",
     )
     page.shot(shots / "2-filtered.png")
@@ -204,10 +204,10 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     time.sleep(0.5)
     check(chosen(page), "every choice says any again after Clear filters")
 
-    page.js(f"{APP}.querySelector('.gdx-row button').focus()")
+    page.js(f"{APP}.querySelector('.row').focus()")
     page.press("Tab", 9)
     page.press("Enter", 13)
-    page.wait(f"{APP}.querySelectorAll('.gdx-row')[1].classList.contains('gdx-current')")
+    page.wait(f"{APP}.querySelectorAll('.row')[1].classList.contains('current')")
     check(True, "Tab and Enter open the next line")
     page.click(button("Drop"))
     page.wait(f"{APP}.innerText.includes('1 marked drop')")
@@ -217,7 +217,7 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.wait(f"{APP}.innerText.includes('1 with a note')")
     page.click(button("Next page"))
     page.wait(f"{APP}.innerText.includes('page 2 of')")
-    page.click(f"{APP}.querySelectorAll('.gdx-row button')[2]")
+    page.click(f"{APP}.querySelectorAll('.row')[2]")
     time.sleep(0.5)
     page.click(button("Keep"))
     page.wait(f"{APP}.innerText.includes('1 marked keep')")
@@ -229,7 +229,7 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
         "the marks are saved",
     )
     page.click(button("Train a student"))
-    page.wait("document.querySelector('.gdx-busy') !== null")
+    page.wait(f"{APP}.innerText.includes('Training on ')")
     time.sleep(1)
     page.shot(shots / "3-training.png")
     page.wait(f"{APP}.innerText.includes('+0.5 points')", 30)
@@ -237,7 +237,7 @@ def try_everything(page: Chromium, folder: Path, shots: Path) -> None:
     page.shot(shots / "4-trained.png")
 
 
-CANVAS = f"{APP}.querySelector('.gdx-map canvas')"
+CANVAS = f"{APP}.querySelector('canvas')"
 
 
 def act(what: dict) -> str:
@@ -289,7 +289,7 @@ def try_the_map_and_the_tabs(page: Chromium, shots: Path) -> None:
     tab(page, "Near-duplicates")
     page.click(act({"filters": {"group": -1, "sort": BY_GROUP, "descending": True}}))
     page.wait(f"!{APP}.innerText.includes('600 of 600 texts')")
-    sizes = f"[...{APP}.querySelectorAll('.gdx-row [title^=near-dup]')].map(s => s.textContent)"
+    sizes = f"[...{APP}.querySelectorAll('.row [title^=near-dup]')].map(s => s.textContent)"
     check(len(set(page.js(sizes)[:2])) == 1, "near-duplicates are listed group by group")
     page.shot(shots / "e-groups.png")
     page.click(button("Clear filters"))

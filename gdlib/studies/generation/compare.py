@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from gdlib.compare import tables
 from gdlib.compare.results import Results
-from gdlib.core.templates import templates
+from gdlib.core.templates import source, templates
 from gdlib.networks import costs as cost
 from gdlib.networks import in_page
 from gdlib.networks.arms import MAIN_ARM
@@ -114,12 +114,14 @@ def ask_box(study: GenerationStudy) -> str:
     known = isinstance(students[MAIN_ARM].student, in_page.FAMILIES)
     if not (known and in_page.can_read(tokenizer)):
         return ""
-    environment = templates(autoescape=True)
-    source = environment.loader.get_source(environment, "student.js")[0]
-    return environment.get_template("student.html.j2").render(
-        about=f"{settings.students[0]}, taught on {settings.corpus} with "
-        f"{settings.labels_per_class} labels per class.",
-        examples=views.tasters(study)["text"].tolist(),
-        data=in_page.payload(students, tokenizer, study.class_names, settings.max_length),
-        script=Markup(source),
+    return (
+        templates(autoescape=True)
+        .get_template("student.html.j2")
+        .render(
+            about=f"{settings.students[0]}, taught on {settings.corpus} with "
+            f"{settings.labels_per_class} labels per class.",
+            examples=views.tasters(study)["text"].tolist(),
+            data=in_page.payload(students, tokenizer, study.class_names, settings.max_length),
+            script=Markup(source("student.js")),
+        )
     )
