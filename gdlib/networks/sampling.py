@@ -211,17 +211,14 @@ def draw_from(probabilities: Tensor, random: torch.Generator, block: int = 256) 
 def prompt(tokenizer: "PreTrainedTokenizerBase", label: str | None = None) -> list[int]:
     """BOS (or EOS, for tokenizers without BOS, like GPT-2's), then ``label:`` if there is one."""
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    return [start] + (
-        tokenizer(f"{label}:", add_special_tokens=False)["input_ids"] if label is not None else []
-    )
+    lead = "" if label is None else f"{label}:"
+    return [start, *(tokenizer(lead, add_special_tokens=False)["input_ids"] if lead else [])]
 
 
 def blank(tokenizer: "PreTrainedTokenizerBase") -> str:
     """What stands before a text so that its first word is cut as it is inside a sentence: a blank,
-    unless the tokenizer puts it.
-
-    Without it a byte-level vocabulary has to begin with pieces that it knows from the middle of
-    words, and so do samples.
+    unless the tokenizer puts it. A byte-level vocabulary would have to begin with pieces that it
+    knows from the middle of words, and so would samples.
     """
     return "" if tokenizer.tokenize("word")[0].startswith("\u2581") else " "
 
