@@ -4,11 +4,11 @@ Three architectures have one interface: piece ids ``[batch, length]`` (0 is padd
 ``[batch, classes]``. What a student answers does not depend on the padding beside a text, because
 every hidden row at a padded position is set to zero.
 
-========  ====================================================================  ================
+========  ====================================================================  ====================
 BlendCNN  a stack of convolutions; *every* layer is max-pooled, all are joined  1909.03508
-KimCNN    convolutions of widths 3, 4 and 5 side by side, max-pooled, joined    2014; 2002.00733
+KimCNN    convolutions of widths 3, 4 and 5 side by side, max-pooled, joined    Kim 2014; 2002.00733
 ResCNN    residual blocks of two convolutions, max-pooled ("Res-style")         2002.00733
-========  ====================================================================  ================
+========  ====================================================================  ====================
 
 The channel widths in arXiv 2002.00733 are not known to us; here they follow from a parameter budget
 (:func:`build`).
