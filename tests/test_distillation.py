@@ -41,6 +41,7 @@ SOURCES = {
     "generated": source(100, 5),  # classes 1, 2, 0, 1, 2
     "real": source(200, 9),  # classes 2, 0, 1, 2, 0, 1, 2, 0, 1
     "scraps": source(300, 7),
+    "feedback": source(400, 6),
 }
 L, G = [10, 11, 12], [100, 101, 102, 103, 104]
 # Real texts and scraps are cut to the number of generated ones.
@@ -80,6 +81,7 @@ def plan(**changes):
         ("generated + real", G + R),
         ("scraps", S),
         ("generated + scraps", G + S),
+        ("feedback", [100, 101, 102, 400, 401]),  # one in two, and as many as are left
     ],
 )
 def test_transfer_set_of_every_arm(name, texts):
@@ -103,6 +105,7 @@ def test_arms_of_the_parametrized_test_are_all_arms():
         "generated + real",
         "scraps",
         "generated + scraps",
+        "feedback",
     ]
 
 
