@@ -16,7 +16,9 @@ from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import signals
 from gdlib.networks import tagger as tagging
 from gdlib.networks.distillation import distil_by, predict_tags
+from gdlib.networks.embeddings import piece_vectors
 from gdlib.networks.lessons import Source, join
+from gdlib.networks.names import EMBEDDINGS
 from gdlib.networks.recurrent import BiLSTM, Projected
 from gdlib.networks.students import Vocabulary
 from gdlib.networks.tagger import LOST
@@ -128,6 +130,25 @@ def test_a_depth_that_the_network_does_not_have(network: zoo.Network) -> None:
     )
     with pytest.raises(BadSetting, match=r'^network ".*" has 2 layers; 3 asked for$'):
         zoo.tagger(network, TAGS, 3)
+
+
+@pytest.mark.parametrize("start", EMBEDDINGS)
+def test_students_start_from_what_a_tagger_knows_of_a_piece(
+    teacher: tagging.Tagger, start: str
+) -> None:
+    """Every named start takes a tagger; its outputs against a forward pass of each piece alone."""
+    vocabulary = Vocabulary((5, 9, 12, 7, 20))
+    vectors = piece_vectors(start, teacher, vocabulary)
+    assert (vectors is None) == (start == "random")
+    if start != "outputs":
+        return
+    for piece, vector in zip(vocabulary.teacher_ids, vectors, strict=True):
+        ids = torch.tensor(
+            [[teacher.tokenizer.cls_token_id, piece, teacher.tokenizer.sep_token_id]]
+        )
+        with torch.no_grad():
+            states = teacher.network(input_ids=ids, output_hidden_states=True).hidden_states[-1]
+        torch.testing.assert_close(vector, states[0].mean(0), atol=0.05, rtol=0.05)
 
 
 def test_signals_are_those_of_one_sentence_alone(teacher: tagging.Tagger) -> None:

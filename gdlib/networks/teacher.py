@@ -102,7 +102,8 @@ class Teacher:
         last, pool = self.network.config.num_hidden_layers, POOLINGS["mean"]
 
         def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
-            return [logits, pool(states[0], inputs["attention_mask"])]
+            mask = inputs["attention_mask"]  # a tagger has logits of every piece
+            return [logits if logits.ndim == 2 else pool(logits, mask), pool(states[0], mask)]
 
         special = self.tokenizer("")["input_ids"]  # those before a text, and those after it
         middle = len(special) // 2
