@@ -180,7 +180,8 @@ def report(folder: Path) -> None:
         parts += ["## The number of generated texts", SIZES, drawn]
     for name, (title, introduction) in FURTHER.items():
         if found := cells.corpora(folder / name):
-            parts += [f"## {title}", introduction, grid(summary(found)), grid(accuracies(found))]
+            tables_of = summary(found), readable(differences(found)), accuracies(found)
+            parts += [f"## {title}", introduction, *map(grid, tables_of)]
     (folder / "report.md").write_text("\n\n".join(parts) + "\n", "utf-8")
 
 
