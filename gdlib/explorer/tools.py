@@ -81,8 +81,8 @@ class Tools:
         self.sentence = w.Text(layout=AUTO, **hint)
         self.sentence.observe(lambda change: self.say(change["new"]), "value")
         files = (
-            button(f"The texts shown as {kind.upper()}", self.export, kind, icon="download")
-            for kind in ("csv", "jsonl", "parquet")
+            button(f"The texts shown as {kind}", self.export, kind.lower(), icon="download")
+            for kind in ("CSV", "JSONL", "Parquet")
         )
         # What takes a while to work out (words) is not what is open at first.
         tabs = (
