@@ -23,6 +23,7 @@ HEADERS = {
     "labels_per_class": "labels per class",
     "macro_f1": "macro-F1",
     "megaflops": "million operations",
+    "model_seeds": "model seeds",
     "panel": "for",
     "seeds": "over seeds",
     "self_bleu": "self-BLEU",
