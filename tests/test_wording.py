@@ -80,6 +80,20 @@ def test_words_that_are_counted_are_no_difference():
     assert [*shown.columns] == ["texts", "distinct-2", "self-BLEU", "words per text"]
 
 
+def test_a_table_of_few_rows_and_many_columns_is_turned():
+    classes = [f"class {k}" for k in range(12)]
+    parts = pd.DataFrame([{"split": "train", "texts": 1120} | dict.fromkeys(classes, 80)])
+    parts = pd.concat([parts, parts.assign(split="test", texts=3000)]).assign(words=[11.4, np.nan])
+    turned = wording.readable(parts)
+    assert turned.columns.tolist() == ["", "train", "test"]
+    assert turned[""].tolist() == ["texts", *classes, "words per text"]
+    assert turned["train"].tolist() == ["1,120", *["80"] * 12, "11.400"]
+    assert turned["test"].tolist()[-1] == "–"
+    assert wording.numeric(turned["test"]) and not wording.numeric(turned[""])
+    few = parts.drop(columns=classes[:4])
+    assert wording.readable(few).columns.tolist()[:2] == ["split", "texts"]
+
+
 def test_columns_named_by_data_stay_as_they_are():
     classes = pd.DataFrame({"split": ["test"], "value": [3], "low": [1], "high": [2]})
     pd.testing.assert_frame_equal(wording.readable(classes), classes)

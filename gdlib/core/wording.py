@@ -23,6 +23,7 @@ HEADERS = {
     "labels_per_class": "labels per class",
     "macro_f1": "macro-F1",
     "megaflops": "million operations",
+    "model_seeds": "model seeds",
     "panel": "for",
     "seeds": "over seeds",
     "self_bleu": "self-BLEU",
@@ -32,6 +33,7 @@ HEADERS = {
 """Columns whose header is not their name."""
 SHARES = ("balanced_accuracy", "macro_f1", "agreement", "ece", "calibrated_ece", "retention")
 """Columns beside a share that are shares too."""
+WIDE = 12  # columns: more of them, over a few rows, are read better as rows
 SPOKEN = ("left", "right", "value", "low", "high", "seeds_low", "seeds_high", "resolved")
 """Columns of a table of differences that its ``words`` or its ``question`` say."""
 
@@ -70,13 +72,16 @@ def number(value: float | str, unit: str = "") -> str:
 
 
 def numeric(column: pd.Series) -> bool:
-    """Whether a column holds numbers, which are set to the right."""
-    return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
+    """Whether a column holds numbers, written out or not, which are set to the right."""
+    if pd.api.types.is_numeric_dtype(column):
+        return not pd.api.types.is_bool_dtype(column)
+    written = [isinstance(value, str) and re.fullmatch(r"[\d,.]+|–", value) for value in column]
+    return bool(written) and all(written)
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """A table of arms or of differences (:mod:`gdlib.compare.tables`) as people read it; of any
-    other the headers alone change.
+    other the headers alone change, and one of few rows and many columns is turned.
 
     A value and its 95% interval are one cell, in percent where all values are shares, and so is the
     interval over seeds. Of a difference the words stand for all of that. What answers the question
@@ -94,7 +99,16 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         for name in shown.columns.intersection(SHARES if share else ()):
             shown = shown.assign(**{name: table[name].map("{:.1%}".format).replace("nan%", "–")})
     headers = [titles.get(name, name) for name in shown.columns]
-    return shown.set_axis(headers, axis=1) if len(set(headers)) == len(headers) else shown
+    many = shown is table and len(headers) > WIDE and len(table) <= len(headers) / 3
+    shown = shown.set_axis(headers, axis=1) if len(set(headers)) == len(headers) else shown
+    return _turned(shown) if many and table.iloc[:, 0].is_unique else shown
+
+
+def _turned(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with its columns as rows: its first column names what were its rows."""
+    names, *columns = [column.map(plain).tolist() for _, column in table.items()]
+    rows = [[title, *values] for title, values in zip(table.columns[1:], columns)]
+    return pd.DataFrame(rows, columns=["", *names])
 
 
 def _with_intervals(table: pd.DataFrame, share: bool) -> pd.DataFrame:

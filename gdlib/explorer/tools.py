@@ -81,8 +81,8 @@ class Tools:
         self.sentence = w.Text(layout=AUTO, **hint)
         self.sentence.observe(lambda change: self.say(change["new"]), "value")
         files = (
-            button(f"The texts shown as {kind.upper()}", self.export, kind, icon="download")
-            for kind in ("csv", "jsonl", "parquet")
+            button(f"The texts shown as {kind}", self.export, kind.lower(), icon="download")
+            for kind in ("CSV", "JSONL", "Parquet")
         )
         # What takes a while to work out (words) is not what is open at first.
         tabs = (
@@ -97,14 +97,13 @@ class Tools:
         self.pages = {title: page for title, page, is_there in tabs if is_there}
         self.app = w.Tab(list(self.pages.values()), titles=list(self.pages))
         self.app.observe(lambda _: self.refresh(), "selected_index")
-        self.shown_words: str | None = None
 
     def refresh(self) -> None:
         """Bring the open tab in line with the filters."""
-        view, label = self.explorer.view, self.explorer.filters.label
+        view = self.explorer.view
         page = self.app.children[self.app.selected_index] if self.pages else None
-        if page is self.words and label != self.shown_words:
-            page.value, self.shown_words = looks.words(view, label), label
+        if page is self.words:
+            page.value = looks.words(view, self.explorer.filters.label)
         elif page is self.grid:
             page.value = looks.grid(view, grid(view, self.explorer.rows))
         elif page is self.questions:
