@@ -18,42 +18,53 @@ from gdlib.core.processes import in_processes
 from gdlib.learn.batches import Batch, autocast, batches_by_length, collate, pad
 from gdlib.learn.loop import Regime, fit
 from gdlib.networks import distillation
-from gdlib.networks.arms import ARMS, MAIN_ARM
+from gdlib.networks.arms import ARMS, MAIN_ARM, arms
 from gdlib.networks.students import PAD, STUDENTS
 from gdlib.networks.teacher import tokenize
+from gdlib.studies.generation.settings import Settings
 
 
 def distilling(bench: Workbench) -> Lines:
-    """One student's training. Ours learns from labels that are kept, so each student of the run (an
-    arm and a seed) pays its share of labelling all texts that they learn from; TextBrewer asks the
-    teacher at every step of each.
+    """A student of the default run that learns from the teacher. Ours learn from labels that are
+    kept, so that each pays its share of labelling all texts that they learn from; TextBrewer asks
+    the teacher at every step of each, of which some are measured.
     """
-    study, steps, seed = bench.study, bench.sizes.steps, 0
-    plan = replace(study.student_plan, student_steps=steps)
+    study, whole, seed = bench.study, Settings(), 0
+    plan = replace(study.student_plan, student_steps=whole.student_steps)
     lessons, arm = study.lessons[ARMS[MAIN_ARM]], ARMS[MAIN_ARM]
     name, classes = study.settings.students[0], len(study.class_names)
-    texts = sum(map(len, study.sources.values()))
-    share = bench.texts[: -(-texts // len(study.cells))]
+    asking = [each for each in arms(whole.arms, whole.sample_divisors) if each.target != "gold"]
+    texts = len(study.labelled) + whole.transfer_size + 2 * whole.num_samples  # scraps are as many
+    share = texts / len(asking) / len(whole.student_seeds)
+    labelled = bench.texts[: bench.sizes.labelled]
 
     def student() -> nn.Module:
         start = study.vocabulary, study.vectors, plan, seed
         return distillation.new_student(name, classes, *start)
 
-    def ours() -> None:
-        study.teacher.signals(share, title="")
+    def learn() -> None:
         loss = distillation.loss_of(arm, plan)
         given = *lessons, study.held_out, study.vocabulary, loss, plan, seed
         distillation.distil(student(), *given)
 
-    calls = {"gdlib": lambda _: seconds(ours)}
+    def ours(_: int) -> float:
+        label = seconds(lambda: study.teacher.signals(labelled, title=""))
+        return share / len(labelled) * label + seconds(learn)
+
+    calls = {"gdlib": ours}
     for precision in dict.fromkeys(("fp32", bench.precision)):
-        brewed = textbrewer(bench, student, precision)
-        calls[f"TextBrewer {precision}"] = unless_missing(brewed, "textbrewer")
+        for order in ("random", "by length"):
+            brewed = textbrewer(bench, student, precision, order, whole.student_steps)
+            calls[f"TextBrewer {precision}, {order}"] = unless_missing(brewed, "textbrewer")
     return compare("distilling", "s", calls, rounds=bench.rounds)
 
 
-def textbrewer(bench: Workbench, student: Callable[[], nn.Module], precision: str) -> Call:
-    """TextBrewer with the teacher in the loop, on as many texts in batches of like length."""
+def textbrewer(
+    bench: Workbench, student: Callable[[], nn.Module], precision: str, order: str, whole: int
+) -> Call:
+    """TextBrewer with the teacher in the loop, on random batches, as its examples have them, or on
+    batches of like length: from a part of the steps to the whole.
+    """
     study, s, steps = bench.study, bench.study.settings, bench.sizes.steps
     texts = bench.texts[: steps * s.student_batch]
     pad_id = study.teacher.tokenizer.pad_token_id
@@ -61,11 +72,12 @@ def textbrewer(bench: Workbench, student: Callable[[], nn.Module], precision: st
     def batches() -> list[dict[str, Batch]]:
         rows = tokenize(study.teacher.tokenizer, texts, s.max_length)
         own = study.rows(texts)
-        order = batches_by_length([len(row) for row in rows], s.student_batch, seed=0)
+        lengths = [len(row) if order == "by length" else 0 for row in rows]
+        at = batches_by_length(lengths, s.student_batch, seed=0)
         return [
             {
-                "teacher": collate([rows[i] for i in order(step)], pad_id),
-                "student": {"pieces": pad([own[i] for i in order(step)], PAD)},
+                "teacher": collate([rows[i] for i in at(step)], pad_id),
+                "student": {"pieces": pad([own[i] for i in at(step)], PAD)},
             }
             for step in range(steps)
         ]
@@ -88,7 +100,7 @@ def textbrewer(bench: Workbench, student: Callable[[], nn.Module], precision: st
             with distiller:
                 distiller.train(optimizer, batches(), num_steps=steps)
 
-    return lambda _: seconds(train)
+    return lambda _: whole / steps * seconds(train)
 
 
 def students(bench: Workbench) -> Lines:

@@ -378,19 +378,33 @@ class Trials:
 
     def _kill_worker(self, stage: str) -> None:
         workers = psutil.Process().children(recursive=True)
-        (worker,) = [p for p in workers if p.cmdline()[:1] and p.cmdline()[0].endswith(f"/{stage}")]
-        worker.kill()
+        found = [p for p in workers if p.cmdline()[:1] and p.cmdline()[0].endswith(f"/{stage}")]
+        if len(found) != 1:
+            raise SystemExit(f"{stage}: {len(found)} workers were at it, not one")
+        found[0].kill()
 
 
 @contextmanager
-def cluster() -> Iterator[str]:
-    """The address of a Ray cluster: a head without processors, two nodes of one processor each."""
+def cluster(attempts: int = 5) -> Iterator[str]:
+    """The address of a Ray cluster: a head without processors, two nodes of one processor each.
+
+    Ray gives a node half a minute to come up, which on a busy machine takes several attempts.
+    """
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = ({"num_cpus": 0, "include_dashboard": False}, {"num_cpus": 1}, {"num_cpus": 1})
+    for attempt in range(attempts):
+        made = Cluster()
+        try:
+            for node in nodes:
+                made.add_node(**node)
+            break
+        except Exception as error:  # Ray's own class for it is this one
+            for process in psutil.Process().children(recursive=True):
+                process.kill()
+            if "timed out during startup" not in str(error) or attempt + 1 == attempts:
+                raise
     try:
-        for _ in range(2):
-            made.add_node(num_cpus=1)
         yield made.address
     finally:
         made.shutdown()

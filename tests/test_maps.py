@@ -100,9 +100,8 @@ def test_what_a_study_keeps_for_the_explorer(tmp_path):
     # (Products may be in bf16, which differ by the batch.)
     for row in (int(np.flatnonzero(written)[3]), 30, 93):
         said = study.teacher.signals([table["text"][row]], [last], pooling="mean")
-        np.testing.assert_allclose(
-            vectors[row], maps.directions(said.states[last].numpy())[0], atol=5e-3
-        )
+        alone = maps.directions(said.states[last].numpy())[0]
+        np.testing.assert_allclose(vectors[row], alone, atol=5e-3)
         np.testing.assert_allclose(table["teacher_logits"][row], said.logits[0], atol=5e-3)
         generated = table["source"] == "generated"
         others = written & (generated != generated[row])

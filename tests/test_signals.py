@@ -15,9 +15,8 @@ TEXTS, LABELS = ["a cat", "a song", "rain"], ("animals", "music")
 
 def made():
     logits = torch.tensor([[0.0, math.log(3)], [2.0, 2.0], [5.0, -5.0]])
-    return Signals(
-        LABELS, logits, texts_digest(TEXTS), {0: torch.randn(3, 4), 2: torch.randn(3, 4)}
-    )
+    states = {0: torch.randn(3, 4), 2: torch.randn(3, 4)}
+    return Signals(LABELS, logits, texts_digest(TEXTS), states, torch.randn(3, 4))
 
 
 def test_round_trip(tmp_path):
@@ -25,7 +24,7 @@ def test_round_trip(tmp_path):
     kept.save(tmp_path)
     found = signals.load(tmp_path, LABELS, TEXTS)
     assert found.labels == LABELS and found.digest == kept.digest
-    assert torch.equal(found.logits, kept.logits)
+    assert torch.equal(found.logits, kept.logits) and torch.equal(found.means, kept.means)
     assert set(found.states) == {0, 2} and all(
         torch.equal(found.states[layer], kept.states[layer]) for layer in (0, 2)
     )

@@ -267,6 +267,20 @@ def test_the_interval_of_entity_f1_is_the_spread_over_resampled_sentences():
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.std(drawn), rel=0.1)
 
 
+def test_what_is_asked_at_once_is_what_each_is_alone(monkeypatch):
+    """Bits and all, with a score that no resample changes and samples of other sizes among them."""
+    random = np.random.default_rng(0)
+    many, more, few = ((random.random((2, n)) < 0.7).astype(float) for n in (90, 90, 40))
+    single = [Sample.of(many), Sample.of(many, more), Sample.of(np.ones((2, 90))), Sample.of(few)]
+    asked = [*([sample] for sample in single), [Sample.of(few), Sample.of(more)]]
+    alone = [stats.interval(*samples, resamples=299) for samples in asked]
+    assert stats.intervals(iter(asked), 299) == alone
+    tested = stats.intervals(asked, 299, tested=True)
+    assert tested == [stats.difference(*samples, resamples=299) for samples in asked]
+    monkeypatch.setattr(stats, "HELD", 200)  # of the first two, not of three
+    assert stats.intervals(asked, 299) == alone
+
+
 def test_several_samples_are_averaged_and_resampled_each_by_itself():
     a, b, c = right(3, 90, 0.9, 1), right(3, 90, 0.7, 2), right(3, 40, 0.5, 3)
     found = stats.difference(Sample.of(a, b), Sample.of(1 - c, c), resamples=4999)

@@ -70,9 +70,10 @@ def test_states_are_those_at_cls_or_the_mean_over_a_text_s_own_positions(parts, 
         Teacher.load(tuned[1]),
         parts.test.texts[:5],
     )  # of several lengths in one batch: padding must not count
-    for layer, first, mean in zip(
-        (0, 2), *(loaded.signals(texts, (0, 2), pooling=p).states.values() for p in ("cls", "mean"))
-    ):
+    found = [loaded.signals(texts, (0, 2), pooling=pooling) for pooling in ("cls", "mean")]
+    for each in found:  # the mean of the last layer is there whatever is asked
+        assert torch.equal(each.means, found[1].states[2])
+    for layer, first, mean in zip((0, 2), *(each.states.values() for each in found)):
         for row, text in enumerate(texts):
             tokens = loaded.tokenizer(text, truncation=True, max_length=20, return_tensors="pt")
             with torch.no_grad():

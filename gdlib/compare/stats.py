@@ -12,8 +12,9 @@ in it (:mod:`gdlib.compare.scores`).
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import scipy  # what is taken of it is imported when it is first asked for
@@ -23,6 +24,7 @@ from gdlib.compare.scores import MEAN, Score
 
 Array = NDArray[np.float64]
 CELLS = 4_000_000  # numbers in memory at once while resampling: 32 MB of float64
+HELD = 10 * CELLS  # of the scores that are resampled together
 DIGITS = 12  # scores that differ beyond these, by the order of summation, are the same
 LEVEL = 0.05  # of tests; intervals are of 95%
 
@@ -105,38 +107,79 @@ class Sample:
         scores = [self.score.weighted(side, weights).mean(axis=-1) for side in self.sides]
         return scores[0] - scores[1] if len(scores) == 2 else scores[0]
 
-    def resampled(self, index: NDArray[np.intp]) -> Array:
-        """:meth:`by_unit`, averaged, on resamples given by the items' indices, ``[..., drawn]`` ->
-        ``[...]``.
-        """
-        rows, items = index.reshape(-1, index.shape[-1]), len(self)
-        places = rows + np.arange(len(rows))[:, None] * items
-        times = np.bincount(places.ravel(), minlength=len(rows) * items).reshape(-1, items)
-        return self.by_unit(times.astype(np.float64)).mean(axis=-1).reshape(index.shape[:-1])
+
+Samples = Sequence[Sample]
+"""One sample, or one per task, whose items are apart and whose units are the same."""
 
 
 def interval(*samples: Sample, resamples: int = 1999) -> Interval:
-    """The score with its intervals, averaged over the samples, whose items are apart.
+    """The score with its intervals, averaged over the samples.
 
     Args:
-        samples: with the same units; one, or one per task.
+        samples: :data:`Samples`.
         resamples: bootstrap resamples of the items of each sample.
     """
-
-    def statistic(*indices: NDArray[np.intp], **_: int) -> Array:
-        values = sum(sample.resampled(index) for sample, index in zip(samples, indices))
-        return np.round(values / len(samples), DIGITS)
-
-    scores = [sample.by_unit(np.ones((1, len(sample))))[0] for sample in samples]
-    by_unit = np.mean(scores, axis=0)
-    low, high = bootstrap([np.arange(len(sample)) for sample in samples], statistic, resamples)
-    return Interval(float(np.round(by_unit.mean(), DIGITS)), low, high, *over_seeds(by_unit))
+    return intervals([samples], resamples)[0]
 
 
 def difference(*samples: Sample, resamples: int = 1999) -> Difference:
     """The paired difference of two arms, averaged over the samples; as :func:`interval`."""
-    around = interval(*samples, resamples=resamples)
-    return Difference(**around.columns(), p=p_value(around, samples[0].sides[0].shape[1]))
+    return intervals([samples], resamples, tested=True)[0]
+
+
+def intervals(
+    asked: Iterable[Samples], resamples: int = 1999, *, tested: bool = False
+) -> list[Interval]:
+    """:func:`interval`, or :func:`difference` if ``tested``, of each of several: what is drawn of
+    as many items is drawn once.
+    """
+    found = []
+    for rows in _alike(asked):
+        data = [np.arange(len(sample)) for sample in rows[0]]
+        bounds = np.stack(bootstrap(data, partial(_resampled, rows), resamples), axis=-1)
+        for samples, (low, high) in zip(rows, bounds.tolist()):
+            by_unit = np.mean([s.by_unit(np.ones((1, len(s))))[0] for s in samples], axis=0)
+            value = float(np.round(by_unit.mean(), DIGITS))
+            around = Interval(value, low, high, *over_seeds(by_unit))
+            if tested:
+                around = Difference(**around.columns(), p=p_value(around, len(by_unit)))
+            found.append(around)
+    return found
+
+
+def _alike(asked: Iterable[Samples]) -> Iterator[list[Samples]]:
+    """Those of as many items that follow each other, not too many numbers at a time."""
+    rows: list[Samples] = []
+    for samples in asked:
+        held = sum(side.size for row in rows for sample in row for side in sample.sides)
+        if rows and (held > HELD or list(map(len, samples)) != list(map(len, rows[0]))):
+            yield rows
+            rows = []
+        rows.append(samples)
+    if rows:
+        yield rows
+
+
+def _resampled(rows: Sequence[Samples], *indices: NDArray[np.intp], **_: int) -> Array:
+    """The scores of some samples of as many items, on resamples given by the items' indices.
+
+    *Shape:* ``[..., drawn]`` for each of a row's samples -> ``[rows, ...]``.
+    """
+    times = [_times(index, len(sample)) for index, sample in zip(indices, rows[0])]
+    means = [
+        sum(sample.by_unit(each).mean(axis=-1) for sample, each in zip(samples, times))
+        for samples in rows
+    ]
+    means = np.round(np.stack(means) / len(indices), DIGITS)
+    return means.reshape(len(rows), *indices[0].shape[:-1])
+
+
+def _times(index: NDArray[np.intp], items: int) -> Array:
+    """How often each item is drawn. *Shape:* ``[..., drawn]`` -> ``[resamples, items]``."""
+    rows = index.reshape(-1, index.shape[-1])
+    places = rows + np.arange(len(rows))[:, None] * items
+    times = np.bincount(places.ravel(), minlength=len(rows) * items).astype(np.float64)
+    return times.reshape(-1, items)
 
 
 def p_value(around: Interval, units: int) -> float:
@@ -166,11 +209,13 @@ def p_value(around: Interval, units: int) -> float:
 
 def bootstrap(
     data: Sequence[NDArray[np.intp]], statistic: Callable[..., Array], resamples: int
-) -> tuple[float, float]:
-    """95% BCa interval of a statistic of one or more samples, each resampled by itself.
+) -> tuple[Array, Array]:
+    """95% BCa intervals of statistics of one or more samples, each resampled by itself.
 
     Where BCa is not defined, as where no resample differs from another, the percentile interval.
+    *Shape:* ``[statistics]``, low and high.
     """
+    low = high = np.array(np.nan)
     for method in ("BCa", "percentile"):
         with warnings.catch_warnings():
             # scipy warns when BCa is not defined; the NaN it gives is looked at below
@@ -185,9 +230,11 @@ def bootstrap(
                 method=method,
                 rng=np.random.default_rng(0),
             ).confidence_interval
-        if np.isfinite(around).all():
+        defined = np.isfinite(low) & np.isfinite(high)
+        low, high = np.where(defined, low, around.low), np.where(defined, high, around.high)
+        if np.isfinite(low).all() and np.isfinite(high).all():
             break
-    return float(around.low), float(around.high)
+    return low, high
 
 
 def over_seeds(values: Array) -> tuple[float, float]:

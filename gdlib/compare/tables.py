@@ -23,6 +23,7 @@ never with one seed.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 
 import numpy as np
 import pandas as pd
@@ -73,10 +74,11 @@ class Comparison:
         """
         if pooled:
             return replace(self, panel="").arms(results)
-        rows = []
-        for panel, arm in self._arms(results):
-            choice = self._choice(results, panel, arm)
-            around = stats.interval(results.sample(self.score, choice), resamples=self.resamples)
+        rows, asked = [], self._arms(results)
+        choices = [self._choice(results, panel, arm) for panel, arm in asked]
+        samples = ([results.sample(self.score, choice)] for choice in choices)
+        found = stats.intervals(samples, self.resamples)
+        for (panel, arm), choice, around in zip(asked, choices, found):
             means = results.rows(**choice)[list(self.means)].mean()
             rows.append({"panel": panel, "arm": arm} | around.columns() | dict(means))
         table, types = pd.DataFrame(rows), results.table.dtypes
@@ -163,12 +165,14 @@ class Comparison:
         score: Score | None = None,
     ) -> pd.DataFrame:
         """The table of differences for some (panel, left, right)."""
-        rows = []
-        for panel, *pair in questions:
+
+        def sample(panel: str, *pair: str) -> stats.Samples:
             sides = (self._choice(results, panel, arm) for arm in pair)
-            sample = results.sample(score or self.score, *sides)
-            around = stats.difference(sample, resamples=resamples)
-            rows.append(difference_row(panel, *pair, around))
+            return [results.sample(score or self.score, *sides)]
+
+        questions = list(questions)
+        found = stats.intervals(starmap(sample, questions), resamples, tested=True)
+        rows = [difference_row(*asked, around) for asked, around in zip(questions, found)]
         return decided(pd.DataFrame(rows), self.unit)
 
 

@@ -88,8 +88,9 @@ def keep_memory() -> None:
     A step's tensors of some megabytes would else go back to the system when it ends, and be asked
     for and cleared page by page in the next. Those above 32 MiB go back all the same: where their
     sizes differ from step to step, as logits over a vocabulary do, kept ones would leave holes, and
-    a training once held twice the memory that it needed. Other C libraries than glibc are left as
-    they are.
+    a training once held twice the memory that it needed. Writing texts takes 1.1 to 1.3 times the
+    processor's time without it, trainings and labelling 1.0 to 1.04 times. Other C libraries than
+    glibc are left as they are.
     """
     trim_above, map_above = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of glibc's malloc.h
     if platform.libc_ver()[0] == "glibc":

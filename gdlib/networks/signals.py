@@ -26,12 +26,15 @@ class Signals:
         digest: of the texts, in their order.
         states: hidden layer (0 is the embeddings) to a state per text. *Shape:* ``[texts, width]``
             each.
+        means: the mean state of the last layer over a text's pieces, where it is kept. *Shape:*
+            ``[texts, width]``.
     """
 
     labels: tuple[str, ...]
     logits: Tensor
     digest: str
     states: dict[int, Tensor] = field(default_factory=dict)
+    means: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.logits.ndim != 2 or self.logits.shape[1] != len(self.labels):
@@ -56,7 +59,8 @@ class Signals:
     def save(self, folder: Path) -> None:
         """Write ``signals.safetensors``; labels and digest of the texts travel in its header."""
         states = {f"layer/{layer}": state for layer, state in self.states.items()}
-        named = {"logits": self.logits} | states
+        means = {} if self.means is None else {"means": self.means}
+        named = {"logits": self.logits} | states | means
         tensors.save(folder / FILE, named, labels=self.labels, texts=self.digest)
 
 
@@ -75,6 +79,6 @@ def load(folder: Path, labels: Sequence[str], texts: Sequence[str]) -> Signals:
         )
     if header["texts"] != texts_digest(texts):
         raise StaleArtifact(f"signals in {folder} are of other texts than the {len(texts)} given")
-    logits = named.pop("logits")
+    logits, means = named.pop("logits"), named.pop("means", None)
     states = {int(name.removeprefix("layer/")): state for name, state in named.items()}
-    return Signals(saved, logits, header["texts"], states)
+    return Signals(saved, logits, header["texts"], states, means)

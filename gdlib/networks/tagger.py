@@ -7,13 +7,14 @@ or that has no piece at all, is tagged ``O``, because cutting must never help a 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from gdlib.core.store import texts_digest
 from gdlib.learn.batches import Batch
 from gdlib.learn.loop import History
 from gdlib.networks import fine_tune as recipe
@@ -119,6 +120,7 @@ class Tagger(Teacher):
         *Shape:* logits ``[items, tags]`` float32; states ``[items, width]`` float16, which is half
         of what they take on disk.
         """
+        self.check(layers)
         encoded = self.encode(sentences)
 
         def inputs(rows: list[tuple[list[int], list[int]]]) -> Batch:
@@ -131,9 +133,9 @@ class Tagger(Teacher):
 
         rows, counts = list(zip(encoded.pieces, encoded.places)), list(map(len, encoded.places))
         how = {"counts": counts, "batch": batch, "title": title}
-        signals = self.answers(sentences.texts, rows, layers, inputs, read, **how)
-        states = {layer: state.half() for layer, state in signals.states.items()}
-        return replace(signals, states=states)
+        logits, *states = self.answers(rows, layers, inputs, read, **how)
+        kept = {layer: state.half() for layer, state in zip(layers, states)}
+        return Signals(self.labels, logits, texts_digest(sentences.texts), kept)
 
 
 def with_ends(tokenizer: "PreTrainedTokenizerBase", pieces: Sequence[int]) -> list[int]:

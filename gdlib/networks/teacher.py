@@ -72,8 +72,8 @@ class Teacher:
         title: str = "labelling",
         pooling: str = "cls",
     ) -> Signals:
-        """Logits, and a state of each of the given hidden layers, for every text, in the order
-        given.
+        """Logits, a state of each of the given hidden layers, and the mean state of the last one,
+        for every text, in the order given.
 
         Args:
             texts: to label.
@@ -86,20 +86,37 @@ class Teacher:
             BadSetting: a layer that the network does not have.
             UnknownName: no such pooling.
         """
-        pool = POOLINGS[pooling]
+        self.check(layers)
+        pools = [POOLINGS[pooling]] * len(layers) + [POOLINGS["mean"]]
 
         def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
-            return [logits, *(pool(state, inputs["attention_mask"]) for state in states)]
+            mask = inputs["attention_mask"]
+            return [logits, *(pool(state, mask) for pool, state in zip(pools, states))]
 
-        rows = tokenize(self.tokenizer, texts, self.max_length)
-        how = {"batch": batch, "title": title}
-        return self.answers(texts, rows, layers, self.collate, read, **how)
+        rows, last = tokenize(self.tokenizer, texts, self.max_length), self.layers
+        asked = {"batch": batch, "title": title}
+        logits, *states, means = self.answers(rows, [*layers, last], self.collate, read, **asked)
+        kept = dict(zip(layers, states))
+        return Signals(self.labels, logits, texts_digest(texts), kept, means)
+
+    @property
+    def layers(self) -> int:
+        """The number of hidden layers, which is that of the last one."""
+        return self.network.config.num_hidden_layers
+
+    def check(self, layers: Sequence[int]) -> None:
+        """Raise :class:`BadSetting` if the network lacks one of the layers."""
+        if any(not 0 <= layer <= self.layers for layer in layers):
+            raise BadSetting(
+                f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its "
+                f"embeddings) to {self.layers}"
+            )
 
     def piece_states(self, ids: Sequence[int]) -> Tensor:
         """The mean last state of each word piece alone, between the special tokens. *Shape:*
         ``[len(ids), width]``, float32.
         """
-        last, pool = self.network.config.num_hidden_layers, POOLINGS["mean"]
+        pool = POOLINGS["mean"]
 
         def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
             mask = inputs["attention_mask"]  # a tagger has logits of every piece
@@ -108,8 +125,8 @@ class Teacher:
         special = self.tokenizer("")["input_ids"]  # those before a text, and those after it
         middle = len(special) // 2
         rows = [[*special[:middle], piece, *special[middle:]] for piece in ids]
-        found = self.answers([], rows, [last], self.collate, read, batch=256, title="word pieces")
-        return found.states[last]
+        asked = {"batch": 256, "title": "word pieces"}
+        return self.answers(rows, [self.layers], self.collate, read, **asked)[-1]
 
     def collate(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Ids with special tokens as inputs of the network."""
@@ -117,32 +134,24 @@ class Teacher:
 
     def answers(
         self,
-        texts: Sequence[str],
         rows: Sequence[Any],
         layers: Sequence[int],
         collate: Callable[[Any], Batch],
         read: Callable[[Tensor, list[Tensor], Batch], list[Tensor]],
         **options: Any,
-    ) -> Signals:
+    ) -> list[Tensor]:
         """Ask about rows (:func:`gdlib.learn.batches.ask`, which takes the ``options``).
 
         Every row passes once. Weights stay in float32, products run in bf16 where the hardware has
         it.
 
         Args:
-            texts: what the rows stand for.
-            rows: what is read of the texts.
+            rows: what is read of some texts.
             layers: whose states are wanted.
             collate: some rows as a batch.
             read: from the logits and states of a batch, float32, to those that are kept, and their
                 batch, one row per answer.
         """
-        config = self.network.config
-        if any(not 0 <= layer <= config.num_hidden_layers for layer in layers):
-            raise BadSetting(
-                f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its "
-                f"embeddings) to {config.num_hidden_layers}"
-            )
 
         def call(input_ids: Tensor, attention_mask: Tensor, **others: Tensor) -> Tensor:
             inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
@@ -150,10 +159,9 @@ class Teacher:
             states = [out.hidden_states[layer].float() for layer in layers]
             return torch.cat(read(out.logits.float(), states, inputs | others), dim=-1)
 
-        widths = [len(self.labels), *[config.hidden_size] * len(layers)]
+        widths = [len(self.labels), *[self.network.config.hidden_size] * len(layers)]
         whole = ask(self.network, rows, collate, call, width=sum(widths), **options)
-        logits, *states = (part.contiguous() for part in whole.split(widths, dim=-1))
-        return Signals(self.labels, logits, texts_digest(texts), dict(zip(layers, states)))
+        return [part.contiguous() for part in whole.split(widths, dim=-1)]
 
 
 def fine_tune(

@@ -145,16 +145,15 @@ class GenerationStudy(FeedbackStudy):
         """
         network = zoo.classifier(self.teacher_network, self.class_names)  # its head is not asked
         encoder = Teacher(network, zoo.tokenizer(self.teacher_network), self.settings.max_length)
-        last = network.config.num_hidden_layers
         texts = {"labelled": self.labelled_texts, "test": self.test_texts}
         if steps:
             labels, padding = self.splits.labelled.labels, encoder.tokenizer.pad_token_id
             rows = tokenize(encoder.tokenizer, self.labelled_texts, self.settings.max_length)
             contrast(network.base_model, rows, labels, padding, steps, self.settings.seed)
-        states = {}
-        for name, part in texts.items():
-            signals = encoder.signals(part, [last], pooling="mean", title=f"states: {name}")
-            states[name] = signals.states[last]
+        states = {
+            name: encoder.signals(part, title=f"states: {name}").means
+            for name, part in texts.items()
+        }
         size = students.parameters(network.base_model)
         tensors.save(folder / STATES, states, parameters=size)
 

@@ -35,7 +35,7 @@ def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
 
     A number the corpus has too few texts for is left out.
     """
-    rows = []
+    sizes, samples = [], []
     for count in sorted({*counts, study.settings.labels_per_class}):
         try:
             parts = study.split(labels_per_class=count, transfer_size=0)
@@ -43,9 +43,10 @@ def tfidf_curve(study: TeachingStudy, counts: Sequence[int]) -> pd.DataFrame:
             continue
         model = baselines.build("tfidf-lr", parts.labelled.texts, parts.labelled.labels)
         predicted = baselines.predict(model, parts.test.texts, len(parts.labels)).argmax(axis=-1)
-        right = predicted == np.array(parts.test.labels)
-        around = stats.interval(Sample.of([right]), resamples=9999).columns()
-        rows.append({"arm": "tfidf-lr", "size": count} | around)
+        sizes.append(count)
+        samples.append([Sample.of([predicted == np.array(parts.test.labels)])])
+    found = zip(sizes, stats.intervals(samples, resamples=9999))
+    rows = [{"arm": "tfidf-lr", "size": size} | around.columns() for size, around in found]
     return pd.DataFrame(rows, columns=["arm", "size", "value", "low", "high"])
 
 

@@ -10,7 +10,7 @@ import torch
 from gdlib.compare.maps import directions, nearest, projected
 from gdlib.core.artifacts import artifact, derived
 from gdlib.core.processes import together
-from gdlib.networks import generator, signals
+from gdlib.networks import generator
 from gdlib.networks.lessons import Source
 from gdlib.networks.sampling import Generator
 from gdlib.sources import zoo
@@ -133,32 +133,31 @@ class WritingStudy(TeachingStudy):
     # ---- generated among real texts, as the explorer shows them
 
     @derived
-    def mapped_texts(self) -> Texts:
-        """What is on the map: the generated, the labelled and the real unlabelled texts, one after
-        the other; never the test's.
+    def mapped(self) -> tuple[Texts, Texts, Texts]:
+        """What is on the map: the generated, the labelled and the real unlabelled texts; never the
+        test's.
         """
-        return Texts([*self.written, *self.splits.train.texts, *self.splits.transfer.texts])
+        return self.written, Texts(self.splits.train.texts), Texts(self.splits.transfer.texts)
 
-    @artifact("samples", needs=("trained_teacher", "mapped_texts"))
-    def text_states(self, folder: Path) -> None:
-        """The teacher's logits and its mean states of the last layer, of the texts on the map."""
-        last = self.teacher.network.config.num_hidden_layers
-        texts = self.mapped_texts
-        self.teacher.signals(texts, [last], pooling="mean", title="states for the map").save(folder)
+    @property
+    def mapped_states(self) -> torch.Tensor:
+        """The teacher's mean states of these texts, one part after the other. *Shape:* ``[texts,
+        width]``.
+        """
+        return torch.cat([self.signals(part).means for part in self.mapped])
 
-    @derived
-    def mapped_signals(self) -> signals.Signals:
-        """The same, read."""
-        return signals.load(self.text_states().path, self.class_names, self.mapped_texts)
-
-    @artifact("samples", "seed", needs=("text_states", "mapped_texts", "written", "class_names"))
+    @artifact(
+        "samples",
+        "seed",
+        needs=("mapped", "written", "splits"),
+        given={"signals": lambda study: [study.teacher_signals(part) for part in study.mapped]},
+    )
     def text_map(self, folder: Path) -> None:
         """The places of the texts on a map (``x``, ``y``), and how far each is from the texts of
         the other kind (``distance``: one minus the largest cosine): generated ones from all real
         ones, labelled or not, and real ones from all generated ones.
         """
-        (states,) = self.mapped_signals.states.values()
-        vectors, written = directions(states.numpy()), len(self.written)
+        vectors, written = directions(self.mapped_states.numpy()), len(self.written)
         distance = np.full(len(vectors), np.nan)
         if 0 < written < len(vectors):
             parts = vectors[:written], vectors[written:]
@@ -186,19 +185,16 @@ class WritingStudy(TeachingStudy):
             real texts); and the teacher's mean state of each, at length one (NaN, and zeros, for
             samples in which nothing is written). *Shape:* ``[texts, width]``, float32.
         """
-        table, parts, found = self.samples(), self.splits, self.mapped_signals
-        (states,) = found.states.values()
-        texts = {"labelled": parts.train.texts, "real": parts.transfer.texts}
-        real = pd.concat([pd.DataFrame({"text": t, "source": name}) for name, t in texts.items()])
-        gold = parts.train.labels + [-1] * len(parts.transfer.texts)
+        table, parts, states = self.samples(), self.splits, self.mapped_states
+        real = []
+        for source, part in (("labelled", parts.train), ("real", parts.transfer)):
+            gold = part.labels if source == "labelled" else -1
+            texts = pd.DataFrame({"text": part.texts, "source": source, "gold": gold})
+            real.append(funnel.judged(texts, self.signals(part.texts), np.arange(len(texts))))
         rows = np.flatnonzero(table["fate"] != "empty")
-        written = len(rows)
-        judged = signals.Signals(found.labels, found.logits[written:], found.digest)
-        real = real.assign(gold=gold).reset_index(drop=True)
-        real = funnel.judged(real, judged, np.arange(len(real)))
         table = table.assign(source="generated", gold=-1)
         table.loc[rows, "group"] = rows[pd.read_parquet(self.text_groups() / GROUPS)["group"]]
-        whole = pd.concat([table, real], ignore_index=True).fillna({"group": -1})
+        whole = pd.concat([table, *real], ignore_index=True).fillna({"group": -1})
         rows = np.concatenate([rows, np.arange(len(table), len(whole))])
         places = pd.read_parquet(self.text_map() / MAP).set_index(rows)
         vectors = np.zeros((len(whole), states.shape[1]), np.float32)
