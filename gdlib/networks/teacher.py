@@ -233,17 +233,8 @@ def learn(
         logits, gold = held_out_logits(model)
         return F.cross_entropy(logits / fit_temperature(logits, gold), gold).item()
 
-    history = recipe.train(
-        classifier,
-        train,
-        inputs,
-        loss,
-        calibrated_loss,
-        plan,
-        patience=patience,
-        folder=folder,
-        title="teacher",
-    )
+    how = {"patience": patience, "folder": folder, "title": "teacher"}
+    history = recipe.train(classifier, train, inputs, loss, calibrated_loss, plan, **how)
     with torch.inference_mode():
         temperature = fit_temperature(*held_out_logits(classifier))
     cool(classifier, temperature)
