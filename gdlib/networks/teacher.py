@@ -68,9 +68,8 @@ class Teacher:
         self,
         texts: Sequence[str],
         layers: Sequence[int] = (),
-        batch: int = 64,
-        title: str = "labelling",
         pooling: str = "cls",
+        **options: Any,
     ) -> Signals:
         """Logits, a state of each of the given hidden layers, and the mean state of the last one,
         for every text, in the order given.
@@ -78,55 +77,51 @@ class Teacher:
         Args:
             texts: to label.
             layers: hidden layers; 0 is the embeddings.
-            batch: texts per pass.
-            title: of the progress bar.
             pooling: which state, of :data:`gdlib.networks.names.POOLINGS`.
+            options: of :func:`gdlib.learn.batches.ask`.
 
         Raises:
             BadSetting: a layer that the network does not have.
             UnknownName: no such pooling.
         """
         self.check(layers)
-        pools = [POOLINGS[pooling]] * len(layers) + [POOLINGS["mean"]]
-
-        def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
-            mask = inputs["attention_mask"]
-            return [logits, *(pool(state, mask) for pool, state in zip(pools, states))]
-
-        rows, last = tokenize(self.tokenizer, texts, self.max_length), self.layers
-        asked = {"batch": batch, "title": title}
-        logits, *states, means = self.answers(rows, [*layers, last], self.collate, read, **asked)
-        kept = dict(zip(layers, states))
-        return Signals(self.labels, logits, texts_digest(texts), kept, means)
-
-    @property
-    def layers(self) -> int:
-        """The number of hidden layers, which is that of the last one."""
-        return self.network.config.num_hidden_layers
+        rows = tokenize(self.tokenizer, texts, self.max_length)
+        options = {"title": "labelling"} | options
+        logits, *states, means = self.pooled(rows, layers, pooling, **options)
+        return Signals(self.labels, logits, texts_digest(texts), dict(zip(layers, states)), means)
 
     def check(self, layers: Sequence[int]) -> None:
         """Raise :class:`BadSetting` if the network lacks one of the layers."""
-        if any(not 0 <= layer <= self.layers for layer in layers):
-            raise BadSetting(
-                f"teacher_layers = {tuple(layers)}: the teacher has the layers 0 (its "
-                f"embeddings) to {self.layers}"
-            )
+        last = self.network.config.num_hidden_layers
+        if any(not 0 <= layer <= last for layer in layers):
+            known = f"the layers 0 (its embeddings) to {last}"
+            raise BadSetting(f"teacher_layers = {tuple(layers)}: the teacher has {known}")
 
     def piece_states(self, ids: Sequence[int]) -> Tensor:
-        """The mean last state of each word piece alone, between the special tokens. *Shape:*
-        ``[len(ids), width]``, float32.
-        """
-        pool = POOLINGS["mean"]
-
-        def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
-            mask = inputs["attention_mask"]  # a tagger has logits of every piece
-            return [logits if logits.ndim == 2 else pool(logits, mask), pool(states[0], mask)]
-
+        """The mean last state of each piece alone. *Shape:* ``[len(ids), width]``, float32."""
         special = self.tokenizer("")["input_ids"]  # those before a text, and those after it
         middle = len(special) // 2
         rows = [[*special[:middle], piece, *special[middle:]] for piece in ids]
-        asked = {"batch": 256, "title": "word pieces"}
-        return self.answers(rows, [self.layers], self.collate, read, **asked)[-1]
+        return self.pooled(rows, batch=256, title="word pieces")[-1]
+
+    def pooled(
+        self,
+        rows: Sequence[Sequence[int]],
+        layers: Sequence[int] = (),
+        pooling: str = "cls",
+        **options: Any,
+    ) -> list[Tensor]:
+        """Logits, states of some layers and the mean state of the last one (:meth:`answers`)."""
+        mean = POOLINGS["mean"]
+        pools = [POOLINGS[pooling]] * len(layers) + [mean]
+
+        def read(logits: Tensor, states: list[Tensor], inputs: Batch) -> list[Tensor]:
+            mask = inputs["attention_mask"]  # a tagger has logits of every piece
+            own = logits if logits.ndim == 2 else mean(logits, mask)
+            return [own, *(pool(state, mask) for pool, state in zip(pools, states))]
+
+        layers = [*layers, self.network.config.num_hidden_layers]
+        return self.answers(rows, layers, self.collate, read, **options)
 
     def collate(self, rows: Sequence[Sequence[int]]) -> Batch:
         """Ids with special tokens as inputs of the network."""
@@ -142,8 +137,7 @@ class Teacher:
     ) -> list[Tensor]:
         """Ask about rows (:func:`gdlib.learn.batches.ask`, which takes the ``options``).
 
-        Every row passes once. Weights stay in float32, products run in bf16 where the hardware has
-        it.
+        Weights stay in float32, products run in bf16 where the hardware has it.
 
         Args:
             rows: what is read of some texts.
