@@ -281,7 +281,7 @@ class Trials:
                 status = project.start().wait(WAIT)
                 if not status or not one_line(project.words(), FULL):
                     raise SystemExit(f"a full disk ended {stage} with {status}\n{project.words()}")
-                at = project.words().count("\n[")
+                at = f"\n{project.words()}".count("\n[")  # the lines of the stages before
                 self.counts["full disk under gdlib run", STAGES[min(at, 5)]] += 1
                 resize(2**30)
                 self._through(project, stage)
