@@ -16,8 +16,7 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 WORK = (
     (baselines, "build"),
     (baselines, "linear"),
-    (stats, "interval"),
-    (stats, "difference"),
+    (stats, "intervals"),
     (costs, "operations"),
     (costs, "_milliseconds"),
     (distillation, "distil"),
