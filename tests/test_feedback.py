@@ -8,6 +8,7 @@ import pytest
 import tiny
 import torch
 
+from gdlib.core.settings import replace
 from gdlib.core.store import Store
 from gdlib.networks.arms import ARMS
 from gdlib.studies.generation.feedback import disputed, first_round
@@ -77,3 +78,10 @@ def test_both_rounds_together_are_no_more_than_the_main_arm_has(study):
 def test_the_arm_is_trained_and_asked_about(study):
     table = study.results().table.set_index("arm")
     assert table.loc["feedback", "size"] == len(study.lessons_of(ARMS["feedback"])[1])
+
+
+def test_a_second_round_makes_no_other_arm_s_student_again(study):
+    main = ARMS["generation-distillation"]
+    without = GenerationStudy(replace(study.settings, arms=(main.name,)), study.store)
+    alone, beside = (of.trained_student("KimCNN", main, 0) for of in (without, study))
+    assert alone.path == beside.path

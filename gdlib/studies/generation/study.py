@@ -5,6 +5,7 @@ What it shares with other studies (splits, teacher, samples) is in
 :mod:`gdlib.studies.generation.one_student`.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -25,7 +26,7 @@ from gdlib.networks.students import Student
 from gdlib.networks.teacher import Teacher, tokenize
 from gdlib.sources import zoo
 from gdlib.sources.scraps import scraps
-from gdlib.studies.generation.feedback import FEEDBACK, FeedbackStudy
+from gdlib.studies.generation.feedback import FEEDBACK, FeedbackStudy, first_round
 from gdlib.studies.generation.one_student import STUDENT_KNOBS
 from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.shared.settings import part_of
@@ -65,16 +66,26 @@ class GenerationStudy(FeedbackStudy):
 
     @derived
     def lessons(self) -> dict[Arm, Lessons]:
-        """The labelled and the other texts of every arm, with what a student learns of them."""
-        arms = dict.fromkeys([*self.arms, ARMS[MAIN_ARM]])
-        return {arm: self.lessons_of(arm) for arm in arms}
+        """The labelled and the other texts of every arm, with what a student learns of them; of
+        arms with a second round see :attr:`second_lessons`.
+        """
+        arms = dict.fromkeys([*self.arms, ARMS[MAIN_ARM], first_round()])
+        return {arm: transfer_set(arm, self.sources) for arm in arms if FEEDBACK not in arm.sources}
+
+    @derived
+    def second_lessons(self) -> Lessons:
+        """Those of the arm with a second round, which is written after its first student: so they
+        stand apart, and no other arm's student depends on them.
+        """
+        return transfer_set(ARMS[FEEDBACK], self.sources | {FEEDBACK: self.feedback})
+
+    def second_lessons_of(self, arms: Iterable[Arm]) -> Lessons | None:
+        """:attr:`second_lessons` if one of some arms learns from them."""
+        return self.second_lessons if any(FEEDBACK in arm.sources for arm in arms) else None
 
     def lessons_of(self, arm: Arm) -> Lessons:
-        """Those of any arm. A second round is written after its first student, so it is no part of
-        what that one learns from.
-        """
-        again = {FEEDBACK: self.feedback} if FEEDBACK in arm.sources else {}
-        return transfer_set(arm, self.sources | again)
+        """Those of any arm."""
+        return self.second_lessons if FEEDBACK in arm.sources else self.lessons[arm]
 
     @derived
     def vocabulary(self) -> students.Vocabulary:
@@ -113,7 +124,10 @@ class GenerationStudy(FeedbackStudy):
         *STUDENT_KNOBS,
         needs=("trained_teacher", "piece_vectors", "vocabulary", "held_out", "test_texts")
         + ("class_names",),
-        given={"lessons": lambda study, _name, arm, _number: study.lessons_of(arm)},
+        given={
+            "lessons": lambda study, _name, arm, _number: study.lessons.get(arm),
+            "second_lessons": lambda study, _name, arm, _number: study.second_lessons_of([arm]),
+        },
     )
     def trained_student(self, folder: Path, name: str, arm: Arm, number: int) -> None:
         """A student of an architecture, by an arm and a student seed."""
@@ -206,6 +220,7 @@ class GenerationStudy(FeedbackStudy):
         + ("class_names", "labelled_texts", "test_texts"),
         given={
             "states": lambda study: [study.encoder_states(n) for n in study.encoders.values()],
+            "second_lessons": lambda study: study.second_lessons_of(study.arms),
             "trained": lambda study: study.trained_students(),
             "signals": lambda study: study.teacher_signals(study.test_texts),
         },
@@ -216,7 +231,7 @@ class GenerationStudy(FeedbackStudy):
         self.linear_references(results)
         for cell, made in zip(self.cells, self.trained_students()):
             name, arm, number = cell
-            size = len(self.lessons[arm][1] or ())
+            size = len(self.lessons_of(arm)[1] or ())
             results.student(made, student=name, arm=arm.name, student_seed=number, size=size)
         results.results().save(folder)
 
