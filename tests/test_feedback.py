@@ -85,3 +85,9 @@ def test_a_second_round_makes_no_other_arm_s_student_again(study):
     without = GenerationStudy(replace(study.settings, arms=(main.name,)), study.store)
     alone, beside = (of.trained_student("KimCNN", main, 0) for of in (without, study))
     assert alone.path == beside.path
+
+
+def test_where_no_text_is_kept_there_is_no_second_round(study):
+    strict = GenerationStudy(replace(study.settings, min_confidence=1.0), study.store)
+    table = strict.results().table.set_index("arm")
+    assert table.loc["feedback", "size"] == table.loc["generation-distillation", "size"] == 0

@@ -105,5 +105,7 @@ class FeedbackStudy(OneStudent):
 
     @derived
     def feedback(self) -> Source:
-        """The texts of the second round that passed the funnel."""
+        """The texts of the second round that passed the funnel; none where the first has none."""
+        if not len(self.generated):
+            return self.generated
         return self.kept_of(pd.read_parquet(self.judged_again() / "samples.parquet"))
