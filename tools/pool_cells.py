@@ -43,8 +43,10 @@ QUESTIONS = (
 )
 REFERENCES = ("tfidf-lr", "tfidf-svm", "static-lr")
 """Those that are as small as the student, or smaller."""
-ARMS = (*REFERENCES, "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM, FEEDBACK, HARD, REAL)
-ARMS = (*ARMS, tables.TEACHER)
+ARMS = (
+    *(*REFERENCES, "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM, FEEDBACK, HARD, REAL),
+    tables.TEACHER,
+)
 GOALS = {"ag_news": 0.98, "dbpedia": 0.98, "bbc": 0.96, "movies": 0.95, "wordnet": 0.92}
 """Of the teacher's accuracy, what the student was to keep: set before any of this was run."""
 

@@ -12,6 +12,7 @@ from gdlib.networks import costs as cost
 from gdlib.networks import in_page
 from gdlib.networks.arms import MAIN_ARM
 from gdlib.studies.generation import views
+from gdlib.studies.generation.feedback import FEEDBACK
 from gdlib.studies.generation.study import GenerationStudy
 from gdlib.studies.shared.compare import by_size, in_sentences, of_classifiers
 from gdlib.studies.shared.study import Texts
@@ -25,7 +26,7 @@ COMPARISON = of_classifiers(
         (MAIN_ARM, HARD),
         (MAIN_ARM, SCRAPS),
         (f"generated + {SCRAPS}", MAIN_ARM),
-        ("feedback", MAIN_ARM),
+        (FEEDBACK, MAIN_ARM),
         (REAL, MAIN_ARM),
         ("real (generated mix)", MAIN_ARM),
         ("generated + real", REAL),
