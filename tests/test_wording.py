@@ -62,6 +62,15 @@ def test_a_loss_is_no_share_and_what_is_empty_goes():
     ]
 
 
+def test_shares_beside_a_share_are_in_percent_and_beside_a_loss_they_are_not():
+    one = ARM | {"panel": "", "changed": 0.343, "found": 0.064, "senseval2": 0.7023, "p": 0.04}
+    shown = wording.readable(pd.DataFrame([one])).iloc[0]
+    assert [shown[name] for name in ("changed", "found", "senseval2")] == ["34.3%", "6.4%", "70.2%"]
+    assert shown["p"] == 0.04
+    loss = one | {"value": 4.1234, "low": 4.1, "high": 4.25}
+    assert wording.readable(pd.DataFrame([loss])).iloc[0]["changed"] == 0.343
+
+
 def test_of_a_difference_the_words_stand_for_its_numbers():
     words = "+2.1 [0.3, 4.0] points (not resolved)"
     row = {"panel": "", "question": "a minus b", "left": "a", "right": "b", "value": 0.021}

@@ -31,7 +31,12 @@ HEADERS = {
     "words": "words per text",
 }
 """Columns whose header is not their name."""
-SHARES = ("balanced_accuracy", "macro_f1", "agreement", "ece", "calibrated_ece", "retention")
+SHARES = (
+    *("balanced_accuracy", "macro_f1", "agreement", "ece", "calibrated_ece", "retention"),
+    *("changed", "found", "spared"),  # of paraphrases
+    *("held-out", "with held-out"),  # of word senses, as the next
+    *("semeval2013", "semeval2015", "senseval2", "senseval3"),
+)
 """Columns beside a share that are shares too."""
 WIDE = 12  # columns: more of them, over a few rows, are read better as rows
 SPOKEN = ("left", "right", "value", "low", "high", "seeds_low", "seeds_high", "resolved")
