@@ -149,7 +149,7 @@ def test_one_more_seed_trains_one_and_names_train_nothing(
     TaggingStudy(more, store).results()
     assert len(made(store) - before) == 1
     wider = TaggingStudy(replace(settings, hidden_dim=8), store)
-    assert wider.trained_tagger().key == study.trained_tagger().key
+    assert wider.trained_teacher().key == study.trained_teacher().key
 
 
 def test_the_same_seed_gives_the_same_student(

@@ -142,15 +142,15 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len(list((store.root / "lexical-model").iterdir())) == 2, "only LMGC, once a dose"
     tunings = set((store.root / "fine-tuned").iterdir())
     assert len(tunings) == 3 * 2 * 2
-    said = results["cola"]
+    of_cola = results["cola"]
     theirs = np.mean(
         [
             sklearn.metrics.matthews_corrcoef(study.tasks["cola"].test.gold, one)
-            for one in said.outputs[:2]
+            for one in of_cola.outputs[:2]
         ]
     )
-    assert said.table["arm"].unique().tolist() == ["plain", "LMGC"]
-    assert score_of(said, "plain", "Matthews") == pytest.approx(theirs)
+    assert of_cola.table["arm"].unique().tolist() == ["plain", "LMGC"]
+    assert score_of(of_cola, "plain", "Matthews") == pytest.approx(theirs)
     sizes, times = understanding_compare.costs(study, texts=32)
     assert (
         sizes.groupby("task")["megaflops"].nunique().eq(1).all() and (times["ms a text"] > 0).all()
@@ -179,7 +179,7 @@ def test_every_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 # ---- comparison
 
 
-def said(
+def answered(
     shares: dict[str, float], seeds: int = 1, tunings: int = 5, texts: int = 300
 ) -> TaskResults:
     """Encoders that are right on such a share of the texts of two classes."""
@@ -208,7 +208,7 @@ SHARES = {"plain": 0.8, "LMGC": 0.6, "LMGC-M": 0.82}
 
 
 def test_results_of_seeds_are_stacked_task_by_task() -> None:
-    three = said(SHARES, seeds=3, tunings=2)
+    three = answered(SHARES, seeds=3, tunings=2)
     parts = [ResultsByTask(cola=three.only(seed=seed)) for seed in range(3)]
     stacked = ResultsByTask.stack(parts)["cola"]
     assert stacked.scores == three.scores and stacked.units(arm="LMGC").shape == (3, 2)
@@ -220,10 +220,10 @@ def test_results_of_seeds_are_stacked_task_by_task() -> None:
         ResultsByTask.stack([parts[0], ResultsByTask(cola=other)])
 
 
-def test_the_questions_and_what_is_said_of_them() -> None:
+def test_the_questions_and_their_sentences() -> None:
     results = {
-        "cola": said(SHARES),
-        "rte": dataclasses.replace(said(SHARES | {"LMGC": 0.79}), scores=("accuracy",)),
+        "cola": answered(SHARES),
+        "rte": dataclasses.replace(answered(SHARES | {"LMGC": 0.79}), scores=("accuracy",)),
     }
     table = understanding_compare.differences(results)
     at = table.set_index(["left", "right", "panel", "metric"])
@@ -242,8 +242,8 @@ def test_the_questions_and_what_is_said_of_them() -> None:
     spread = np.hypot(*(one["high"] - one["low"] for one in both)) / 2  # of independent texts
     assert mean["high"] - mean["low"] == pytest.approx(spread, rel=0.15)
     assert mean["seeds_low"] < mean["value"] < mean["seeds_high"]
-    said_ = list(understanding_compare.verdicts(table))
-    assert said_[0].startswith(
+    sentences = list(understanding_compare.verdicts(table))
+    assert sentences[0].startswith(
         "**LMGC against plain**: worse on cola; not resolved on rte. Average: -"
     )
     assert understanding_compare.headline(table)["panel"].tolist() == ["average"] * 3
@@ -255,7 +255,7 @@ def test_the_questions_and_what_is_said_of_them() -> None:
 
 
 def test_of_one_task_there_is_no_average() -> None:
-    table = understanding_compare.differences({"cola": said(SHARES)})
+    table = understanding_compare.differences({"cola": answered(SHARES)})
     assert list(understanding_compare.verdicts(table)) == [
         "**LMGC against plain**: worse on cola.",
         "**LMGC-M against plain**: not resolved on cola.",
@@ -268,7 +268,7 @@ def test_of_one_task_there_is_no_average() -> None:
 
 def test_a_figure_of_the_differences_has_a_panel_per_question_and_is_hollow_if_not_resolved():
     table = understanding_compare.differences(
-        {"cola": said(SHARES), "rte": said(SHARES | {"LMGC": 0.8})}
+        {"cola": answered(SHARES), "rte": answered(SHARES | {"LMGC": 0.8})}
     )
     table = table[table["counts"]]
     words = {"title": "Forgotten or gained?", "label": "points"}

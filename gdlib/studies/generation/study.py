@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from gdlib.compare.results import Results
 from gdlib.core.artifacts import artifact, derived
@@ -20,7 +19,7 @@ from gdlib.networks import distillation, students
 from gdlib.networks.arms import ARMS, MAIN_ARM, Arm, arms
 from gdlib.networks.contrastive import contrast
 from gdlib.networks.distillation import StudentPlan
-from gdlib.networks.embeddings import piece_vectors, reduced, text_means
+from gdlib.networks.embeddings import reduced, text_means
 from gdlib.networks.lessons import Source, join, transfer_set
 from gdlib.networks.students import Student
 from gdlib.networks.teacher import Teacher, tokenize
@@ -30,14 +29,15 @@ from gdlib.studies.generation.feedback import FEEDBACK, FeedbackStudy, first_rou
 from gdlib.studies.generation.one_student import STUDENT_KNOBS
 from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.shared.settings import part_of
+from gdlib.studies.shared.starts import EmbeddingStarts
 from gdlib.studies.shared.study import Texts
 from gdlib.studies.shared.trials import Trials
 
 Lessons = tuple[Source, Source | None]
-VECTORS, STATES = "vectors.safetensors", "states.safetensors"
+STATES = "states.safetensors"
 
 
-class GenerationStudy(FeedbackStudy):
+class GenerationStudy(FeedbackStudy, EmbeddingStarts):
     """One run of study 1: what every arm of every student makes of the samples."""
 
     settings: Settings
@@ -108,23 +108,17 @@ class GenerationStudy(FeedbackStudy):
         s = self.settings
         return part_of(s, StudentPlan, loss=part_of(s, DistillationLoss, soft=s.soft_loss))
 
-    @artifact("students", "embedding", needs=("trained_teacher", "vocabulary"))
-    def piece_vectors(self, folder: Path) -> None:
-        """What the students' embeddings start from: a vector of every piece that they know."""
-        vectors = piece_vectors(self.settings.embedding, self.teacher, self.vocabulary)
-        save_file({} if vectors is None else {"vectors": vectors.contiguous()}, folder / VECTORS)
-
     @property
     def vectors(self) -> torch.Tensor | None:
-        """The same, read; None where the embeddings are random."""
-        return load_file(self.piece_vectors() / VECTORS).get("vectors")
+        """What the students' embeddings start from; None where they are random."""
+        return self.vectors_of(self.settings.embedding)
 
     @artifact(
         "students",
-        *STUDENT_KNOBS,
-        needs=("trained_teacher", "piece_vectors", "vocabulary", "held_out", "test_texts")
-        + ("class_names",),
+        *("embedding", *STUDENT_KNOBS),
+        needs=("trained_teacher", "vocabulary", "held_out", "test_texts", "class_names"),
         given={
+            "piece_vectors": lambda study, *_: study.piece_vectors(study.settings.embedding),
             "lessons": lambda study, _name, arm, _number: study.lessons.get(arm),
             "second_lessons": lambda study, _name, arm, _number: study.second_lessons_of([arm]),
         },
@@ -215,10 +209,11 @@ class GenerationStudy(FeedbackStudy):
     @artifact(
         ("students", "compare"),
         *("corpus", "labels_per_class", "seed", "students", "student_seeds", "arms"),
-        *("sample_divisors", "embedding_dim", "max_length", "setfit_steps"),
-        needs=("splits", "lessons", "trained_teacher", "piece_vectors", "vocabulary")
-        + ("class_names", "labelled_texts", "test_texts"),
+        *("sample_divisors", "embedding", "embedding_dim", "max_length", "setfit_steps"),
+        needs=("splits", "lessons", "trained_teacher", "vocabulary", "class_names")
+        + ("labelled_texts", "test_texts"),
         given={
+            "piece_vectors": lambda study: study.piece_vectors(study.settings.embedding),
             "states": lambda study: [study.encoder_states(n) for n in study.encoders.values()],
             "second_lessons": lambda study: study.second_lessons_of(study.arms),
             "trained": lambda study: study.trained_students(),

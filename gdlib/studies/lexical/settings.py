@@ -15,11 +15,11 @@ class Settings(SweepSettings, ArmSettings, EncoderSettings):
 
     # senses
     test_instances: int = knob(
-        400, "senses", "instances asked per test set, and of the held-out part; 0: all"
+        300, "senses", "instances asked per test set, and of the held-out part; 0: all"
     )
     # train
     arms: Names = knob(
-        tuple(ARMS),
+        ("LMGC", "LMGC-M", "gloss vectors", "small (distilled)"),
         "train",
         "what is trained",
         {name: arm.help for name, arm in ARMS.items()},

@@ -50,6 +50,11 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         "teacher",
         "networks with the same word pieces; students start from the first",
     )
+    teacher_least_steps: int = knob(
+        100,
+        "teacher",
+        "optimisation steps at least of the encoder that is fine-tuned beside the students",
+    )
     teacher_bodies: Names = knob(
         ("full", "frozen"),
         "teacher",
@@ -82,7 +87,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
     temperature: float = knob(1.0, "students", "T of the teachers' distribution", least=COLDEST)
     soft_weight: float = knob(0.8, "students", "weight of the teachers' distribution")
     hard_weight: float = knob(0.2, "students", "weight of the hidden piece beside it")
-    student_steps: int = knob(50, "students", "optimisation steps, the same for every arm", least=1)
+    student_steps: int = knob(40, "students", "optimisation steps, the same for every arm", least=1)
     student_lr: float = knob(1e-3, "students", "learning rate")
     scratch_lr: float = knob(3e-3, "students", "that of a student from scratch")
     student_decay: str = knob(
@@ -96,12 +101,12 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         10, "students", "steps between two looks at the held-out loss", least=1
     )
     student_seeds: Numbers = knob(
-        (0, 1, 2),
+        (0, 1, 2, 3, 4),
         "students",
         "one student an arm each: order of texts, dropout, start from scratch",
     )
     tuned_arms: Names = knob(
-        (PLAIN_ARM, "mean"),
+        ("mean",),
         "students",
         "whose students are fine-tuned on the corpus, beside the start",
         ARMS,
@@ -110,7 +115,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         4, "students", "passes over the labelled texts at most; the best held-out look is kept"
     )
     tuned_least_steps: int = knob(
-        200, "students", "optimisation steps at least, with more passes over few texts"
+        100, "students", "optimisation steps at least, with more passes over few texts"
     )
     tuned_pooling: str = knob(
         "parts", "students", "what their head reads: cls, or parts (the mean state)", PAIR_POOLINGS

@@ -84,7 +84,7 @@ class MLMStudy(MaskedTeachers):
         """How a student starts and learns: arms of one start and seed differ in the loss alone."""
         s = self.settings
         weights = s.hard_weight, s.soft_weight
-        if trial.arm == FREQUENCIES:  # no text is behind them: told mostly this, nothing is learnt
+        if trial.arm == FREQUENCIES:  # no text is behind them: from them alone nothing is learnt
             weights = weights[::-1]
         return part_of(
             s,

@@ -117,7 +117,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         "passes of an encoder over the texts at most; the best held-out look is kept",
     )
     detector_least_steps: int = knob(
-        150, "train", "its optimisation steps at least, with more passes over few texts"
+        90, "train", "its optimisation steps at least, with more passes over few texts"
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
     detector_batch: int = knob(16, "train", "texts per step", least=1)

@@ -137,7 +137,7 @@ class EncoderSettings:
     corpus: str = knob(
         "wordnet", "senses", "wordnet (its examples), or a folder with SemCor and the Raganato sets"
     )
-    train_instances: int = knob(400, "senses", "words in sentences to train on at most; 0: all")
+    train_instances: int = knob(200, "senses", "words in sentences to train on at most; 0: all")
     held_out_instances: int = knob(
         120, "senses", "held-out instances at most, for choosing; 0: all"
     )
@@ -190,7 +190,7 @@ class EncoderSettings:
         200, "train", "steps for the new masked-language-model head alone, beforehand"
     )
     model_seeds: tuple[int, ...] = knob(
-        (0,), "train", "one model per arm each: heads, order, wrong glosses, masks, dropout"
+        (0, 1, 2), "train", "one model per arm each: heads, order, wrong glosses, masks, dropout"
     )
 
 

@@ -6,17 +6,17 @@ from typing import Any
 import pandas as pd
 from safetensors.torch import load_model
 
-from gdlib.core.study import Study
 from gdlib.learn.loop import Regime, seed_everything
 from gdlib.learn.losses import StagedLoss
 from gdlib.learn.strategies import STRATEGIES
 from gdlib.networks import students
 from gdlib.networks.costs import costs
 from gdlib.networks.distillation import distil_by
-from gdlib.networks.embeddings import piece_vectors, start_embedding
+from gdlib.networks.embeddings import start_embedding
 from gdlib.networks.lessons import Source
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.knobs import StagedSettings
+from gdlib.studies.shared.starts import EmbeddingStarts
 
 LENGTH = 32  # pieces per query
 STAGED_KNOBS = (
@@ -26,11 +26,11 @@ STAGED_KNOBS = (
 """The knobs that :meth:`StagedStudents.new_bilstm` and :meth:`StagedStudents.train_staged` read."""
 
 
-class StagedStudents(Study):
+class StagedStudents(EmbeddingStarts):
     """Builds and trains BiLSTMs.
 
-    The study has a ``teacher``, the students' ``vocabulary``, a method ``new_student(arm, seed)``,
-    and an artifact ``trained_student`` whose first argument is the arm.
+    The study has a method ``new_student(arm, seed)``, and an artifact ``trained_student`` whose
+    first argument is the arm.
     """
 
     settings: StagedSettings
@@ -48,7 +48,7 @@ class StagedStudents(Study):
         seed_everything(seed)
         vocabulary, dropout = self.vocabulary, self.settings.student_dropout
         student = BiLSTM(len(vocabulary), classes, hidden_dim, embedding_dim, dropout, pooling)
-        start_embedding(student, piece_vectors(embedding, self.teacher, vocabulary))
+        start_embedding(student, self.vectors_of(embedding))
         return student
 
     def student(self, *cell: Any) -> BiLSTM:

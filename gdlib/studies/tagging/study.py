@@ -79,8 +79,11 @@ class TaggingStudy(StagedStudents, TaggedTeaching):
     @artifact(
         "students",
         *(*STAGED_KNOBS, "embedding", "projection"),
-        needs=("trained_tagger", "splits", "vocabulary"),
-        given={"lessons": lambda study, _: [study.labelling(part) for part in LESSONS]},
+        needs=("trained_teacher", "splits", "vocabulary"),
+        given={
+            "piece_vectors": lambda study, _: study.piece_vectors(study.settings.embedding),
+            "lessons": lambda study, _: [study.labelling(part) for part in LESSONS],
+        },
     )
     def trained_student(self, folder: Path, trial: Trial) -> None:
         """A student: its weights, the trace of its training (:func:`gdlib.learn.schedules.run`),

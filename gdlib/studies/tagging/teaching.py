@@ -63,7 +63,7 @@ class TaggedTeaching(Study):
         *("teacher_depth", "frozen_embeddings"),
         needs=("teacher_network", "labelled"),
     )
-    def trained_tagger(self, folder: Path) -> None:
+    def trained_teacher(self, folder: Path) -> None:
         """The encoder fine-tuned on the tagged sentences of all languages together."""
         s = self.settings
         plan = part_of(s, TeacherPlan, "teacher_")
@@ -72,9 +72,9 @@ class TaggedTeaching(Study):
 
     @derived
     def teacher(self) -> tagger.Tagger:
-        return tagger.Tagger.load(self.trained_tagger().path)
+        return tagger.Tagger.load(self.trained_teacher().path)
 
-    @artifact("teacher", needs=("trained_tagger", "splits"))
+    @artifact("teacher", needs=("trained_teacher", "splits"))
     def token_signals(self, folder: Path, part: str, layers: tuple[int, ...]) -> None:
         """The teacher's logits, and states of some layers, for the items of a part (``train``,
         ``validation``, ``transfer``, ``test``).

@@ -102,7 +102,10 @@ class TransferStudy(StagedStudents, WritingStudy):
         "students",
         *(*STAGED_KNOBS, "patience", "max_length"),
         needs=("trained_teacher", "vocabulary", "held_out", "test_texts", "class_names"),
-        given={"lessons": lambda study, arm, _: study.lessons_of(arm)},
+        given={
+            "piece_vectors": lambda study, arm, _: study.piece_vectors(arm.embedding),
+            "lessons": lambda study, arm, _: study.lessons_of(arm),
+        },
     )
     def trained_student(self, folder: Path, arm: Arm, number: int) -> None:
         """A BiLSTM by one arm and student seed: its weights, the trace of its training

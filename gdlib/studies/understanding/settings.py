@@ -59,8 +59,8 @@ class Settings(SweepSettings, EncoderSettings):
     head_texts: int = knob(
         1000, "tune", "of these texts, for a new head on every frozen encoder", least=1
     )
-    head_steps: int = knob(300, "tune", "optimisation steps of such a head")
-    measured_texts: int = knob(1000, "tune", "of these texts, to measure its loss on", least=2)
+    head_steps: int = knob(200, "tune", "optimisation steps of such a head")
+    measured_texts: int = knob(600, "tune", "of these texts, to measure its loss on", least=2)
     # compare
     doses: Numbers = knob(
         (),
@@ -85,7 +85,7 @@ PLAN = Plan(
             f"{NOTEBOOKS}/1_tasks.ipynb",
             (),
             "run",
-            "what has to be told, and what nobody need learn for",
+            "the tasks, and what methods without an encoder reach",
             also=LEXICAL,
         ),
         Stage(
