@@ -60,6 +60,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "train_instances": 60,
         "held_out_instances": 20,
         "encoder_epochs": 0.2,
+        "model_seeds": (0,),
         "mlm_head_steps": 2,
         "max_length": 24,
     }

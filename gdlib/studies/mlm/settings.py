@@ -53,7 +53,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
     teacher_least_steps: int = knob(
         100,
         "teacher",
-        "optimisation steps at least of the encoder that is fine-tuned beside the students",
+        "steps at least of the encoder that is fine-tuned beside the students",
     )
     teacher_bodies: Names = knob(
         ("full", "frozen"),
