@@ -65,8 +65,9 @@ question. The last row of a question is the average over the corpora of three sp
 the splits that all of these have; it is one test of its own."""
 SIZES = """\
 Accuracy with one in 64, in 16, in 4 and all of the generated texts beside the labelled ones, on the
-splits where all of these were tried; how many texts that is is the mean over them, after the funnel. Lines: the teacher's labels on the labelled
-texts alone, and as many real texts as all generated ones, or all that there are."""
+splits where all of these were tried; how many texts that is is the mean over them, after the
+funnel. Lines: the teacher's labels on the labelled texts alone, and as many real texts as all
+generated ones, or all that there are."""
 FURTHER = {
     "small": ("A smaller student", "The same cells with students of 0.36 million parameters."),
     "fewer": ("Fewer labels", "Fewer labels per class, and all else as above."),
