@@ -34,17 +34,19 @@ from gdlib.studies.generation.compare import ALONE, HARD, REAL, SCRAPS
 from gdlib.studies.generation.feedback import FEEDBACK
 
 PRIMARY = (MAIN_ARM, LABELLED)
+SETFIT = "setfit"
 QUESTIONS = (
     PRIMARY,
     *((MAIN_ARM, arm) for arm in (ALONE, SCRAPS, HARD)),
     (FEEDBACK, MAIN_ARM),
     (REAL, MAIN_ARM),
     (REAL, LABELLED),
+    (SETFIT, tables.TEACHER),
 )
 REFERENCES = ("tfidf-lr", "tfidf-svm", "static-lr")
 """Those that are as small as the student, or smaller."""
 ARMS = (
-    *(*REFERENCES, "encoder-lr", ALONE, LABELLED, SCRAPS, MAIN_ARM, FEEDBACK, HARD, REAL),
+    *(*REFERENCES, "encoder-lr", SETFIT, ALONE, LABELLED, SCRAPS, MAIN_ARM, FEEDBACK, HARD, REAL),
     tables.TEACHER,
 )
 GOALS = {"ag_news": 0.98, "dbpedia": 0.98, "bbc": 0.96, "movies": 0.95, "wordnet": 0.92}

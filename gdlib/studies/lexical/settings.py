@@ -19,7 +19,7 @@ class Settings(SweepSettings, ArmSettings, EncoderSettings):
     )
     # train
     arms: Names = knob(
-        ("LMGC", "LMGC-M", "gloss vectors", "small (distilled)"),
+        ("LMGC", "LMGC-M", "gloss vectors"),
         "train",
         "what is trained",
         {name: arm.help for name, arm in ARMS.items()},
