@@ -135,6 +135,8 @@ def matrix(
     names, many = list(table[panel].unique()), len(across) > 8
     abreast = min(len(names), 2)
     step = 0.36 if many else 0.55 if abreast == 2 else 1.0
+    touching = abreast == 2 and sum(map(len, across)) > 22  # names beside each other, level
+    slant = 90 if many else 20 if touching else 0
     height = 0.8 + -(-len(names) // abreast) * (0.9 + step * len(down))
     figure, axes_of = panels(names, height, abreast)
     for name, axes in axes_of.items():
@@ -155,7 +157,7 @@ def matrix(
                 fontsize=9 if many else 12,
                 fontweight="bold" if heavy.iloc[i, j] else "normal",
             )
-        axes.set_xticks(range(len(across)), across, rotation=90 if many else 0, fontsize=10)
+        axes.set_xticks(range(len(across)), across, rotation=slant, fontsize=10)
         axes.set_yticks(range(len(down)), down, fontsize=10)
         axes.tick_params(length=0)
         axes.grid(visible=False)
