@@ -29,7 +29,7 @@ from gdlib.studies.generation.feedback import FEEDBACK, FeedbackStudy, first_rou
 from gdlib.studies.generation.one_student import STUDENT_KNOBS
 from gdlib.studies.generation.settings import PLAN, Settings
 from gdlib.studies.shared.settings import part_of
-from gdlib.studies.shared.starts import EmbeddingStarts
+from gdlib.studies.shared.starts import STARTED, EmbeddingStarts
 from gdlib.studies.shared.study import Texts
 from gdlib.studies.shared.trials import Trials
 
@@ -117,8 +117,8 @@ class GenerationStudy(FeedbackStudy, EmbeddingStarts):
         "students",
         *("embedding", *STUDENT_KNOBS),
         needs=("trained_teacher", "vocabulary", "held_out", "test_texts", "class_names"),
-        given={
-            "piece_vectors": lambda study, *_: study.piece_vectors(study.settings.embedding),
+        given=STARTED
+        | {
             "lessons": lambda study, _name, arm, _number: study.lessons.get(arm),
             "second_lessons": lambda study, _name, arm, _number: study.second_lessons_of([arm]),
         },
@@ -212,8 +212,8 @@ class GenerationStudy(FeedbackStudy, EmbeddingStarts):
         *("sample_divisors", "embedding", "embedding_dim", "max_length", "setfit_steps"),
         needs=("splits", "lessons", "trained_teacher", "vocabulary", "class_names")
         + ("labelled_texts", "test_texts"),
-        given={
-            "piece_vectors": lambda study: study.piece_vectors(study.settings.embedding),
+        given=STARTED
+        | {
             "states": lambda study: [study.encoder_states(n) for n in study.encoders.values()],
             "second_lessons": lambda study: study.second_lessons_of(study.arms),
             "trained": lambda study: study.trained_students(),

@@ -10,6 +10,8 @@ from gdlib.core.study import Study
 from gdlib.networks import embeddings
 
 VECTORS = "vectors.safetensors"
+STARTED = {"piece_vectors": lambda study, *_: study.piece_vectors(study.settings.embedding)}
+"""Among the ``given`` of an artifact whose students all start as the knob ``embedding`` says."""
 
 
 class EmbeddingStarts(Study):

@@ -17,6 +17,7 @@ from gdlib.networks.distillation import predict_tags
 from gdlib.networks.lessons import Source
 from gdlib.networks.recurrent import BiLSTM
 from gdlib.studies.shared.staged import STAGED_KNOBS, StagedStudents
+from gdlib.studies.shared.starts import STARTED
 from gdlib.studies.tagging.settings import PLAN, Settings
 from gdlib.studies.tagging.teaching import TaggedTeaching
 from gdlib.studies.tagging.trials import Trial, first_trial, trials_of
@@ -80,10 +81,7 @@ class TaggingStudy(StagedStudents, TaggedTeaching):
         "students",
         *(*STAGED_KNOBS, "embedding", "projection"),
         needs=("trained_teacher", "splits", "vocabulary"),
-        given={
-            "piece_vectors": lambda study, _: study.piece_vectors(study.settings.embedding),
-            "lessons": lambda study, _: [study.labelling(part) for part in LESSONS],
-        },
+        given=STARTED | {"lessons": lambda study, _: [study.labelling(part) for part in LESSONS]},
     )
     def trained_student(self, folder: Path, trial: Trial) -> None:
         """A student: its weights, the trace of its training (:func:`gdlib.learn.schedules.run`),
