@@ -202,12 +202,11 @@ def _differences_figure(gaps: pd.DataFrame) -> Figure:
     first = gaps[(gaps["left"] == PRIMARY[0]) & (gaps["right"] == PRIMARY[1])]
     corpora_of = first[first["panel"] != AVERAGE]
     resolved = f"resolved on {corpora_of['resolved'].sum()} of {len(corpora_of)} corpora"
-    rows = gaps["panel"]
     return charts.forest(
-        gaps.assign(arm=rows, panel=gaps["question"]),
+        gaps.assign(arm=gaps["panel"], panel=gaps["question"]),
         title=f"Generated texts beside the labelled ones: {resolved}",
         label="points of accuracy",
-        marks={name: Mark("#000000", "o", "-") for name in rows},
+        marks={name: Mark("#000000", "o", "-") for name in gaps["panel"]},
         zero=True,
     )
 
