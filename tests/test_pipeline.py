@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import nbformat
+import psutil
 import pytest
 from conftest import START, ended, executed, kernel_of, make_project, patch, start, until
 
@@ -386,13 +387,14 @@ def test_killed_with_its_process_group_all_that_it_started_ends_in_five_seconds(
     log = project / "executed.log"
     until(lambda: log.exists() and log.read_text().count("worker") == 2, seconds=300)
     started = [kernel_of(project, name) for name in ("worker1", "worker2")]
-    kernel = int(Path(f"/proc/{started[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    started += [psutil.Process(started[0]).ppid()]  # what workers are forked from
+    started += [psutil.Process(started[-1]).ppid()]  # the kernel
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     try:
-        until(lambda: all(map(ended, [kernel, *started])), seconds=5)
+        until(lambda: all(map(ended, started)), seconds=5)
     finally:
-        for left in filter(lambda process: not ended(process), [kernel, *started]):
+        for left in filter(lambda process: not ended(process), started):
             os.kill(left, signal.SIGKILL)
 
 

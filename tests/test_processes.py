@@ -56,6 +56,16 @@ def test_memory_that_was_set_free_is_used_again_without_asking_for_it():
     assert faults("keep") < pages / 4
 
 
+def test_workers_find_the_environment_of_the_process_that_asks(monkeypatch):
+    """Not that of the process they are forked from, which started with the first of them."""
+    monkeypatch.setenv("GDLIB_THREADS", "2")
+    for value in ("first", "second"):
+        monkeypatch.setenv("GDLIB_ASKED", value)
+        assert list(in_processes(os.getenv, [("GDLIB_ASKED",)] * 2)) == [value, value]
+    monkeypatch.delenv("GDLIB_ASKED")
+    assert list(in_processes(os.getenv, [("GDLIB_ASKED",)] * 2)) == [None, None]
+
+
 def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
     monkeypatch.setenv("GDLIB_THREADS", "2")
     with pytest.raises(ValueError, match="math domain error|nonnegative"):
@@ -71,20 +81,21 @@ def test_workers_end_when_their_parent_is_killed():
         [sys.executable, "-c", code], env={**os.environ, "GDLIB_THREADS": "2"}
     )
     try:
-        workers: list[psutil.Process] = []
+        children: list[psutil.Process] = []
         deadline = time.monotonic() + 60
+        # Two workers, and the process that they are forked from.
         while (
-            sum("spawn_main" in " ".join(w.cmdline()) for w in workers) < 2
+            sum("forkserver" in " ".join(child.cmdline()) for child in children) < 3
             and time.monotonic() < deadline
         ):
             time.sleep(0.2)
-            workers = psutil.Process(parent.pid).children(recursive=True)
-        time.sleep(5)  # past the start of the workers, into their work
+            children = psutil.Process(parent.pid).children(recursive=True)
+        time.sleep(1)  # past the start of the workers, into their work
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    assert workers
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert len(children) >= 3
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
 
 

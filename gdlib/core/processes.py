@@ -4,6 +4,7 @@ import ctypes
 import multiprocessing
 import os
 import platform
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,6 +12,16 @@ from functools import cache
 from typing import Any
 
 from gdlib.core.settings import thread_count
+
+LIBRARIES = (
+    "torch",
+    "torch._dynamo",  # which the first optimizer of a process imports
+    "pandas",
+    "scipy.stats",
+    "sklearn.linear_model",
+    "transformers.modeling_utils",
+    "transformers.models.auto.modeling_auto",
+)
 
 
 def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> Iterator[Any]:
@@ -27,8 +38,8 @@ def in_processes(function: Callable[..., Any], arguments: Sequence[tuple]) -> It
     if torch.cuda.is_available() or workers == 1:
         yield from (_on_one_thread(function, *one) for one in arguments)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(arguments)) or 1, context, _end_with_parent) as pool:
+    workers = min(workers, len(arguments)) or 1
+    with ProcessPoolExecutor(workers, _context(), _begin, (dict(os.environ),)) as pool:
         for call in as_completed(
             [pool.submit(_on_one_thread, function, *one) for one in arguments]
         ):
@@ -62,10 +73,26 @@ def together(function: Callable[..., Any], *arguments: Any) -> None:
     elastic_launch(alone, function)(*arguments)
 
 
-def _end_with_parent() -> None:
-    """In a worker: end when the process that started it is gone, killed or not, instead of waiting
-    for work for ever.
+@cache
+def _context() -> multiprocessing.context.BaseContext:
+    """How workers are started: forked from one process that imports, once, those of the big
+    libraries that this process has. A worker that imports them itself takes some seconds to start,
+    in every pool anew. Where there is no such process (Windows), it does.
     """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([name for name in LIBRARIES if name in sys.modules])
+    return context
+
+
+def _begin(environment: dict[str, str]) -> None:
+    """In a worker, first: take over the environment of the process that asks (that of the process
+    it is forked from may be older), and end when the process that asks is gone, killed or not,
+    instead of waiting for work for ever.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
