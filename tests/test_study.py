@@ -165,8 +165,8 @@ def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
     settings = {
         "corpus": "wordnet",
         "labels_per_class": 20,
-        "teacher_least_steps": 60,
-        "generator_least_steps": 10,
+        "teacher_least_steps": 40,
+        "generator_least_steps": 6,
         "test_size": 200,
         "students": ("KimCNN",),
     }

@@ -332,9 +332,9 @@ def test_the_real_teacher_from_end_to_end(tmp_path):
     given = {
         "corpus": "wordnet",
         "labels_per_class": 30,
-        "teacher_epochs": 4,
-        "test_size": 600,
-        "transfer_size": 1500,
+        "teacher_epochs": 3,
+        "test_size": 400,
+        "transfer_size": 1000,
         "strategies": ("D0", "D1"),
         "strategy": "D1",
         "transfer_divisors": (),
@@ -344,7 +344,7 @@ def test_the_real_teacher_from_end_to_end(tmp_path):
         "embedding_dims": (),
         "hidden_dims": (),
         "student_seeds": (0, 1),
-        "student_steps": 200,
+        "student_steps": 120,
     }
     results: Results = TransferStudy(build(Settings, given), Store(tmp_path)).results()
     accuracy = results.table.groupby("arm")["accuracy"].mean()

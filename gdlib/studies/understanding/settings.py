@@ -34,7 +34,7 @@ class Settings(SweepSettings, EncoderSettings):
     )
     test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
-    encoders: Names = knob((PLAIN, "LMGC", "LMGC-M"), "tune", "what is fine-tuned", HELP)
+    encoders: Names = knob((PLAIN, "LMGC-M"), "tune", "what is fine-tuned", HELP)
     tuning_epochs: int = knob(2, "tune", "passes over the texts; the best held-out look is kept")
     tuning_lr: float = knob(
         1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
@@ -118,7 +118,7 @@ PLAN = Plan(
               and the embedded tasks; the paper has BERT-base, SemCor and GLUE.
             - The word-in-context task, made of WordNet's example sentences of lemmas that no
               encoder has been trained on.
-            - A few hundred training texts per task in the default profile; the paper takes all of
+            - About a hundred training texts per task in the default profile; the paper takes all of
               them.
             - Tested on the public test part, or else the validation part; what is chosen by is held
               out of the training texts, the same share for all.
