@@ -18,6 +18,6 @@ ROWS.add("students", "benchmarks.training:students", "as the students become mor
 ROWS.add("one text", "benchmarks.answering:one_text", "from a text to its class, one at a time")
 ROWS.add("32 texts", "benchmarks.answering:many_texts", "the same, 32 at a time")
 ROWS.add("size", "benchmarks.answering:sizes", "what has to be shipped")
-ROWS.add("accuracy", "benchmarks.answering:accuracy", "on the test part, of shortly trained networks")
+ROWS.add("accuracy", "benchmarks.answering:accuracy", "on the test part, after little training")
 ROWS.add("commands", "benchmarks.answering:commands", "what a person waits for")
 ROWS.add("paper", "benchmarks.paper:paper", "the paper's size, from counted operations")
