@@ -217,6 +217,24 @@ def test_every_number_has_a_range_that_is_checked_at_the_door(study: str, name: 
         config.build(kind, {name: ("many",) if several else "many"})
 
 
+SEVERAL = [
+    (study, name)
+    for study in names()
+    for name, meta in config.knobs(plan_of(study).settings).items()
+    if meta["some"]
+]
+
+
+@pytest.mark.parametrize(("study", "name"), SEVERAL)
+def test_what_has_to_be_one_or_more_is_never_empty_nor_said_twice(study: str, name: str) -> None:
+    kind = plan_of(study).settings
+    first = getattr(kind(), name)[0]
+    for value in ((), (first, first)):
+        with pytest.raises(BadSetting) as error:
+            config.build(kind, {name: value})
+        assert str(error.value) == f"setting {name} = {value}: expected one or more, each once"
+
+
 ODD = [
     0, -1, 10**12, -(10**400), 1.5, float("nan"), float("inf"), True, None, "", "x\n\x1b[31my",
     b"x", [], [0], [-3], [float("nan")], [None], [[1]], {}, {"a": 1}, {1}, object(), range(3),

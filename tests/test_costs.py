@@ -120,6 +120,13 @@ def test_latency_needs_an_input():
         costs.latency(lambda one: one, [])
 
 
+def test_few_texts_are_timed_in_full_batches_too() -> None:
+    asked: list[list[int]] = []
+    found = costs.by_batch(asked.append, list, 20, repeats=1, warmup=0)
+    assert [batch for batch, _ in found] == [1, 32]
+    assert asked[-1] == [*range(20), *range(12)]
+
+
 def test_full_batches_of_texts_are_timed() -> None:
     seen: list[list[int]] = []
     found = costs.by_batch(seen.append, lambda rows: rows, 70, repeats=1, warmup=0)

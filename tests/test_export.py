@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,33 @@ def test_what_is_no_export_and_no_table_is_said(exported, tmp_path):
     )
     assert 't.csv has no column "text"; found: words' in said(folder, tmp_path / "t.csv")
     assert "none.csv holds no texts" in said(folder, tmp_path / "none.csv")
+    (tmp_path / "texts.csv").write_text("text\na\n")
+    (tmp_path / "predictions.csv").write_text("text\na\n")
+    (tmp_path / "again.csv").write_text("text,class\na,b\n")
+    pd.DataFrame({"text": ["a", None, " "]}).to_parquet(tmp_path / "gaps.parquet")
+    assert "predictions.csv holds the texts; choose another" in said(
+        folder, tmp_path / "predictions.csv"
+    )
+    assert 'again.csv has a column "class" already' in said(folder, tmp_path / "again.csv")
+    assert "gaps.parquet has 2 empty texts, the first in row 2" in said(
+        folder, tmp_path / "gaps.parquet"
+    )
+    (tmp_path / "t.txt").write_text("a")
+    assert "t.txt: expected a file that ends in .parquet, .csv, .tsv, .jsonl" in said(
+        folder, tmp_path / "t.txt"
+    )
+    for out in ("o.parquet", "nowhere/o.csv"):
+        assert "expected a name that ends in .csv, in a folder that is there" in said(
+            folder, tmp_path / "texts.csv", "--out", tmp_path / out
+        )
+
+
+@pytest.mark.parametrize("name", ["student.json", "tokenizer.json", "student.onnx"])
+def test_a_damaged_export_is_said(exported, tmp_path, name):
+    shutil.copytree(exported[0], tmp_path / "student")
+    (tmp_path / "student" / name).write_text("{")
+    with pytest.raises(GdlibError, match=r'student" is damaged \(.+\); export the student again$'):
+        Exported(tmp_path / "student")
 
 
 def test_what_it_reads_with_says_what_it_needs(exported):

@@ -2,15 +2,22 @@
 or options have moved does.
 """
 
+import re
+import sys
+
 import again
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from gdlib.compare import tables
+from gdlib.compare import baselines, tables
 from gdlib.compare.results import Results
 from gdlib.compare.scores import ACCURACY
+from gdlib.core import reach
 from gdlib.core.artifacts import ingredient
 from gdlib.core.settings import replace
 from gdlib.core.store import Store
@@ -84,3 +91,40 @@ def test_what_a_kind_of_results_adds_is_in_its_digest():
     given = rows, np.zeros((1, 2, 2)), items
     one, other = (Curves(*given, np.array(steps), ("a",)) for steps in ([1.0, 2.0], [1.0, 3.0]))
     assert len({one.digest, other.digest, Curves(*given, one.steps, ()).digest}) == 3
+
+
+LINE = re.compile("[a-z]+")
+SETTING = LogisticRegression(C=10)
+
+
+def lines_of(words: list[str]) -> pd.DataFrame:
+    """A table that a pattern and a network of another library decide."""
+    return pd.DataFrame({"kept": [w for w in words if LINE.fullmatch(w)], "C": SETTING.C})
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("LINE", re.compile("[a-z0-9]+")), ("SETTING", LogisticRegression(C=1))],
+)
+def test_a_pattern_or_an_estimator_that_changed_is_another_table(
+    tmp_path, monkeypatch, name, other
+):
+    here = sys.modules[__name__]
+    monkeypatch.setattr(reach, "is_ours", lambda module: module == __name__)
+    study = Study(Settings(), Store(tmp_path))
+    before = study.kept(lines_of, ["a", "a1"])
+    monkeypatch.setattr(here, name, other)
+    assert not study.kept(lines_of, ["a", "a1"]).equals(before)
+
+
+def test_a_baseline_that_changed_answers_anew(tmp_path, monkeypatch):
+    study, texts = (
+        Study(Settings(), Store(tmp_path)),
+        ["red sea", "red sun", "blue sea", "green sun"],
+    )
+    asked = (texts, [0, 0, 1, 1], texts, 2)
+    before, _ = study.kept(baselines.answers, *asked)
+    changed = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=1e-6))
+    monkeypatch.setitem(baselines.BASELINES._targets, "tfidf-lr", changed)
+    after, _ = study.kept(baselines.answers, *asked)
+    assert not after.equals(before)

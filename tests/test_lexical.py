@@ -233,12 +233,11 @@ def test_the_score_chosen_by_counts_errors_then_surprise() -> None:
     size = len(one(0).candidates)
     flat, sharp = np.zeros(size), np.eye(size)[2] * 3
     of_flat = lexical.held_out_score([flat], [one(0, 1)])
-    assert of_flat == pytest.approx(
-        math.log(size / 2) / 1000
-    )  # the first of equals is right; half the mass of it
-    surprise = math.log((math.exp(3) + size - 1) / 1)
+    # The first of equals is right, and half the mass is on right ones.
+    assert of_flat == pytest.approx(1 - 1 / (1 + math.log(size / 2)))
+    surprise = (math.log(size / 2) + math.log(math.exp(3) + size - 1)) / 2
     assert lexical.held_out_score([flat, sharp], [one(0, 1), one(0)]) == pytest.approx(
-        (1 + (math.log(size / 2) + surprise) / 1000) / 2
+        (2 - 1 / (1 + surprise)) / 2
     )
     assert lexical.held_out_score([np.zeros(size)], [one()]) == 1
 

@@ -13,6 +13,7 @@ from gdlib.core.errors import BadSetting, UnknownName
 from gdlib.learn.losses import (
     DistillationLoss,
     StagedLoss,
+    held_out_score,
     labelled_cross_entropy,
     logit_mse,
     logit_regression,
@@ -249,3 +250,15 @@ def test_staged_loss_errors():
         match="^hard_weight = 1.0, representation_weight = -1, soft_weight = 1.0: expected",
     ):
         StagedLoss(representation_weight=-1)
+
+
+def test_one_error_more_is_worse_however_many_items_there_are() -> None:
+    """Also where the one with more errors is surer of what it gets right."""
+    items, labels = 5000, torch.zeros(5000, dtype=torch.long)
+    scores = []
+    for wrong, surety in ((500, 0.01), (501, 20.0)):
+        logits = torch.tensor([[surety, 0.0]]).repeat(items, 1)
+        logits[:wrong] = torch.tensor([0.0, 0.01])
+        scores.append(held_out_score(logits, labels))
+    assert scores[0] < scores[1]
+    assert 500 / items <= scores[0] < 501 / items

@@ -64,3 +64,14 @@ def test_two_right_candidates_share_and_an_instance_without_one_counts_nothing()
 def test_rows_are_filled_up() -> None:
     rows = in_rows(torch.arange(5), torch.tensor([3, 3, 0, 9, 9]), -1)
     assert rows.tolist() == [[0, 1], [2, -1], [3, 4]]
+
+
+def test_squared_logits_of_a_pair_weigh_the_same_beside_an_instance_of_more_candidates() -> None:
+    mixture = DistillationLoss("mse", 1.0, 0.0, 1.0)
+    random = torch.Generator().manual_seed(0)
+    logits, teacher = (torch.randn(10, 2, generator=random) for _ in range(2))
+    labels = torch.tensor([1, 0] + [1] + [0] * 7)
+    instance = torch.tensor([0] * 2 + [1] * 8)
+    loss = PAIR_LOSSES["candidates"](logits, labels, instance, mixture, teacher)
+    odds, others = logits[:, 1] - logits[:, 0], teacher[:, 1] - teacher[:, 0]
+    torch.testing.assert_close(loss, (odds - others).square().mean())

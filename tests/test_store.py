@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -83,6 +84,26 @@ def test_again_replaces(store: Store) -> None:
         store.make("products", RECIPE, write("b"), again=True) / "weights.txt"
     ).read_text() == "b"
     assert len(list((store.root / "products").iterdir())) == 1
+
+
+def test_a_reader_finds_a_whole_artifact_while_it_is_replaced(store: Store) -> None:
+    """Or none, for the moment between two; never one that looks damaged."""
+    store.make("teacher", RECIPE, write("a" * 100_000))
+    found, done = [], threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            found.append(store.find("teacher", RECIPE))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for letter in "bcdefghijklmnop":
+        store.make("teacher", RECIPE, write(letter * 100_000), again=True)
+    done.set()
+    reader.join()
+    assert any(found)
+    assert not (store.root / "damaged").exists()
+    assert not [*(store.root / "work").glob("*/*")], "what was replaced is gone"
 
 
 def test_checkpoints_are_not_kept(store: Store) -> None:

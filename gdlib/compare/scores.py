@@ -110,10 +110,22 @@ def _of_ranks(added: Array, share: Array) -> Array:
     """
     scores = []
     for pair in added.reshape(len(added), -1, 2).transpose(1, 2, 0):
-        x, y = (share @ ((side[:, None] < side) + 0.5 * (side[:, None] == side)) for side in pair)
+        x, y = (_ranks(side, share) for side in pair)
         moments = [(share * product).sum(axis=1) for product in (x, y, x * x, y * y, x * y)]
         scores.append(correlation(np.stack(moments, axis=-1)))
     return np.stack(scores, axis=-1).reshape(len(share), *added.shape[1:-1])
+
+
+def _ranks(side: Array, share: Array) -> Array:
+    """Of every item the weight of the smaller ones and half that of the equal ones.
+
+    *Shape:* ``[items]``, ``[resamples, items]`` -> ``[resamples, items]``.
+    """
+    _, group = np.unique(side, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    equal = np.add.reduceat(share[:, order], starts, axis=1)
+    return (equal.cumsum(axis=1) - equal / 2)[:, group]
 
 
 def _is_right(outputs: NDArray, items: Items) -> Array:

@@ -52,7 +52,6 @@ class Comparison:
         questions: the differences that a study is about; those whose arms were run are answered.
         means: further columns of the results' table, shown as means over an arm's models.
         against: of every arm, the difference to these, in words: title of the column to arm.
-        teacher: the arm whose share every other retains.
         beside: further scores whose differences are told in words: title to score.
         unit: what words of differences are in, ``points`` or ``nats``.
         resamples: of the items, for the intervals of :meth:`arms`.

@@ -9,6 +9,7 @@ import ast
 import dataclasses
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -134,6 +135,10 @@ def _parts(value: Any) -> Iterable[Any] | None:
         return None
     if isinstance(value, Mapping):
         return value.items()
+    if isinstance(value, re.Pattern):
+        return [value.pattern, value.flags]
+    if hasattr(value, "get_params"):  # of scikit-learn
+        return [type(value).__qualname__, value.get_params(deep=False)]
     if dataclasses.is_dataclass(value):
         return [type(value), *(getattr(value, f.name) for f in dataclasses.fields(value))]
     return value if isinstance(value, (list, tuple, set, frozenset)) else None

@@ -35,6 +35,7 @@ def knob(
     choices: Iterable[str] | Registry = (),
     least: float = 0,
     most: float = LARGEST,
+    some: bool = False,
 ) -> Any:
     """One parameter of a study.
 
@@ -46,8 +47,10 @@ def knob(
         choices: the known values, where they are names: the names alone, or a mapping of each to
             a line of help, or a :class:`~gdlib.core.registry.Registry`.
         least, most: the range of a number, or of every number of several.
+        some: of a knob that holds several values: one or more, and each once.
     """
     metadata = {"stage": stage, "help": help, "choices": choices, "range": (least, most)}
+    metadata["some"] = some
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -58,8 +61,8 @@ def choices_of(meta: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def knobs(settings: Any) -> dict[str, Mapping[str, Any]]:
-    """The metadata (``stage``, ``help``, ``choices``, ``range``) of every knob of a settings class
-    or object, by name.
+    """The metadata (``stage``, ``help``, ``choices``, ``range``, ``some``) of every knob of a
+    settings class or object, by name.
     """
     return {field.name: field.metadata for field in dataclasses.fields(plain(settings))}
 
@@ -92,7 +95,10 @@ def build(settings_type: type, values: Mapping[str, Any]) -> Any:
         name = ".".join(map(str, first["loc"]))
         raise BadSetting(f"setting {name} = {first['input']!r:.200}: {first['msg']}") from None
     for name in values:
-        check_range(name, getattr(settings, name), *meta[name]["range"])
+        value = getattr(settings, name)
+        check_range(name, value, *meta[name]["range"])
+        if meta[name]["some"] and len(set(value)) < max(1, len(value)):
+            raise BadSetting(f"setting {name} = {value!r:.200}: expected one or more, each once")
     return settings
 
 

@@ -72,10 +72,13 @@ class Store:
         try:
             return self.open(path) if path.is_dir() else None
         except StaleArtifact as error:
+            with suppress(StaleArtifact):  # else it was replaced while it was read
+                return self.open(path) if path.is_dir() else None
             print(f"{error}; set aside, to be made again", file=sys.stderr)
             damaged = self.root / "damaged" / f"{kind}-{path.name}-{time.time_ns()}"
             damaged.parent.mkdir(parents=True, exist_ok=True)
-            os.rename(path, damaged)
+            with suppress(FileNotFoundError):  # another process was first
+                os.rename(path, damaged)
             return None
 
     def open(self, path: Path) -> Artifact:
@@ -132,10 +135,12 @@ class Store:
                 build(work)
                 self._seal(work, kind, recipe, time.monotonic() - start)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                if path.exists():
-                    shutil.rmtree(path)
+                old = work.with_name(f"{path.name}-{time.time_ns()}")
+                with suppress(FileNotFoundError):
+                    os.rename(path, old)  # whole, for a reader who may be in it
                 os.rename(work, path)
-        return self.open(path)
+                shutil.rmtree(old, ignore_errors=True)
+                return self.open(path)
 
     def manifests(self, kind: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """Folder and manifest of every artifact of a kind; their files are not checked."""
@@ -221,8 +226,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 def file_digest(path: Path) -> str:
     """sha256 of a file, hex.
 
-    A process reads a file again only if it changed since, or only just before (clocks tick
-    coarsely).
+    A process reads a file again only if it changed since, or just before (clocks are coarse).
     """
     stat = os.stat(path)
     settled = time.time() - stat.st_ctime > 2
@@ -237,9 +241,7 @@ def _file_digest(path: str, *_: int) -> str:
 
 
 def texts_digest(texts: Iterable[str]) -> str:
-    """sha256 over texts in their order; the length goes in, so that no two lists run into each
-    other.
-    """
+    """sha256 over texts in their order, each with its length: no two lists run into each other."""
     total = hashlib.sha256()
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")

@@ -1,5 +1,6 @@
 """A study: settings, a store, and the artifacts that its methods declare."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -96,7 +97,8 @@ class Study:
         bound = reach.value(getattr(compute, "__self__", None))
         reach.value(getattr(compute, "__func__", compute))
         decide = ingredient([given if given is not None else inputs, options])
-        recipe = {"function": compute.__qualname__, "code": digest([bound, reach.code])}
+        code = digest([bound, reach.code, reach.entries(json.dumps(decide))])
+        recipe = {"function": compute.__qualname__, "code": code}
 
         def build(folder: Path) -> None:
             found = compute(*inputs, **options)

@@ -19,7 +19,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gdlib.learn.losses import DistillationLoss
+from gdlib.learn.losses import DistillationLoss, logit_mse
 
 # score of a candidate that an instance hasn't: softmax gives it 0, and 0 times its logarithm is 0
 NONE = -1e4
@@ -66,6 +66,9 @@ def candidates_loss(
     odds = in_rows(logits[:, 1] - logits[:, 0], instance, NONE)
     total = mixture.hard_weight * choice_loss(odds, in_rows(labels.bool(), instance, False))
     if mixture.soft_weight and teacher is not None:
+        if mixture.soft == "mse":  # a mean over the candidates that there are
+            own, others = logits[:, 1] - logits[:, 0], teacher[:, 1] - teacher[:, 0]
+            return total + mixture.soft_weight * logit_mse(own, others)
         teacher_odds = in_rows(teacher[:, 1] - teacher[:, 0], instance, NONE)
         total = total + replace(mixture, hard_weight=0.0)(odds, teacher_odds, labels)
     return total

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from gdlib.learn.batches import Batch, ask, batches_by_length
 from gdlib.learn.loop import History, fit, seed_everything
+from gdlib.learn.losses import below_one
 from gdlib.networks import fine_tune as recipe
 from gdlib.networks.encoders import evenly, freeze, keep_layers, to_device
 from gdlib.networks.lexical_mlm import gradient_norms, lexical_loss, masked_copies, warm_up
@@ -152,7 +153,7 @@ def held_out_score(of_candidates: Sequence[np.ndarray], instances: Sequence[Inst
         if right.any():
             shifted = np.exp(score - score.max())
             surprise -= float(np.log(max(shifted[right].sum() / shifted.sum(), 1e-12)))
-    return (wrong + surprise / 1000) / len(instances)
+    return (wrong + below_one(surprise / len(instances))) / len(instances)
 
 
 def scores(

@@ -229,9 +229,8 @@ def prompts_for(
     """The prompts of one batch, all of one length: ids, the prefix as text, and the label asked for
     (-1: none).
 
-    A batch asks for one label (batch 0 for the first, and so on round), so its prompts need no
-    padding. With ``prefix_tokens`` each continues the first tokens of a random labelled text that
-    is longer than the prefix.
+    A batch asks for one label (batch 0 for the first, and so on), so its prompts need no padding.
+    With ``prefix_tokens`` each continues the beginning of a random labelled text that is longer.
     """
     label = batch % len(generator.labels) if generator.labels else -1
     start = generator.prompt(label if label >= 0 else None)
@@ -242,7 +241,9 @@ def prompts_for(
     )
     long_enough = [ids[:prefix_tokens] for ids in encoded if len(ids) > prefix_tokens]
     if prefix_tokens and not long_enough:
-        raise BadSetting(f"prefix_tokens = {prefix_tokens}: no labelled text is that long")
+        of = f' of "{generator.labels[label]}"' if label >= 0 else ""
+        knobs = f"prefix_tokens (of feedback: feedback_tokens) = {prefix_tokens}"
+        raise BadSetting(f"{knobs}: no text{of} is that long")
     random = np.random.default_rng([seed, batch])
     for _ in range(size):
         prefix = long_enough[random.integers(len(long_enough))] if prefix_tokens else []

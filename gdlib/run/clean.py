@@ -12,6 +12,9 @@ from gdlib.core.store import MANIFEST, Store, file_digest
 from gdlib.run.inputs import folder_digests, notebook_digests
 from gdlib.run.jobs import products_of
 
+DELETED = ".deleted"
+"""How the names of folders end that are being deleted."""
+
 NOT_COMPUTED = {"damaged", "work", "locks", "stages", "products"}
 """Folders of the store that hold nothing that a run computed."""
 
@@ -30,7 +33,10 @@ def leftovers(
     wanted = {products_of(path) for path in current}
     work = sorted((store.root / "work").glob("*/*"))
     found = dict.fromkeys(sorted((store.root / "damaged").glob("*")), "damaged")
-    found |= {path: "interrupted" for path in work if not store.is_locked(path)}
+    found |= {path: "half deleted" for path in sorted(store.root.glob(f"*/.*{DELETED}"))}
+    found |= {
+        path: "interrupted" for path in work if path not in found and not store.is_locked(path)
+    }
     found |= {path: "of other code" for path, _ in store.manifests("stages") if path not in current}
     for path, _ in store.manifests("products"):
         if file_digest(path / MANIFEST) not in wanted:
@@ -74,9 +80,13 @@ def _current_receipts(plans: Iterable[Plan], store: Store, root: Path) -> set[Pa
         current = whole
 
 
-def delete(found: Iterable[Path]) -> None:
-    """Delete folders; each is renamed first, so that no reader sees half of one."""
+def delete(found: Iterable[Path], store: Store) -> None:
+    """Delete folders; each is renamed first, so that no reader sees half of one. A build that was
+    taken up since it was found stays.
+    """
     for path in found:
-        doomed = path.with_name(f".{path.name}.deleted")
+        if path.parent.parent == store.root / "work" and store.is_locked(path):
+            continue
+        doomed = path.with_name(f".{path.name}.{time.time_ns()}{DELETED}")
         os.rename(path, doomed)
         shutil.rmtree(doomed)

@@ -131,7 +131,7 @@ def clean(
     elif dry_run:
         typer.echo(f"would delete {total}")
     elif yes or typer.confirm(f"delete {total}?"):
-        delete(found)
+        delete(found, Store(store))
         typer.echo(f"deleted {total}")
 
 

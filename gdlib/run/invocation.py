@@ -92,7 +92,8 @@ def command_line(context: typer.Context) -> str:
     words = ["gdlib", "run"]
     for option in context.command.params:
         is_given = context.get_parameter_source(option.name).name == "COMMANDLINE"
-        if is_given and option.name not in NOT_REPEATED:
+        is_option = option.param_type_name == "option"  # no argument of export
+        if is_given and is_option and option.name not in NOT_REPEATED:
             value = context.params[option.name]
             for each in value if isinstance(value, (list, tuple)) else [value]:
                 words += [option.opts[0], str(each)]

@@ -99,13 +99,17 @@ def _mark(tokens: Sequence[Token]) -> list[tuple[str, str, str]]:
             sections.append((token.tag, anchor, _plain_text(content)))
         elif token.type == "td_open" and len(content.content) > LONG:
             token.attrSet("class", "long")
-        elif token.type == "paragraph_open" and content.children[0].type == "em_open":
+        elif token.type == "paragraph_open" and _is_caption(content.children):
             token.attrSet("class", "caption")
         for child in content.children or ():
             target = str(child.attrGet("href") or "")
             if child.type == "link_open" and target.endswith(".md") and "/" not in target:
                 child.attrSet("href", target.removesuffix(".md") + ".html")
     return sections
+
+
+def _is_caption(children: Sequence[Token] | None) -> bool:
+    return bool(children) and children[0].type == "em_open"
 
 
 def _plain_text(inline: Token) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gdlib.core.errors import GdlibError
+from gdlib.core.errors import GdlibError, first_line
 
 BATCH = 8  # on a processor little padding saves more than a larger batch does
 
@@ -21,7 +21,8 @@ class Exported:
         threads: of onnxruntime.
 
     Raises:
-        GdlibError: the folder holds no exported student, or onnxruntime is not installed.
+        GdlibError: the folder holds no exported student or a damaged one, or onnxruntime is not
+            installed.
     """
 
     def __init__(self, folder: Path, *, small: bool = False, threads: int = 1):
@@ -39,9 +40,13 @@ class Exported:
         options.intra_op_num_threads, options.log_severity_level = threads, 3
         # Else the weights of 8 bits would be made float32 at every call, and not once.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self.about: dict[str, Any] = json.loads((folder / "student.json").read_text("utf-8"))
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.session = onnxruntime.InferenceSession(file, options)
+        try:
+            self.about: dict[str, Any] = json.loads((folder / "student.json").read_text("utf-8"))
+            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self.session = onnxruntime.InferenceSession(file, options)
+        except Exception as error:  # each library has errors of its own
+            why = f'"{folder}" is damaged ({first_line(error)}); export the student again'
+            raise GdlibError(why) from None
 
     @property
     def labels(self) -> list[str]:

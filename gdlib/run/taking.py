@@ -112,17 +112,28 @@ def predict(
     from gdlib.sources import tables
 
     student = Exported(folder, small=small, threads=threads)
+    out = out or texts.with_name("predictions.csv")
+    if out.suffix != ".csv" or not out.absolute().parent.is_dir():
+        raise GdlibError(
+            f"--out {out}: expected a name that ends in .csv, in a folder that is there"
+        )
     table = tables.read(texts)
+    if out.exists() and out.samefile(texts):
+        raise GdlibError(f"{out} holds the texts; choose another table with --out")
     tables.require(str(texts), table.columns, "text")
     if not len(table):
         raise GdlibError(f"{texts} holds no texts")
+    missing = table["text"].isna() | (table["text"].astype(str).str.strip() == "")
+    tables.refuse_rows(str(texts), "empty texts", missing)
+    new = ["class", *(f"p({label})" for label in student.labels)]
+    if taken := [name for name in new if name in table.columns]:
+        raise GdlibError(f'{texts} has a column "{taken[0]}" already; give it another name')
     start = time.perf_counter()
     answers = student.probabilities(table["text"].astype(str).tolist())
     seconds = time.perf_counter() - start
-    shares = pd.DataFrame(answers, columns=[f"p({label})" for label in student.labels])
+    shares = pd.DataFrame(answers, columns=new[1:])
     found = [student.labels[best] for best in answers.argmax(axis=1)]
-    out = out or texts.with_name("predictions.csv")
-    columns = [table.reset_index(drop=True), pd.Series(found, name="class"), shares]
+    columns = [table.reset_index(drop=True), pd.Series(found, name=new[0]), shares]
     pd.concat(columns, axis=1).to_csv(out, index=False)
     rate = len(table) / seconds
     typer.echo(f"{out}: {len(table):,} texts, {rate:,.0f} texts/s")

@@ -29,11 +29,13 @@ def read(path: Path, formats: Readers | None = None) -> Any:
         path: the file; its ending says what it is.
         formats: the reader of every ending; :data:`FORMATS` if not given.
     """
-    form = path.suffix.lower()
+    form, known = path.suffix.lower(), formats or FORMATS
+    if form not in known:
+        raise BadCorpus(f"{path}: expected a file that ends in {', '.join(known)}")
     try:
         if not path.stat().st_size:
             raise BadCorpus(f"{path} is empty")
-        return (formats or FORMATS)[form](path)
+        return known[form](path)
     # Of a damaged file pandas and Arrow pass on whatever they stumbled over: errors of the system,
     # of values (text that is not UTF-8), of keys (broken notes of an index), of memory.
     except (ArrowException, OSError, ValueError, LookupError, TypeError, MemoryError) as error:

@@ -19,7 +19,7 @@ class Settings(WritingSettings):
     transfer_size: int = knob(6400, "corpus", "real unlabelled texts at most (the ceiling arm)")
     num_samples: int = knob(6400, "samples", "texts to generate", least=1)
     # students
-    students: tuple[str, ...] = knob(("KimCNN",), "students", "architectures", STUDENTS)
+    students: tuple[str, ...] = knob(("KimCNN",), "students", "architectures", STUDENTS, some=True)
     arms: tuple[str, ...] = knob(
         (
             *("labelled only", "distilled on labelled", MAIN_ARM, "hard labels"),
@@ -28,9 +28,10 @@ class Settings(WritingSettings):
         "students",
         "what a student learns from",
         {name: arm.help for name, arm in ARMS.items()},
+        some=True,
     )
     sample_divisors: tuple[int, ...] = knob(
-        (4, 16, 64), "students", "the sweep: arms with one in k of the generated texts"
+        (4, 16, 64), "students", "the sweep: arms with one in k of the generated texts", least=1
     )
     feedback_tokens: int = knob(
         8,
@@ -62,11 +63,13 @@ class Settings(WritingSettings):
     student_batch: int = knob(64, "students", "texts per step", least=1)
     student_dropout: float = knob(0.3, "students", "before the readout", most=0.99)
     evaluate_every: int = knob(
-        0, "students", "steps between two looks at the held-out loss; 0: the last weights are kept"
+        0,
+        "students",
+        "steps between two looks at the held-out loss; 0: the last weights are kept",
     )
     patience: int = knob(0, "students", "looks without a better loss before stopping; 0: all steps")
     student_seeds: tuple[int, ...] = knob(
-        (0, 1, 2), "students", "one student each: start, order and dropout"
+        (0, 1, 2), "students", "one student each: start, order and dropout", some=True
     )
     setfit_steps: int = knob(
         0,

@@ -23,6 +23,7 @@ class Settings(SweepSettings, ArmSettings, EncoderSettings):
         "train",
         "what is trained",
         {name: arm.help for name, arm in ARMS.items()},
+        some=True,
     )
 
 

@@ -211,11 +211,11 @@ class LexicalStudy(LexicalEncoders):
         """The pairs of one training instance as the encoder reads them, and whether the gloss is
         right.
         """
-        instance = next(each for each in self.data.train if len(each.candidates) == 3)
+        instance = min(self.data.train, key=lambda each: abs(len(each.candidates) - 3))
         columns = {}
         for name in ("LMGC", "gloss pairs"):
             coder = self.coder(self.model_plan(name))
             (coded,) = coder.code([instance])
-            pieces = [coder.pair(coded, place)[0] for place in range(3)]
+            pieces = [coder.pair(coded, place)[0] for place in range(len(coded.glosses))]
             columns[name] = coder.tokenizer.batch_decode(pieces)
         return pd.DataFrame(columns | {"right": instance.gold})

@@ -49,6 +49,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         ("minilm-l6", "mpnet-base"),
         "teacher",
         "networks with the same word pieces; students start from the first",
+        some=True,
     )
     teacher_least_steps: int = knob(
         100,
@@ -78,8 +79,9 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         "students",
         "whom a student learns from",
         ARMS,
+        some=True,
     )
-    starts: Names = knob(("teacher",), "students", "where it starts", STARTS)
+    starts: Names = knob(("teacher",), "students", "where it starts", STARTS, some=True)
     student_layers: int = knob(
         2, "students", "layers, the lowest of the first teacher's, or new", least=1
     )
@@ -104,6 +106,7 @@ class Settings(SweepSettings, TeachingSettings, HeadSettings):
         (0, 1, 2, 3, 4),
         "students",
         "one student an arm each: order of texts, dropout, start from scratch",
+        some=True,
     )
     tuned_arms: Names = knob(
         ("mean",),

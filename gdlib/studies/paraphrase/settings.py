@@ -58,9 +58,9 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     test_size: int = knob(160, "texts", f"test texts per domain at most, {SIZES}", least=1)
     min_words: int = knob(8, "texts", "shorter texts are left out")
     max_words: int = knob(
-        60, "texts", "of a longer text its first sentences, of so many words at most", least=1
+        40, "texts", "of a longer text its first sentences, of so many words at most", least=1
     )
-    spinners: Names = knob(tuple(SPINNERS), "texts", "what paraphrases", SPINNERS)
+    spinners: Names = knob(tuple(SPINNERS), "texts", "what paraphrases", SPINNERS, some=True)
     synonym_every: int = knob(
         1,
         "texts",
@@ -95,6 +95,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         ("bbc", "movies", "wordnet"),
         "texts",
         "masked-lm: whose unlabelled texts a missing head is trained on",
+        some=True,
     )
     head_texts: int = knob(1200, "texts", "masked-lm: of these texts, for the head", least=1)
     choose_texts: int = knob(150, "texts", "masked-lm: for stopping it", least=1)
@@ -108,16 +109,20 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
     )
     # train
     detectors: Names = knob(
-        (TFIDF, "plain", STUDENT), "train", "what tells paraphrases from originals", DETECTORS
+        (TFIDF, "plain", STUDENT),
+        "train",
+        "what tells paraphrases from originals",
+        DETECTORS,
+        some=True,
     )
-    trained_on: Names = knob(("each",), "train", "what detectors learn from", TRAINED_ON)
+    trained_on: Names = knob(("each",), "train", "what detectors learn from", TRAINED_ON, some=True)
     detector_epochs: int = knob(
         3,
         "train",
         "passes of an encoder over the texts at most; the best held-out look is kept",
     )
     detector_least_steps: int = knob(
-        90, "train", "its optimisation steps at least, with more passes over few texts"
+        80, "train", "its optimisation steps at least, with more passes over few texts"
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
     detector_batch: int = knob(16, "train", "texts per step", least=1)

@@ -33,7 +33,9 @@ class SweepSettings:
 class StagedSettings:
     """A BiLSTM that learns labels, logits and states by a strategy of stages (XtremeDistil)."""
 
-    strategies: Names = knob(tuple(STRATEGIES), "students", "what is compared first", STRATEGIES)
+    strategies: Names = knob(
+        tuple(STRATEGIES), "students", "what is compared first", STRATEGIES, some=True
+    )
     embedding: str = knob(
         "svd",
         "students",
@@ -76,7 +78,7 @@ class StagedSettings:
         20, "students", "steps between two looks at the held-out score", least=1
     )
     student_seeds: Numbers = knob(
-        (0, 1, 2), "students", "one student each: start, order and dropout"
+        (0, 1, 2), "students", "one student each: start, order and dropout", some=True
     )
     same_steps: Names = knob(
         (), "students", "strategies also run with as many steps in all as the longest", STRATEGIES

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.artifacts import artifact, derived
+from gdlib.core.errors import BadSetting
 from gdlib.core.settings import digest
 from gdlib.core.store import Artifact
 from gdlib.core.study import Study
@@ -124,7 +125,11 @@ class MaskedHeads(Study):
     def networks(self) -> dict[str, zoo.Network]:
         """The networks by name, the reference first."""
         networks = [zoo.locate(name) for name, *_ in self.masked_networks]
-        return {network.name: network for network in networks}
+        named = {network.name: network for network in networks}
+        if len(named) < len(networks):
+            names = ", ".join(name for name, *_ in self.masked_networks)
+            raise BadSetting(f"networks {names}: two of one name; rename a folder")
+        return named
 
     @property
     def reference(self) -> str:

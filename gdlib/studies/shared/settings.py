@@ -190,7 +190,7 @@ class EncoderSettings:
         200, "train", "steps for the new masked-language-model head alone, beforehand"
     )
     model_seeds: tuple[int, ...] = knob(
-        (0, 1, 2), "train", "one model per arm each: heads, order, wrong glosses, masks, dropout"
+        (0, 1, 2), "train", "one model per arm each: heads, order, glosses, masks", some=True
     )
 
 
@@ -225,6 +225,7 @@ class HeadSettings:
         ("bbc", "movies", "wordnet"),
         "corpus",
         "corpora whose texts, labels unread, are masked and read",
+        some=True,
     )
     corpus_texts: int = knob(4000, "corpus", "texts of each at most")
     head_texts: int = knob(1000, "corpus", "of these texts, for the teachers' heads", least=1)

@@ -73,6 +73,7 @@ class Settings(SweepSettings, StagedSettings):
         "students",
         "schedules of distillation",
         STRATEGIES,
+        some=True,
     )
     main_strategy: str = knob(
         "D4.1",
@@ -93,9 +94,11 @@ class Settings(SweepSettings, StagedSettings):
         least=1,
     )
     student_batch: int = knob(32, "students", "sentences per step", least=1)
-    evaluate_every: int = knob(25, "students", "steps between two looks at the held-out score")
+    evaluate_every: int = knob(
+        25, "students", "steps between two looks at the held-out score", least=1
+    )
     transfer_divisors: Numbers = knob(
-        (4, 16), "students", "the sweep: one in k of the transfer sentences"
+        (4, 16), "students", "the sweep: one in k of the transfer sentences", least=1
     )
     grid: Names = knob(
         ("16x24", "32x48", "64x192"),

@@ -35,10 +35,10 @@ class Settings(SweepSettings, StagedSettings, WritingSettings):
         "D4.1", "students", "the one that all further arms vary", tuple(STRATEGIES)
     )
     transfer_texts: Names = knob(
-        ("real",), "students", "real, generated (as in study 1), both", TEXTS
+        ("real",), "students", "real, generated (as in study 1), both", TEXTS, some=True
     )
     transfer_divisors: Numbers = knob(
-        (8,), "students", "the sweep: arms with one in k of the real transfer texts"
+        (8,), "students", "the sweep: arms with one in k of the real transfer texts", least=1
     )
     teacher_layer: int = knob(
         6, "students", "hidden layer that students imitate (one of teacher_layers)"
@@ -52,9 +52,9 @@ class Settings(SweepSettings, StagedSettings, WritingSettings):
     projection_sweep: Names = knob(
         (), "students", "arms with another projection (gelu: the papers')", PROJECTIONS
     )
-    embedding_dims: Numbers = knob((16,), "students", "the grid: arms with another E ...")
+    embedding_dims: Numbers = knob((16,), "students", "the grid: arms with another E ...", least=1)
     hidden_dims: Numbers = knob(
-        (25, 50), "students", "... times another H, beside the default ones"
+        (25, 50), "students", "... times another H, beside the default ones", least=1
     )
     grid_seeds: Numbers = knob((0,), "students", "student seeds of the grid")
     # compare

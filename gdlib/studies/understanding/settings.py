@@ -23,6 +23,7 @@ class Settings(SweepSettings, EncoderSettings):
         ("movies", "bbc", WORD_IN_CONTEXT),
         "tasks",
         "names, or folders (cola, sick, sick:relatedness ...)",
+        some=True,
     )
     train_texts: int = knob(
         120,
@@ -34,13 +35,13 @@ class Settings(SweepSettings, EncoderSettings):
     )
     test_texts: int = knob(200, "tasks", "test texts of a task at most; 0: all")
     # tune
-    encoders: Names = knob((PLAIN, "LMGC-M"), "tune", "what is fine-tuned", HELP)
+    encoders: Names = knob((PLAIN, "LMGC-M"), "tune", "what is fine-tuned", HELP, some=True)
     tuning_epochs: int = knob(2, "tune", "passes over the texts; the best held-out look is kept")
     tuning_lr: float = knob(
         1e-4, "tune", "peak learning rate, linear warm-up and decay, the same for every encoder"
     )
     tuning_batch: int = knob(16, "tune", "texts per step", least=1)
-    tuning_length: int = knob(64, "tune", "word pieces per text or pair, cut beyond", least=1)
+    tuning_length: int = knob(64, "tune", "word pieces per text or pair, cut beyond", least=8)
     tuning_pooling: str = knob(
         "parts",
         "tune",
@@ -49,12 +50,13 @@ class Settings(SweepSettings, EncoderSettings):
     )
     tuned_layers: int = knob(0, "tune", "the encoder's last layers that learn; 0: all of it")
     tuning_seeds: Numbers = knob(
-        (0, 1, 2),
-        "tune",
-        "one fine-tuning each; they take the model seeds in turn",
+        (0, 1, 2), "tune", "one fine-tuning each; they take the model seeds in turn", some=True
     )
     mlm_corpora: Names = knob(
-        ("bbc", "movies"), "tune", "hidden words of their texts show what an encoder forgot"
+        ("bbc", "movies"),
+        "tune",
+        "hidden words of their texts show what an encoder forgot",
+        some=True,
     )
     head_texts: int = knob(
         1000, "tune", "of these texts, for a new head on every frozen encoder", least=1

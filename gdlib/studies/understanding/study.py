@@ -15,6 +15,7 @@ from gdlib.compare import baselines
 from gdlib.compare.results import Results
 from gdlib.compare.scores import SCORES, scores_of
 from gdlib.core.artifacts import artifact, derived
+from gdlib.core.errors import BadSetting
 from gdlib.core.store import Artifact
 from gdlib.networks import tuning
 from gdlib.networks.students import parameters
@@ -65,7 +66,10 @@ class UnderstandingStudy(Forgetting):
             tasks.load(name, sizes, s.seed, self._seen if name == WORD_IN_CONTEXT else ())
             for name in s.tasks
         ]
-        return {task.name: task for task in loaded}
+        named = {task.name: task for task in loaded}
+        if len(named) < len(loaded):
+            raise BadSetting(f"tasks = {', '.join(s.tasks)}: two of one name; rename a folder")
+        return named
 
     @derived
     def _seen(self) -> set[str]:
