@@ -4,7 +4,9 @@ figures; its plan.
 
 import dataclasses
 import os
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,9 @@ from again import recomputes_nothing
 from torch.nn import functional as F
 
 from gdlib import charts
+from gdlib.compare.results import Results
 from gdlib.compare.scores import MEAN, SCORES
+from gdlib.core.errors import BadSetting
 from gdlib.core.plans import expand
 from gdlib.core.settings import replace
 from gdlib.core.store import Store
@@ -46,6 +50,30 @@ def test_a_run_is_named_by_its_number_of_training_texts() -> None:
     assert label(tasks[0]) == "wordnet, 240 train texts, seed 0"
     moved = expand(PLAN, Settings(encoder_lr=1e-5))[1]
     assert moved.parameters["encoder_lr"] == 1e-5, "the lexical study's knobs reach the notebook"
+
+
+def test_seeds_with_unlike_numbers_of_texts_are_compared_on_the_first(tmp_path, monkeypatch):
+    """Each seed hides other pieces, and leaves out the texts in which it hides none."""
+
+    def forgotten(texts: int) -> Results:
+        rows = pd.DataFrame({"arm": ["plain", "LMGC"], "model_seed": 0, "seed": texts})
+        losses = np.arange(2.0 * texts).reshape(2, texts)
+        return Results(rows, losses, pd.DataFrame({"text": range(texts)}))
+
+    seeds = [SimpleNamespace(forgotten=partial(forgotten, texts)) for texts in (5, 7)]
+    monkeypatch.setattr(UnderstandingStudy, "each_seed", lambda _, **changes: seeds)
+    study = UnderstandingStudy(Settings(), Store(tmp_path))
+    (found,) = study.forgotten_by_dose().values()
+    assert found.outputs[:, -1].tolist() == [4, 9, 4, 11]
+
+
+def test_two_tasks_of_one_name_are_refused(tmp_path):
+    for folder in ("one", "other"):
+        tiny.corpus(tmp_path / folder / "texts", classes=2, texts=20, test=10)
+    given = tuple(str(tmp_path / folder / "texts") for folder in ("one", "other"))
+    study = UnderstandingStudy(Settings(tasks=given), Store(tmp_path / "store"))
+    with pytest.raises(BadSetting, match="two of one name; rename a folder$"):
+        _ = study.tasks
 
 
 def check_forgotten(study: UnderstandingStudy) -> None:
