@@ -260,6 +260,9 @@ def test_the_explorer_s_notebook_has_the_settings_of_the_run(
     assert "bbc-l100-s3/students is not up to date; first: gdlib run --set num_samples=40" in (
         result.output
     )
+    result = gdlib("export", "mine", *chosen)
+    assert "first: gdlib run --set num_samples=40 --corpus bbc" in result.output
+    assert "mine" not in result.output.partition("first:")[2], "the folder is no option of a run"
     monkeypatch.setattr("gdlib.run.jobs.finished", lambda job: True)
     result = gdlib("explore", *chosen, "--only-write")
     copy = tmp_path / "runs/generation/quick/bbc-l100-s3/explore_samples.ipynb"
