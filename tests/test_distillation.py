@@ -273,11 +273,10 @@ def test_students_are_chosen_by_errors_then_by_cross_entropy():
         torch.tensor([[1.0, 0], [0, 1.0]]),
         torch.tensor([[1.0, 0], [1.0, 0]]),
     )
-    by_hand = math.log(1 + math.exp(-1)) / 1000
-    assert held_out_score(unsure, labels) == pytest.approx(by_hand)
-    assert held_out_score(wrong, labels) == pytest.approx(
-        0.5 + (by_hand + (math.log(1 + math.exp(1)) / 1000)) / 2
-    )
+    right, mistaken = math.log(1 + math.exp(-1)), math.log(1 + math.exp(1))
+    mean = (right + mistaken) / 2
+    assert held_out_score(unsure, labels) == pytest.approx(right / (1 + right) / 2)
+    assert held_out_score(wrong, labels) == pytest.approx(0.5 + mean / (1 + mean) / 2)
     assert (
         held_out_score(sure, labels)
         < held_out_score(unsure, labels)
