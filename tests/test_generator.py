@@ -360,7 +360,8 @@ def test_prefixes_are_the_first_tokens_of_labelled_texts_as_they_were_learnt(
 
 
 def test_prefix_longer_than_every_text(generator, part):
-    with pytest.raises(BadSetting, match="^prefix_tokens.+ = 500: no text is that long$"):
+    why = r"^prefix_tokens \(of feedback: feedback_tokens\) = 500: no text is that long$"
+    with pytest.raises(BadSetting, match=why):
         list(g.prompts_for(generator, 0, 2, part, 500, seed=0))
 
 

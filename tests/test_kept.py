@@ -118,10 +118,8 @@ def test_a_pattern_or_an_estimator_that_changed_is_another_table(
 
 
 def test_a_baseline_that_changed_answers_anew(tmp_path, monkeypatch):
-    study, texts = (
-        Study(Settings(), Store(tmp_path)),
-        ["red sea", "red sun", "blue sea", "green sun"],
-    )
+    study = Study(Settings(), Store(tmp_path))
+    texts = ["red sea", "red sun", "blue sea", "green sun"]
     asked = (texts, [0, 0, 1, 1], texts, 2)
     before, _ = study.kept(baselines.answers, *asked)
     changed = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=1e-6))

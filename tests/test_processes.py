@@ -90,7 +90,7 @@ def test_workers_end_when_their_parent_is_killed():
         ):
             time.sleep(0.2)
             children = psutil.Process(parent.pid).children(recursive=True)
-        time.sleep(1)  # past the start of the workers, into their work
+        time.sleep(5)  # past the start of the workers, into their work
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()

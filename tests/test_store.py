@@ -95,7 +95,7 @@ def test_a_reader_finds_a_whole_artifact_while_it_is_replaced(store: Store) -> N
         while not done.is_set():
             found.append(store.find("teacher", RECIPE))
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     for letter in "bcdefghijklmnop":
         store.make("teacher", RECIPE, write(letter * 100_000), again=True)

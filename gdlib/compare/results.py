@@ -84,6 +84,12 @@ class Results:
         table = pd.concat([of.table for of in results], ignore_index=True)
         return replace(first, table=table, outputs=np.concatenate([of.outputs for of in results]))
 
+    @classmethod
+    def stack_first(cls, results: Sequence["Results"]) -> "Results":
+        """The same of seeds with unlike numbers of items: on the first, as many as all have."""
+        least = min(len(of.items) for of in results)
+        return cls.stack([of.where(np.arange(len(of.items)) < least) for of in results])
+
     def where(self, chosen: pd.Series | NDArray[np.bool_]) -> "Results":
         """The same on some of the items. *Shape:* ``[items]``, bool."""
         items = self.items[np.asarray(chosen)]

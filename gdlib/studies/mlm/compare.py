@@ -84,9 +84,7 @@ def of_run(study: MLMStudy) -> Curves:
 
 def over_seeds(study: MLMStudy) -> Curves:
     """The curves of all seeds of a study, of as many texts each."""
-    runs = [of_run(each) for each in study.each_seed()]
-    texts = min(len(run.items) for run in runs)
-    return Curves.stack([run.where(np.arange(len(run.items)) < texts) for run in runs])
+    return Curves.stack_first([of_run(each) for each in study.each_seed()])
 
 
 def mean_curves(curves: Curves) -> pd.DataFrame:

@@ -100,12 +100,5 @@ class Forgetting(LexicalEncoders, MaskedHeads):
             dose: [study.forgotten() for study in self.each_seed(train_instances=dose)]
             for dose in sorted({s.train_instances, *s.doses})
         }
-        # Of a seed's texts those in which nothing is hidden are left out, so that their number
-        # differs; item by item the first of all are compared.
-        least = min(len(each.items) for of_seeds in of_dose.values() for each in of_seeds)
-        return {
-            dose: Results.stack(
-                [each.where(np.arange(len(each.items)) < least) for each in of_seeds]
-            )
-            for dose, of_seeds in of_dose.items()
-        }
+        # Of a seed's texts those in which nothing is hidden are left out: their number differs.
+        return {dose: Results.stack_first(of_seeds) for dose, of_seeds in of_dose.items()}
