@@ -18,6 +18,7 @@ from benchmarks.workbench import (
     INT8,
     MODEL2VEC,
     ONNX,
+    PLAIN,
     TEACHER,
     TFIDF,
     TORCH,
@@ -58,6 +59,7 @@ def answered(bench: Workbench, row: str, batch: int) -> Lines:
     operations = dict(zip(counted["name"], batch * 1e6 * counted["megaflops"]))
     work = {name: Work(operations[ONNX], "fp32") for name in (ONNX, TORCH)}
     work[TEACHER] = Work(operations["teacher"], bench.precision)
+    work[PLAIN] = Work(operations["teacher"], "fp32")
     with one_thread():
         return compare(row, "ms", calls, rounds=bench.rounds, ours=2, work=work, threads=1)
 
@@ -106,7 +108,7 @@ def accuracy(bench: Workbench) -> Lines:
     calls = {
         name: answer if isinstance(answer, Missing) else partial(share, answer)
         for name, answer in bench.answers.items()
-        if name != TORCH  # which answers as ONNX in float32 does
+        if name not in (TORCH, PLAIN)  # the same networks once more
     }
     return compare("accuracy", "% right", calls, rounds=1, ours=2)
 

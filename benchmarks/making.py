@@ -1,6 +1,7 @@
 """Rows on the big networks of a run: the generator writes, the teacher labels."""
 
-from copy import deepcopy
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,7 +52,8 @@ def sampling(bench: Workbench) -> Lines:
     calls = {f"gdlib {bench.precision}": ours}
     copies = {"fp32": torch.float32, "bf16": torch.bfloat16}
     for precision, dtype in copies.items():
-        calls[f"transformers generate {precision}"] = generate(deepcopy(made.network).to(dtype))
+        copy = bench.plain(bench.study.trained_generator(), "AutoModelForCausalLM", dtype)
+        calls[f"transformers generate {precision}"] = generate(copy)
     length = 32
     operations = costs.operations(made.network, [torch.ones(1, length, dtype=torch.long)]) / length
     precisions = (bench.precision, *copies)
@@ -67,21 +69,16 @@ def tokens(ids: torch.Tensor, end: int) -> int:
 
 def labelling(bench: Workbench) -> Lines:
     """The teacher's logits of texts, from the texts on; transformers gives all classes too."""
-    from transformers import pipeline
-
     teacher, texts = bench.study.teacher, bench.texts[: bench.sizes.labelled]
-    halved = deepcopy(teacher.network).bfloat16()
+    whole, halved = bench.pipeline(torch.float32), bench.pipeline(torch.bfloat16)
 
-    def piped(network: nn.Module, texts: list[str]) -> Call:
-        reads = {"tokenizer": teacher.tokenizer, "batch_size": 64, "device": "cpu"}
-        made = pipeline("text-classification", model=network, top_k=None, **reads)
-        how = {"truncation": True, "max_length": teacher.max_length}
-        return rate(len(texts), lambda: made(texts, **how))
+    def piped(answer: Callable[[Sequence[str]], Any], texts: list[str]) -> Call:
+        return rate(len(texts), lambda: answer(texts))
 
     ours = f"gdlib {bench.precision}"
     calls = {
         ours: rate(len(texts), lambda: teacher.signals(texts, title="")),
-        "transformers pipeline fp32": piped(teacher.network, texts),
+        "transformers pipeline fp32": piped(whole, texts),
         "transformers pipeline bf16": piped(halved, texts),
         "transformers pipeline bf16, sorted": piped(halved, sorted(texts, key=len)),
     }

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
 from sklearn.pipeline import Pipeline
 
 from benchmarks.timing import Missing
 from gdlib.compare import baselines
-from gdlib.core.store import Store
-from gdlib.learn.batches import has_bf16
+from gdlib.core.hardware import has_bf16
+from gdlib.core.store import Artifact, Store
 from gdlib.networks import distillation, export
 from gdlib.run.predict import Exported
 from gdlib.studies.generation.study import GenerationStudy
@@ -26,6 +27,7 @@ Answer = Callable[[Sequence[str]], np.ndarray]
 """Texts to probabilities, ``[texts, classes]``."""
 ONNX, INT8, TORCH = "student, ONNX float32", "student, ONNX int8", "student, torch"
 TEACHER, TFIDF, MODEL2VEC = "teacher", "TF-IDF + LR", "Model2Vec + LR"
+PLAIN = "teacher, transformers pipeline fp32"
 INSTALL = "not installed; pip install 'gdlib[bench]'"
 
 
@@ -116,6 +118,7 @@ class Workbench:
     def answers(self) -> dict[str, Answer | Missing]:
         """The contestants that classify, from texts to probabilities, ours first."""
         study, student = self.study, self.study.student()
+        piped = self.pipeline(torch.float32)
         exported, small = (Exported(self.exported, small=small) for small in (False, True))
 
         def by_torch(texts: Sequence[str]) -> np.ndarray:
@@ -123,6 +126,10 @@ class Workbench:
 
         def by_teacher(texts: Sequence[str]) -> np.ndarray:
             return study.teacher.signals(texts, title="").probabilities.numpy()
+
+        def by_pipeline(texts: Sequence[str]) -> np.ndarray:
+            found = piped(texts)
+            return np.array([[scores[name] for name in study.class_names] for scores in found])
 
         def by_static(texts: Sequence[str]) -> np.ndarray:
             vectors, model = self.static_model
@@ -135,7 +142,27 @@ class Workbench:
             TFIDF: self.tfidf.predict_proba,
             MODEL2VEC: unless_missing(by_static, "model2vec", "skeletoken"),
             TEACHER: by_teacher,
+            PLAIN: by_pipeline,
         }
+
+    def plain(self, made: Artifact, family: str, dtype: torch.dtype) -> Any:
+        """A network of the run as transformers itself loads and runs it, for the peers."""
+        return getattr(transformers, family).from_pretrained(made.path, dtype=dtype).eval()
+
+    def pipeline(self, dtype: torch.dtype) -> Callable[[Sequence[str]], list[dict[str, float]]]:
+        """The teacher by transformers' pipeline: texts to the probability of each class by name."""
+        teacher = self.study.teacher
+        network = self.plain(
+            self.study.trained_teacher(), "AutoModelForSequenceClassification", dtype
+        )
+        reads = {"tokenizer": teacher.tokenizer, "batch_size": 64, "device": "cpu"}
+        made = transformers.pipeline("text-classification", network, top_k=None, **reads)
+        how = {"truncation": True, "max_length": teacher.max_length}
+
+        def answer(texts: Sequence[str]) -> list[dict[str, float]]:
+            return [{one["label"]: one["score"] for one in row} for row in made(list(texts), **how)]
+
+        return answer
 
 
 def unless_missing(contestant: Any, *packages: str) -> Any:

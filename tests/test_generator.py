@@ -432,8 +432,7 @@ def plan(**changes):
 
 @pytest.mark.parametrize("method", ["full", "lora", "last-1"])
 def test_fine_tune_and_load_back(network, part, tmp_path, method, monkeypatch):
-    monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: False)
-    monkeypatch.setattr(g, "has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.core.hardware.has_bf16", lambda: False)
     held_out = Part(
         [text for label in LABELS for text in tiny.texts_of(label, 16, 0)[12:]],
         [0] * 4 + [1] * 4 + [2] * 4,

@@ -65,7 +65,7 @@ def test_it_learns_and_is_better_than_chance(parts, tuned):
 
 
 def test_states_are_those_at_cls_or_the_mean_over_a_text_s_own_positions(parts, tuned, monkeypatch):
-    monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.core.hardware.has_bf16", lambda: False)
     loaded, texts = (
         Teacher.load(tuned[1]),
         parts.test.texts[:5],
@@ -99,7 +99,7 @@ def test_a_layer_or_a_pooling_that_is_not_there(tuned):
 
 
 def test_loaded_back_it_says_what_plain_transformers_says(parts, tuned, monkeypatch):
-    monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.core.hardware.has_bf16", lambda: False)
     loaded = Teacher.load(tuned[1])
     assert loaded.labels == parts.labels and loaded.max_length == 20
     texts = parts.test.texts[:7]
@@ -108,7 +108,7 @@ def test_loaded_back_it_says_what_plain_transformers_says(parts, tuned, monkeypa
 
 
 def test_signals_are_in_the_order_of_the_texts_with_their_layers(parts, tuned, monkeypatch):
-    monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: False)
+    monkeypatch.setattr("gdlib.core.hardware.has_bf16", lambda: False)
     loaded = Teacher.load(tuned[1])
     texts = [
         "cat",

@@ -342,7 +342,7 @@ def test_weight_decay_is_on_matrices_only():
     ],
 )
 def test_precision(monkeypatch, precision, has, expected):
-    monkeypatch.setattr("gdlib.learn.batches.has_bf16", lambda: has)
+    monkeypatch.setattr("gdlib.core.hardware.has_bf16", lambda: has)
     kinds = set()
 
     def noted(model, batch):

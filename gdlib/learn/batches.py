@@ -13,12 +13,15 @@ import numpy as np
 import torch
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
+from gdlib.core import hardware
 from gdlib.core.processes import keep_memory
+from gdlib.learn.packing import packed
 
 Batch = dict[str, Tensor]
+PACKED_FROM = 4
+"""Of how many passes on :func:`gdlib.learn.packing.pack` takes less time than it saves."""
 Row = TypeVar("Row")
 
 
@@ -172,7 +175,11 @@ def ask(
     keep_memory()
     device = next(network.parameters()).device
     starts, answers = ends(counts or [1] * len(rows)), dict[str, Tensor]()
-    with tqdm(total=len(rows), desc=title, unit="text", mininterval=2.0, disable=not title) as bar:
+    pays = precision != "fp32" and len(rows) > PACKED_FROM * batch
+    with (
+        packed(network, torch.bfloat16 if pays else torch.float32),
+        tqdm(total=len(rows), desc=title, unit="text", mininterval=2.0, disable=not title) as bar,
+    ):
         for chosen, moved in passes(network, rows, inputs, length=length, batch=batch):
             with autocast(device, precision):
                 given = (call or network)(**moved)
@@ -186,15 +193,6 @@ def ask(
     return answers.get("", answers) if answers else torch.empty(0, width)
 
 
-def has_bf16() -> bool:
-    """Whether the hardware multiplies bf16 matrices itself (a GPU, or a processor with AVX512-BF16
-    or AMX).
-    """
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
     """The autocast context of a precision: ``"bf16"``, ``"fp32"``, or ``"auto"``, which is bf16
     where the hardware has it.
@@ -202,14 +200,6 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     Not accelerate's own, whose state belongs to the whole process, while here a teacher in bf16 and
     a student in fp32 share one.
     """
-    if precision == "fp32" or (precision == "auto" and not has_bf16()):
+    if precision == "fp32" or (precision == "auto" and not hardware.has_bf16()):
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
-
-
-def attention(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Attention as products of matrices where a network is trained on a processor: torch's fused
-    one takes up to five times as long for its gradient in bf16, the more so the shorter the texts.
-    """
-    plain = device.type == "cpu"
-    return sdpa_kernel(SDPBackend.MATH) if plain else contextlib.nullcontext()

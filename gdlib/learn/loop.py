@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from gdlib.core.errors import BadSetting
 from gdlib.core.processes import keep_memory
 from gdlib.learn import checkpoint
-from gdlib.learn.batches import Batch, attention, autocast
+from gdlib.learn.batches import Batch, autocast
 
 Batches = Callable[[int], Batch]
 """Step number (from 0) to batch."""
@@ -169,7 +169,7 @@ def fit(
     for step in range(start, regime.steps):
         with accelerator.split_between_processes(batches(step), apply_padding=True) as share:
             batch = send_to_device(share, accelerator.device)
-        with autocast(accelerator.device, regime.precision), attention(accelerator.device):
+        with autocast(accelerator.device, regime.precision):
             value = loss(model, batch)
         accelerator.backward(value)
         accelerator.clip_grad_norm_(trainable(network), regime.clip)

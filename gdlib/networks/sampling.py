@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gdlib.core import hardware
 from gdlib.core.errors import BadSetting
 from gdlib.core.processes import keep_memory
-from gdlib.learn.batches import has_bf16
+from gdlib.learn.packing import packed
 from gdlib.networks import fine_tune as recipe
 from gdlib.sources.corpora import Part
 
@@ -42,7 +43,7 @@ class Generator:
         """The generator that :func:`gdlib.networks.generator.fine_tune` left in a folder, in bf16
         where the hardware multiplies bf16.
         """
-        dtype = torch.bfloat16 if has_bf16() else torch.float32
+        dtype = torch.bfloat16 if hardware.has_bf16() else torch.float32
         network, tokenizer, plan = recipe.load("AutoModelForCausalLM", folder, dtype)
         return cls(network, tokenizer, plan["labels"])
 
@@ -82,23 +83,24 @@ class Generator:
         written: list[list[int]] = [[] for _ in rows]
         ended = [False] * len(rows)
         cache = None
-        for _ in range(max_new_tokens):
-            out = self.network(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache = out.past_key_values
-            chosen = draw(out.logits[:, -1].float().cpu(), temperature, top_p, top_k, random)
-            alive = []
-            for place, (row, token) in enumerate(zip(rows, chosen.tolist())):
-                if token == self.tokenizer.eos_token_id:
-                    ended[row] = True
-                else:
-                    written[row].append(token)
-                    alive.append(place)
-            if not alive:
-                break
-            if len(alive) < len(rows):
-                cache.batch_select_indices(torch.tensor(alive, device=device))
-                rows, chosen = [rows[place] for place in alive], chosen[alive]
-            ids = chosen[:, None].to(device)
+        with packed(self.network, self.network.dtype):
+            for _ in range(max_new_tokens):
+                out = self.network(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                cache = out.past_key_values
+                chosen = draw(out.logits[:, -1].float().cpu(), temperature, top_p, top_k, random)
+                alive = []
+                for place, (row, token) in enumerate(zip(rows, chosen.tolist())):
+                    if token == self.tokenizer.eos_token_id:
+                        ended[row] = True
+                    else:
+                        written[row].append(token)
+                        alive.append(place)
+                if not alive:
+                    break
+                if len(alive) < len(rows):
+                    cache.batch_select_indices(torch.tensor(alive, device=device))
+                    rows, chosen = [rows[place] for place in alive], chosen[alive]
+                ids = chosen[:, None].to(device)
         return list(zip(written, ended))
 
 
@@ -107,7 +109,7 @@ def attend_faster(network: nn.Module) -> None:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    if network.config._attn_implementation == "sdpa":
+    if network.config._attn_implementation in ("sdpa", "eager"):
         AttentionInterface.register("gdlib_one_token", one_token_attention)
         AttentionMaskInterface.register("gdlib_one_token", sdpa_mask)
         network.set_attn_implementation("gdlib_one_token")

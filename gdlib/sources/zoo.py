@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gdlib.core import hardware
 from gdlib.core.errors import BadDownload, BadSetting, first_line, unknown
 from gdlib.core.settings import digest
 from gdlib.core.store import file_digest
@@ -205,6 +206,7 @@ def _weights(
         dtype=torch.float32,
         use_safetensors=True,
         output_loading_info=True,
+        **hardware.attention(),
         **options,
     )
     body = f"{model.base_model_prefix}." if new_head else ""

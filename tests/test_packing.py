@@ -1,0 +1,89 @@
+"""Weights in blocks, and the attention that networks are loaded with."""
+
+import pytest
+import torch
+from torch import nn
+
+from gdlib.core import hardware
+from gdlib.learn import batches
+from gdlib.learn.batches import PACKED_FROM, ask, pad
+from gdlib.learn.packing import pack, packed, unpack
+
+here = pytest.mark.skipif(
+    not hardware.has_bf16() or torch.cuda.is_available(),
+    reason="this processor does not multiply bf16 itself, so nothing is packed",
+)
+
+
+class Reader(nn.Module):
+    """The mean of a text's embeddings through two linear layers, one without a bias."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(50, 32)
+        self.layers = nn.Sequential(nn.Linear(32, 96), nn.Tanh(), nn.Linear(96, 5, bias=False))
+
+    def forward(self, ids):
+        return self.layers(self.embedding(ids).mean(1))
+
+
+@here
+def test_packed_layers_answer_as_under_autocast_and_are_put_back():
+    network, ids = Reader(), torch.randint(50, (40, 7))
+    with torch.inference_mode():
+        before = network(ids)
+        with torch.autocast("cpu", torch.bfloat16):
+            expected = network(ids)
+        with packed(network, torch.bfloat16):
+            found = network(ids)
+        assert found.dtype == torch.bfloat16
+        assert torch.allclose(found.float(), expected.float(), atol=2**-7)
+        assert torch.equal(network(ids), before)  # in float32 again
+
+
+@here
+def test_packed_weights_are_those_of_that_moment():
+    network, ids = Reader(), torch.randint(50, (4, 7))
+    with torch.inference_mode():
+        layers = pack(network)
+        packed_then = network(ids)
+        network.layers[2].weight.zero_()
+        assert torch.equal(network(ids), packed_then)
+        unpack(layers)
+        assert not network(ids).any()
+
+
+def test_what_multiplies_in_float32_is_not_packed():
+    network, ids = Reader(), torch.randint(50, (4, 7))
+    with torch.inference_mode(), packed(network, torch.float32):
+        assert network(ids).dtype == torch.float32
+
+
+@here
+@pytest.mark.parametrize("precision, many, expected", [
+    ("auto", True, torch.bfloat16), ("auto", False, torch.float32), ("fp32", True, torch.float32),
+])  # fmt: skip
+def test_weights_are_packed_for_many_passes_alone(monkeypatch, precision, many, expected):
+    kinds, whole = [], batches.packed
+    monkeypatch.setattr(batches, "packed", lambda n, kind: kinds.append(kind) or whole(n, kind))
+    rows = [[1 + i % 40] * (1 + i % 6) for i in range(2 * PACKED_FROM + many)]
+    network = Reader()
+    found = ask(network, rows, lambda some: {"ids": pad(some, 0)}, batch=2, precision=precision)
+    assert kinds == [expected]
+    alone = [
+        ask(network, [row], lambda some: {"ids": pad(some, 0)}, precision=precision) for row in rows
+    ]
+    # a shorter row of a batch has other means, so those of full length are compared
+    longest = [i for i, row in enumerate(rows) if len(row) == 6]
+    assert longest
+    assert torch.allclose(found[longest], torch.cat(alone)[longest], atol=2**-7)
+
+
+@pytest.mark.parametrize("bf16, gpu, expected", [
+    (True, False, {"attn_implementation": "eager"}), (True, True, {}), (False, False, {}),
+])  # fmt: skip
+def test_attention_is_written_out_on_processors_with_bf16(monkeypatch, bf16, gpu, expected):
+    monkeypatch.setattr(hardware, "has_bf16", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert hardware.attention() == expected
