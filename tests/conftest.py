@@ -17,6 +17,8 @@ from typing import Any
 # is imported, which reads it.
 for name in ("OMP_NUM_THREADS", "GDLIB_THREADS"):
     os.environ.setdefault(name, "1")
+# A checkpoint at every look, so that also a training of a second is killed between two of them.
+os.environ.setdefault("GDLIB_CHECKPOINT_SECONDS", "0")
 
 import nbformat  # noqa: E402
 import pytest  # noqa: E402

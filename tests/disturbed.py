@@ -35,6 +35,7 @@ PLAN = pipeline.plan_of("generation")
 STAGES = tuple(stage.name for stage in PLAN.stages)
 WAIT = 3600  # seconds after which a run is said to hang; on a busy machine it only waits
 TIMED = re.compile(r"tim(e|ing)|-compare\.md$")  # names of files with times, which are never alike
+os.environ.setdefault("GDLIB_CHECKPOINT_SECONDS", "0")  # trainings are killed between checkpoints
 NOT_LASTING = {"locks", "work", "damaged", "stages"}
 KNOBS = {
     "students": "KimCNN",

@@ -7,6 +7,7 @@ import pytest
 import torch
 from killed_training import REGIME, batches, held_out, loss, network
 
+from gdlib.core.errors import BadSetting
 from gdlib.learn import checkpoint
 from gdlib.learn.loop import fit
 
@@ -117,3 +118,31 @@ def test_optimizer_round_trip():
     stepped(optimizer, model, 2)
     stepped(other, copy, 2)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), copy.parameters()))
+
+
+@pytest.mark.parametrize("seconds, expected", [("0", list(range(3, 24, 3))), ("7", [9, 18])])
+def test_checkpoints_are_so_many_seconds_apart(tmp_path, monkeypatch, seconds, expected):
+    """A look every three steps, which take a second each."""
+    monkeypatch.setenv("GDLIB_CHECKPOINT_SECONDS", seconds)
+    now, saved = [0.0], []
+    monkeypatch.setattr("gdlib.learn.loop.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(checkpoint, "save", lambda folder, step, *rest: saved.append(step))
+
+    def a_second_later(step):
+        now[0] += 1
+        return batches(step)
+
+    fit(network(), a_second_later, loss, held_out, REGIME, resume=tmp_path)
+    assert saved == expected
+
+
+def test_the_seconds_between_checkpoints_are_checked(monkeypatch):
+    for value in ("often", "-1", "1.5", "nan", "9" * 5_000):
+        monkeypatch.setenv("GDLIB_CHECKPOINT_SECONDS", value)
+        expected = "; expected whole seconds, 0 for a checkpoint at every look$"
+        with pytest.raises(
+            BadSetting, match=f'^GDLIB_CHECKPOINT_SECONDS is "{value[:40]}"{expected}'
+        ):
+            checkpoint.pause()
+    monkeypatch.delenv("GDLIB_CHECKPOINT_SECONDS")
+    assert checkpoint.pause() == 30

@@ -9,6 +9,7 @@ number of threads (sums over parts of a batch round otherwise).
 
 import math
 import random
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -119,8 +120,8 @@ def fit(
         loss: of one batch; ``[]``.
         held_out: what the weights are chosen by.
         regime: how long and how fast.
-        resume: a folder to go on from, and to save to at every evaluation; none: a kill loses the
-            training.
+        resume: a folder to go on from, and to save to at evaluations, so many seconds apart at
+            least (:func:`gdlib.learn.checkpoint.pause`); none: a kill loses the training.
         evaluate_first: also before the first step, so that the weights stay if no later ones are
             better. The history then begins with step 0, without a training loss (nan).
         title: of the progress bar; none: no bar (many short trainings under one bar).
@@ -139,6 +140,7 @@ def fit(
     model, optimizer = accelerator.prepare(network, optimizer)
     history, best, start = History(), dict[str, Tensor](), 0
     running: list[Tensor] = []
+    saved_at = time.monotonic()
 
     def evaluate(step: int) -> None:
         nonlocal best
@@ -158,13 +160,8 @@ def fit(
         start, history, best = saved.step, History(**saved.extra), saved.tensors["best"]
     elif evaluate_first:
         evaluate(0)
-    bar = tqdm(
-        total=regime.steps,
-        initial=start,
-        desc=title,
-        disable=not title or not accelerator.is_main_process,
-        mininterval=2.0,
-    )
+    no_bar = not title or not accelerator.is_main_process
+    bar = tqdm(total=regime.steps, initial=start, desc=title, disable=no_bar, mininterval=2.0)
     model.train()
     for step in range(start, regime.steps):
         with accelerator.split_between_processes(batches(step), apply_padding=True) as share:
@@ -186,10 +183,12 @@ def fit(
         bar.set_postfix(held_out=f"{history.held_out[-1]:.3f}", best=f"{history.best:.3f}")
         if regime.patience and history.evaluations_since_best() >= regime.patience:
             break
-        if resume and accelerator.is_main_process and not last:
+        is_due = time.monotonic() - saved_at >= checkpoint.pause()
+        if resume and is_due and accelerator.is_main_process and not last:
             groups = {"network": trainable_state(network), "best": best}
             groups |= checkpoint.optimizer_tensors(optimizer)
             checkpoint.save(resume, step + 1, groups, asdict(history))
+            saved_at = time.monotonic()
     bar.close()
     network.load_state_dict(best, strict=False)
     network.eval()

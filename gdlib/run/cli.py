@@ -114,7 +114,8 @@ def run(
     """Execute what is not up to date, then write the report.
 
     Killed, interrupted or failed, the same command goes on where it was. The environment variable
-    GDLIB_THREADS sets the threads a stage computes with (default: the physical cores).
+    GDLIB_THREADS sets the threads a stage computes with (default: the physical cores), and
+    GDLIB_CHECKPOINT_SECONDS how far apart the checkpoints of a training are at least (default: 30).
 
     [bold]Examples[/bold]
 
