@@ -162,6 +162,7 @@ def check_export(one: pipeline.Run, study: generation.GenerationStudy, folder: P
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("GDLIB_CHECKPOINT_SECONDS", "30")  # of two gigabytes
     settings = {
         "corpus": "wordnet",
         "labels_per_class": 20,

@@ -325,10 +325,11 @@ def test_a_strategy_that_is_not_known():
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_the_real_teacher_from_end_to_end(tmp_path):
+def test_the_real_teacher_from_end_to_end(tmp_path, monkeypatch):
     """Dictionary definitions, few labels: distilled on unlabelled text a student is better than on
     labels alone.
     """
+    monkeypatch.setenv("GDLIB_CHECKPOINT_SECONDS", "30")
     given = {
         "corpus": "wordnet",
         "labels_per_class": 30,
