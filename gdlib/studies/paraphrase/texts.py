@@ -18,6 +18,7 @@ from gdlib.sources import corpora, splits
 from gdlib.sources.splits import TEST_SEED
 from gdlib.sources.structure import opening
 from gdlib.studies.paraphrase.settings import Settings
+from gdlib.studies.shared.knobs import by_name
 from gdlib.studies.shared.masked import MaskedHeads
 from gdlib.studies.shared.settings import HeadSettings, part_of
 from gdlib.studies.shared.study import Texts
@@ -51,11 +52,8 @@ class SpunTexts(MaskedHeads):
         is loaded.
         """
         corpora = dict.fromkeys((self.settings.corpus, *self.settings.domains))
-        named = {name.rstrip("/").rpartition("/")[2]: name for name in corpora}
-        if len(named) < len(corpora):
-            names = ", ".join(corpora)
-            raise BadSetting(f"domains {names}: two of them have the same name; rename one")
-        return named
+        last_parts = ((name.rstrip("/").rpartition("/")[2], name) for name in corpora)
+        return by_name("corpus and domains", last_parts)
 
     @property
     def own(self) -> str:

@@ -1,7 +1,10 @@
 """Knobs that several studies have, beside those of :mod:`gdlib.studies.shared.settings`."""
 
 import re
+from collections.abc import Iterable
+from typing import TypeVar
 
+from gdlib.core.errors import BadSetting
 from gdlib.core.settings import knob, settings_class
 from gdlib.learn.names import REPRESENTATION_LOSSES, SOFT_LOSSES
 from gdlib.learn.strategies import STRATEGIES
@@ -9,6 +12,7 @@ from gdlib.networks.names import EMBEDDINGS, PROJECTIONS
 
 Names = tuple[str, ...]
 Numbers = tuple[int, ...]
+Found = TypeVar("Found")
 
 
 COLDEST = 0.01
@@ -18,6 +22,24 @@ COLDEST = 0.01
 def items(text: str) -> tuple[str, ...]:
     """The items of a Markdown list (``- ...``), each on one line."""
     return tuple(" ".join(item.split()) for item in re.split(r"^\s*- ", text, flags=re.M)[1:])
+
+
+def by_name(knobs: str, found: Iterable[tuple[str, Found]]) -> dict[str, Found]:
+    """What was found for a list of names, by its name (of a folder, its last part).
+
+    Args:
+        knobs: whose names they are.
+        found: name and thing.
+
+    Raises:
+        BadSetting: two of one name, which tables could not tell apart.
+    """
+    named: dict[str, Found] = {}
+    for name, each in found:
+        if name in named:
+            raise BadSetting(f'{knobs}: two are named "{name}"; rename a folder')
+        named[name] = each
+    return named
 
 
 @settings_class

@@ -11,7 +11,6 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from gdlib.core.artifacts import artifact, derived
-from gdlib.core.errors import BadSetting
 from gdlib.core.settings import digest
 from gdlib.core.store import Artifact
 from gdlib.core.study import Study
@@ -23,6 +22,7 @@ from gdlib.networks.mlm_teachers import MaskedTeacher
 from gdlib.networks.mlm_texts import Guessed, MaskedTexts
 from gdlib.sources import corpora, zoo
 from gdlib.sources.corpora import Corpus
+from gdlib.studies.shared.knobs import by_name
 from gdlib.studies.shared.settings import HeadSettings, part_of
 from gdlib.studies.shared.study import Texts
 
@@ -125,11 +125,7 @@ class MaskedHeads(Study):
     def networks(self) -> dict[str, zoo.Network]:
         """The networks by name, the reference first."""
         networks = [zoo.locate(name) for name, *_ in self.masked_networks]
-        named = {network.name: network for network in networks}
-        if len(named) < len(networks):
-            names = ", ".join(name for name, *_ in self.masked_networks)
-            raise BadSetting(f"networks {names}: two of one name; rename a folder")
-        return named
+        return by_name("networks", ((network.name, network) for network in networks))
 
     @property
     def reference(self) -> str:

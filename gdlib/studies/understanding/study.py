@@ -15,7 +15,6 @@ from gdlib.compare import baselines
 from gdlib.compare.results import Results
 from gdlib.compare.scores import SCORES, scores_of
 from gdlib.core.artifacts import artifact, derived
-from gdlib.core.errors import BadSetting
 from gdlib.core.store import Artifact
 from gdlib.networks import tuning
 from gdlib.networks.students import parameters
@@ -26,6 +25,7 @@ from gdlib.sources.cards import WORD_IN_CONTEXT
 from gdlib.sources.parts import Part
 from gdlib.sources.tasks import Task
 from gdlib.sources.zoo import Network
+from gdlib.studies.shared.knobs import by_name
 from gdlib.studies.shared.settings import part_of
 from gdlib.studies.understanding.forgetting import Forgetting
 from gdlib.studies.understanding.settings import PLAN, Settings
@@ -66,10 +66,7 @@ class UnderstandingStudy(Forgetting):
             tasks.load(name, sizes, s.seed, self._seen if name == WORD_IN_CONTEXT else ())
             for name in s.tasks
         ]
-        named = {task.name: task for task in loaded}
-        if len(named) < len(loaded):
-            raise BadSetting(f"tasks = {', '.join(s.tasks)}: two of one name; rename a folder")
-        return named
+        return by_name("tasks", ((task.name, task) for task in loaded))
 
     @derived
     def _seen(self) -> set[str]:
