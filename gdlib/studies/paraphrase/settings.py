@@ -125,7 +125,7 @@ class Settings(SweepSettings, SoftSettings, EncoderSettings):
         80, "train", "its optimisation steps at least, with more passes over few texts"
     )
     detector_lr: float = knob(1e-4, "train", "its peak learning rate, linear warm-up and decay")
-    detector_batch: int = knob(16, "train", "texts per step", least=1)
+    detector_batch: int = knob(8, "train", "texts per step", least=1)
     student: str = knob("KimCNN", "train", "architecture of the student", tuple(STUDENTS))
     student_parameters: int = knob(600_000, "train", "its parameter budget", least=1)
     student_steps: int = knob(200, "train", "its optimisation steps at most", least=1)
