@@ -78,23 +78,6 @@ def test_of_many_tokens_only_those_with_a_mass_are_drawn_each_as_often_as_it_has
     assert np.abs(found - expected).max() < 0.015  # four standard deviations
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("groups", [1, 3, 9])
-def test_attention_of_one_token_written_out(groups, masked):
-    drawn = torch.Generator().manual_seed(0)
-    query = torch.randn(2, 9, 1, 4, generator=drawn)
-    key, value = torch.randn(2, 2, groups, 5, 4, generator=drawn)
-    seen = torch.rand(2, 1, 1, 5, generator=drawn) < 0.7
-    found, _ = g.one_token_attention(None, query, key, value, seen if masked else None)
-    for text in range(2):
-        for head in range(9):
-            group = head // (9 // groups)
-            weights = np.exp(key[text, group].numpy() @ query[text, head, 0].numpy() / 2)
-            weights *= seen[text, 0, 0].numpy() if masked else 1
-            expected = weights / weights.sum() @ value[text, group].numpy()
-            assert np.allclose(found[text, 0, head].numpy(), expected, atol=1e-5)
-
-
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_frequencies_are_the_softmax_at_a_temperature(temperature):
     logits = np.array([0.0, 1.0, 2.0, -1.0])

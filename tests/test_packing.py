@@ -1,4 +1,4 @@
-"""Weights in blocks, and the attention that networks are loaded with."""
+"""Weights in blocks: the same answers, and layers that are left as they were."""
 
 import pytest
 import torch
@@ -6,8 +6,9 @@ from torch import nn
 
 from gdlib.core import hardware
 from gdlib.learn import batches
-from gdlib.learn.batches import PACKED_FROM, ask, pad
-from gdlib.learn.packing import pack, packed, unpack
+from gdlib.learn.batches import PACKED_ABOVE, ask, pad
+from gdlib.learn.packing import pack, packed, product, unpack
+from gdlib.networks.lexical_models import PartsHead
 
 here = pytest.mark.skipif(
     not hardware.has_bf16() or torch.cuda.is_available(),
@@ -35,8 +36,8 @@ def test_packed_layers_answer_as_under_autocast_and_are_put_back():
         before = network(ids)
         with torch.autocast("cpu", torch.bfloat16):
             expected = network(ids)
-        with packed(network, torch.bfloat16):
-            found = network(ids)
+            with packed(network, torch.bfloat16):
+                found = network(ids)
         assert found.dtype == torch.bfloat16
         assert torch.allclose(found.float(), expected.float(), atol=2**-7)
         assert torch.equal(network(ids), before)  # in float32 again
@@ -46,12 +47,14 @@ def test_packed_layers_answer_as_under_autocast_and_are_put_back():
 def test_packed_weights_are_those_of_that_moment():
     network, ids = Reader(), torch.randint(50, (4, 7))
     with torch.inference_mode():
-        layers = pack(network)
-        packed_then = network(ids)
-        network.layers[2].weight.zero_()
-        assert torch.equal(network(ids), packed_then)
-        unpack(layers)
-        assert not network(ids).any()
+        layers = []
+        with torch.autocast("cpu", torch.bfloat16):
+            pack(network, layers)
+            packed_then = network(ids)
+            network.layers[2].weight.zero_()
+            assert torch.equal(network(ids), packed_then)
+            unpack(layers)
+            assert not network(ids).any()
 
 
 def test_what_multiplies_in_float32_is_not_packed():
@@ -67,7 +70,7 @@ def test_what_multiplies_in_float32_is_not_packed():
 def test_weights_are_packed_for_many_passes_alone(monkeypatch, precision, many, expected):
     kinds, whole = [], batches.packed
     monkeypatch.setattr(batches, "packed", lambda n, kind: kinds.append(kind) or whole(n, kind))
-    rows = [[1 + i % 40] * (1 + i % 6) for i in range(2 * PACKED_FROM + many)]
+    rows = [[1 + i % 40] * (1 + i % 6) for i in range(2 * PACKED_ABOVE + many)]
     network = Reader()
     found = ask(network, rows, lambda some: {"ids": pad(some, 0)}, batch=2, precision=precision)
     assert kinds == [expected]
@@ -80,10 +83,44 @@ def test_weights_are_packed_for_many_passes_alone(monkeypatch, precision, many, 
     assert torch.allclose(found[longest], torch.cat(alone)[longest], atol=2**-7)
 
 
-@pytest.mark.parametrize("bf16, gpu, expected", [
-    (True, False, {"attn_implementation": "eager"}), (True, True, {}), (False, False, {}),
-])  # fmt: skip
-def test_attention_is_written_out_on_processors_with_bf16(monkeypatch, bf16, gpu, expected):
-    monkeypatch.setattr(hardware, "has_bf16", lambda: bf16)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert hardware.attention() == expected
+@here
+def test_a_layer_that_is_kept_in_float32_is_not_rounded():
+    """The head of gloss pairs switches autocast off, and so does what is not autocast at all."""
+    torch.manual_seed(0)
+    head, states = PartsHead(32), torch.randn(50, 3, 32)
+    first, second = torch.tensor([[[True, True, False]], [[False, False, True]]]).expand(2, 50, 3)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = head(states, first, second)
+        with packed(head, torch.bfloat16):
+            assert torch.equal(head(states, first, second), expected)
+    layer, inputs = nn.Linear(4, 2), torch.randn(3, 4)
+    with torch.inference_mode(), packed(layer, torch.bfloat16):
+        assert torch.equal(layer(inputs), nn.functional.linear(inputs, layer.weight, layer.bias))
+        assert layer(inputs.bfloat16()).dtype == torch.bfloat16
+
+
+@here
+def test_packed_inside_packed_and_left_by_an_error_are_put_back(monkeypatch):
+    network = Reader()
+    with packed(network, torch.bfloat16):
+        with packed(network, torch.bfloat16):
+            pass
+        assert "forward" in vars(network.layers[0])
+    assert "forward" not in vars(network.layers[0])
+    with pytest.raises(KeyboardInterrupt), packed(network, torch.bfloat16):
+        raise KeyboardInterrupt
+    assert "forward" not in vars(network.layers[0])
+    network.layers[2] = nn.Linear(2, 2).double()
+    network.layers[2].weight = None  # so that the second layer cannot be packed
+    with pytest.raises(AttributeError), packed(network, torch.bfloat16):
+        raise AssertionError("it was packed")
+    assert "forward" not in vars(network.layers[0])
+
+
+@here
+def test_a_packed_answer_has_no_gradient():
+    layer, layers = nn.Linear(4, 2), []
+    pack(layer, layers)
+    assert layer.forward.func is product
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not layer(torch.randn(3, 4, requires_grad=True)).requires_grad

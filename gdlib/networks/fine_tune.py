@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from gdlib.core import hardware
 from gdlib.learn.batches import Batch, Row, batches_by_length, row_length
 from gdlib.learn.loop import History, Loss, Regime, Score, fit, writes_files
+from gdlib.sources.attention import attend_faster
 from gdlib.sources.formats import quiet
 
 if TYPE_CHECKING:  # it takes as long to import as torch
@@ -135,8 +135,10 @@ def load(
     import transformers
 
     with quiet():
-        own = {"local_files_only": True, "use_safetensors": True, **hardware.attention()}
-        network = getattr(transformers, family).from_pretrained(folder, dtype=dtype, **own)
+        network = getattr(transformers, family).from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=dtype
+        )
+    attend_faster(network)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     plan = json.loads((folder / PLAN).read_text("utf-8"))
     return network.cuda() if torch.cuda.is_available() else network, tokenizer, plan

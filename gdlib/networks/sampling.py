@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -36,7 +36,6 @@ class Generator:
         self, network: nn.Module, tokenizer: "PreTrainedTokenizerBase", labels: Sequence[str] = ()
     ):
         self.network, self.tokenizer, self.labels = network.eval(), tokenizer, tuple(labels)
-        attend_faster(network)
 
     @classmethod
     def load(cls, folder: Path) -> "Generator":
@@ -102,44 +101,6 @@ class Generator:
                     rows, chosen = [rows[place] for place in alive], chosen[alive]
                 ids = chosen[:, None].to(device)
         return list(zip(written, ended))
-
-
-def attend_faster(network: nn.Module) -> None:
-    """Let a network that has torch's fused attention take :func:`one_token_attention`."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import sdpa_mask
-
-    if network.config._attn_implementation in ("sdpa", "eager"):
-        AttentionInterface.register("gdlib_one_token", one_token_attention)
-        AttentionMaskInterface.register("gdlib_one_token", sdpa_mask)
-        network.set_attn_implementation("gdlib_one_token")
-
-
-def one_token_attention(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """Attention of one new token per text as two products of matrices, which takes a processor half
-    the time of torch's fused one; of more tokens, or with anything special, transformers' own.
-
-    *Shape:* query ``[texts, heads, 1, width]``, key and value ``[texts, groups of heads, length,
-    width]``, mask ``[texts, 1, 1, length]`` (bool) -> ``[texts, 1, heads, width]``.
-    """
-    if query.shape[2] > 1 or others.get("position_bias") is not None:
-        from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as known
-
-        given = {"scaling": scaling, **others}
-        return known["sdpa"](module, query, key, value, attention_mask, **given)
-    groups = query.unflatten(1, (key.shape[1], -1)).squeeze(3)
-    scores = (groups @ key.transpose(2, 3)).float() * (scaling or query.shape[-1] ** -0.5)
-    if attention_mask is not None:
-        scores = scores.masked_fill(~attention_mask, -math.inf)
-    return (scores.softmax(dim=-1).to(value.dtype) @ value).flatten(1, 2).unsqueeze(1), None
 
 
 def draw(

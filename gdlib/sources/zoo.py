@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdlib.core import hardware
 from gdlib.core.errors import BadDownload, BadSetting, first_line, unknown
 from gdlib.core.settings import digest
 from gdlib.core.store import file_digest
@@ -200,13 +199,14 @@ def _weights(
     """
     import torch
 
+    from gdlib.sources.attention import attend_faster
+
     model, info = _load(
         network,
         family,
         dtype=torch.float32,
         use_safetensors=True,
         output_loading_info=True,
-        **hardware.attention(),
         **options,
     )
     body = f"{model.base_model_prefix}." if new_head else ""
@@ -218,6 +218,7 @@ def _weights(
             f'network "{network.name}" is no whole {type(model).__name__}: {len(missing)} '
             f"weights missing, the first is {missing[0]}"
         )
+    attend_faster(model)
     return model
 
 

@@ -25,7 +25,7 @@ def items(text: str) -> tuple[str, ...]:
 
 
 def by_name(knobs: str, found: Iterable[tuple[str, Found]]) -> dict[str, Found]:
-    """What was found for a list of names, by its name (of a folder, its last part).
+    """What was found for a list of names, by its name.
 
     Args:
         knobs: whose names they are.
@@ -37,7 +37,9 @@ def by_name(knobs: str, found: Iterable[tuple[str, Found]]) -> dict[str, Found]:
     named: dict[str, Found] = {}
     for name, each in found:
         if name in named:
-            raise BadSetting(f'{knobs}: two are named "{name}"; rename a folder')
+            raise BadSetting(
+                f'{knobs}: two are named "{name}"; name each once (or rename a folder)'
+            )
         named[name] = each
     return named
 
