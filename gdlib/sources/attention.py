@@ -76,10 +76,11 @@ def attend(
     grouped = query.unflatten(1, (key.shape[1], -1))  # [texts, groups, heads of one, new, width]
     inner = grouped.shape[2:4]
     scores = (grouped.flatten(2, 3) @ key.transpose(2, 3)).unflatten(2, inner).float()
-    scores = scores * (scaling or 1 / math.sqrt(query.shape[-1]))
+    scores.mul_(scaling or 1 / math.sqrt(query.shape[-1]))
     if attention_mask is not None:
         unseen = ~attention_mask.unsqueeze(2)
-        scores = scores.masked_fill(unseen, torch.finfo(scores.dtype).min)
+        least = torch.finfo(scores.dtype).min
+        scores.add_(torch.zeros(unseen.shape).masked_fill(unseen, least))
     weights = scores.softmax(dim=-1).to(value.dtype)
     if dropout:
         weights = F.dropout(weights, dropout)
