@@ -57,15 +57,16 @@ def test_lengths_do_not_count_and_few_texts_have_places_too():
 
 
 def test_what_a_study_keeps_for_the_explorer(tmp_path):
-    settings = Settings(**tiny.generation_knobs(tmp_path), test_size=30, seed=1)
+    knobs = tiny.generation_knobs(tmp_path) | {"num_samples": 60}  # so that some are empty
+    settings = Settings(**knobs, test_size=30, seed=1)
     study = GenerationStudy(settings, Store(tmp_path / "store"))
     table, vectors = study.explored()
     assert (study.samples()["fate"] == "empty").any(), "else a missing place is not tried"
-    assert table["source"].value_counts().to_dict() == {"generated": 20, "labelled": 24, "real": 50}
+    assert table["source"].value_counts().to_dict() == {"generated": 60, "labelled": 24, "real": 50}
     samples = study.samples()
     same = ["text", "fate", "teacher_label", "confidence", "entropy"]
     pd.testing.assert_frame_equal(table[: len(samples)][same], samples[same], check_dtype=False)
-    assert table["gold"].tolist() == [-1] * 20 + study.splits.train.labels + [-1] * 50
+    assert table["gold"].tolist() == [-1] * 60 + study.splits.train.labels + [-1] * 50
     assert table["text"][len(samples) :].tolist() == [
         *study.splits.train.texts,
         *study.splits.transfer.texts,
