@@ -301,7 +301,7 @@ class Trials:
         made = {p.name.rpartition("-")[0] for p in project.store.glob(f"locks/*-{stage}-*.lock")}
         if not made:
             return False
-        time.sleep(self.random.uniform(0, 2) * 8)  # its kernel starts, imports, computes
+        time.sleep(self.random.uniform(0, 2))  # its kernel starts, computes, writes
         return True
 
     def _killed_run(self, project: Project, reached: Callable[[], bool]) -> tuple[bool, int]:
