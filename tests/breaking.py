@@ -349,6 +349,7 @@ class Trials:
                 self.counts["SIGKILL of a Ray worker", stage] += 1
             if status := process.wait(WAIT):
                 raise SystemExit(f"a killed worker ended the run: {status}\n{project.words()}")
+            project.must("its report without Ray")  # which names the command that wrote it
             self.same_run(project, "a run whose Ray workers were killed")
         self.say("ray: a worker killed in two stages, the run went on to the same bytes")
         project = self.project("headless")
@@ -367,6 +368,7 @@ class Trials:
         self.say(f"ray: the head killed, a line after {elapsed(start)}")
         with cluster() as address:
             project.must("a new cluster", more=("--engine", "ray", "--ray-address", address))
+        project.must("its report without Ray")
         self.same_run(project, "a run whose Ray cluster was lost")
         self.say("ray: on a new cluster the run went on to the same bytes")
 
