@@ -74,7 +74,7 @@ def test_dropout_leaves_the_mean_and_changes_the_rest(always):
     assert found.item() == pytest.approx(1, abs=0.1) and found.item() != 1
 
 
-def test_where_it_is_faster(monkeypatch):
+def test_where_it_is_faster():
     def asked(new, length, dtype, texts=64):
         query, key = (
             torch.empty(texts, 12, new, 32, dtype=dtype),

@@ -36,7 +36,7 @@ def test_packed_layers_answer_as_under_autocast_and_are_put_back():
         before = network(ids)
         with torch.autocast("cpu", torch.bfloat16):
             expected = network(ids)
-            with packed(network, torch.bfloat16):
+            with packed(network):
                 found = network(ids)
         assert found.dtype == torch.bfloat16
         assert torch.allclose(found.float(), expected.float(), atol=2**-7)
@@ -59,21 +59,21 @@ def test_packed_weights_are_those_of_that_moment():
 
 def test_what_multiplies_in_float32_is_not_packed():
     network, ids = Reader(), torch.randint(50, (4, 7))
-    with torch.inference_mode(), packed(network, torch.float32):
+    with torch.inference_mode(), packed(network):
         assert network(ids).dtype == torch.float32
 
 
 @here
 @pytest.mark.parametrize("precision, many, expected", [
-    ("auto", True, torch.bfloat16), ("auto", False, torch.float32), ("fp32", True, torch.float32),
+    ("auto", True, 1), ("auto", False, 0), ("fp32", True, 0),
 ])  # fmt: skip
 def test_weights_are_packed_for_many_passes_alone(monkeypatch, precision, many, expected):
-    kinds, whole = [], batches.packed
-    monkeypatch.setattr(batches, "packed", lambda n, kind: kinds.append(kind) or whole(n, kind))
+    asked, whole = [], batches.packed
+    monkeypatch.setattr(batches, "packed", lambda network: asked.append(network) or whole(network))
     rows = [[1 + i % 40] * (1 + i % 6) for i in range(2 * PACKED_ABOVE + many)]
     network = Reader()
     found = ask(network, rows, lambda some: {"ids": pad(some, 0)}, batch=2, precision=precision)
-    assert kinds == [expected]
+    assert asked == [network] * expected
     alone = [
         ask(network, [row], lambda some: {"ids": pad(some, 0)}, precision=precision) for row in rows
     ]
@@ -91,28 +91,28 @@ def test_a_layer_that_is_kept_in_float32_is_not_rounded():
     first, second = torch.tensor([[[True, True, False]], [[False, False, True]]]).expand(2, 50, 3)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         expected = head(states, first, second)
-        with packed(head, torch.bfloat16):
+        with packed(head):
             assert torch.equal(head(states, first, second), expected)
     layer, inputs = nn.Linear(4, 2), torch.randn(3, 4)
-    with torch.inference_mode(), packed(layer, torch.bfloat16):
+    with torch.inference_mode(), packed(layer):
         assert torch.equal(layer(inputs), nn.functional.linear(inputs, layer.weight, layer.bias))
         assert layer(inputs.bfloat16()).dtype == torch.bfloat16
 
 
 @here
-def test_packed_inside_packed_and_left_by_an_error_are_put_back(monkeypatch):
+def test_packed_inside_packed_and_left_by_an_error_are_put_back():
     network = Reader()
-    with packed(network, torch.bfloat16):
-        with packed(network, torch.bfloat16):
+    with packed(network):
+        with packed(network):
             pass
         assert "forward" in vars(network.layers[0])
     assert "forward" not in vars(network.layers[0])
-    with pytest.raises(KeyboardInterrupt), packed(network, torch.bfloat16):
+    with pytest.raises(KeyboardInterrupt), packed(network):
         raise KeyboardInterrupt
     assert "forward" not in vars(network.layers[0])
     network.layers[2] = nn.Linear(2, 2).double()
     network.layers[2].weight = None  # so that the second layer cannot be packed
-    with pytest.raises(AttributeError), packed(network, torch.bfloat16):
+    with pytest.raises(AttributeError), packed(network):
         raise AssertionError("it was packed")
     assert "forward" not in vars(network.layers[0])
 

@@ -138,16 +138,25 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def whole_number(variable: str, given: str, expected: str, least: int, most: int) -> int:
+    """What an environment variable holds, as a number.
+
+    Raises:
+        BadSetting: no whole number in its range; ``expected`` says which one is.
+    """
+    if not (given.isdecimal() and len(given) < 9 and least <= int(given) <= most):
+        raise BadSetting(f'{variable} is "{given:.40}"; expected {expected}')
+    return int(given)
+
+
 def thread_count() -> int:
     """Threads that a stage computes with: ``GDLIB_THREADS``, else the physical cores.
 
     Another number, other last bits.
     """
     if given := os.environ.get("GDLIB_THREADS"):
-        if not (given.isdecimal() and len(given) < 9 and 1 <= int(given) <= MOST_THREADS):
-            why = f"expected a number of threads from 1 to {MOST_THREADS}"
-            raise BadSetting(f'GDLIB_THREADS is "{given:.40}"; {why}')
-        return int(given)
+        expected = f"a number of threads from 1 to {MOST_THREADS}"
+        return whole_number("GDLIB_THREADS", given, expected, 1, MOST_THREADS)
     import psutil
 
     get_allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))

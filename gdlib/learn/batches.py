@@ -177,7 +177,7 @@ def ask(
     starts, answers = ends(counts or [1] * len(rows)), dict[str, Tensor]()
     pays = precision != "fp32" and len(rows) > PACKED_ABOVE * batch
     with (
-        packed(network, torch.bfloat16 if pays else torch.float32),
+        packed(network) if pays else contextlib.nullcontext(),
         tqdm(total=len(rows), desc=title, unit="text", mininterval=2.0, disable=not title) as bar,
     ):
         for chosen, moved in passes(network, rows, inputs, length=length, batch=batch):

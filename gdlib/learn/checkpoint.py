@@ -16,24 +16,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from gdlib.core.errors import BadSetting
+from gdlib.core.settings import whole_number
 from gdlib.core.store import file_digest, write_atomically
 
 STATE = "state.json"
 OPTIMIZER = "optimizer "
 
 
-def pause() -> float:
+def pause() -> int:
     """Seconds between two checkpoints at least: ``GDLIB_CHECKPOINT_SECONDS``, else 30.
 
     A checkpoint is four times as large as the network (its weights, the best ones, and two moments
     of each), so that a short training with one at each look would spend half of its time on them.
     """
-    given = os.environ.get("GDLIB_CHECKPOINT_SECONDS", "30")
-    if not (given.isdecimal() and len(given) < 9):
-        why = "expected whole seconds, 0 for a checkpoint at every look"
-        raise BadSetting(f'GDLIB_CHECKPOINT_SECONDS is "{given:.40}"; {why}')
-    return int(given)
+    variable = "GDLIB_CHECKPOINT_SECONDS"
+    expected = "whole seconds, 0 for a checkpoint at every look"
+    return whole_number(variable, os.environ.get(variable, "30"), expected, 0, 10**8)
 
 
 @dataclass(frozen=True)

@@ -52,15 +52,15 @@ def product(layer: nn.Linear, blocks: Tensor, inputs: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def packed(network: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """:func:`pack` inside the block, if the network multiplies in bf16 there (its ``dtype``) and is
-    on a processor that does so by oneDNN.
+def packed(network: nn.Module) -> Iterator[None]:
+    """:func:`pack` inside the block, if the network is on a processor that multiplies bf16 by
+    oneDNN.
     """
     on_processor = next(network.parameters()).device.type == "cpu"
     can = on_processor and torch.backends.mkldnn.is_available() and hardware.has_bf16()
     layers: list[nn.Linear] = []
     try:
-        if can and dtype == torch.bfloat16:
+        if can:
             pack(network, layers)
         yield
     finally:

@@ -82,7 +82,7 @@ class Generator:
         written: list[list[int]] = [[] for _ in rows]
         ended = [False] * len(rows)
         cache = None
-        with packed(self.network, self.network.dtype):
+        with packed(self.network):
             for _ in range(max_new_tokens):
                 out = self.network(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
                 cache = out.past_key_values
