@@ -76,9 +76,10 @@ def test_rows_measured_with_the_same_are_joined_in_their_order(tmp_path):
 
 def test_a_page_has_the_same_bytes_each_time(tmp_path):
     table = pd.read_csv(Path(__file__).parents[1] / "reports" / "performance" / "results.csv")
-    one, other = (page.write(table, tmp_path / name, "a machine", 3).parent for name in "ab")
     names = ["report.md", "results.csv", page.FIGURE, page.GROWTH, page.PEAK]
-    assert filecmp.cmpfiles(one, other, names, shallow=False) == (names, [], [])
+    one, *others = (page.write(table, tmp_path / name, "a machine", 3).parent for name in "abcdef")
+    for other in others:  # matplotlib's own layout gave other bits each third time
+        assert filecmp.cmpfiles(one, other, names, shallow=False) == (names, [], [])
 
 
 @pytest.mark.slow

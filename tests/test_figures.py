@@ -289,6 +289,15 @@ def test_the_axis_says_its_range_and_names_the_line_that_is_off_it():
     assert {"tfidf-lr 54.0", "teacher 71.0"} <= set(words(figure))
 
 
+def test_a_long_label_beside_long_names_is_not_cut():
+    table = pd.DataFrame({"arm": ["start: teacher, no teacher on more texts"], "value": [0.8]})
+    words = "hollow: 70% could be chance; who did not get there counts as 100% of the steps"
+    figure = charts.forest(table, title="Steps", label=words)
+    FigureCanvasAgg(figure).draw()
+    box = figure.axes[0].xaxis.label.get_window_extent().transformed(figure.transFigure.inverted())
+    assert 0 <= box.x0 < box.x1 <= 1
+
+
 def test_panels_of_different_ranges_say_them_in_their_titles():
     table = pd.DataFrame({"arm": "a", "panel": ["one", "two"], "value": [0.5, 0.9]})
     figure = charts.forest(table, title="F1", label="F1 in %", shared=False)
