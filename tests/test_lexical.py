@@ -392,6 +392,30 @@ def test_kept_vectors_give_what_training_sees(network, some, coder) -> None:
     torch.testing.assert_close(loss, by_hand)
 
 
+def test_without_quotes_a_sentence_passes_once_for_all_its_words(network, some) -> None:
+    model = VectorModel(zoo.encoder(network)).eval()
+    coder = Coder(zoo.tokenizer(network), 48, marked=False)
+    one = replace(some[0], tokens=tuple("we saw the long road".split()), target=4)
+    words = [one, some[1], replace(one, target=1), replace(one, target=3)]
+    coded = coder.code(words, prefix="lemma")
+    assert coder.tokenizer.decode(coded[0].glosses[0]).startswith(f"{some[0].lemma} : ")
+    assert gloss_vectors.by_sentence(coder, coded) == [[0, 2, 3], [1]]
+    batch = gloss_vectors.context_inputs(coder, coded)
+    assert batch["text"].tolist() == [0, 1, 0, 0] and len(batch["input_ids"]) == 2
+    found = gloss_vectors.scores(model, coder, coded)
+    with torch.inference_mode():
+        for each, scores in zip(coded, found):
+            ids = [coder.cls, *each.left, *each.target, *each.right, coder.sep]
+            states = model.encoder(torch.tensor([ids])).last_hidden_state[0]
+            start = 1 + len(each.left)
+            vector = states[start : start + len(each.target)].mean(0)
+            for place, gloss in enumerate(each.glosses):
+                meaning = torch.tensor([[coder.cls, *gloss[:24], coder.sep]])
+                of_gloss = model.encoder(meaning).last_hidden_state[0].mean(0)
+                by_hand = 20 * F.cosine_similarity(vector, of_gloss, dim=0).item()
+                assert scores[place] == pytest.approx(by_hand, abs=0.3)  # maybe bf16
+
+
 @pytest.mark.parametrize("word_vector", ["target", "sentence"])
 def test_gloss_vectors_learn_their_training_words(
     network, some, coder, word_vector: str, tmp_path: Path

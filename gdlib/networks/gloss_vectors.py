@@ -2,11 +2,12 @@
 for glosses.
 
 One encoder for both sides. The word's vector is the mean of its pieces' states, or of the whole
-sentence's, read with quotes around the word; a gloss's vector the mean over ``lemma : gloss``; the
-score is their cosine times a learnt scale, with cross-entropy over the candidates. A gloss has one
-vector wherever it is asked for, so asking is one pass over the sentence however many senses the
-word has. It is ours: the paper asks pair by pair. (The form is that of Blevins and Zettlemoyer
-2020, with one encoder in the place of two and cosines in that of dot products.)
+sentence's, read with quotes around the word or without; a gloss's vector the mean over ``lemma :
+gloss``; the score is their cosine times a learnt scale, with cross-entropy over the candidates. A
+gloss has one vector wherever it is asked for, so asking is one pass over the sentence however many
+senses the word has and, without quotes, however many of its words are asked for. It is ours: the
+paper asks pair by pair. (The form is that of Blevins and Zettlemoyer 2020, with one encoder in the
+place of two and cosines in that of dot products.)
 """
 
 from collections.abc import Sequence
@@ -92,13 +93,25 @@ def inputs_of(
 
 
 def context_inputs(coder: Coder, coded: Sequence[Coded], whole: bool = False) -> Batch:
-    """Sentences as inputs of :meth:`VectorModel.vectors`; ``whole``: pooled over all pieces in
-    place of the target's.
+    """Sentences, each once, and the words in them, as inputs of :meth:`VectorModel.vectors`;
+    ``whole``: pooled over all pieces in place of the target's.
     """
     rows = [coder.context(instance, coder.max_length - 2) for instance in coded]
-    inputs = coder.inputs([[coder.cls, *ids, coder.sep] for ids, _ in rows])
+    places: dict[tuple[int, ...], int] = {}
+    text = torch.tensor([places.setdefault(tuple(ids), len(places)) for ids, _ in rows])
+    inputs = coder.inputs([[coder.cls, *ids, coder.sep] for ids in places])
     pooled = coder.inputs([[0, *map(int, target), 0] for _, target in rows])["input_ids"] == 1
-    return inputs | {"pooled": inputs["attention_mask"].bool() if whole else pooled}
+    pooled = inputs["attention_mask"].bool()[text] if whole else pooled
+    return inputs | {"pooled": pooled, "text": text}
+
+
+def by_sentence(coder: Coder, coded: Sequence[Coded]) -> list[list[int]]:
+    """Which instances are read in the same pieces, and so in one pass."""
+    together: dict[tuple[int, ...], list[int]] = {}
+    for i, instance in enumerate(coded):
+        ids, _ = coder.context(instance, coder.max_length - 2)
+        together.setdefault(tuple(ids), []).append(i)
+    return list(together.values())
 
 
 def gloss_inputs(coder: Coder, glosses: Sequence[Sequence[int]]) -> Batch:
@@ -129,14 +142,17 @@ def scores(
         width=width,
     )
     vector_of = dict(zip(distinct, meanings.numpy()))
-    words = ask(
+    sentences = by_sentence(coder, coded)
+    found = ask(
         model,
-        coded,
-        lambda some: context_inputs(coder, some, whole),
+        sentences,
+        lambda some: context_inputs(coder, [coded[i] for words in some for i in words], whole),
         model.vectors,
-        length=lambda instance: len(instance.left) + len(instance.right),
+        length=lambda words: len(coded[words[0]].left) + len(coded[words[0]].right),
+        counts=[len(words) for words in sentences],
         width=width,
     ).numpy()
+    words = found[np.argsort([i for words in sentences for i in words])]
     scale = model.log_scale.detach().exp().item()
     return [
         scale * np.stack([vector_of[tuple(gloss)] @ word for gloss in instance.glosses])

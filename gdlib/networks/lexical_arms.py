@@ -9,8 +9,8 @@ class Arm:
 
     Args:
         name: as it stands in every table and figure.
-        form: ``pairs`` (one pass per candidate) or ``vectors`` (one pass per word,
-            :mod:`gdlib.networks.gloss_vectors`).
+        form: ``pairs`` (one pass per candidate) or ``vectors`` (one pass per word, or per sentence
+            where words are not marked; :mod:`gdlib.networks.gloss_vectors`).
         marked: with quotes around the target and its name before the gloss, as in LMGC.
         mlm: with masked language modelling beside it.
         target: ``gold`` labels, or the ``soft`` pair logits of the trained teacher.
@@ -44,6 +44,12 @@ ARMS: dict[str, Arm] = {
             help="GlossBERT's plain form (Sent-CLS): sentence and gloss, the target not marked",
         ),
         Arm("gloss vectors", "vectors", help="ours: one pass per word, the glosses' vectors kept"),
+        Arm(
+            "gloss vectors (sentence)",
+            "vectors",
+            marked=False,
+            help="ours: one pass per sentence for all its words, which are not marked",
+        ),
         Arm("small (gold)", "pairs", small=True, help="few layers, gold labels, no teacher"),
         Arm(
             "small (distilled)",

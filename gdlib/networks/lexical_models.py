@@ -155,12 +155,21 @@ class VectorModel(nn.Module):
         self.encoder = encoder
         self.log_scale = nn.Parameter(torch.tensor(SCALE).log())
 
-    def vectors(self, input_ids: Tensor, attention_mask: Tensor, pooled: Tensor) -> Tensor:
-        """The mean of the states of the ``pooled`` pieces, of length 1.
+    def vectors(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        pooled: Tensor,
+        text: Tensor | None = None,
+    ) -> Tensor:
+        """The mean of the states of the ``pooled`` pieces, of length 1; ``text`` says which row of
+        ``input_ids`` each row of ``pooled`` is of, where several are of one.
 
-        *Shape:* all ``[rows, length]`` -> ``[rows, width]``.
+        *Shape:* the first two ``[texts, length]``, pooled ``[rows, length]``, text ``[rows]`` ->
+        ``[rows, width]``.
         """
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        states = states if text is None else states[text]
         return F.normalize(mean_state(states, pooled).float(), dim=-1)
 
     def forward(
@@ -168,16 +177,17 @@ class VectorModel(nn.Module):
         input_ids: Tensor,
         attention_mask: Tensor,
         pooled: Tensor,
+        text: Tensor,
         glosses: Tensor,
         gloss_mask: Tensor,
     ) -> Tensor:
         """Scores of candidates, minus infinity where an instance has fewer.
 
-        *Shape:* the first three ``[batch, length]``, glosses and gloss_mask ``[batch, candidates,
-        pieces]`` -> ``[batch, candidates]``.
+        *Shape:* the first four as of :meth:`vectors`, with a row of ``pooled`` per instance;
+        glosses and gloss_mask ``[instances, candidates, pieces]`` -> ``[instances, candidates]``.
         """
         there = gloss_mask.any(-1)
-        words = self.vectors(input_ids, attention_mask, pooled)
+        words = self.vectors(input_ids, attention_mask, pooled, text)
         meanings = self.vectors(glosses[there], gloss_mask[there], gloss_mask[there])
         cosines = (words.repeat_interleave(there.sum(-1), dim=0) * meanings).sum(-1)
         empty = torch.full(there.shape, -torch.inf, device=cosines.device)

@@ -46,7 +46,8 @@ class Coder:
     Args:
         tokenizer: the encoder's; it says whether the encoder tells the two parts apart by type ids.
         max_length: pieces of a pair at most, special ones included.
-        marked: quotes around the target, and its name before each gloss.
+        marked: quotes around the target, and its name before each gloss (a lemma always stands
+            there).
         gloss_text: what a gloss says, see :func:`gdlib.sources.wordnet.gloss`.
         target: mark the target's pieces in the inputs of pairs (``first``).
     """
@@ -91,7 +92,7 @@ class Coder:
 
     def _glosses(self, instance: Instance, prefix: str) -> list[str]:
         word = instance.word if prefix == "word" else instance.lemma.replace("_", " ")
-        name = f"{word} : " if self.marked else ""
+        name = f"{word} : " if self.marked or prefix == "lemma" else ""
         return [name + gloss(sense, self.gloss_text) for sense in instance.candidates]
 
     def context(self, coded: Coded, room: int) -> tuple[list[int], list[bool]]:

@@ -79,8 +79,8 @@ PLAN = Plan(
             - LMGC-M reads senses from the whole pair, and guesses pieces in a copy with hidden ones
               (one per instance); the paper reads both from the hidden pair. Unweighted, as in the
               paper (`mlm_weight = 1`).
-            - Gloss vectors: one pass per word over kept vectors of glosses. The paper asks pair by
-              pair.
+            - Gloss vectors: one pass per word over kept vectors of glosses or, where the word is
+              not marked, one per sentence for all its words. The paper asks pair by pair.
             - Every model's scores are also weighed with how frequent the dictionary says each sense
               is, by a conditional logit fitted on the held-out part.
             - The small student, its start from layers of the pretrained encoder, and its losses.
