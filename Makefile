@@ -13,7 +13,9 @@ SHELL  := bash
 # pip says a line a package and more; this is a dot a package found and the name of every big file that comes in.
 PROGRESS := awk '/^Collecting/ { printf "." } /^ *Downloading .*(GB|[0-9][0-9][.0-9]* MB)\)/ { printf " %s %s%s ", $$2, $$3, $$4 } \
                  /^Installing collected/ { printf " installing" } { fflush() } END { print "" }'
-INSTALL   = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+INSTALL   = $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt
+# pip would compile with one core, the packages' own tests too. What does not compile is not meant to, and stays as it is.
+COMPILE   = $(BIN)/python -m compileall -qq -j 0 -x /tests/ $(VENV)/lib || true
 
 .PHONY: help study test lab reports clean
 help:
@@ -45,9 +47,11 @@ $(BIN)/python:
 $(VENV)/.study: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up $(VENV), once: a few minutes"
 	@$(INSTALL) -e . | $(PROGRESS)
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "setting up $(VENV) with what the tests need, once: a few minutes"
 	@$(INSTALL) -e '.[test]' | $(PROGRESS)
+	@$(COMPILE)
 	@touch $@ $(VENV)/.study
