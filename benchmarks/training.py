@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -26,10 +27,11 @@ from gdlib.studies.generation.settings import Settings
 
 def distilling(bench: Workbench) -> Lines:
     """A student of the default run that learns from the teacher. Ours learn from labels that are
-    kept, so that each pays its share of labelling all texts that they learn from; TextBrewer asks
-    the teacher at every step of each, of which some are measured.
+    kept, so that each pays its share of labelling all texts that they learn from, and several learn
+    at a time, as in a run; TextBrewer asks the teacher, with all cores, at every step of each, of
+    which some are measured.
     """
-    study, whole, seed = bench.study, Settings(), 0
+    study, whole = bench.study, Settings()
     plan = replace(study.student_plan, student_steps=whole.student_steps)
     lessons, arm = study.lessons[ARMS[MAIN_ARM]], ARMS[MAIN_ARM]
     name, classes = study.settings.students[0], len(study.class_names)
@@ -37,24 +39,22 @@ def distilling(bench: Workbench) -> Lines:
     texts = len(study.labelled) + whole.transfer_size + 2 * whole.num_samples  # scraps are as many
     share = texts / len(asking) / len(whole.student_seeds)
     labelled = bench.texts[: bench.sizes.labelled]
-
-    def student() -> nn.Module:
-        start = study.vocabulary, study.vectors, plan, seed
-        return distillation.new_student(name, classes, *start)
-
-    def learn() -> None:
-        loss = distillation.loss_of(arm, plan)
-        given = *lessons, study.held_out, study.vocabulary, loss, plan, seed
-        distillation.distil(student(), *given)
+    start = name, classes, study.vocabulary, study.vectors
+    new = partial(distillation.new_student, *start, plan, seed=0)
+    loss = distillation.loss_of(arm, plan)
+    learnt = *lessons, study.held_out, study.vocabulary, loss
+    together = bench.sizes.students[0]  # the most
 
     def ours(_: int) -> float:
         label = seconds(lambda: study.teacher.signals(labelled, title=""))
-        return share / len(labelled) * label + seconds(learn)
+        learning = [(start, learnt, plan, seed) for seed in range(together)]
+        learn = seconds(lambda: deque(in_processes(one_student, learning)))
+        return share / len(labelled) * label + learn / together
 
     calls = {"gdlib": ours}
     for precision in dict.fromkeys(("fp32", bench.precision)):
         for order in ("random", "by length"):
-            brewed = textbrewer(bench, student, precision, order, whole.student_steps)
+            brewed = textbrewer(bench, new, precision, order, whole.student_steps)
             calls[f"TextBrewer {precision}, {order}"] = unless_missing(brewed, "textbrewer")
     return compare("distilling", "s", calls, rounds=bench.rounds)
 
