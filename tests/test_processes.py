@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gdlib.core.processes import in_processes, together
+from gdlib.core.settings import BadSetting
 from gdlib.learn.loop import Regime, fit, writes_files
 
 
@@ -137,3 +138,13 @@ def test_one_training_in_two_processes_gives_the_weights_of_one(monkeypatch, tmp
     assert found[0]["held_out"][-1] < found[0]["held_out"][0]
     for name, tensor in found[0].items():  # the mean of two halves' gradients is the whole's
         assert torch.allclose(tensor, found[1][name], atol=1e-5), name
+
+
+@pytest.mark.parametrize("value", ["-1", "two", "1025", "9" * 5_000])
+def test_the_number_of_processes_is_checked(monkeypatch, value):
+    monkeypatch.setenv("GDLIB_PROCESSES", value)
+    told = (
+        f'^GDLIB_PROCESSES is "{value[:40]}"; expected a number from 1 to 1024, or 0: one per GPU$'
+    )
+    with pytest.raises(BadSetting, match=told):
+        together(print)

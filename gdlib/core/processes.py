@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from typing import Any
 
-from gdlib.core.settings import thread_count
+from gdlib.core.settings import MOST_THREADS, thread_count, whole_number
 
 LIBRARIES = (
     "torch",
@@ -53,11 +53,16 @@ def together(function: Callable[..., Any], *arguments: Any) -> None:
     With one GPU or none it is a plain call. ``GDLIB_PROCESSES`` sets another number, with
     ``ACCELERATE_USE_CPU=1`` also on processors. The function has to be importable by name, and
     leave its result in files.
+
+    Raises:
+        BadSetting: ``GDLIB_PROCESSES`` holds no number of processes.
     """
     import torch
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    count = int(os.environ.get("GDLIB_PROCESSES", 0)) or torch.cuda.device_count()
+    variable, expected = "GDLIB_PROCESSES", f"a number from 1 to {MOST_THREADS}, or 0: one per GPU"
+    given = os.environ.get(variable) or "0"
+    count = whole_number(variable, given, expected, 0, MOST_THREADS) or torch.cuda.device_count()
     if count < 2:
         function(*arguments)
         return
