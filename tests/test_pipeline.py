@@ -398,16 +398,37 @@ def test_killed_with_its_process_group_all_that_it_started_ends_in_five_seconds(
             os.kill(left, signal.SIGKILL)
 
 
+SLOW_TO_CLEAN = """
+
+import asyncio
+from jupyter_client.manager import AsyncKernelManager
+
+clean = AsyncKernelManager.cleanup_resources
+
+
+async def after_a_while(manager, *given, **named):
+    await asyncio.sleep(1.5)  # so that it is seen that the kernel is gone
+    await clean(manager, *given, **named)
+
+
+AsyncKernelManager.cleanup_resources = after_a_while
+"""
+
+
 @pytest.mark.slow
-def test_ctrl_c_ends_the_kernel_and_says_how_to_go_on(project: Path) -> None:
+@pytest.mark.parametrize("busy", [False, True])
+def test_ctrl_c_ends_the_kernel_and_says_how_to_go_on(project: Path, busy: bool) -> None:
+    if busy:
+        with (project / "tinystudy.py").open("a") as study:
+            study.write(SLOW_TO_CLEAN)
     (project / "hold-first").touch()
     process = start(project, "run", "--set", "factor=3", "--force")
     kernel = kernel_of(project, "first")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.endswith("stopped; to go on from here: gdlib run --set factor=3\n")
-    assert "Traceback" not in errors
+    assert errors.endswith("\nstopped; to go on from here: gdlib run --set factor=3\n")
+    assert "Traceback" not in errors and "died" not in errors
     assert ended(kernel)
 
 

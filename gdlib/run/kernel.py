@@ -94,6 +94,7 @@ def _starting(last: bool) -> Iterator[None]:
 
 def _manager(environment: Mapping[str, str]) -> type:
     """A kernel manager for this Python, whatever kernels are registered in the system."""
+    import asyncio
     from queue import Empty
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -119,6 +120,14 @@ def _manager(environment: Mapping[str, str]) -> type:
             made = super().client(**options)
             made.shell_channel_class = Patient
             return made
+
+        async def shutdown_kernel(self, *given: Any, **named: Any) -> None:
+            # Ctrl-C leaves the tasks of the cell that was at work. They would find the kernel dead,
+            # and nobody asks for their error: asyncio shows that as a traceback, at the very end.
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.add_done_callback(lambda done: done.cancelled() or done.exception())
+                task.cancel()
+            await super().shutdown_kernel(*given, **named)
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
             # A process that starts one kernel needs no server; only Linux can fork these libraries.
