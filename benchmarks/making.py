@@ -52,7 +52,7 @@ def sampling(bench: Workbench) -> Lines:
     calls = {f"gdlib {bench.precision}": ours}
     copies = {"fp32": torch.float32, "bf16": torch.bfloat16}
     for precision, dtype in copies.items():
-        copy = bench.plain(bench.study.trained_generator(), "AutoModelForCausalLM", dtype)
+        copy = bench.plain(bench.study.trained_generator().path, "AutoModelForCausalLM", dtype)
         calls[f"transformers generate {precision}"] = generate(copy)
     length = 32
     operations = costs.operations(made.network, [torch.ones(1, length, dtype=torch.long)]) / length

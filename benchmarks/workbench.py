@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline
 from benchmarks.timing import Missing
 from gdlib.compare import baselines
 from gdlib.core.hardware import has_bf16
-from gdlib.core.store import Artifact, Store
+from gdlib.core.store import Store
 from gdlib.networks import distillation, export
 from gdlib.run.predict import Exported
+from gdlib.sources import zoo
 from gdlib.studies.generation.study import GenerationStudy
 
 Answer = Callable[[Sequence[str]], np.ndarray]
@@ -28,6 +29,7 @@ Answer = Callable[[Sequence[str]], np.ndarray]
 ONNX, INT8, TORCH = "student, ONNX float32", "student, ONNX int8", "student, torch"
 TEACHER, TFIDF, MODEL2VEC = "teacher", "TF-IDF + LR", "Model2Vec + LR"
 PLAIN = "teacher, transformers pipeline fp32"
+BASE = "a base encoder, transformers pipeline fp32"
 INSTALL = "not installed; pip install 'gdlib[bench]'"
 
 
@@ -64,15 +66,25 @@ class Workbench:
         store: where its artifacts are.
         rounds: how often each contestant is measured.
         sizes: how much work a row is.
+        base: an encoder as large as the papers' teachers, for its time alone: its head is as it was
+            drawn.
     """
 
-    def __init__(self, settings: Any, store: Store, rounds: int = 3, sizes: Sizes | None = None):
+    def __init__(
+        self,
+        settings: Any,
+        store: Store,
+        rounds: int = 3,
+        sizes: Sizes | None = None,
+        base: str = "mpnet-base",
+    ):
         self.study, self.rounds, self.sizes = (
             GenerationStudy(settings, store),
             rounds,
             sizes or Sizes(),
         )
         self.scratch = TemporaryDirectory(prefix="gdlib-bench-")
+        self.base = base
         self.precision = "bf16" if has_bf16() else "fp32"
 
     @cached_property
@@ -118,7 +130,7 @@ class Workbench:
     def answers(self) -> dict[str, Answer | Missing]:
         """The contestants that classify, from texts to probabilities, ours first."""
         study, student = self.study, self.study.student()
-        piped = self.pipeline(torch.float32)
+        piped = {name: self.pipeline(torch.float32, name == BASE) for name in (PLAIN, BASE)}
         exported, small = (Exported(self.exported, small=small) for small in (False, True))
 
         def by_torch(texts: Sequence[str]) -> np.ndarray:
@@ -127,9 +139,9 @@ class Workbench:
         def by_teacher(texts: Sequence[str]) -> np.ndarray:
             return study.teacher.signals(texts, title="").probabilities.numpy()
 
-        def by_pipeline(texts: Sequence[str]) -> np.ndarray:
-            found = piped(texts)
-            return np.array([[scores[name] for name in study.class_names] for scores in found])
+        def by_pipeline(name: str, texts: Sequence[str]) -> np.ndarray:
+            found = piped[name](texts)
+            return np.array([[scores[label] for label in study.class_names] for scores in found])
 
         def by_static(texts: Sequence[str]) -> np.ndarray:
             vectors, model = self.static_model
@@ -142,20 +154,27 @@ class Workbench:
             TFIDF: self.tfidf.predict_proba,
             MODEL2VEC: unless_missing(by_static, "model2vec", "skeletoken"),
             TEACHER: by_teacher,
-            PLAIN: by_pipeline,
+            **{name: partial(by_pipeline, name) for name in piped},
         }
 
-    def plain(self, made: Artifact, family: str, dtype: torch.dtype) -> Any:
-        """A network of the run as transformers itself loads and runs it, for the peers."""
-        return getattr(transformers, family).from_pretrained(made.path, dtype=dtype).eval()
+    def plain(self, folder: str | Path, family: str, dtype: torch.dtype, **options: Any) -> Any:
+        """A network as transformers itself loads and runs it, for the peers."""
+        return getattr(transformers, family).from_pretrained(folder, dtype=dtype, **options).eval()
 
-    def pipeline(self, dtype: torch.dtype) -> Callable[[Sequence[str]], list[dict[str, float]]]:
-        """The teacher by transformers' pipeline: texts to the probability of each class by name."""
+    def pipeline(
+        self, dtype: torch.dtype, base: bool = False
+    ) -> Callable[[Sequence[str]], list[dict[str, float]]]:
+        """The teacher, or the base encoder, by transformers' pipeline: texts to the probability of
+        each class by name.
+        """
         teacher = self.study.teacher
-        network = self.plain(
-            self.study.trained_teacher(), "AutoModelForSequenceClassification", dtype
-        )
-        reads = {"tokenizer": teacher.tokenizer, "batch_size": 64, "device": "cpu"}
+        folder, tokenizer = self.study.trained_teacher().path, teacher.tokenizer
+        if base:
+            encoder = zoo.locate(self.base)
+            folder, tokenizer = encoder.location, zoo.tokenizer(encoder)
+        labels = dict(enumerate(self.study.class_names))
+        network = self.plain(folder, "AutoModelForSequenceClassification", dtype, id2label=labels)
+        reads = {"tokenizer": tokenizer, "batch_size": 64, "device": "cpu"}
         made = transformers.pipeline("text-classification", network, top_k=None, **reads)
         how = {"truncation": True, "max_length": teacher.max_length}
 

@@ -93,7 +93,9 @@ def test_every_row_gives_lines_with_the_columns_of_the_table(tmp_path, monkeypat
         "generator": str(tiny.causal(tmp_path / "causal")),
     }
     settings = config.build(Settings, config.profile("generation", "smoke") | networks)
-    bench = Workbench(settings, Store(tmp_path / "store"), rounds=1, sizes=SMALL)
+    bench = Workbench(
+        settings, Store(tmp_path / "store"), rounds=1, sizes=SMALL, base=networks["teacher"]
+    )
     table = page.table_of([line for _, lines in measure(bench, list(ROWS)) for line in lines])
     assert table.columns.tolist() == list(timing.COLUMNS)
     assert table["row"].unique().tolist() == list(ROWS)
