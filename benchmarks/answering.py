@@ -51,7 +51,7 @@ def answered(bench: Workbench, row: str, batch: int) -> Lines:
 
     calls = {
         name: answer if isinstance(answer, Missing) else timed(answer)
-        for name, answer in bench.answers.items()
+        for name, answer in (bench.answers | {BASE: bench.piped(base=True)}).items()
     }
     study, student = bench.study, bench.study.student()
     counted, _ = costs.costs(
@@ -109,7 +109,7 @@ def accuracy(bench: Workbench) -> Lines:
     calls = {
         name: answer if isinstance(answer, Missing) else partial(share, answer)
         for name, answer in bench.answers.items()
-        if name not in (TORCH, PLAIN, BASE)  # the same networks once more; one that learnt nothing
+        if name not in (TORCH, PLAIN)  # the same networks once more
     }
     return compare("accuracy", "% right", calls, rounds=1, ours=2)
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -130,7 +130,6 @@ class Workbench:
     def answers(self) -> dict[str, Answer | Missing]:
         """The contestants that classify, from texts to probabilities, ours first."""
         study, student = self.study, self.study.student()
-        piped = {name: self.pipeline(torch.float32, name == BASE) for name in (PLAIN, BASE)}
         exported, small = (Exported(self.exported, small=small) for small in (False, True))
 
         def by_torch(texts: Sequence[str]) -> np.ndarray:
@@ -138,10 +137,6 @@ class Workbench:
 
         def by_teacher(texts: Sequence[str]) -> np.ndarray:
             return study.teacher.signals(texts, title="").probabilities.numpy()
-
-        def by_pipeline(name: str, texts: Sequence[str]) -> np.ndarray:
-            found = piped[name](texts)
-            return np.array([[scores[label] for label in study.class_names] for scores in found])
 
         def by_static(texts: Sequence[str]) -> np.ndarray:
             vectors, model = self.static_model
@@ -154,8 +149,17 @@ class Workbench:
             TFIDF: self.tfidf.predict_proba,
             MODEL2VEC: unless_missing(by_static, "model2vec", "skeletoken"),
             TEACHER: by_teacher,
-            **{name: partial(by_pipeline, name) for name in piped},
+            PLAIN: self.piped(),
         }
+
+    def piped(self, base: bool = False) -> Answer:
+        """The answers of :meth:`pipeline` in float32."""
+        answer, names = self.pipeline(torch.float32, base), self.study.class_names
+
+        def by_pipeline(texts: Sequence[str]) -> np.ndarray:
+            return np.array([[scores[name] for name in names] for scores in answer(texts)])
+
+        return by_pipeline
 
     def plain(self, folder: str | Path, family: str, dtype: torch.dtype, **options: Any) -> Any:
         """A network as transformers itself loads and runs it, for the peers."""

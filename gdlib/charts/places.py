@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gdlib.charts.style import Steady
+
 SIDE = 4.2  # inches, of a panel
 
 
@@ -26,7 +28,7 @@ def map_of_texts(
         colours: at least one per name.
         panels: title to the texts that are in the panel. *Shape:* ``[texts]``, boolean
     """
-    figure = Figure(figsize=(SIDE * len(panels), SIDE + 0.5), layout="constrained")
+    figure = Figure(figsize=(SIDE * len(panels), SIDE + 0.5), layout=Steady())
     for axes, (title, rows) in zip(
         figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0], panels.items()
     ):

@@ -167,8 +167,8 @@ def panels(
     use_style()
     titles = list(titles)
     rows = -(-len(titles) // columns)
-    options |= {"figsize": (WIDTH, height), "squeeze": False, "FigureClass": Described}
-    options["layout"] = Steady()
+    options |= {"figsize": (WIDTH, height), "squeeze": False}
+    options |= {"FigureClass": Described, "layout": Steady()}
     figure, grid = plt.subplots(rows, columns, **options)
     plt.close(figure)
     for axes in list(grid.flat)[len(titles) :]:
