@@ -97,6 +97,30 @@ def test_padding_changes_nothing(name, rows, more):
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("texts", [1, 9, 10, 60, 150])
+@pytest.mark.parametrize("width", [3, 4])
+def test_convolution_and_gradients_as_torchs(texts, width):
+    """Of 7 positions per text, so that with 10 texts their number is rounded up."""
+    torch.manual_seed(0)
+    layer = torch.nn.Conv1d(5, 6, width)
+    real = torch.arange(9) < 7 + torch.arange(texts)[:, None] % 3 - 1
+    found = (torch.randn(texts, 9, 5) * real[..., None]).requires_grad_()
+    expected = found.detach().clone().requires_grad_()
+    weights = torch.randn(texts, 9, 6)
+
+    def gradients(out, hidden):
+        wanted = [hidden, layer.weight, layer.bias]
+        return torch.autograd.grad((out * weights * real[..., None]).sum(), wanted)
+
+    ours = students.convolve(layer, found, real)
+    around = torch.nn.functional.pad(expected.transpose(1, 2), ((width - 1) // 2, width // 2))
+    theirs = layer(around).transpose(1, 2)
+    assert (ours[~real] == 0).all()
+    assert torch.allclose(ours[real], theirs[real], atol=1e-5)
+    for own, torchs in zip(gradients(ours, found), gradients(theirs, expected)):
+        assert torch.allclose(own, torchs, atol=1e-4)
+
+
 def count(name, vocabulary, classes, c, e):
     """Weights and biases, layer by layer."""
     embedding = vocabulary * e

@@ -80,9 +80,7 @@ def encode(
     max_length: int,
     special: bool = False,
 ) -> list[list[int]]:
-    """Texts to the teacher's piece ids, cut at ``max_length``: without special tokens, as students
-    read them, or with them, as the teacher does.
-    """
+    """Texts to the teacher's piece ids, ``max_length`` at most, with the special tokens or not."""
     if not texts:
         return []  # which tokenizers refuse
     how = {"truncation": True, "max_length": max_length, "return_token_type_ids": False}
@@ -158,7 +156,11 @@ def convolve(layer: nn.Conv1d, hidden: Tensor, real: Tensor, fill: float = 0.0) 
     if torch.compiler.is_exporting():
         return F.linear(patches, kernel, layer.bias).masked_fill(~real[..., None], fill)
     places = real.flatten().nonzero().squeeze(1)
-    rows = F.linear(patches.flatten(0, 1).index_select(0, places), kernel, layer.bias)
+    count = len(places)
+    # One is repeated until there are a round number (32 sizes from a power of two to the next):
+    # oneDNN prepares anew for each size not seen lately, and so a step takes 0.7 of the time.
+    taken = F.pad(places, (0, -count % (1 << max(0, count.bit_length() - 6))))
+    rows = F.linear(patches.flatten(0, 1).index_select(0, taken), kernel, layer.bias)[:count]
     whole = rows.new_full((batch * length, layer.out_channels), fill)
     return whole.index_copy_(0, places, rows).unflatten(0, (batch, length))
 
@@ -236,10 +238,8 @@ def build(
 
     channels = bisect_right(range(1, 4097), budget, key=size)
     if not channels:
-        raise BadSetting(
-            f"{name}: {size(1):,} parameters at the least with {vocabulary:,} pieces x "
-            f"{embedding_dim}; budget {budget:,}"
-        )
+        least = f"{size(1):,} parameters at the least with {vocabulary:,} pieces x {embedding_dim}"
+        raise BadSetting(f"{name}: {least}; budget {budget:,}")
     # Widths that are multiples of 8 run faster than odd ones and cost the budget under a percent.
     channels -= channels % 8 if channels >= 64 else 0
     return family(vocabulary, classes, channels, embedding_dim, dropout)
