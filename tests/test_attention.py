@@ -87,6 +87,8 @@ def test_where_it_is_faster():
         assert asked(16, 16, torch.bfloat16) and not asked(16, 16, torch.float32)
         assert asked(128, 128, torch.bfloat16, texts=8)
         assert not asked(128, 128, torch.bfloat16)  # 48 MiB of scores
+        with torch.autocast("cpu", torch.bfloat16):
+            assert asked(16, 16, torch.float32)  # which is multiplied in bf16 all the same
     assert asked(128, 128, torch.bfloat16)  # with a gradient
     assert not is_faster(torch.empty(2, 2, 1, 4, device="meta"), torch.empty(2, 2, 1, 4))
 

@@ -7,7 +7,7 @@ from torch import nn
 from gdlib.core import hardware
 from gdlib.learn import batches
 from gdlib.learn.batches import PACKED_ABOVE, ask, pad
-from gdlib.learn.packing import pack, packed, product, unpack
+from gdlib.learn.packing import cast_once, pack, packed, product, unpack
 from gdlib.networks.lexical_models import PartsHead
 
 here = pytest.mark.skipif(
@@ -124,3 +124,26 @@ def test_a_packed_answer_has_no_gradient():
     assert layer.forward.func is product
     with torch.autocast("cpu", torch.bfloat16):
         assert not layer(torch.randn(3, 4, requires_grad=True)).requires_grad
+
+
+@here
+def test_what_does_not_learn_is_cast_once_and_put_back():
+    """The same losses and gradients, bit for bit, as where autocast casts at each step."""
+    network, ids = Reader(), torch.randint(50, (40, 7))
+    network.layers[0].requires_grad_(False)
+    network.tied = nn.Linear(32, 50, bias=False).requires_grad_(False)
+    network.tied.weight = network.embedding.weight.requires_grad_(False)
+    whole = network.layers[0].weight.detach().clone()
+
+    def loss_and_gradient():
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = network(ids).float().logsumexp(-1).mean()
+        return loss, *torch.autograd.grad(loss, network.layers[2].weight)
+
+    expected = loss_and_gradient()
+    with cast_once(network):
+        assert network.layers[0].weight.dtype == torch.bfloat16
+        assert network.layers[2].weight.dtype == network.tied.weight.dtype == torch.float32
+        found = loss_and_gradient()
+    assert all(map(torch.equal, found, expected))
+    assert torch.equal(network.layers[0].weight, whole)

@@ -13,6 +13,7 @@ from torch import nn
 
 from gdlib.learn.batches import Batch, Row, batches_by_length, row_length
 from gdlib.learn.loop import History, Loss, Regime, Score, fit, writes_files
+from gdlib.learn.packing import cast_once
 from gdlib.sources.attention import attend_faster
 from gdlib.sources.formats import quiet
 
@@ -83,15 +84,16 @@ def train(
     """
     order = batches_by_length([length(row) for row in rows], plan.batch, plan.seed)
     per_epoch = -(-len(rows) // plan.batch)
-    return fit(
-        model,
-        lambda step: inputs([rows[i] for i in order(step)]),
-        loss,
-        held_out,
-        replace(plan.regime(per_epoch), patience=patience),
-        resume=folder / "checkpoint" if folder else None,
-        title=title,
-    )
+    with cast_once(model):
+        return fit(
+            model,
+            lambda step: inputs([rows[i] for i in order(step)]),
+            loss,
+            held_out,
+            replace(plan.regime(per_epoch), patience=patience),
+            resume=folder / "checkpoint" if folder else None,
+            title=title,
+        )
 
 
 def save(

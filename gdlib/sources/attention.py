@@ -39,8 +39,10 @@ def is_faster(query: Tensor, key: Tensor) -> bool:
         return False
     scores = query.shape[:3].numel() * key.shape[2]
     short = scores <= MOST_SCORES
-    in_bf16 = query.dtype == torch.bfloat16 and (torch.is_grad_enabled() or short)
-    return query.shape[2] == 1 or in_bf16
+    # Turned by its place a query is float32 again, and autocast multiplies it in bf16 all the same.
+    cast = torch.is_autocast_enabled("cpu")
+    in_bf16 = (torch.get_autocast_dtype("cpu") if cast else query.dtype) == torch.bfloat16
+    return query.shape[2] == 1 or (in_bf16 and (torch.is_grad_enabled() or short))
 
 
 def attend(
