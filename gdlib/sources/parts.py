@@ -1,6 +1,5 @@
 """What the texts of a corpus come in: columns of the same length, of which rows are taken."""
 
-import sys
 import unicodedata
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, fields
@@ -114,7 +113,17 @@ def normalise(text: str) -> str:
     return " ".join(folded.translate(_punctuation()).split()) or folded.strip()
 
 
+class Punctuation(dict[int, str]):
+    """Characters to what stands for them, a blank for punctuation; each is worked out when it is
+    first met.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = " " if unicodedata.category(character).startswith("P") else character
+        return self[code]
+
+
 @cache
-def _punctuation() -> dict[int, str]:
-    codes = range(sys.maxunicode + 1)
-    return {code: " " for code in codes if unicodedata.category(chr(code)).startswith("P")}
+def _punctuation() -> Punctuation:
+    return Punctuation()
