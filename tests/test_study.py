@@ -57,6 +57,7 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> dict:
         "teacher": str(tiny.encoder(folder / "encoder")),
         "generator": str(tiny.causal(folder / "causal", words=tuple(dict.fromkeys(words)))),
         "students": ("KimCNN", "ResCNN"),
+        "arms": ("labelled only", "generation-distillation", "real unlabelled", "scraps"),
         "teacher_epochs": 4,
         "seeds": (0, 1),
     }
@@ -165,7 +166,7 @@ def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setenv("GDLIB_CHECKPOINT_SECONDS", "30")  # of two gigabytes
     settings = {
         "corpus": "wordnet",
-        "labels_per_class": 20,
+        "labels_per_class": 12,
         "teacher_least_steps": 40,
         "generator_least_steps": 6,
         "test_size": 200,
@@ -173,7 +174,7 @@ def test_the_real_embedded_networks_from_end_to_end(tmp_path, monkeypatch):
     }
     one, _ = run(tmp_path, settings, monkeypatch)
     numbers = json.loads((one.folder / "report" / "results.json").read_text("utf-8"))["numbers"]
-    run_name = "wordnet-l20-s0"
+    run_name = "wordnet-l12-s0"
     # Of 14 classes the largest has 9%.
     assert numbers[f"{run_name}/teacher"]["teacher accuracy"]["value"] > 0.3
     generator = numbers[f"{run_name}/generator"]

@@ -334,6 +334,7 @@ def test_the_real_teacher_from_end_to_end(tmp_path, monkeypatch):
         "corpus": "wordnet",
         "labels_per_class": 30,
         "teacher_epochs": 3,
+        "teacher_least_steps": 120,
         "test_size": 400,
         "transfer_size": 1000,
         "strategies": ("D0", "D1"),
@@ -345,7 +346,7 @@ def test_the_real_teacher_from_end_to_end(tmp_path, monkeypatch):
         "embedding_dims": (),
         "hidden_dims": (),
         "student_seeds": (0, 1),
-        "student_steps": 120,
+        "student_steps": 300,
     }
     results: Results = TransferStudy(build(Settings, given), Store(tmp_path)).results()
     accuracy = results.table.groupby("arm")["accuracy"].mean()
