@@ -7,7 +7,7 @@ from torch import nn
 from gdlib.core import hardware
 from gdlib.learn import batches
 from gdlib.learn.batches import PACKED_ABOVE, ask, pad
-from gdlib.learn.packing import cast_once, pack, packed, product, unpack
+from gdlib.learn.packing import cast_once, pack, packed, product, round_number, unpack
 from gdlib.networks.lexical_models import PartsHead
 
 here = pytest.mark.skipif(
@@ -147,3 +147,10 @@ def test_what_does_not_learn_is_cast_once_and_put_back():
         found = loss_and_gradient()
     assert all(map(torch.equal, found, expected))
     assert torch.equal(network.layers[0].weight, whole)
+
+
+def test_round_numbers_are_32_between_powers_of_two_and_hardly_larger():
+    for low in (64, 512, 4096):
+        assert len({round_number(n) for n in range(low, 2 * low)} - {2 * low}) == 32
+    assert [round_number(n) for n in (0, 1, 14, 63, 64, 65, 900)] == [0, 1, 14, 63, 64, 66, 912]
+    assert all(n <= round_number(n) <= n * 33 / 32 for n in range(1, 5000))

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from gdlib.core.errors import BadSetting
 from gdlib.core.settings import digest
+from gdlib.learn.packing import round_number
 from gdlib.networks.names import STUDENTS
 
 if TYPE_CHECKING:  # it takes as long to import as torch
@@ -80,7 +81,9 @@ def encode(
     max_length: int,
     special: bool = False,
 ) -> list[list[int]]:
-    """Texts to the teacher's piece ids, ``max_length`` at most, with the special tokens or not."""
+    """Texts to the teacher's piece ids, cut at ``max_length``: without special tokens, as students
+    read them, or with them, as the teacher does.
+    """
     if not texts:
         return []  # which tokenizers refuse
     how = {"truncation": True, "max_length": max_length, "return_token_type_ids": False}
@@ -156,13 +159,10 @@ def convolve(layer: nn.Conv1d, hidden: Tensor, real: Tensor, fill: float = 0.0) 
     if torch.compiler.is_exporting():
         return F.linear(patches, kernel, layer.bias).masked_fill(~real[..., None], fill)
     places = real.flatten().nonzero().squeeze(1)
-    count = len(places)
-    # One is repeated until there are a round number (32 sizes from a power of two to the next):
-    # oneDNN prepares anew for each size not seen lately, and so a step takes 0.7 of the time.
-    taken = F.pad(places, (0, -count % (1 << max(0, count.bit_length() - 6))))
-    rows = F.linear(patches.flatten(0, 1).index_select(0, taken), kernel, layer.bias)[:count]
+    taken = F.pad(places, (0, round_number(len(places)) - len(places)))  # a position repeated
+    rows = F.linear(patches.flatten(0, 1).index_select(0, taken), kernel, layer.bias)
     whole = rows.new_full((batch * length, layer.out_channels), fill)
-    return whole.index_copy_(0, places, rows).unflatten(0, (batch, length))
+    return whole.index_copy_(0, places, rows[: len(places)]).unflatten(0, (batch, length))
 
 
 class KimCNN(Student):
